@@ -1,0 +1,136 @@
+"""The exceptions of codegym, one tree.
+
+A program that is wrong, crashes or never ends is *data*: it gets a verdict. An exception from
+this tree means that the caller or codegym itself is at fault, and is never turned into a reward::
+
+    CodegymError
+    ├── ConfigurationError        an argument has no meaning: wrong name, type or range (ValueError)
+    │   └── UnknownNameError      a name is not one of the legal ones; suggests the nearest
+    ├── DataError                 a data set can not be used
+    │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
+    │   └── DataFormatError       the file is there, but it is no data set of the expected format
+    ├── ProblemError              one problem can not be used (no tests, no solution, ...)
+    ├── TokenizationError         text and tokens can not be converted into each other exactly
+    ├── StartStateError           a start state does not exist (not a prefix, no such stage)
+    ├── ContextLengthError        prompt and given code do not fit the context
+    ├── EpisodeError              the environment was used out of order
+    │   ├── InvalidActionError    the action is not a token id of the action space
+    │   ├── ResetNeededError      step() before the first reset() or after the end
+    │   └── ClosedError           the environment or pool was closed
+    ├── RewardError               a reward function returned something that is no reward
+    └── ExecutionError            codegym could not run a program (never the program's fault)
+        ├── WorkerError           a worker process died or answered nonsense, also when retried
+        └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ClosedError",
+    "CodegymError",
+    "ConfigurationError",
+    "ContextLengthError",
+    "DataError",
+    "DataFormatError",
+    "DataNotFoundError",
+    "EpisodeError",
+    "ExecutionError",
+    "InvalidActionError",
+    "IsolationError",
+    "ProblemError",
+    "ResetNeededError",
+    "RewardError",
+    "StartStateError",
+    "TokenizationError",
+    "UnknownNameError",
+    "WorkerError",
+]
+
+
+class CodegymError(Exception):
+    """Base class: catch this to catch everything that codegym raises on purpose."""
+
+
+class ConfigurationError(CodegymError, ValueError):
+    """An argument has no meaning: wrong type, range or combination."""
+
+
+class UnknownNameError(ConfigurationError):
+    """A name is not one of the legal ones.
+
+    Args:
+        kind: What was named, such as ``"reward"``.
+        name: The name that came.
+        legal: The names that are known.
+    """
+
+    def __init__(self, kind: str, name: object, legal: Iterable[str]) -> None:
+        self.kind, self.name, self.legal = kind, name, tuple(sorted(legal))
+        near = difflib.get_close_matches(str(name), self.legal, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(
+            f"Unknown {kind} {name!r}.{hint} Known are: {', '.join(map(repr, self.legal))}."
+        )
+
+
+class DataError(CodegymError):
+    """A data set can not be used."""
+
+
+class DataNotFoundError(DataError, FileNotFoundError):
+    """A data set is on no search path and could not be downloaded."""
+
+
+class DataFormatError(DataError, ValueError):
+    """A file is there, but it is no data set of the expected format."""
+
+
+class ProblemError(CodegymError, ValueError):
+    """One problem can not be used: it has no tests, no solution, or contradicts itself."""
+
+
+class TokenizationError(CodegymError, ValueError):
+    """Text and tokens can not be converted into each other without loss."""
+
+
+class StartStateError(CodegymError, ValueError):
+    """A start state does not exist: not a prefix of the solution, or no such stage."""
+
+
+class ContextLengthError(CodegymError, ValueError):
+    """Prompt and given code do not leave room for a single new token."""
+
+
+class EpisodeError(CodegymError):
+    """The environment was used out of order."""
+
+
+class InvalidActionError(EpisodeError, ValueError):
+    """The action is not a token id of the action space."""
+
+
+class ResetNeededError(EpisodeError, RuntimeError):
+    """step() was called before the first reset() or after the end of an episode."""
+
+
+class ClosedError(EpisodeError, RuntimeError):
+    """The environment or the pool was used after close()."""
+
+
+class RewardError(CodegymError, ValueError):
+    """A reward function returned something that is no reward."""
+
+
+class ExecutionError(CodegymError, RuntimeError):
+    """Codegym could not run a program. Never the program's fault, never a reward."""
+
+
+class WorkerError(ExecutionError):
+    """A worker process died or answered nonsense, and did so again on the retry."""
+
+
+class IsolationError(ExecutionError):
+    """This machine can not enforce what was asked for."""

@@ -1,0 +1,115 @@
+"""What is asked of an executor, and what it saw. No expected value ever appears here."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+from codegym.execution.limits import ExecutionLimits
+
+__all__ = ["Call", "ExitReason", "Observation", "Request", "Result", "Stdin", "TestCode"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stdin:
+    """Run the program as ``__main__`` with this text on descriptor 0."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """Run the program, then call its entry point with plain data, or evaluate `expression`."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+    expression: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TestCode:
+    """Run `source` in a process of its own; its function `name` calls the program's entry point."""
+
+    __test__ = False  # not a test class of pytest
+
+    source: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One program and the inputs to run it on, each in a child of its own.
+
+    Attributes:
+        program: Python source.
+        inputs: What to run it on.
+        entry_point: ``"name"``, ``"Class().method"`` or ``None`` (a script).
+        prelude: Code run in the program's namespace before it; not part of its line numbers.
+        limits: What each input may use.
+        coverage: Whether executed lines are wanted.
+    """
+
+    program: str
+    inputs: tuple[Stdin | Call | TestCode, ...]
+    entry_point: str | None = None
+    prelude: str = ""
+    limits: ExecutionLimits = dataclasses.field(default_factory=ExecutionLimits)
+    coverage: bool = True
+
+
+class ExitReason(enum.StrEnum):
+    """Why a run ended."""
+
+    FINISHED = "finished"  # end of program, return of the call, or SystemExit
+    EXCEPTION = "exception"  # an exception left the program
+    COMPILE_ERROR = "compile_error"  # the source is no Python program; nothing ran
+    CPU_LIMIT = "cpu_limit"
+    WALL_LIMIT = "wall_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    KILLED = "killed"  # died by a signal or left without a report (os._exit, crash)
+    TEST_FAILED = "test_failed"  # TestCode only: the test code raised; the program did not
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observation:
+    """What happened on one input.
+
+    Attributes:
+        reason: Why the run ended.
+        value: What the call returned, rebuilt from plain data; an
+            :class:`~codegym.execution.values.Opaque` for anything that is not plain data.
+        returned: Whether a call returned at all (``value=None`` is a value).
+        stdout: Standard output, undecodable bytes replaced.
+        stderr: The last kilobytes of standard error.
+        exit_code: Of a script that ended by ``SystemExit``; else 0.
+        error_type: Name of the exception's class, or None.
+        error_message: Its text, cut to a few hundred characters, or None.
+        error_line: 1-based line of the program where it was raised, or None.
+        executed_lines: 1-based lines of the program that were executed, also when it was killed.
+        cpu_seconds: CPU time used.
+        wall_seconds: Time on the clock.
+        peak_memory_bytes: Largest resident set.
+    """
+
+    reason: ExitReason
+    value: Any = None
+    returned: bool = False
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int = 0
+    error_type: str | None = None
+    error_message: str | None = None
+    error_line: int | None = None
+    executed_lines: frozenset[int] = frozenset()
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """The observations of one request, in the order of its inputs."""
+
+    observations: tuple[Observation, ...]

@@ -1,0 +1,80 @@
+"""What a grader says of a program."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+__all__ = ["Grade", "TestGrade", "Verdict"]
+
+
+class Verdict(enum.StrEnum):
+    """The verdicts of online judges."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    RUNTIME_ERROR = "runtime_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    COMPILE_ERROR = "compile_error"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TestGrade:
+    """The verdict on one test.
+
+    Attributes:
+        verdict: Of this test alone.
+        error_type: Name of the exception's class, or None.
+        error_message: A sentence for a human: the exception's text, or how the answer differed.
+        error_line: 1-based line of the program, or None.
+        cpu_seconds: CPU time used.
+    """
+
+    __test__ = False  # not a test class of pytest
+
+    verdict: Verdict
+    error_type: str | None = None
+    error_message: str | None = None
+    error_line: int | None = None
+    cpu_seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grade:
+    """The verdict on a program.
+
+    The verdict of a program that fails in several ways is the worst of its tests, in the order
+    compile error, runtime error, memory, time and output limit, wrong answer (StepCoder's
+    precedence: compile > runtime > fail). `error_*` come from the first test with that verdict.
+
+    Attributes:
+        verdict: ``"accepted"`` only if every test was run and passed.
+        tests_passed: Number of tests that passed.
+        tests_total: Number of tests of the problem.
+        executed_lines: 1-based lines of the program, union over the tests that ran.
+        error_type: Name of the exception's class, or None.
+        error_message: A sentence for a human, or None.
+        error_line: 1-based line of the program, or None.
+        tests: One entry for each test that was run.
+    """
+
+    verdict: Verdict
+    tests_passed: int
+    tests_total: int
+    executed_lines: frozenset[int] = frozenset()
+    error_type: str | None = None
+    error_message: str | None = None
+    error_line: int | None = None
+    tests: tuple[TestGrade, ...] = ()
+
+    @property
+    def solved(self) -> bool:
+        """Whether all tests passed."""
+        return self.verdict is Verdict.ACCEPTED
+
+    @property
+    def pass_ratio(self) -> float:
+        """Share of the tests that passed, in [0, 1]."""
+        return self.tests_passed / self.tests_total

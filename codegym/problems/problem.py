@@ -1,0 +1,197 @@
+"""What is asked: a problem, its reference solution and its tests, as frozen values.
+
+A problem knows nothing of tokens, prompts or processes. It does no I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from codegym.errors import ProblemError
+
+__all__ = [
+    "BinaryTree",
+    "CallTest",
+    "CodeTest",
+    "Comparison",
+    "LinkedList",
+    "Problem",
+    "StdinTest",
+    "UnitTest",
+]
+
+Comparison = Literal["tolerant", "exact"]
+"""How an answer is compared with the expected one.
+
+``"tolerant"`` is the judges' rule (APPS, LiveCodeBench): floats within tolerance, a tuple equals a
+list of the same items. ``"exact"`` is Python's ``==``, which is what an ``assert`` asks.
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LinkedList:
+    """A LeetCode ``ListNode`` chain as plain data: the values from head to tail."""
+
+    values: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BinaryTree:
+    """A LeetCode ``TreeNode`` tree as plain data: values in level order, ``None`` for a gap."""
+
+    values: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StdinTest:
+    """The program is run as ``__main__`` on `stdin` and must print `stdout`.
+
+    If the problem has an entry point, it is a function without parameters that reads standard
+    input and prints; it is called after the program was run.
+    """
+
+    stdin: str
+    stdout: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CallTest:
+    """The entry point is called with plain data and must return `expected`.
+
+    Attributes:
+        args: Positional arguments: ``None``, numbers, strings, bytes, and lists, tuples, sets,
+            dicts of these, or :class:`LinkedList` and :class:`BinaryTree`.
+        expected: The value that must be returned, plain data as well.
+        kwargs: Keyword arguments as ``(name, value)`` pairs.
+        alternatives: Further values that are as good as `expected`.
+        tolerance: Absolute tolerance for a float answer; ``None``: the rule of the problem's
+            :data:`Comparison`.
+        expression: If given, this Python expression is evaluated in the program's namespace
+            instead of calling the entry point (for arguments that are no plain data). It never
+            contains the expected value.
+    """
+
+    args: tuple[Any, ...]
+    expected: Any
+    kwargs: tuple[tuple[str, Any], ...] = ()
+    alternatives: tuple[Any, ...] = ()
+    tolerance: float | None = None
+    expression: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CodeTest:
+    """Test code that could not be turned into call/expected pairs.
+
+    `source` is run in a process of its own with a function `name` that forwards each call to the
+    candidate in *its* process. The test passes when `source` runs to its end without an exception.
+    """
+
+    source: str
+    name: str
+
+
+UnitTest = StdinTest | CallTest | CodeTest
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """One programming problem.
+
+    Two problems are equal when their content is, whatever their ids (see :attr:`content_hash`).
+
+    Attributes:
+        id: Unique in its source, such as ``"HumanEval/0"``.
+        description: The task in natural language.
+        canonical_solution: A whole program that passes all tests; empty if the source has none.
+        tests: At least one test.
+        starter_code: Opening part that a solution should have (signature, imports); may be empty.
+            A prompt in completion style shows it, and the program then begins with it.
+        entry_point: What is called: ``"name"`` or ``"Class().method"``. ``None``: the program
+            reads standard input and prints.
+        difficulty: The source's own word, lower case, or ``"unknown"``.
+        source: The name of the source, such as ``"apps_plus"``.
+        prelude: Code that is run before the program, in its namespace (imports and node classes
+            that the source promises). Never part of the program's lines.
+        comparison: How answers are compared.
+        metadata: Whatever else the source tells: url, release date, ... Not hashed.
+
+    Raises:
+        ProblemError: If there is no test, a call without entry point, or an empty id.
+    """
+
+    id: str
+    description: str
+    canonical_solution: str
+    tests: tuple[UnitTest, ...]
+    starter_code: str = ""
+    entry_point: str | None = None
+    difficulty: str = "unknown"
+    source: str = "custom"
+    prelude: str = ""
+    comparison: Comparison = "tolerant"
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ProblemError(
+                "A problem needs an id: a non-empty string that is unique in its set."
+            )
+        if not self.tests:
+            raise ProblemError(
+                f"Problem {self.id!r} has no tests. A program can not be judged without at least "
+                "one; an empty test list is never a pass."
+            )
+        if self.entry_point is None and any(not isinstance(t, StdinTest) for t in self.tests):
+            raise ProblemError(
+                f"Problem {self.id!r} has tests that call a function, but no entry point. Name the "
+                'function ("name" or "Class().method") or give standard-input tests.'
+            )
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything that decides what is asked and how it is judged."""
+        return _content_hash(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self.content_hash == other.content_hash
+
+    def __hash__(self) -> int:
+        return hash(self.content_hash)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _content_hash(problem: Problem) -> str:
+    # repr of frozen dataclasses and plain data is deterministic; sets are sorted by _stable.
+    content = (
+        problem.description,
+        problem.canonical_solution,
+        problem.starter_code,
+        problem.entry_point,
+        problem.prelude,
+        problem.comparison,
+        tuple(_stable(test) for test in problem.tests),
+    )
+    return _hash_text(repr(content))
+
+
+def _stable(value: Any) -> Any:
+    """A value with the same ``repr`` in every process (sets have no order of their own)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return (type(value).__name__, *(_stable(getattr(value, f.name)) for f in fields))
+    if isinstance(value, set | frozenset):
+        return (type(value).__name__, *sorted(repr(_stable(item)) for item in value))
+    if isinstance(value, dict):
+        return ("dict", *((_stable(k), _stable(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return (type(value).__name__, *(_stable(item) for item in value))
+    return value
