@@ -1,0 +1,184 @@
+"""What the model is shown of a problem, and which part of it already belongs to the program."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.problems.problem import Problem
+
+__all__ = [
+    "AutoFormat",
+    "ChatFormat",
+    "CompletionFormat",
+    "InstructionFormat",
+    "Prompt",
+    "PromptFormat",
+    "make_prompt_format",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered problem: ``text`` then ``header``, then whatever is written.
+
+    Attributes:
+        text: Instruction; not part of the program.
+        header: Opening part of the program that the prompt shows. The judged program is header +
+            given code + generated code. A canonical solution begins with it.
+        stop: Texts that end an episode when they are generated. The program ends before them.
+        ids: Token ids of `text`, where text can not say it (chat templates hold special tokens).
+    """
+
+    text: str
+    header: str = ""
+    stop: tuple[str, ...] = ()
+    ids: tuple[int, ...] | None = None
+
+
+@runtime_checkable
+class PromptFormat(Protocol):
+    """Renders problems. Pure: the same problem always gives the same prompt."""
+
+    def render(self, problem: Problem) -> Prompt:
+        """What the model is shown of `problem`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CompletionFormat:
+    """The model continues the starter code, as a base model does.
+
+    The description comes first, as comments, unless the starter code tells it already (HumanEval,
+    Mini). The starter code is a header only where the canonical solution begins with it; elsewhere
+    it is shown as part of the comments, and the whole program is to be written.
+
+    Attributes:
+        stop: Texts that end the program.
+    """
+
+    stop: tuple[str, ...] = ()
+
+    def render(self, problem: Problem) -> Prompt:
+        """Comments and header."""
+        starter = problem.starter_code
+        is_header = bool(starter) and problem.canonical_solution.startswith(starter)
+        told = [line.strip(" #") for line in starter.splitlines()]
+        lines = [line.strip() for line in problem.description.splitlines()]
+        untold = any(line.strip(" #") not in told for line in lines if line)
+        comment = [*lines] if untold else []
+        if starter and not is_header:
+            comment += ["Begin with:", *starter.splitlines()]
+        text = "".join(f"# {line}".rstrip() + "\n" for line in comment)
+        return Prompt(text, starter if is_header else "", self.stop)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InstructionFormat:
+    """The question-and-answer prompt of APPS (arXiv 2105.09938); the whole program is written.
+
+    Attributes:
+        stop: Texts that end the program.
+    """
+
+    stop: tuple[str, ...] = ()
+
+    def render(self, problem: Problem) -> Prompt:
+        """Question, starter code, the way of input and output, and the answer to begin."""
+        way = "Standard Input" if problem.entry_point is None else "Call-Based"
+        starter = f"\n{problem.starter_code.strip()}\n" if problem.starter_code.strip() else ""
+        return Prompt(
+            f"\nQUESTION:\n{problem.description.strip()}\n{starter}\nUse {way} format\n\nANSWER:\n",
+            stop=self.stop,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatFormat:
+    """The problem as a user message of a chat model; the program is written in a code fence.
+
+    Attributes:
+        tokenizer: A Hugging Face tokenizer with a chat template.
+        system: A system message, or empty.
+    """
+
+    tokenizer: Any
+    system: str = ""
+
+    def render(self, problem: Problem) -> Prompt:
+        """The template's tokens, with the fence of the answer opened.
+
+        Raises:
+            ConfigurationError: If the tokenizer has no chat template.
+        """
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise ConfigurationError(
+                'prompt_format="chat" needs a Hugging Face tokenizer with a chat template, got '
+                f"{type(self.tokenizer).__name__} without one. Use the tokenizer of an "
+                'instruction-tuned model, or prompt_format="instruction".'
+            )
+        question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
+        task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        messages.append({"role": "user", "content": task})
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        text += "```python\n"
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return Prompt(text, stop=("\n```",), ids=tuple(ids))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AutoFormat:
+    """Completion where the canonical solution begins with the starter code, else instruction.
+
+    HumanEval's programs end where the function does, at the next unindented statement, as in its
+    own harness; Mini's at the end token.
+    """
+
+    def render(self, problem: Problem) -> Prompt:
+        """The prompt in the format of the problem's source."""
+        starter = problem.starter_code
+        if starter and problem.canonical_solution.startswith(starter):
+            stop = HUMANEVAL_STOP if problem.source == "humaneval" else ()
+            return CompletionFormat(stop).render(problem)
+        return InstructionFormat().render(problem)
+
+
+HUMANEVAL_STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+"""The stop sequences of HumanEval's paper (arXiv 2107.03374, section 2.1)."""
+
+_NAMES: Sequence[str] = ("auto", "completion", "instruction", "chat")
+
+
+def make_prompt_format(spec: str | PromptFormat = "auto", tokenizer: Any = None) -> PromptFormat:
+    """The format of a name, or the one handed in.
+
+    Args:
+        spec: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or an object with a
+            method ``render(problem) -> Prompt``.
+        tokenizer: The Hugging Face tokenizer whose template ``"chat"`` uses.
+
+    Raises:
+        UnknownNameError: If the name is not one of these.
+        ConfigurationError: If it is neither a name nor a :class:`PromptFormat`.
+    """
+    if isinstance(spec, str):
+        if spec not in _NAMES:
+            raise UnknownNameError("prompt format", spec, _NAMES)
+        if spec == "chat":
+            return ChatFormat(tokenizer)
+        return {
+            "auto": AutoFormat(),
+            "completion": CompletionFormat(),
+            "instruction": InstructionFormat(),
+        }[spec]
+    if isinstance(spec, PromptFormat):
+        return spec
+    raise ConfigurationError(
+        f"prompt_format must be one of {', '.join(map(repr, _NAMES))} or an object with "
+        f"render(problem), got {type(spec).__name__}."
+    )

@@ -1,0 +1,177 @@
+"""Syntax of a program, read with tree-sitter: conditionals, statements, comments.
+
+tree-sitter also reads text that is no valid program, which a policy writes often. This module
+finds places; it does not say what they are worth or whether they ran.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+import tree_sitter
+import tree_sitter_python
+
+from codegym.errors import UnknownNameError
+from codegym.programs.program import Program
+
+__all__ = ["CONDITIONALS", "Statement", "comments", "conditional_starts", "statements"]
+
+CONDITIONALS = ("if", "elif", "for", "while", "case", "try")
+"""The kinds of statement that count as conditional by default (StepCoder does not name its own)."""
+
+_CONDITIONAL_NODES = {
+    "if": "if_statement",
+    "elif": "elif_clause",
+    "for": "for_statement",
+    "while": "while_statement",
+    "match": "match_statement",
+    "case": "case_clause",
+    "try": "try_statement",
+    "with": "with_statement",
+    "except": "except_clause",
+    "else": "else_clause",
+}
+_COMPOUND = frozenset(
+    {
+        "if_statement",
+        "elif_clause",
+        "else_clause",
+        "for_statement",
+        "while_statement",
+        "match_statement",
+        "case_clause",
+        "try_statement",
+        "except_clause",
+        "except_group_clause",
+        "finally_clause",
+        "with_statement",
+        "function_definition",
+        "class_definition",
+    }
+)
+# Headers that may have no code of their own: they are executed when something below them is.
+_SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
+# Declarations that have no code at all: they take effect with the block that holds them.
+_DECLARATIONS = frozenset({"global_statement", "nonlocal_statement"})
+_PARSER_LANGUAGE = tree_sitter.Language(tree_sitter_python.language())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Statement:
+    """A simple statement, or the header of a compound one (``if x:``, ``def f(a, b):``).
+
+    Attributes:
+        start: Byte offset of its first byte.
+        end: Byte offset after its last byte.
+        first_line: 1-based.
+        last_line: 1-based; a statement over several lines is one statement.
+        evidence: Lines of other statements whose execution proves that this one took effect, as
+            ``(first, last)``, for statements without code of their own (``else:``, ``global``).
+    """
+
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+    evidence: tuple[int, int] | None = None
+
+
+def _parse(program: Program) -> tree_sitter.Node:
+    return tree_sitter.Parser(_PARSER_LANGUAGE).parse(program.source).root_node
+
+
+def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """All nodes in order of position; iterative, since programs nest deeper than our stack."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(node.children))
+
+
+@functools.lru_cache(maxsize=32_768)
+def conditional_starts(text: str, kinds: tuple[str, ...] = CONDITIONALS) -> tuple[int, ...]:
+    """Byte offsets of the lines on which conditional statements begin, ascending.
+
+    Args:
+        text: The program.
+        kinds: Which statements count: names from ``if, elif, for, while, match, case, try, with,
+            except, else``.
+
+    Raises:
+        UnknownNameError: If a kind is not one of these.
+    """
+    for kind in kinds:
+        if kind not in _CONDITIONAL_NODES:
+            raise UnknownNameError("kind of conditional", kind, _CONDITIONAL_NODES)
+    wanted = {_CONDITIONAL_NODES[kind] for kind in kinds}
+    program = Program(text)
+    starts = {
+        program.line_start(program.line_at(node.start_byte))
+        for node in _walk(_parse(program))
+        if node.type in wanted
+    }
+    return tuple(sorted(starts))
+
+
+def comments(program: Program) -> list[tuple[int, int]]:
+    """Byte spans of the comments, ascending."""
+    return [(n.start_byte, n.end_byte) for n in _walk(_parse(program)) if n.type == "comment"]
+
+
+def statements(program: Program) -> list[Statement]:
+    """All statements of a program, in order of position."""
+    found = []
+    for node in _walk(_parse(program)):
+        if node.type in _COMPOUND:
+            found.append(_header(program, node))
+        elif node.type == "decorator" or _is_simple(node):
+            found.append(_statement(program, node, node.end_byte, _declaration(program, node)))
+    return sorted(found, key=lambda statement: (statement.start, statement.end))
+
+
+def _is_simple(node: tree_sitter.Node) -> bool:
+    in_block = node.parent is not None and node.parent.type in ("module", "block")
+    return (
+        in_block
+        and node.is_named
+        and node.type
+        not in _COMPOUND
+        | {
+            "comment",
+            "decorated_definition",
+        }
+    )
+
+
+def _statement(
+    program: Program, node: tree_sitter.Node, end: int, evidence: tuple[int, int] | None
+) -> Statement:
+    first = program.line_at(node.start_byte)
+    return Statement(
+        node.start_byte, end, first, program.line_at(max(node.start_byte, end - 1)), evidence
+    )
+
+
+def _header(program: Program, node: tree_sitter.Node) -> Statement:
+    """The part of a compound statement up to its colon."""
+    colon = next((child for child in node.children if child.type == ":"), None)
+    end = node.end_byte if colon is None else colon.end_byte
+    evidence = None
+    if node.type in _SILENT_HEADERS:
+        body = next((child for child in node.children if child.type == "block"), node)
+        evidence = _lines(program, body)
+    return _statement(program, node, end, evidence)
+
+
+def _declaration(program: Program, node: tree_sitter.Node) -> tuple[int, int] | None:
+    if node.type not in _DECLARATIONS or node.parent is None:
+        return None
+    return _lines(program, node.parent)
+
+
+def _lines(program: Program, node: tree_sitter.Node) -> tuple[int, int]:
+    last = max(node.start_byte, node.end_byte - 1)
+    return program.line_at(node.start_byte), program.line_at(last)
