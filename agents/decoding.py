@@ -1,0 +1,118 @@
+"""Writing tokens: a batch of sequences that grow by one token at a time, and how one is drawn.
+
+The keys and values of earlier tokens are kept. Prompts differ in length, so inside the cache they
+are padded on the *left*, with position ids counted from each row's own first token: a new token is
+then the same column for all rows.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from agents.policy import CausalLMPolicy
+from codegym.errors import ConfigurationError
+
+__all__ = ["Decoder", "sample_tokens"]
+
+
+class Decoder:
+    """Next-token logits of a growing batch.
+
+    Args:
+        policy: The model.
+        input_ids: (B, T) int64, padded on the right.
+        length: (B,) int64, each at least 1.
+        reserve: How many tokens will be appended at most.
+
+    Attributes:
+        logits: (B, vocab_size) float32 of the next token.
+    """
+
+    def __init__(
+        self, policy: CausalLMPolicy, input_ids: Tensor, length: Tensor, *, reserve: int
+    ) -> None:
+        self._policy = policy
+        width = int(length.max())
+        index = torch.arange(width, device=length.device) - (width - length)[:, None]
+        ids = input_ids.gather(1, index.clamp(min=0))
+        self._mask = torch.ones(
+            (len(length), width + reserve), dtype=torch.int64, device=length.device
+        )
+        self._mask[:, :width] = index >= 0
+        self._width = width
+        self._length = length.clone()
+        self._cache = DynamicCache(config=policy.trunk.config)
+        self.logits = self._forward(ids, index.clamp(min=0))
+
+    def append(self, tokens: Tensor) -> None:
+        """Appends one token to each row and updates :attr:`logits`.
+
+        Args:
+            tokens: (B,) int64.
+        """
+        self._width += 1
+        self.logits = self._forward(tokens[:, None], self._length[:, None])
+        self._length += 1
+
+    def keep(self, rows: Tensor) -> None:
+        """Forgets all rows but these.
+
+        Args:
+            rows: (n,) int64 indices, in the order that is wanted.
+        """
+        self._cache.batch_select_indices(rows)
+        self._mask, self._length = self._mask[rows], self._length[rows]
+        self.logits = self.logits[rows]
+
+    @torch.inference_mode()
+    def _forward(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        output = self._policy.trunk(
+            input_ids=input_ids,
+            attention_mask=self._mask[:, : self._width],
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: Tensor = output.logits[:, -1, : self._policy.vocab_size].float()
+        return logits
+
+
+def sample_tokens(
+    logits: Tensor,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draws one token a row.
+
+    Args:
+        logits: (B, V).
+        temperature: 0 takes the most probable token.
+        top_p: Nucleus: only the most probable tokens that together reach this mass can be drawn.
+        generator: The only source of randomness; None uses torch's global one.
+
+    Returns:
+        (B,) int64.
+
+    Raises:
+        ConfigurationError: If the temperature is negative or `top_p` is not in (0, 1].
+    """
+    if temperature < 0.0 or not 0.0 < top_p <= 1.0:
+        raise ConfigurationError(
+            "Expected temperature >= 0 and 0 < top_p <= 1, got "
+            f"temperature={temperature}, top_p={top_p}."
+        )
+    if temperature == 0.0:
+        return logits.argmax(-1)
+    probabilities = (logits / temperature).softmax(-1)
+    if top_p < 1.0:
+        ordered, index = probabilities.sort(-1, descending=True)
+        # The token that crosses the threshold stays in, so at least one always does.
+        before = ordered.cumsum(-1) - ordered
+        ordered = ordered.masked_fill(before >= top_p, 0.0)
+        probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered)
+    return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)

@@ -1,0 +1,377 @@
+"""A causal language model as policy and critic.
+
+One class for a tiny model made from a config and for any checkpoint of the hub: a *trunk* (any
+``AutoModelForCausalLM``), a value head on its last hidden state (or on a critic trunk of its own),
+and log-probabilities over the action space. The model's vocabulary may be larger than the
+tokenizer's (checkpoints pad it): such logits are cut off, in the sampler and in the losses alike.
+
+Batches are padded on the right. A causal model's outputs at real tokens do not depend on padding
+behind them, so no attention mask is needed; what is padding is known from lengths.
+
+Saved as a folder::
+
+    policy.json         {"format": 1, "vocab_size": ..., "detach_value": ..., "critic": ...}
+    trunk/              the language model, as ``save_pretrained`` writes it
+    critic/             the critic's own trunk, only if there is one
+    heads.safetensors   the value head
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from agents.sequences import generated_mask
+from codegym.errors import ConfigurationError
+
+__all__ = ["CausalLMPolicy", "PolicyOutput", "TokenScores"]
+
+
+class PolicyOutput(NamedTuple):
+    """Column t speaks of the token *after* column t.
+
+    Attributes:
+        logits: (B, T, vocab_size) float32.
+        values: (B, T) float32.
+    """
+
+    logits: Tensor
+    values: Tensor
+
+
+class TokenScores(NamedTuple):
+    """Column t speaks of token t, given those before it; 0 where it was not generated.
+
+    Attributes:
+        logprobs: (B, T) float32, over the action space, at the policy's temperature.
+        values: (B, T) float32.
+        entropy: (B, T) float32, or None if it was not asked for.
+    """
+
+    logprobs: Tensor
+    values: Tensor
+    entropy: Tensor | None
+
+
+class CausalLMPolicy(nn.Module):
+    """pi(token | tokens before it) and V(tokens before it).
+
+    Args:
+        trunk: The language model.
+        vocab_size: Number of actions; at most the model's vocabulary.
+        detach_value: Whether the value head's gradient stops before the trunk.
+        critic: A trunk of its own for the value head (such as a process reward model's).
+
+    Raises:
+        ConfigurationError: If the model has fewer tokens than there are actions, or no linear
+            output head.
+    """
+
+    def __init__(
+        self,
+        trunk: PreTrainedModel,
+        *,
+        vocab_size: int,
+        detach_value: bool = False,
+        critic: PreTrainedModel | None = None,
+    ) -> None:
+        super().__init__()
+        head = _output_head(trunk)
+        if head.weight.shape[0] < vocab_size:
+            raise ConfigurationError(
+                f"The model must have a logit for each of the {vocab_size} actions, but has "
+                f"{head.weight.shape[0]} tokens. Use the tokenizer that belongs to the model, or "
+                "resize its embeddings."
+            )
+        self.trunk = trunk
+        self.critic = critic
+        self.vocab_size = vocab_size
+        self.detach_value = detach_value
+        hidden_size = (critic or trunk).config.get_text_config().hidden_size
+        device = head.weight.device
+        self.value_head = nn.utils.skip_init(
+            nn.Linear, hidden_size, 1, device=device, dtype=torch.float32
+        )
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+        self._plain_head = _has_plain_head(trunk)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: PreTrainedConfig,
+        *,
+        vocab_size: int,
+        detach_value: bool = False,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """A randomly initialised model of any architecture.
+
+        Args:
+            config: Of the trunk.
+            vocab_size: Number of actions.
+            detach_value: See the class.
+            seed: Decides the weights; the global generator is left as it was.
+            dtype: Of the trunk.
+
+        Returns:
+            A policy on the CPU.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            trunk = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, dtype=dtype
+            )
+        return cls(trunk, vocab_size=vocab_size, detach_value=detach_value)
+
+    @classmethod
+    def from_config_tiny(
+        cls,
+        vocab_size: int,
+        *,
+        d: int = 64,
+        layers: int = 3,
+        heads: int = 4,
+        key_value_heads: int = 1,
+        context_length: int = 1024,
+        seed: int = 0,
+        detach_value: bool = False,
+    ) -> Self:
+        """A Llama-shaped model of some hundred thousand parameters, trained from scratch on a CPU.
+
+        Args:
+            vocab_size: Number of actions.
+            d: Width.
+            layers: Depth.
+            heads: Attention heads.
+            key_value_heads: One makes a step of generation twice as fast on a CPU as `heads`.
+            context_length: Longest sequence.
+            seed: Decides the weights.
+            detach_value: See the class.
+
+        Returns:
+            A policy on the CPU, float32.
+        """
+        config = LlamaConfig(
+            vocab_size=vocab_size,
+            hidden_size=d,
+            intermediate_size=2 * d,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=key_value_heads,
+            max_position_embeddings=context_length,
+            tie_word_embeddings=False,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+        return cls.from_config(config, vocab_size=vocab_size, seed=seed, detach_value=detach_value)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        vocab_size: int | None = None,
+        detach_value: bool = False,
+        critic: str | Path | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """Loads a folder written by :meth:`save_pretrained`, or a checkpoint of the hub.
+
+        Args:
+            name_or_path: Folder or hub name.
+            vocab_size: Number of actions. Needed for a hub checkpoint; a saved policy knows it.
+            detach_value: See the class; a saved policy knows it.
+            critic: Checkpoint of a separate critic trunk; a saved policy knows it.
+            dtype: Of the trunks.
+
+        Returns:
+            A policy on the CPU.
+
+        Raises:
+            ConfigurationError: If the folder's format is unknown or `vocab_size` is missing.
+        """
+        folder = Path(name_or_path)
+        if not (folder / "policy.json").is_file():
+            if vocab_size is None:
+                raise ConfigurationError(
+                    f"{str(name_or_path)!r} is not a folder of a saved policy, so it is taken for a"
+                    " language model's checkpoint, and vocab_size (the number of actions) is needed"
+                )
+            trunk = _load(name_or_path, dtype)
+            separate = None if critic is None else _load(critic, dtype)
+            return cls(trunk, vocab_size=vocab_size, detach_value=detach_value, critic=separate)
+        meta = json.loads((folder / "policy.json").read_text())
+        if meta.get("format") != 1:
+            raise ConfigurationError(
+                f"{folder / 'policy.json'} must have format 1, got {meta.get('format')!r}. It was "
+                "written by another version of codegym's agents."
+            )
+        policy = cls(
+            _load(folder / "trunk", dtype),
+            vocab_size=meta["vocab_size"],
+            detach_value=meta["detach_value"],
+            critic=_load(folder / "critic", dtype) if meta["critic"] else None,
+        )
+        policy.value_head.load_state_dict(load_file(folder / "heads.safetensors"))
+        return policy
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the folder that the module's docstring describes.
+
+        Args:
+            folder: Made if it is not there.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.trunk.save_pretrained(folder / "trunk")
+        if self.critic is not None:
+            self.critic.save_pretrained(folder / "critic")
+        save_file(self.value_head.state_dict(), folder / "heads.safetensors")
+        meta = {
+            "format": 1,
+            "vocab_size": self.vocab_size,
+            "detach_value": self.detach_value,
+            "critic": self.critic is not None,
+        }
+        (folder / "policy.json").write_text(json.dumps(meta, indent=2) + "\n")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the value head (and so the input) is."""
+        return self.value_head.weight.device
+
+    def forward(self, input_ids: Tensor) -> PolicyOutput:
+        """Logits and values at every column.
+
+        Args:
+            input_ids: (B, T) int64, padded on the right; what stands at padding is meaningless.
+
+        Returns:
+            Logits of the next token and the value of the state, for each column.
+        """
+        hidden, logits = self._run(input_ids)
+        if logits is None:
+            logits = self._logits(hidden)
+        return PolicyOutput(logits, self._values(input_ids, hidden, detach=self.detach_value))
+
+    def score(
+        self,
+        input_ids: Tensor,
+        start_length: Tensor,
+        length: Tensor,
+        *,
+        temperature: float = 1.0,
+        entropy: bool = False,
+        detach_value: bool | None = None,
+    ) -> TokenScores:
+        """Log-probabilities and values of the generated tokens of stored sequences.
+
+        Only generated tokens reach the heads, so prompt and padding cost no logits.
+
+        Args:
+            input_ids: (B, T) int64, padded on the right.
+            start_length: (B,) first generated column, at least 1.
+            length: (B,) first padding column.
+            temperature: The policy is ``softmax(logits / temperature)``.
+            entropy: Whether the exact entropy is wanted.
+            detach_value: Overrides the policy's own setting.
+
+        Returns:
+            Scores aligned with the tokens.
+        """
+        rows, width = input_ids.shape
+        mask = generated_mask(start_length, length, width)
+        target_index = mask.flatten().nonzero().squeeze(1)  # (N,) of B * T
+        source_index = target_index - 1  # the column before, in the same row: start_length >= 1
+        hidden, logits = self._run(input_ids)
+        hidden = hidden.flatten(0, 1).index_select(0, source_index)
+        if logits is None:
+            logits = self._logits(hidden)
+        else:
+            logits = logits.flatten(0, 1).index_select(0, source_index)
+        if temperature != 1.0:
+            logits = logits / temperature
+        targets = input_ids.flatten().index_select(0, target_index)
+        chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
+        detach = self.detach_value if detach_value is None else detach_value
+        if self.critic is None:
+            values = self._head_values(hidden, detach=detach)
+        else:
+            all_values = self._values(input_ids, hidden, detach=detach)
+            values = all_values.flatten().index_select(0, source_index)
+
+        def place(flat: Tensor) -> Tensor:
+            canvas = flat.new_zeros(rows * width)
+            return canvas.index_copy(0, target_index, flat).view(rows, width)
+
+        exact = None
+        if entropy:
+            log_softmax = logits.log_softmax(-1)
+            exact = place(-(log_softmax.exp() * log_softmax).sum(-1))
+        return TokenScores(place(chosen), place(values), exact)
+
+    def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Last hidden states, and logits where they are more than ``head(hidden)``."""
+        if self._plain_head:
+            return self.trunk.base_model(input_ids=input_ids, use_cache=False)[0], None
+        output = self.trunk(input_ids=input_ids, use_cache=False, output_hidden_states=True)
+        return output.hidden_states[-1], output.logits[..., : self.vocab_size].float()
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = _output_head(self.trunk)(hidden)
+        return logits[..., : self.vocab_size].float()
+
+    def _values(self, input_ids: Tensor, hidden: Tensor, *, detach: bool) -> Tensor:
+        if self.critic is not None:
+            hidden = self.critic.base_model(input_ids=input_ids, use_cache=False)[0]
+        return self._head_values(hidden, detach=detach)
+
+    def _head_values(self, hidden: Tensor, *, detach: bool) -> Tensor:
+        hidden = hidden.detach() if detach else hidden
+        values: Tensor = self.value_head(hidden.float())
+        return values.squeeze(-1)
+
+
+def _load(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(str(name_or_path), dtype=dtype)
+    return model
+
+
+def _output_head(trunk: PreTrainedModel) -> nn.Linear:
+    head = trunk.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if not isinstance(head, nn.Linear):
+        raise ConfigurationError(
+            f"Expected a causal language model with a linear output head, got "
+            f"{type(trunk).__name__} with {type(head).__name__}."
+        )
+    return head
+
+
+def _has_plain_head(trunk: PreTrainedModel) -> bool:
+    """Whether logits are just the head of the last hidden state (no cap, no scale)."""
+    if isinstance(trunk, LlamaForCausalLM):
+        return True
+    was_training = trunk.training
+    head = _output_head(trunk)
+    nn.Module.train(trunk, False)
+    with torch.inference_mode():
+        ids = torch.arange(2, device=head.weight.device)[None]
+        logits = trunk(input_ids=ids, use_cache=False).logits
+        hidden = trunk.base_model(input_ids=ids, use_cache=False)[0]
+        same = torch.allclose(head(hidden), logits, atol=1e-4, rtol=1e-3)
+    nn.Module.train(trunk, was_training)
+    return bool(same)

@@ -1,0 +1,132 @@
+"""What the agent learns from: whole episodes as padded tensors with lengths.
+
+A language model reads sequences, so sequences are stored, never single transitions. Every mask
+comes from lengths: a padding id may equal a real token, so ``!= pad`` would be wrong.
+
+Per-token tensors are aligned with the *token*: column ``t`` holds the log-probability of token
+``t`` given the tokens before it, and the value of the state in which it was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from codegym.errors import ConfigurationError
+
+__all__ = ["Sequences", "generated_mask", "length_buckets", "pad_tokens", "take"]
+
+
+class Sequences(NamedTuple):
+    """``B`` finished episodes, padded on the right to ``T`` tokens.
+
+    Attributes:
+        input_ids: (B, T) int64: prompt, given code, generated tokens, padding.
+        start_length: (B,) int64: tokens before the first generated one.
+        length: (B,) int64: all tokens without padding.
+        loss_mask: (B, T) bool: true on generated tokens that were executed.
+        reward: (B,) float32: the return of the episode.
+        solved: (B,) bool: all tests passed.
+        truncated: (B,) bool: ended by the token budget.
+        stage: (B,) int64: the start state's stage; 0 is the empty prefix.
+        num_stages: (B,) int64.
+        verdict: B words, such as ``"accepted"``.
+        problem_id: B ids.
+        difficulty: B words.
+    """
+
+    input_ids: Tensor
+    start_length: Tensor
+    length: Tensor
+    loss_mask: Tensor
+    reward: Tensor
+    solved: Tensor
+    truncated: Tensor
+    stage: Tensor
+    num_stages: Tensor
+    verdict: tuple[str, ...]
+    problem_id: tuple[str, ...]
+    difficulty: tuple[str, ...]
+
+
+def generated_mask(start_length: Tensor, length: Tensor, width: int) -> Tensor:
+    """Which columns hold tokens that the policy chose.
+
+    Args:
+        start_length: (B,) first generated column.
+        length: (B,) first padding column.
+        width: T, number of columns.
+
+    Returns:
+        (B, T) bool, true for ``start_length <= t < length``.
+    """
+    columns = torch.arange(width, device=length.device)
+    return (columns >= start_length[:, None]) & (columns < length[:, None])
+
+
+def pad_tokens(rows: Sequence[Sequence[int]], *, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token lists as one tensor, padded on the right.
+
+    Args:
+        rows: B token lists, at least one of them not empty.
+        pad_id: Fills the unused part.
+
+    Returns:
+        (B, T) int64 tokens and (B,) int64 lengths.
+
+    Raises:
+        ConfigurationError: If there is no token at all.
+    """
+    width = max((len(row) for row in rows), default=0)
+    if width == 0:
+        raise ConfigurationError(f"Expected at least one token, got {len(rows)} empty rows.")
+    padded = [[*row, *[pad_id] * (width - len(row))] for row in rows]
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+    return torch.tensor(padded, dtype=torch.int64), lengths
+
+
+def take(sequences: Sequences, index: Tensor) -> Sequences:
+    """The episodes named by `index`, cut to the longest of them.
+
+    Args:
+        sequences: B episodes.
+        index: (N,) int64 rows, in the order that is wanted.
+
+    Returns:
+        N episodes.
+    """
+    width = int(sequences.length[index].max())
+    rows = [int(i) for i in index]
+
+    def pick(field: Tensor | tuple[str, ...]) -> Tensor | tuple[str, ...]:
+        if isinstance(field, tuple):
+            return tuple(field[i] for i in rows)
+        picked = field[index]
+        return picked[:, :width] if picked.dim() == 2 else picked
+
+    return Sequences(*(pick(field) for field in sequences))  # type: ignore[arg-type]  # by position
+
+
+def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterator[Tensor]:
+    """Splits rows into groups of similar length, so that little padding is computed.
+
+    Summing the groups' gradients gives the gradient of all rows at once, so this changes the cost
+    of an update and not the update.
+
+    Args:
+        length: (B,) lengths of all rows.
+        index: (N,) int64 rows to split.
+        max_tokens: Largest rows x longest length of a group; a longer row is a group of its own.
+
+    Yields:
+        (n,) int64 rows of one group, longest first.
+    """
+    order = index[torch.argsort(length[index], descending=True, stable=True)]
+    first = 0
+    while first < len(order):
+        rows = max(1, max_tokens // max(1, int(length[order[first]])))
+        yield order[first : first + rows]
+        first += rows
