@@ -1,0 +1,299 @@
+"""The phrases of Mini: what a clause says in English, what it means in Python, how it goes wrong.
+
+Only tables and the value types they are made of; nothing is drawn or run here. Every phrase has
+one typical mistake and the fixed probability with which a weak coder makes it: most are made in a
+third of all cases, a few in slightly more than half, so that the most likely code is wrong there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["FAMILIES", "Family", "Phrase"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Phrase:
+    """One thing that a clause can say.
+
+    The templates have the slots ``{v}`` (a variable), ``{k}`` and ``{m}`` (digits, k < m) and
+    ``{l}`` (a small letter).
+
+    Attributes:
+        english: Equivalent wordings.
+        code: What it means: an expression or a statement.
+        flaw: The typical mistake.
+        rate: How often a weak coder makes it, in [0, 1].
+        near: Further wrong versions that tests must tell from the right one.
+    """
+
+    english: tuple[str, ...]
+    code: str
+    flaw: str = ""
+    rate: float = 0.0
+    near: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Family:
+    """What the programs of one kind have in common.
+
+    Attributes:
+        name: Of the family.
+        parameters: Of the function, each with the kind of its values: ``"number"``, ``"size"``,
+            ``"numbers"`` or ``"text"``.
+        starts: Expressions that the result may start with.
+        loops: Loop headers; empty if the program has no loop.
+        subjects: Variables that a condition may speak of; repeated for weight.
+        operands: Variables that an action may use; repeated for weight.
+        conditions: Phrases of the kind "if ...".
+        builders: Actions that add to the result.
+        changes: Actions that may undo what came before; they only stand under a condition.
+        exits: Actions that leave the loop or the function early.
+        returns: Phrases of the last line.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    starts: tuple[str, ...]
+    loops: tuple[Phrase, ...]
+    subjects: tuple[str, ...]
+    operands: tuple[str, ...]
+    conditions: tuple[Phrase, ...]
+    builders: tuple[Phrase, ...]
+    changes: tuple[Phrase, ...]
+    exits: tuple[Phrase, ...]
+    returns: tuple[Phrase, ...]
+
+
+_NUMBER_CONDITIONS = (
+    Phrase(("{v} is above {k}", "{v} is more than {k}"), "{v} > {k}", "{v} >= {k}", 0.43),
+    Phrase(("{v} is below {k}", "{v} is less than {k}"), "{v} < {k}", "{v} <= {k}", 0.38),
+    Phrase(("{v} is at least {k}",), "{v} >= {k}", "{v} > {k}", 0.52),
+    Phrase(("{v} is at most {k}",), "{v} <= {k}", "{v} < {k}", 0.41),
+    Phrase(("{v} is {k}", "{v} equals {k}"), "{v} == {k}", "{v} = {k}", 0.36),
+    Phrase(("{v} is not {k}",), "{v} != {k}", "{v} == {k}", 0.37),
+    Phrase(("{v} is even",), "{v} % 2 == 0", "{v} / 2 == 0", 0.42),
+    Phrase(("{v} is odd",), "{v} % 2 == 1", "{v} % 2 == 0", 0.51),
+    Phrase(("{v} is a multiple of {k}",), "{v} % {k} == 0", "{v} // {k} == 0", 0.40),
+    Phrase(("{v} is from {k} to {m}",), "{k} <= {v} <= {m}", "{k} < {v} < {m}", 0.44),
+    Phrase(("{v} is {k} or {m}",), "{v} in ({k}, {m})", "{v} == {k} or {m}", 0.39),
+    Phrase(("{v} is positive",), "{v} > 0", "{v} >= 0", 0.35),
+    Phrase(("{v} is negative",), "{v} < 0", "{v} <= 0", 0.53),
+)
+
+_LENGTH_CONDITION = Phrase(
+    ("r has less than {k} items",), "len(r) < {k}", "len(r) <= {k}", 0.42, ("len(r) < {k} - 1",)
+)
+
+_LIST_CONDITIONS = (
+    Phrase(("{v} is in r",), "{v} in r", "{v} == r", 0.40),
+    Phrase(("{v} is not in r",), "{v} not in r", "{v} != r", 0.36),
+    _LENGTH_CONDITION,
+)
+
+_DICT_CONDITIONS = (
+    Phrase(("{v} is a key of r",), "{v} in r", "r[{v}]", 0.41),
+    Phrase(("{v} is no key of r",), "{v} not in r", "not r[{v}]", 0.38),
+    _LENGTH_CONDITION,
+)
+
+_TEXT_CONDITIONS = (
+    Phrase(("c is a vowel",), 'c in "aeiou"', 'c == "aeiou"', 0.43),
+    Phrase(("c is a digit",), "c.isdigit()", "c.isdigit", 0.40),
+    Phrase(("c is a capital letter",), "c.isupper()", "c.upper()", 0.52),
+    Phrase(("c is a small letter",), "c.islower()", "c.lower()", 0.37),
+    Phrase(('c is "{l}"', 'c equals "{l}"'), 'c == "{l}"', 'c = "{l}"', 0.36),
+    Phrase(('c is not "{l}"',), 'c != "{l}"', 'c == "{l}"', 0.39),
+    Phrase(('c is before "{l}"',), 'c < "{l}"', 'c <= "{l}"', 0.45),
+    Phrase(("c is in r",), "c in r", "c == r", 0.41),
+    Phrase(("c is not in r",), "c not in r", "c != r", 0.38),
+    Phrase(("r has less than {k} letters",), "len(r) < {k}", "len(r) <= {k}", 0.42),
+)
+
+_NUMBER_BUILDERS = (
+    Phrase(("add {k} to r",), "r += {k}", "r =+ {k}", 0.24),
+    Phrase(("subtract {k} from r",), "r -= {k}", "r =- {k}", 0.27),
+    Phrase(("multiply r by {k}",), "r *= {k}", "r += {k}", 0.22),
+    Phrase(("add {v} to r",), "r += {v}", "r = {v}", 0.26),
+    Phrase(("subtract {v} from r",), "r -= {v}", "r += {v}", 0.33),
+    Phrase(("negate r", "flip the sign of r"), "r = -r", "r -= r", 0.28),
+    Phrase(("add {k} times {v} to r",), "r += {k} * {v}", "r += {k} + {v}", 0.31),
+    Phrase(("add the square of {v} to r",), "r += {v} ** 2", "r += {v} * 2", 0.52),
+)
+
+_NUMBER_CHANGES = (
+    Phrase(("set r to {k}",), "r = {k}", "r == {k}", 0.34),
+    Phrase(("set r to {v}",), "r = {v}", "{v} = r", 0.25),
+    Phrase(("set r to the larger of r and {v}",), "r = max(r, {v})", "r = min(r, {v})", 0.51),
+    Phrase(("halve r, rounding down",), "r //= 2", "r /= 2", 0.35),
+)
+
+_LIST_BUILDERS = (
+    Phrase(("append {v} to r",), "r.append({v})", "r += {v}", 0.25),
+    Phrase(("append {v} plus {k} to r",), "r.append({v} + {k})", "r.append({v}) + {k}", 0.28),
+    Phrase(("append {k} times {v} to r",), "r.append({k} * {v})", "r += [{v}] * {k}", 0.33),
+    Phrase(("append {k} to r",), "r.append({k})", "r = [{k}]", 0.23),
+    Phrase(("put {v} at the front of r",), "r.insert(0, {v})", "r.insert({v}, 0)", 0.51),
+    Phrase(("append {v} to r twice",), "r += [{v}, {v}]", "r.append([{v}, {v}])", 0.32),
+)
+
+_LIST_CHANGES = (
+    Phrase(("reverse r",), "r.reverse()", "r = r.reverse()", 0.27),
+    Phrase(("drop the last item of r",), "r = r[:-1]", "r = r[-1:]", 0.30),
+    Phrase(("clear r",), "r = []", "r == []", 0.29),
+)
+
+_DICT_BUILDERS = (
+    Phrase(("count {v} in r",), "r[{v}] = r.get({v}, 0) + 1", "r[{v}] += 1", 0.31),
+    Phrase(("add {k} to r at {v}",), "r[{v}] = r.get({v}, 0) + {k}", "r[{v}] += {k}", 0.33),
+    Phrase(("set r at {v} to {k}",), "r[{v}] = {k}", "r[{k}] = {v}", 0.24),
+    Phrase(("set r at {k} to {v}",), "r[{k}] = {v}", "r[{v}] = {k}", 0.27),
+    Phrase(("set r at {v} to its square",), "r[{v}] = {v} ** 2", "r[{v}] = {v} * 2", 0.51),
+)
+
+_DICT_CHANGES = (
+    Phrase(("set r at {v} to the size of r",), "r[{v}] = len(r)", "r[{v}] = len({v})", 0.29),
+    Phrase(("clear r",), "r = {{}}", "r == {{}}", 0.28),
+)
+
+_TEXT_BUILDERS = (
+    Phrase(("add c to r",), "r += c", "r = c", 0.23),
+    Phrase(("add c as a capital to r",), "r += c.upper()", "r += c.upper", 0.29),
+    Phrase(("add c as a small letter to r",), "r += c.lower()", "r += c.islower()", 0.26),
+    Phrase(("put c at the front of r",), "r = c + r", "r = r + c", 0.51),
+    Phrase(("add c to r twice",), "r += c * 2", "r += c + 2", 0.32),
+    Phrase(('add "{l}" to r',), 'r += "{l}"', "r += {l}", 0.28),
+)
+
+_TEXT_CHANGES = (
+    Phrase(("reverse r",), "r = r[::-1]", "r = r[:-1]", 0.34),
+    Phrase(("turn r to capitals",), "r = r.upper()", "r.upper()", 0.33),
+    Phrase(("drop the first letter of r",), "r = r[1:]", "r = r[:1]", 0.30),
+)
+
+_STOP = Phrase(("stop the loop",), "break", "continue", 0.30)
+_SKIP = Phrase(("skip the rest",), "continue", "break", 0.27)
+_RETURN_DIGIT = Phrase(("return {k} at once",), "return {k}", "print({k})", 0.32)
+_RETURN_RESULT = Phrase(("return r at once",), "return r", "print(r)", 0.28)
+
+_NUMBER_RETURNS = (
+    Phrase(("return r",), "return r"),
+    Phrase(("return r",), "return r"),
+    Phrase(("return r plus {k}",), "return r + {k}"),
+    Phrase(("return r times {k}",), "return r * {k}"),
+    Phrase(("return {k} minus r",), "return {k} - r"),
+)
+
+_LIST_LOOPS = (
+    Phrase(("for each x in xs",), "x in xs"),
+    Phrase(("for each x in xs",), "x in xs"),
+    Phrase(("for each x in xs but the first",), "x in xs[1:]", "x in xs[:1]", 0.35),
+    Phrase(("for each x in xs from the end",), "x in xs[::-1]", "x in xs[:-1]", 0.40),
+)
+
+FAMILIES = (
+    Family(
+        name="numbers",
+        parameters=(("a", "number"), ("b", "number")),
+        starts=("0", "a", "b", "1", "a + b", "a - b"),
+        loops=(),
+        subjects=("a", "b", "a", "b", "r"),
+        operands=("a", "b"),
+        conditions=_NUMBER_CONDITIONS,
+        builders=_NUMBER_BUILDERS,
+        changes=_NUMBER_CHANGES,
+        exits=(_RETURN_DIGIT, _RETURN_RESULT),
+        returns=_NUMBER_RETURNS,
+    ),
+    Family(
+        name="range",
+        parameters=(("n", "size"), ("k", "number")),
+        starts=("0", "1", "k", "n", "2", "5"),
+        loops=(
+            Phrase(("for each i below n",), "i in range(n)", "i in range(1, n)", 0.37),
+            Phrase(("for each i from 1 to n",), "i in range(1, n + 1)", "i in range(1, n)", 0.44),
+            Phrase(
+                ("for each i from n down to 1",), "i in range(n, 0, -1)", "i in range(n, 1)", 0.41
+            ),
+        ),
+        subjects=("i", "i", "i", "k", "r"),
+        operands=("i", "i", "k"),
+        conditions=_NUMBER_CONDITIONS[:11],
+        builders=_NUMBER_BUILDERS,
+        changes=_NUMBER_CHANGES,
+        exits=(_STOP, _SKIP, _RETURN_DIGIT),
+        returns=_NUMBER_RETURNS,
+    ),
+    Family(
+        name="reduce",
+        parameters=(("xs", "numbers"), ("k", "number")),
+        starts=("0", "1", "k", "len(xs)", "2", "5"),
+        loops=_LIST_LOOPS,
+        subjects=("x", "x", "x", "k", "r"),
+        operands=("x", "x", "k"),
+        conditions=_NUMBER_CONDITIONS,
+        builders=_NUMBER_BUILDERS,
+        changes=_NUMBER_CHANGES,
+        exits=(_STOP, _SKIP, _RETURN_DIGIT),
+        returns=_NUMBER_RETURNS,
+    ),
+    Family(
+        name="list",
+        parameters=(("xs", "numbers"), ("k", "number")),
+        starts=("[]", "[k]", "[0]", "[1]", "[k, 0]", "[5]"),
+        loops=_LIST_LOOPS,
+        subjects=("x", "x", "x", "k"),
+        operands=("x", "x", "k"),
+        conditions=_NUMBER_CONDITIONS[:11] + _LIST_CONDITIONS,
+        builders=_LIST_BUILDERS,
+        changes=_LIST_CHANGES,
+        exits=(_STOP, _SKIP),
+        returns=(
+            Phrase(("return r",), "return r"),
+            Phrase(("return r",), "return r"),
+            Phrase(("return r plus [{k}]",), "return r + [{k}]"),
+            Phrase(("return r reversed",), "return r[::-1]"),
+        ),
+    ),
+    Family(
+        name="dict",
+        parameters=(("xs", "numbers"), ("k", "number")),
+        starts=("{}", "{k: 0}", "{0: k}", "{1: 1}", "{k: 1}", "{2: 5}"),
+        loops=_LIST_LOOPS,
+        subjects=("x", "x", "x", "k"),
+        operands=("x", "x", "k"),
+        conditions=_NUMBER_CONDITIONS[:11] + _DICT_CONDITIONS,
+        builders=_DICT_BUILDERS,
+        changes=_DICT_CHANGES,
+        exits=(_STOP, _SKIP),
+        returns=(
+            Phrase(("return r",), "return r"),
+            Phrase(("return r",), "return r"),
+            Phrase(("return the sorted items of r",), "return sorted(r.items())"),
+        ),
+    ),
+    Family(
+        name="text",
+        parameters=(("s", "text"),),
+        starts=('""', '"a"', '"b"', '"c"', '"d"', "s"),
+        loops=(
+            Phrase(("for each c in s",), "c in s"),
+            Phrase(("for each c in s",), "c in s"),
+            Phrase(("for each c in s but the first",), "c in s[1:]", "c in s[:1]", 0.35),
+            Phrase(("for each c in s from the end",), "c in s[::-1]", "c in s[:-1]", 0.40),
+        ),
+        subjects=("c",),
+        operands=("c",),
+        conditions=_TEXT_CONDITIONS,
+        builders=_TEXT_BUILDERS,
+        changes=_TEXT_CHANGES,
+        exits=(_STOP, _SKIP),
+        returns=(
+            Phrase(("return r",), "return r"),
+            Phrase(("return r",), "return r"),
+            Phrase(('return r plus "{l}"',), 'return r + "{l}"'),
+            Phrase(("return r reversed",), "return r[::-1]"),
+        ),
+    ),
+)
