@@ -171,11 +171,12 @@ def make_prompt_format(spec: str | PromptFormat = "auto", tokenizer: Any = None)
             raise UnknownNameError("prompt format", spec, _NAMES)
         if spec == "chat":
             return ChatFormat(tokenizer)
-        return {
+        formats: dict[str, PromptFormat] = {
             "auto": AutoFormat(),
             "completion": CompletionFormat(),
             "instruction": InstructionFormat(),
-        }[spec]
+        }
+        return formats[spec]
     if isinstance(spec, PromptFormat):
         return spec
     raise ConfigurationError(

@@ -1,0 +1,143 @@
+"""The arguments that every environment takes, checked and turned into the objects they name.
+
+Plain values (names, numbers, paths) keep an environment's spec JSON-able; wherever a name is
+accepted, an object of that kind is accepted as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from codegym.envs.prompt_format import PromptFormat
+from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.execution.executor import Executor
+from codegym.execution.limits import ExecutionLimits
+from codegym.grading.grader import Grader
+from codegym.grading.verdict import Grade
+from codegym.problems.dataset import ProblemSet
+from codegym.problems.load import load_problems
+from codegym.start_states.start_state import StartStates
+from codegym.tokenization.tokenizer import Tokenizer
+
+__all__ = [
+    "TaskArguments",
+    "Weighting",
+    "check_arguments",
+    "make_limits",
+    "make_problems",
+    "positive",
+]
+
+_MINI_SIZE = 1000
+# Mini is endless; drawing by number of stages looks at every problem of the set once.
+
+Weighting = Literal["stages", "uniform"]
+"""How problems are drawn: in proportion to their number of stages, or uniformly."""
+
+
+class TaskArguments(TypedDict, total=False):
+    """Keyword arguments of :class:`~codegym.envs.CodeEnv` and its vector counterpart.
+
+    They are documented in :class:`~codegym.envs.task.CodeTask`.
+    """
+
+    source: str
+    split: str | None
+    difficulty: str | None
+    data: str | Path | None
+    size: int | None
+    seed: int | None
+    problems: ProblemSet | None
+    tokenizer: str | Tokenizer | Any
+    prompt_format: str | PromptFormat
+    start: str | StartStates
+    reward: str | Callable[[Grade], float | Mapping[str, float]]
+    max_new_tokens: int
+    context_length: int
+    limits: ExecutionLimits | Mapping[str, float] | None
+    executor: Executor | None
+    grader: Grader | None
+    weighting: Weighting
+
+
+def make_problems(
+    problems: ProblemSet | None,
+    *,
+    source: str,
+    split: str | None,
+    difficulty: str | None,
+    data: str | Path | None,
+    size: int | None,
+    seed: int | None,
+) -> ProblemSet:
+    """The problems handed in, or those of a source.
+
+    Raises:
+        ConfigurationError: If both a problem set and a way to load one are given, or if no
+            problem is left to draw.
+    """
+    if problems is None:
+        if source == "mini" and size is None:
+            size = _MINI_SIZE
+        problems = load_problems(
+            source, data=data, split=split, difficulty=difficulty, size=size, seed=seed
+        )
+    elif any(argument is not None for argument in (split, difficulty, data, size, seed)):
+        raise ConfigurationError(
+            "Give either problems=<a ProblemSet> or split, difficulty, data, size, seed to load "
+            "one, not both. A ProblemSet has filter(), shuffle() and take()."
+        )
+    if not isinstance(problems, ProblemSet):
+        raise ConfigurationError(
+            f"problems must be a ProblemSet, got {type(problems).__name__}. Make one with "
+            "codegym.load_problems(...) or ProblemSet.of([...])."
+        )
+    if len(problems) == 0:
+        raise ConfigurationError(
+            f"There is no problem to draw: source {source!r}, split {split!r}, difficulty "
+            f"{difficulty!r} select nothing. {problems.report}"
+        )
+    return problems
+
+
+def make_limits(limits: ExecutionLimits | Mapping[str, float] | None) -> ExecutionLimits:
+    """Limits from an object, from a mapping of its fields (as in a spec), or the default ones.
+
+    Raises:
+        UnknownNameError: If the mapping names a limit that does not exist.
+        ConfigurationError: If a limit is out of range.
+    """
+    if limits is None:
+        return ExecutionLimits()
+    if isinstance(limits, ExecutionLimits):
+        return limits
+    if not isinstance(limits, Mapping):
+        raise ConfigurationError(
+            f"limits must be an ExecutionLimits or a mapping of its fields, got {limits!r}."
+        )
+    legal = [field.name for field in dataclasses.fields(ExecutionLimits)]
+    for name in limits:
+        if name not in legal:
+            raise UnknownNameError("limit", name, legal)
+    return dataclasses.replace(ExecutionLimits(), **limits)
+
+
+def positive(name: str, value: object) -> int:
+    """`value` if it is a positive int.
+
+    Raises:
+        ConfigurationError: Otherwise.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ConfigurationError(f"{name} must be a positive int, got {value!r}.")
+    return value
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raises an UnknownNameError that suggests the nearest argument if one is not known."""
+    for name in arguments:
+        if name not in TaskArguments.__annotations__:
+            raise UnknownNameError("argument", name, TaskArguments.__annotations__)

@@ -1,0 +1,297 @@
+"""One program at a time: the Gymnasium environment."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import numbers
+from typing import Any, ClassVar, Unpack
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from codegym.envs.arguments import TaskArguments, check_arguments
+from codegym.envs.outcome import Outcome
+from codegym.envs.rendering import render_ansi
+from codegym.envs.reset_options import ResetOptions
+from codegym.envs.task import CodeTask, Episode, find_stop
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    ContextLengthError,
+    InvalidActionError,
+    ResetNeededError,
+)
+from codegym.problems.dataset import ProblemSet
+from codegym.start_states.start_state import StartStates
+from codegym.tokenization.tokenizer import Tokenizer
+
+__all__ = ["CodeEnv", "EnvState"]
+
+Observation = dict[str, npt.NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EnvState:
+    """A snapshot of an environment in the middle of an episode; see :meth:`CodeEnv.save_state`."""
+
+    episode: Episode
+    token_ids: npt.NDArray[np.int64]
+    running: bool
+    outcome: Outcome | None
+    rng_state: Any
+
+
+class CodeEnv(gymnasium.Env[Observation, np.int64]):
+    """Write a program, one token at a time; unit tests are the reward.
+
+    ## Description
+    A problem is shown as text: the prompt. The agent appends tokens until it gives the end token
+    or its budget is used up. The program (the header that the prompt shows, the code that the
+    start state gave, and what was generated) is then executed in a sandbox on the problem's unit
+    tests, and graded outside of it.
+
+    ## Action Space
+    ``Discrete(vocab_size)``: one token id of the tokenizer.
+
+    ## Observation Space
+    ``Dict`` of two arrays of shape (context_length,):
+
+    - ``input_ids``, int64: prompt, given code, generated tokens, then padding;
+    - ``attention_mask``, int8: 1 on tokens, 0 on padding.
+
+    ## Rewards
+    0 until the episode ends; then the sum of the named terms of ``reward``. The default is
+    StepCoder's: +1 if all tests pass, -0.3 if one fails, -0.6 on a runtime error or a limit, -1 if
+    the program does not compile.
+
+    ## Starting State
+    ``start`` chooses how much of the canonical solution is given: nothing (``"empty"``), or up to
+    a conditional statement that a per-problem curriculum moves towards the beginning (``"cccs"``),
+    and others. ``reset(options=...)`` may name:
+
+    - ``problem_id``: the problem;
+    - ``stage``: a stage of the start distribution, 0 being the empty prefix;
+    - ``prefix``: the given code itself, as text or token ids;
+    - ``check_prefix``: False allows a `prefix` that does not begin the canonical solution.
+
+    ## Episode End
+    - terminated: the agent gave the end token, or wrote a stop sequence of the prompt format;
+    - truncated: ``max_new_tokens`` were generated or the context is full. The program is judged
+      all the same. Never both.
+
+    ## Information
+    After ``reset``: ``problem_id`` (str), ``difficulty`` (str), ``stage`` (int; -1 for a literal
+    prefix), ``num_stages`` (int), ``prompt_length`` (int, tokens), ``start_length`` (int, tokens of
+    prompt and given code). ``{}`` after a step that ends nothing. After the last step these and:
+
+    - ``program`` (str), ``verdict`` (str, see :class:`~codegym.grading.Verdict`),
+      ``tests_passed`` and ``tests_total`` (int), ``error_type`` (str or None);
+    - ``executed_lines`` (tuple of 1-based int), ``coverage`` (float, share of statements executed);
+    - ``loss_mask`` ((context_length,) int8): 1 exactly on generated tokens that were executed;
+    - ``prompt_mask`` ((context_length,) int8): 1 on prompt and given code;
+    - ``reward_terms`` (dict of float), which sum to the reward;
+    - ``curriculum`` (dict of float): state of the start distribution for this problem.
+
+    ## Arguments
+    Keyword arguments of :class:`~codegym.envs.CodeTask`, and ``render_mode``: None or ``"ansi"``.
+
+    ## References
+    - Dou et al., StepCoder: Improve Code Generation with Reinforcement Learning from Compiler
+      Feedback, ACL 2024, arXiv 2402.01391.
+    - Dai et al., Process Supervision-Guided Policy Optimization for Code Generation, arXiv
+      2410.17621.
+
+    ## Version History
+    - v0: first version.
+
+    Raises:
+        ConfigurationError: If an argument is unknown or has no meaning.
+        DataError: If the problems can not be loaded.
+
+    Example:
+        >>> import gymnasium
+        >>> import codegym
+        >>> env = gymnasium.make("CodeGen-Mini-v0", tokenizer="byte", max_new_tokens=400,
+        ...     context_length=2000)
+        >>> obs, info = env.reset(seed=0)
+        >>> problem = env.unwrapped.problems.by_id(info["problem_id"])
+        >>> for token in problem.canonical_solution[len(problem.starter_code):].encode():
+        ...     obs, reward, terminated, truncated, info = env.step(token)
+        >>> obs, reward, terminated, truncated, info = env.step(env.unwrapped.tokenizer.end_id)
+        >>> reward, terminated, truncated, info["verdict"]
+        (1.0, True, False, 'accepted')
+        >>> env.close()
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 4}
+
+    def __init__(self, *, render_mode: str | None = None, **task: Unpack[TaskArguments]) -> None:
+        check_arguments(task)
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ConfigurationError(f'render_mode must be None or "ansi", got {render_mode!r}.')
+        self.render_mode = render_mode
+        self.task = CodeTask(**task)
+        self.action_space = self.task.action_space
+        self.observation_space = self.task.observation_space
+        self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
+        self._length = 0
+        self._written = b""
+        self._episode: Episode | None = None
+        self._outcome: Outcome | None = None
+        self._running = False
+        self._closed = False
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Turns text into actions and back."""
+        return self.task.tokenizer
+
+    @property
+    def problems(self) -> ProblemSet:
+        """The problems that are drawn from."""
+        return self.task.problems
+
+    @property
+    def start_states(self) -> StartStates:
+        """The start distribution, such as the curriculum."""
+        return self.task.start_states
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Draws a problem and a start state.
+
+        Raises:
+            UnknownNameError: If the options name something unknown.
+            StartStateError: If they ask for a start state that does not exist.
+            ContextLengthError: If prompt and given code fill the context.
+        """
+        self._check_open()
+        super().reset(seed=seed)
+        self._begin(self.task.begin(self.np_random, ResetOptions.parse(options)))
+        assert self._episode is not None
+        return self._observation(), self._episode.info()
+
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Appends a token; at the end of the episode, runs and scores the program.
+
+        Raises:
+            InvalidActionError: If the action is not a token id.
+            ResetNeededError: Before the first reset and after the end of an episode.
+            ExecutionError: If the program could not be run. Never the program's fault.
+        """
+        episode = self._require_running()
+        self._append(self._checked(action))
+        terminated = self._ends_here(episode)
+        truncated = not terminated and self._budget_used(episode)
+        if not terminated and not truncated:
+            return self._observation(), 0.0, False, False, {}
+        generated = self._ids[len(episode.token_ids) : self._length].copy()
+        (outcome,) = self.task.judge([(episode, generated)])
+        self._running, self._outcome = False, outcome
+        return self._observation(), outcome.reward, terminated, truncated, dict(outcome.info)
+
+    def save_state(self) -> EnvState:
+        """A snapshot of the episode and of the random generator, to come back to any time.
+
+        The start distribution is not part of it: a curriculum belongs to the agent's progress.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+        """
+        if self._episode is None:
+            raise ResetNeededError("There is no episode to save: call reset() first.")
+        rng_state = copy.deepcopy(self.np_random.bit_generator.state)
+        tokens = self._ids[: self._length].copy()
+        return EnvState(self._episode, tokens, self._running, self._outcome, rng_state)
+
+    def restore_state(self, state: EnvState) -> tuple[Observation, dict[str, Any]]:
+        """Goes back to a snapshot, also one of another environment with the same arguments.
+
+        Returns:
+            The observation at the snapshot, and what ``reset`` told of the episode.
+
+        Raises:
+            ContextLengthError: If the snapshot's tokens do not fit this environment.
+        """
+        self._check_open()
+        if len(state.token_ids) > self.task.context_length:
+            raise ContextLengthError(
+                f"The snapshot holds {len(state.token_ids)} tokens, but context_length is "
+                f"{self.task.context_length}. Restore it in an environment made with the same "
+                "arguments."
+            )
+        self._begin(state.episode)
+        for token in state.token_ids[len(state.episode.token_ids) :].tolist():
+            self._append(token)
+        self._running, self._outcome = state.running, state.outcome
+        self.np_random.bit_generator.state = copy.deepcopy(state.rng_state)
+        return self._observation(), state.episode.info()
+
+    def render(self) -> str | None:  # type: ignore[override]  # Gymnasium's RenderFrame is a TypeVar
+        """The program so far: given code, generated code, executed lines and the verdict."""
+        if self.render_mode is None or self._episode is None:
+            return None
+        generated = self._ids[len(self._episode.token_ids) : self._length].tolist()
+        program = self.task.program(self._episode, generated)
+        return render_ansi(self._episode, program, self._outcome)
+
+    def close(self) -> None:
+        """Ends the workers that were started for this environment."""
+        if not self._closed:
+            self._closed = True
+            self.task.close()
+
+    def _begin(self, episode: Episode) -> None:
+        self._episode, self._outcome, self._running = episode, None, True
+        self._length = len(episode.token_ids)
+        self._ids[:] = self.tokenizer.pad_id
+        self._ids[: self._length] = episode.token_ids
+        self._written = b""
+
+    def _append(self, token: int) -> None:
+        self._ids[self._length] = token
+        self._length += 1
+        if self._episode is not None and self._episode.prompt.stop:
+            self._written += self.tokenizer.token_bytes(token)
+
+    def _ends_here(self, episode: Episode) -> bool:
+        if self._ids[self._length - 1] == self.tokenizer.end_id:
+            return True
+        stop = episode.prompt.stop
+        return bool(stop) and find_stop(self._written, stop) is not None
+
+    def _budget_used(self, episode: Episode) -> bool:
+        written = self._length - len(episode.token_ids)
+        return written >= self.task.max_new_tokens or self._length >= self.task.context_length
+
+    def _observation(self) -> Observation:
+        attention = np.zeros(self.task.context_length, dtype=np.int8)
+        attention[: self._length] = 1
+        return {"input_ids": self._ids.copy(), "attention_mask": attention}
+
+    def _checked(self, action: object) -> int:
+        legal = isinstance(action, numbers.Integral) and not isinstance(action, bool)
+        if isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu":
+            action, legal = action.item(), True
+        if not legal or not 0 <= int(action) < self.tokenizer.vocab_size:  # type: ignore[call-overload]  # legal says it is a number
+            raise InvalidActionError(
+                f"An action is a token id, an int from 0 to {self.tokenizer.vocab_size - 1}; got "
+                f"{action!r} of type {type(action).__name__}."
+            )
+        return int(action)  # type: ignore[call-overload,no-any-return]  # as above
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("The environment was closed. Make a new one.")
+
+    def _require_running(self) -> Episode:
+        self._check_open()
+        if self._episode is None or not self._running:
+            when = (
+                "before the first reset()" if self._episode is None else "after the episode ended"
+            )
+            raise ResetNeededError(f"step() was called {when}. Call reset() to begin an episode.")
+        return self._episode

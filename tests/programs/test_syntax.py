@@ -1,0 +1,120 @@
+"""Conditionals and statements, checked against Python's own syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+
+import pytest
+
+from codegym.errors import UnknownNameError
+from codegym.problems import load_problems
+from codegym.programs import Program, comments, conditional_starts, statements
+
+EVERYTHING = '''import os
+@staticmethod
+def f(a,
+      b):
+    """Doc."""
+    global x  # a comment
+    # another
+    try:
+        x = [i for i in
+             range(3)]; y = 2
+    except ValueError as e:
+        pass
+    else:
+        z = 1
+    finally:
+        w = 1
+    match a:
+        case 1: return 2
+        case _:
+            pass
+    while True: break
+    with a as b, c: pass
+    if a: x = 1
+    elif b:
+        x = 2 if a else 3
+    for i in x:
+        y = """if 1:
+        for x in y:"""
+    else:
+        pass
+'''
+
+
+def ast_statements(text: str) -> set[tuple[int, int]]:
+    """(first, last) lines of simple statements and headers, from Python's own parser."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.stmt):
+            continue
+        body = getattr(node, "body", None) or getattr(node, "cases", None)
+        last = node.end_lineno or node.lineno
+        if body:
+            first = body[0].pattern if isinstance(body[0], ast.match_case) else body[0]
+            last = max(node.lineno, first.lineno - 1)
+            if first.lineno == node.lineno:
+                last = node.lineno
+        found.add((node.lineno, last))
+    return found
+
+
+def test_statements_agree_with_the_syntax_tree_of_python() -> None:
+    ours = {(s.first_line, s.last_line) for s in statements(Program(EVERYTHING))}
+    missing = {
+        span
+        for span in ast_statements(EVERYTHING)
+        # ast counts blank and comment lines between a header and its body to the header.
+        if not any(first == span[0] and last <= span[1] for first, last in ours)
+    }
+    assert missing == set()
+
+
+def test_conditionals_are_if_elif_for_while_case_try() -> None:
+    program = Program(EVERYTHING)
+    lines = [program.line_at(start) for start in conditional_starts(EVERYTHING)]
+    assert [EVERYTHING.splitlines()[line - 1].split()[0].rstrip(":") for line in lines] == [
+        "try", "case", "case", "while", "if", "elif", "for",
+    ]  # fmt: skip
+    assert all(program.line_start(program.line_at(s)) == s for s in conditional_starts(EVERYTHING))
+
+
+def test_kinds_of_conditional_are_an_argument() -> None:
+    assert len(conditional_starts(EVERYTHING, ("if",))) == 1
+    assert len(conditional_starts(EVERYTHING, ("if", "elif", "with", "match"))) == 4
+    with pytest.raises(UnknownNameError, match="Did you mean 'while'"):
+        conditional_starts(EVERYTHING, ("whlie",))
+
+
+def test_comments_and_strings_are_told_apart() -> None:
+    program = Program("x = '# no'  # yes\n# whole line\n")
+    assert [program.source[a:b] for a, b in comments(program)] == [b"# yes", b"# whole line"]
+
+
+def test_conditionals_of_real_solutions_agree_with_ast(data_dir) -> None:
+    problems = load_problems("humaneval", data=data_dir / "HumanEval.jsonl.gz")
+    checked = 0
+    for problem in problems:
+        tree = ast.parse(problem.canonical_solution)
+        nodes = (ast.If, ast.For, ast.While, ast.Try)
+        lines = {n.lineno for n in ast.walk(tree) if isinstance(n, nodes)}
+        program = Program(problem.canonical_solution)
+        ours = {program.line_at(start) for start in conditional_starts(program.text)}
+        assert ours == lines, problem.id
+        checked += len(lines)
+    assert checked > 200
+
+
+def test_broken_programs_are_read_too() -> None:
+    for text in ("if x\n  for", "def f(:\n", "\x00", "(" * 5000, "é = (\n"):
+        program = Program(text)
+        assert all(0 <= s <= len(program.source) for s in conditional_starts(text))
+        assert all(s.first_line <= s.last_line for s in statements(program))
+
+
+def test_statements_do_not_overlap() -> None:
+    found = statements(Program(EVERYTHING))
+    for one, other in itertools.pairwise(found):
+        assert one.end <= other.start
