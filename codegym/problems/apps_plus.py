@@ -1,0 +1,145 @@
+"""APPS+ (StepCoder): APPS, cleaned, each with one solution and about three tests.
+
+Two kinds of rows. *Call style*: ``inputs`` are lists of arguments. *Standard input*: the starter
+code is a function without parameters that reads and prints, and inputs and outputs are texts.
+
+The data set has no official split. Ours is by content: the SHA-256 of the question puts a row in
+``train`` (about half), ``validation`` or ``test`` (about a quarter each, as the paper has it).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codegym.errors import ProblemError
+from codegym.problems.annotated import mentions_node
+from codegym.problems.input_output import are_texts, as_cases, call_tests, stdin_tests
+from codegym.problems.preludes import APPS_PRELUDE, NODE_CLASSES
+from codegym.problems.problem import CallTest, Problem, StdinTest
+from codegym.problems.row import Row, from_json
+from codegym.problems.signature import Signature, calls_itself, find_signature
+from codegym.problems.source import RemoteFile, Source, hash_split
+
+__all__ = ["APPS_PLUS", "judged_tests"]
+
+_QUESTION = ("question", "problem", "description", "prompt")
+_NAME = ("fn_name", "function_name", "entry_point")
+_LEVEL = ("difficulty", "level")
+_ID = ("id", "problem_id", "task_id")
+_SOLUTION = ("canonical_solution", "solution")
+_USED = (
+    *_QUESTION,
+    *_NAME,
+    *_LEVEL,
+    *_ID,
+    *_SOLUTION,
+    "starter_code",
+    "inputs",
+    "outputs",
+    "solutions",
+    "input_output",
+)
+
+
+def _parse(row: Row) -> Problem:
+    starter = row.optional_text("starter_code")
+    solutions = _solutions(row)
+    nested = from_json(row.first("input_output"), what="'input_output'")
+    fields = nested if isinstance(nested, dict) else {}
+    name = row.optional_text(*_NAME) or fields.get("fn_name")
+    tests, entry_point, prelude = judged_tests(
+        inputs=row.first("inputs", "input") or fields.get("inputs"),
+        outputs=row.first("outputs", "output") or fields.get("outputs"),
+        name=name,
+        starter=starter,
+        solution=solutions[0],
+    )
+    return Problem(
+        id=row.identifier(*_ID) or f"row-{row.index}",
+        description=row.text(*_QUESTION),
+        canonical_solution=solutions[0],
+        tests=tests,
+        starter_code=starter,
+        entry_point=entry_point,
+        difficulty=row.difficulty(*_LEVEL),
+        source="apps_plus",
+        prelude=prelude,
+        metadata={**row.rest(*_USED), "solutions": solutions},
+    )
+
+
+def judged_tests(
+    *, inputs: Any, outputs: Any, name: str | None, starter: str, solution: str
+) -> tuple[tuple[StdinTest, ...] | tuple[CallTest, ...], str | None, str]:
+    """Tests, entry point and prelude of a row of APPS or APPS+.
+
+    Args:
+        inputs: The row's inputs.
+        outputs: The row's outputs.
+        name: The function that is called, or None.
+        starter: The starter code, may be empty.
+        solution: A solution, may be empty; it tells what the starter code leaves open.
+
+    Raises:
+        ProblemError: If the row's meaning is not certain.
+    """
+    ins, outs = as_cases(inputs, outputs)
+    known = [find_signature(name or None, code) for code in (starter, solution)]
+    signatures = [s for s in known if s is not None]
+    texts = are_texts(ins) and are_texts(outs)
+    if not name and not starter.strip() and texts:
+        return stdin_tests(ins, outs), None, APPS_PRELUDE
+    if texts and signatures and not signatures[0].parameters and not signatures[0].variadic:
+        entry_point = signatures[0].entry_point
+        itself = calls_itself(solution, signatures[0].name)
+        return stdin_tests(ins, outs), None if itself else entry_point, APPS_PRELUDE
+    if not name and not signatures:
+        raise ProblemError(
+            "no function name, no starter code that tells one, and inputs that are no texts"
+        )
+    if not signatures and texts and all(isinstance(i, str) for i in ins):
+        raise ProblemError(
+            f"the inputs are texts and the function {name!r} is neither in the starter code nor in "
+            "the solution: standard input or arguments is not said"
+        )
+    tests = call_tests(ins, outs, signatures)
+    entry_point = signatures[0].entry_point if signatures else name
+    nodes = any(_has_nodes(s) for s in signatures)
+    return tests, entry_point, APPS_PRELUDE + (NODE_CLASSES if nodes else "")
+
+
+def _has_nodes(signature: Signature) -> bool:
+    kinds = [signature.returns, *(p.annotation for p in signature.parameters)]
+    return any(mentions_node(kind) for kind in kinds)
+
+
+def _solutions(row: Row) -> tuple[str, ...]:
+    """All solutions; the canonical one first."""
+    canonical = row.optional_text(*_SOLUTION)
+    others = from_json(row.first("solutions"), what="'solutions'") if not canonical else None
+    found = (canonical, *(others if isinstance(others, list) else ()))
+    texts = tuple(s for s in found if isinstance(s, str) and s.strip())
+    if not texts:
+        raise ProblemError(
+            f"needs a solution in 'canonical_solution'; the row has {sorted(row.values)}"
+        )
+    return texts
+
+
+APPS_PLUS = Source(
+    name="apps_plus",
+    expected="APPS+ rows: a JSON list of objects with 'starter_code', 'inputs', 'outputs' and "
+    "'canonical_solution'",
+    splits=("train", "validation", "test"),
+    parse=_parse,
+    id_fields=_ID,
+    files=(
+        RemoteFile(
+            "apps_plus.json",
+            "https://raw.githubusercontent.com/Ablustrund/APPS_Plus/main/data/v1/data.json",
+            ("train", "validation", "test"),
+            aliases=("APPS_Plus/data/v1/data.json", "data/v1/data.json"),
+        ),
+    ),
+    row_splits=lambda row: (hash_split(row.optional_text(*_QUESTION)),),
+)

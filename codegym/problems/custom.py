@@ -1,0 +1,190 @@
+"""Your own problems: a JSON list or JSON lines of objects with these fields.
+
+=======================  ==========================================================================
+``id``                   text or number, unique (required)
+``description``          the task in natural language (required)
+``tests``                a list with at least one of these objects (required):
+                         ``{"stdin": "1 2", "stdout": "3"}``: run as a script;
+                         ``{"args": [1, 2], "expected": 3}``: call the entry point, with optional
+                         ``"kwargs": {...}``, ``"tolerance": 0.001``, ``"alternatives": [...]``;
+                         ``{"code": "assert add(1, 2) == 3"}``: test code that calls the entry
+                         point by its name, or as ``candidate``, or defines ``check(candidate)``
+``canonical_solution``   a whole program that passes (needed for start states)
+``starter_code``         the opening part of a solution
+``entry_point``          ``"name"`` or ``"Class().method"``; needed by tests that are no scripts.
+                         With ``stdin`` tests: a function without parameters, called after the
+                         program was run
+``prelude``              code that is run before every program
+``comparison``           ``"tolerant"`` (default: floats within tolerance) or ``"exact"``
+``difficulty``           any word
+``metadata``             any object
+=======================  ==========================================================================
+
+Arguments and expected values that the starter code or the solution annotates as ``ListNode`` or
+``TreeNode`` are given as lists. Unknown fields are errors: a typo should not lose a test.
+
+Without a `split` all rows are loaded; with one, rows are split by the SHA-256 of the description
+(about half ``train``, a quarter each ``validation`` and ``test``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from codegym.errors import ProblemError
+from codegym.problems.annotated import as_annotated
+from codegym.problems.assertions import read_asserts, read_check
+from codegym.problems.problem import CallTest, Comparison, Problem, StdinTest, UnitTest
+from codegym.problems.row import Row
+from codegym.problems.signature import Signature, find_signature
+from codegym.problems.source import Source, hash_split
+
+__all__ = ["CUSTOM"]
+
+_FIELDS = (
+    "id",
+    "description",
+    "tests",
+    "canonical_solution",
+    "starter_code",
+    "entry_point",
+    "prelude",
+    "comparison",
+    "difficulty",
+    "metadata",
+)
+_TEST_FIELDS = (
+    ("stdin", {"stdin", "stdout"}, set[str]()),
+    ("args", {"args", "expected"}, {"kwargs", "tolerance", "alternatives"}),
+    ("kwargs", {"kwargs", "expected"}, {"args", "tolerance", "alternatives"}),
+    ("code", {"code"}, set[str]()),
+)
+
+
+def _parse(row: Row) -> Problem:
+    _only_known(row.values, _FIELDS, "field")
+    number = row.identifier("id")
+    if number is None:
+        raise ProblemError("needs an 'id': text or a whole number")
+    entry_point = row.optional_text("entry_point") or None
+    starter, solution = row.optional_text("starter_code"), row.optional_text("canonical_solution")
+    metadata = row.first("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ProblemError(f"'metadata' must be an object, got {metadata!r:.60}")
+    name = entry_point.rsplit(".", 1)[-1] if entry_point else None
+    signature = find_signature(name, starter, solution) if name else None
+    listed = row.first("tests")
+    if not isinstance(listed, list) or not listed:
+        raise ProblemError("'tests' must be a list with at least one test")
+    tests: list[UnitTest] = []
+    for position, test in enumerate(listed):
+        try:
+            tests += _tests(test, entry_point, row.optional_text("prelude"), signature)
+        except ProblemError as error:
+            raise ProblemError(f"tests[{position}]: {error}") from error
+    return Problem(
+        id=number,
+        description=row.text("description"),
+        canonical_solution=solution,
+        tests=tuple(tests),
+        starter_code=starter,
+        entry_point=entry_point,
+        difficulty=row.difficulty("difficulty"),
+        source="custom",
+        prelude=row.optional_text("prelude"),
+        comparison=_comparison(row.first("comparison") or "tolerant"),
+        metadata=metadata,
+    )
+
+
+def _tests(
+    test: Any, entry_point: str | None, prelude: str, signature: Signature | None
+) -> tuple[UnitTest, ...]:
+    kind = _kind(test)
+    if kind == "stdin":
+        if not isinstance(test["stdin"], str) or not isinstance(test["stdout"], str):
+            raise ProblemError("'stdin' and 'stdout' must be text")
+        return (StdinTest(test["stdin"], test["stdout"]),)
+    if entry_point is None:
+        raise ProblemError("it calls a function, but the row has no 'entry_point'")
+    if kind != "code":
+        return (_call_test(test, signature),)
+    if not isinstance(test["code"], str):
+        raise ProblemError("'code' must be text")
+    if "def check(" in test["code"]:
+        return read_check(test["code"], entry_point=entry_point, prelude=prelude)
+    by_name = entry_point.isidentifier() and entry_point in test["code"]
+    if by_name or not entry_point.isidentifier():
+        return read_asserts([test["code"]], entry_point=entry_point, prelude=prelude)
+    code = "def check(candidate):\n" + "".join(
+        f"    {line}\n" for line in test["code"].splitlines()
+    )
+    return read_check(code, entry_point=entry_point, prelude=prelude)
+
+
+def _kind(test: Any) -> str:
+    if not isinstance(test, dict):
+        raise ProblemError(f"must be an object, got {test!r:.60}")
+    for kind, needed, optional in _TEST_FIELDS:
+        if kind in test:
+            missing = needed - set(test)
+            if missing:
+                raise ProblemError(f"needs {', '.join(map(repr, sorted(missing)))} as well")
+            _only_known(test, (*needed, *optional), "field of a test")
+            return kind
+    raise ProblemError(
+        "must have 'stdin' and 'stdout', or 'args' and 'expected', or 'code'; it has "
+        f"{sorted(test)}"
+    )
+
+
+def _call_test(test: Mapping[str, Any], signature: Signature | None) -> CallTest:
+    args, kwargs = test.get("args", []), test.get("kwargs", {})
+    tolerance, alternatives = test.get("tolerance"), test.get("alternatives", [])
+    for name, value, kind in (
+        ("args", args, list),
+        ("kwargs", kwargs, dict),
+        ("alternatives", alternatives, list),
+        ("tolerance", tolerance, int | float | None),
+    ):
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ProblemError(f"{name!r} has the wrong type: {value!r:.60}")
+    parameters = signature.parameters if signature else ()
+    kinds = [p.annotation for p in parameters] + [None] * len(args)
+    by_name = {p.name: p.annotation for p in parameters}
+    returns = signature.returns if signature else None
+    return CallTest(
+        args=tuple(as_annotated(a, kind) for a, kind in zip(args, kinds, strict=False)),
+        kwargs=tuple((k, as_annotated(v, by_name.get(k))) for k, v in kwargs.items()),
+        expected=as_annotated(test["expected"], returns),
+        alternatives=tuple(as_annotated(a, returns) for a in alternatives),
+        tolerance=tolerance,
+    )
+
+
+def _comparison(value: Any) -> Comparison:
+    for known in get_args(Comparison):
+        if value == known:
+            return known
+    raise ProblemError(f"'comparison' must be one of {get_args(Comparison)}, got {value!r:.60}")
+
+
+def _only_known(values: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ProblemError(f"unknown {what} {name!r}{hint}")
+
+
+CUSTOM = Source(
+    name="custom",
+    expected="problems as codegym.problems.custom describes them: objects with 'id', "
+    "'description' and 'tests'",
+    splits=("train", "validation", "test"),
+    parse=_parse,
+    id_fields=("id",),
+    row_splits=lambda row: (hash_split(row.optional_text("description")),),
+)

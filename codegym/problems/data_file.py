@@ -1,0 +1,177 @@
+"""The rows of a `.json` or `.jsonl` file, either plain or gzipped, without keeping them all parsed.
+
+What the file is, is decided by its content, not by its name. A file that holds no rows at all
+is an error; a single line that is no JSON is left to the caller, who reports it as a bad row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import mmap
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
+
+__all__ = ["DataFile", "open_data_file", "parse_json"]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LINES_TRIED = 50  # a data set may have bad lines, but not nothing else
+_DIGITS_PER_CHUNK = 4000  # below the interpreter's limit for int(str)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFile:
+    """The rows of one file: JSON text by line, or values that are parsed already.
+
+    Attributes:
+        path: Where the file is.
+        bytes: Size of the rows as text.
+    """
+
+    path: Path
+    bytes: int
+    _lines: Sequence[bytes] | None = None
+    _offsets: Sequence[int] | None = None
+    _values: Sequence[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self._lines or self._offsets or self._values or ())
+
+    def row(self, index: int) -> Any:
+        """The JSON value of a row.
+
+        Raises:
+            ProblemError: If the row's text is no JSON.
+        """
+        if self._values is not None:
+            return self._values[index]
+        try:
+            return parse_json(self._line(index))
+        except ValueError as error:
+            raise ProblemError(f"the line is no JSON: {error}") from error
+
+    def _line(self, index: int) -> bytes:
+        if self._lines is not None:
+            return self._lines[index]
+        assert self._offsets is not None
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[index])
+            return file.readline()
+
+
+def open_data_file(path: Path, *, expected: str) -> DataFile:
+    """Finds the rows of a file.
+
+    Args:
+        path: A `.json` or `.jsonl` file, plain or gzipped.
+        expected: What the file should hold, for the error message.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        DataFormatError: If the file is empty, truncated, or holds no JSON rows.
+    """
+    if not path.is_file():
+        raise DataNotFoundError(f"There is no file {path}. Expected {expected}.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == _GZIP_MAGIC:
+            with gzip.open(path) as file:
+                content = file.read()
+            return _rows_of(content, path, expected)
+        with path.open("rb") as file:
+            if path.stat().st_size == 0:
+                return _rows_of(b"", path, expected)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content_map:
+                return _rows_of(content_map, path, expected)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataFormatError(
+            f"{path} is a damaged gzip file ({error}). Expected {expected}; get the file again."
+        ) from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """`json.loads`, also for integers longer than the interpreter's limit of digits.
+
+    Raises:
+        ValueError: If the text is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error}") from None
+    except ValueError:  # an integer of more than 4300 digits
+        return json.loads(text, parse_int=_long_int)
+
+
+def _long_int(digits: str) -> int:
+    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
+    value = 0
+    for start in range(0, len(digits), _DIGITS_PER_CHUNK):
+        chunk = digits[start : start + _DIGITS_PER_CHUNK]
+        value = value * 10 ** len(chunk) + int(chunk)
+    return sign * value
+
+
+def _rows_of(content: bytes | mmap.mmap, path: Path, expected: str) -> DataFile:
+    start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
+    offsets = list(_line_offsets(content, start))
+    if not offsets:
+        raise DataFormatError(f"{path} is empty. Expected {expected}.")
+    head = _line_at(content, offsets[0]).lstrip()
+    if head.startswith(b"["):
+        return DataFile(path, len(content), _values=_list_of(content[start:], path, expected))
+    if any(_is_object(_line_at(content, offset)) for offset in offsets[:_LINES_TRIED]):
+        if isinstance(content, bytes):  # was compressed: a row can not be read alone
+            lines = [_line_at(content, offset) for offset in offsets]
+            return DataFile(path, len(content), _lines=lines)
+        return DataFile(path, len(content), _offsets=offsets)
+    if head.startswith(b"{") and _is_object(content[start:]):
+        return DataFile(path, len(content), _values=[parse_json(content[start:])])
+    raise DataFormatError(
+        f"{path} holds no JSON objects: it starts with {head[:60]!r}. Expected {expected}."
+    )
+
+
+def _list_of(content: bytes, path: Path, expected: str) -> list[Any]:
+    try:
+        values = parse_json(content)
+    except ValueError as error:
+        raise DataFormatError(
+            f"{path} starts like a JSON list but is none ({error}). Expected {expected}; "
+            "the file may be cut off, get it again."
+        ) from error
+    if not values:
+        raise DataFormatError(f"{path} is an empty JSON list. Expected {expected}.")
+    return list(values)
+
+
+def _line_offsets(content: bytes | mmap.mmap, start: int) -> Iterator[int]:
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end + 1
+        if content[start:end].strip():
+            yield start
+        start = end
+
+
+def _line_at(content: bytes | mmap.mmap, offset: int) -> bytes:
+    end = content.find(b"\n", offset)
+    return content[offset:] if end < 0 else content[offset:end]
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,90 @@
+"""Gets a data file once, with a progress bar, and keeps its checksum beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from codegym.errors import DataFormatError
+
+__all__ = ["download", "verify"]
+
+_TIMEOUT_SECONDS = 30
+_RETRIES = 1
+_PIP_LINE = "pip install 'codegym[download]'"
+
+
+def download(url: str, target: Path) -> Path:
+    """Downloads a file and writes ``<target>.sha256`` beside it.
+
+    Args:
+        url: Where it comes from.
+        target: Where it goes; its folder is made if needed.
+
+    Returns:
+        `target`.
+
+    Raises:
+        OSError: If it could not be downloaded: no network, a refusal, or the optional packages
+            for downloads are not installed (the message says which).
+    """
+    pooch = _pooch()
+    partial = target.with_name(target.name + ".part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    getter = pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=_TIMEOUT_SECONDS)
+    pooch.get_logger().setLevel("ERROR")
+    for attempt in range(_RETRIES + 1):
+        try:
+            getter(url, str(partial), None)
+            break
+        except (OSError, ValueError) as error:
+            partial.unlink(missing_ok=True)
+            refused = getattr(error, "response", None) is not None
+            if refused or attempt == _RETRIES:
+                raise OSError(_first_line(error)) from error
+    _checksum_file(target).write_text(_sha256(partial) + "\n")
+    os.replace(partial, target)
+    return target
+
+
+def verify(path: Path) -> None:
+    """Checks a downloaded file against the checksum beside it; without one there is no check.
+
+    Raises:
+        DataFormatError: If the file has changed since it was downloaded.
+    """
+    beside = _checksum_file(path)
+    if beside.is_file() and beside.read_text().strip() != _sha256(path):
+        raise DataFormatError(
+            f"{path} is not the file that was downloaded: its SHA-256 differs from {beside.name} "
+            "beside it. Delete both to download it again, or name your own copy with data=."
+        )
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pooch() -> Any:
+    try:
+        return importlib.import_module("pooch")
+    except ImportError:
+        raise OSError(f"downloads need an optional package: {_PIP_LINE}") from None
+
+
+def _has_tqdm() -> bool:
+    return importlib.util.find_spec("tqdm") is not None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).splitlines()
+    return f"{type(error).__name__}: {text[0][:200] if text else ''}"

@@ -1,0 +1,238 @@
+"""`load_problems`: the one door to every source of problems."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from codegym.errors import ConfigurationError, DataFormatError, ProblemError, UnknownNameError
+from codegym.problems.apps import APPS
+from codegym.problems.apps_plus import APPS_PLUS
+from codegym.problems.custom import CUSTOM
+from codegym.problems.data_file import DataFile, open_data_file
+from codegym.problems.dataset import Head, LoadReport, ProblemSet, SkippedRow
+from codegym.problems.humaneval import HUMANEVAL
+from codegym.problems.leetcode import LEETCODE
+from codegym.problems.livecodebench import LIVECODEBENCH
+from codegym.problems.locate import locate
+from codegym.problems.mbpp import MBPP
+from codegym.problems.mini import load_mini
+from codegym.problems.problem import Problem
+from codegym.problems.row import Row
+from codegym.problems.source import Source
+from codegym.problems.unicode import require_unicode
+
+__all__ = ["SOURCES", "load_problems"]
+
+_LOG = logging.getLogger("codegym")
+_CACHED_BYTES = 256 * 2**20
+_MINI_SIZE = 10_000
+
+_FILE_SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (APPS_PLUS, APPS, HUMANEVAL, MBPP, LEETCODE, LIVECODEBENCH, CUSTOM)
+}
+SOURCES: tuple[str, ...] = ("mini", *_FILE_SOURCES)
+"""The names that :func:`load_problems` knows."""
+
+
+class _Spot(NamedTuple):
+    """Where a row is: which file, which row of it."""
+
+    file: int
+    row: int
+
+
+def load_problems(
+    source: str,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    difficulty: str | None = None,
+    limit: int | None = None,
+    size: int | None = None,
+    seed: int | None = None,
+) -> ProblemSet:
+    """Loads the problems of a source.
+
+    Every row is read once, so that a row that can not be used is known now: it is skipped,
+    counted with its reason in ``problems.report``, and logged as a warning of the logger
+    ``"codegym"``. Problems are then built again when they are asked for.
+
+    Args:
+        source: One of :data:`SOURCES`.
+        data: A `.json` or `.jsonl` file, plain or gzipped, or a folder that holds the source's
+            files under their public names. Without it: ``$CODEGYM_DATA``, then the user's cache,
+            then the network, once.
+        split: Which part. Without it: all rows (``"mini"``: ``"train"``).
+            ``apps``, ``leetcode``: ``train``, ``test`` (a file each); ``humaneval``: ``test``;
+            ``mbpp``: ``train``, ``validation``, ``test``, ``prompt``, by official task id;
+            ``livecodebench``: ``test`` (all), ``release_v1`` to ``release_v6`` (cumulative);
+            ``apps_plus``, ``custom``: ``train``, ``validation``, ``test``, by hash of the text.
+        difficulty: Keeps the problems of this difficulty, in the source's own word.
+        limit: Stops after this many usable problems (before `difficulty` is applied).
+        size: ``"mini"`` only: how many problems; 10,000 by default.
+        seed: ``"mini"`` only: which problems; 0 by default.
+
+    Raises:
+        UnknownNameError: If the source, split or difficulty is unknown.
+        ConfigurationError: If an argument has no meaning for the source.
+        DataNotFoundError: If a file is nowhere and could not be downloaded.
+        DataFormatError: If a file is no data set of this source.
+    """
+    if source not in SOURCES:
+        raise UnknownNameError("source of problems", source, SOURCES)
+    if limit is not None and limit < 1:
+        raise ConfigurationError(f"limit must be 1 or more, got {limit}.")
+    if source == "mini":
+        if data is not None:
+            raise ConfigurationError("Source 'mini' is generated and takes no data=.")
+        problems = load_mini(
+            split=split or "train",  # type: ignore[arg-type]  # checked by load_mini
+            difficulty=difficulty,  # type: ignore[arg-type]  # checked by load_mini
+            size=_MINI_SIZE if size is None else size,
+            seed=0 if seed is None else seed,
+        )
+        return problems if limit is None else problems.take(limit)
+    for name, value in (("size", size), ("seed", seed)):
+        if value is not None:
+            raise ConfigurationError(
+                f"{name}= is for source 'mini' only; {source!r} is read from files. Use "
+                "limit=, or .shuffle(seed) and .take(n) of the problem set."
+            )
+    spec = _FILE_SOURCES[source]
+    if split is not None and split not in spec.splits:
+        raise UnknownNameError(f"split of {source!r}", split, spec.splits)
+    problems = _from_files(spec, _find(spec, data, split), split, limit)
+    return problems if difficulty is None else problems.filter(difficulty=difficulty)
+
+
+class _Found(NamedTuple):
+    path: Path
+    split: str | None  # the split that the file stands for
+
+
+def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) -> list[_Found]:
+    path = None if data is None else Path(data).expanduser()
+    files = [f for f in spec.files if split is None or split in f.splits]
+    if path is not None and not path.is_dir():
+        return [_Found(path, _split_of_file(spec, path, split))]
+    if not files:
+        raise ConfigurationError(
+            f"Source {spec.name!r} needs data=: a .json or .jsonl file (or either with .gz) of "
+            f"{spec.expected}."
+        )
+    only = [f.splits[0] if len(f.splits) == 1 and len(spec.splits) > 1 else None for f in files]
+    return [_Found(p, s) for p, s in zip(locate(spec, files, path), only, strict=True)]
+
+
+def _split_of_file(spec: Source, path: Path, split: str | None) -> str | None:
+    """The split that a named file stands for, where a source has a file for each split."""
+    if len(spec.splits) == 1 or any(len(file.splits) != 1 for file in spec.files) or not spec.files:
+        return None
+    for file in spec.files:
+        if path.name.removesuffix(".gz") in {_base(name) for name in (file.name, *file.aliases)}:
+            if split not in (None, *file.splits):
+                raise ConfigurationError(
+                    f"{path.name} is the split {file.splits[0]!r} of {spec.name!r}, but "
+                    f"split={split!r} was asked for. Leave split out, or name the other file."
+                )
+            return file.splits[0]
+    return split
+
+
+def _base(name: str) -> str:
+    return os.path.basename(name).removesuffix(".gz")
+
+
+def _from_files(
+    spec: Source, found: Sequence[_Found], split: str | None, limit: int | None
+) -> ProblemSet:
+    files = [open_data_file(f.path, expected=spec.expected) for f in found]
+    rows_in_memory = max(16, _CACHED_BYTES // max(1, _mean_bytes(files)))
+
+    @functools.lru_cache(maxsize=rows_in_memory)
+    def build(spot: _Spot) -> Problem:
+        value = files[spot.file].row(spot.row)
+        return _problem(spec, Row(spot.row, value, found[spot.file].split))
+
+    spots, heads, report = _scan(spec, files, found, split, limit, build)
+    if report.skipped:
+        _LOG.warning("%s", report.summary())
+    return ProblemSet(
+        len(spots), lambda i: build(spots[i]), head=heads.__getitem__, report=report, cached=0
+    )
+
+
+def _scan(
+    spec: Source,
+    files: Sequence[DataFile],
+    found: Sequence[_Found],
+    split: str | None,
+    limit: int | None,
+    build: Callable[[_Spot], Problem],
+) -> tuple[list[_Spot], list[Head], LoadReport]:
+    """Tries every row once."""
+    spots: list[_Spot] = []
+    heads: list[Head] = []
+    skipped: list[SkippedRow] = []
+    first_seen: dict[str, _Spot] = {}
+    read = other = 0
+    for spot in _spots(files):
+        if limit is not None and len(spots) >= limit:
+            break
+        read += 1
+        row: Row | None = None
+        try:
+            row = _row(files[spot.file].row(spot.row), spot.row, found[spot.file].split)
+            if split is not None and spec.row_splits and split not in spec.row_splits(row):
+                other += 1
+                continue
+            problem = build(spot)
+            if problem.id in first_seen:
+                raise ProblemError(f"the id was seen before, in row {first_seen[problem.id].row}")
+        except ProblemError as error:
+            number = row.identifier(*spec.id_fields) if row else None
+            skipped.append(SkippedRow(spot.row, number, str(error)))
+            continue
+        first_seen[problem.id] = spot
+        spots.append(spot)
+        heads.append(Head(problem.id, problem.difficulty))
+    report = LoadReport(spec.name, read, len(spots), other, tuple(skipped))
+    if not spots and skipped and not other:
+        raise DataFormatError(
+            f"{' and '.join(f.path.name for f in found)}: none of {read} rows can be used as "
+            f"{spec.expected}.\n{report.summary()}"
+        )
+    return spots, heads, report
+
+
+def _spots(files: Sequence[DataFile]) -> Iterator[_Spot]:
+    for number, file in enumerate(files):
+        yield from (_Spot(number, row) for row in range(len(file)))
+
+
+def _row(value: Any, index: int, split: str | None) -> Row:
+    if not isinstance(value, dict):
+        raise ProblemError(f"the row is no JSON object but {type(value).__name__}")
+    return Row(index, value, split)
+
+
+def _problem(spec: Source, row: Row) -> Problem:
+    try:
+        problem = spec.parse(row)
+        require_unicode(problem)
+    except ProblemError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
+        raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
+    return problem
+
+
+def _mean_bytes(files: Sequence[DataFile]) -> int:
+    return sum(file.bytes for file in files) // max(1, sum(map(len, files)))

@@ -1,0 +1,72 @@
+"""What is known of a public data set: its files, its splits, and how a row becomes a problem."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+
+from codegym.problems.problem import Problem
+from codegym.problems.row import Row
+
+__all__ = ["RemoteFile", "Source", "hash_split"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a data set.
+
+    Attributes:
+        name: Its path below the cache folder, such as ``"HumanEval.jsonl.gz"``.
+        url: The address it comes from.
+        splits: The splits it holds rows of; one that holds a single split stands for it.
+        aliases: Other paths at which the file is recognised in a folder that a user names.
+    """
+
+    name: str
+    url: str
+    splits: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A data set that problems are loaded from.
+
+    Attributes:
+        name: As in ``load_problems(name)``.
+        expected: What a file of it holds, for error messages.
+        splits: The legal names of its splits.
+        parse: Makes a problem of a row; raises :class:`~codegym.errors.ProblemError` with the
+            reason if it can not.
+        id_fields: The fields that may hold a row's id.
+        files: Where it comes from; empty if only the user knows.
+        row_splits: Tells the splits that a row belongs to, for files that hold several splits.
+    """
+
+    name: str
+    expected: str
+    splits: tuple[str, ...]
+    parse: Callable[[Row], Problem]
+    id_fields: tuple[str, ...]
+    files: tuple[RemoteFile, ...] = ()
+    row_splits: Callable[[Row], tuple[str, ...]] | None = None
+
+
+def hash_split(text: str, *, train: float = 0.5, validation: float = 0.25) -> str:
+    """The split of a problem by its content alone; the same text is always in the same split.
+
+    Args:
+        text: The task in natural language. White space at its ends does not count.
+        train: Share of the training split, in [0, 1].
+        validation: Share of the validation split; the test split is the rest.
+
+    Example:
+        >>> hash_split("Add two numbers."), hash_split("Add two numbers. ")
+        ('train', 'train')
+    """
+    digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
+    share = int.from_bytes(digest[:8]) / 2**64
+    if share < train:
+        return "train"
+    return "validation" if share < train + validation else "test"
