@@ -1,1 +1,35 @@
-"""WHAT HAPPENED WHEN IT RAN?"""
+"""WHAT HAPPENED WHEN IT RAN?
+
+Runs a program on inputs, each in a sandboxed process, and tells what was seen: output or returned
+value, exceptions, time, memory, executed lines. It never sees an expected answer.
+"""
+
+from __future__ import annotations
+
+from codegym.execution.executor import Executor
+from codegym.execution.limits import ExecutionLimits
+from codegym.execution.pool import LocalExecutor
+from codegym.execution.result import (
+    Call,
+    ExitReason,
+    Observation,
+    Request,
+    Result,
+    Stdin,
+    TestCode,
+)
+from codegym.execution.values import Opaque
+
+__all__ = [
+    "Call",
+    "ExecutionLimits",
+    "Executor",
+    "ExitReason",
+    "LocalExecutor",
+    "Observation",
+    "Opaque",
+    "Request",
+    "Result",
+    "Stdin",
+    "TestCode",
+]

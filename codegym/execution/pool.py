@@ -1,0 +1,226 @@
+"""A pool of local workers: programs run in sandboxed children of long-lived interpreters.
+
+What is stopped, and what is not, is told by :func:`codegym.execution.isolation.describe_isolation`.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import threading
+import weakref
+from concurrent.futures import Future
+from typing import Literal, Self
+
+from codegym.errors import ClosedError, ConfigurationError, UnknownNameError, WorkerError
+from codegym.execution.process import Frame, WorkerProcess
+from codegym.execution.result import Request, Result
+from codegym.execution.wire import Message, observe
+
+__all__ = ["Isolation", "LocalExecutor"]
+
+Isolation = Literal["auto", "strict", "none"]
+_ISOLATIONS = ("auto", "strict", "none")
+_ATTEMPTS = 2
+
+
+class LocalExecutor:
+    """Runs programs on this machine, in N worker processes.
+
+    A worker is a bare interpreter with the usual modules loaded. For each request it forks a
+    process that compiles the program, and that one forks a child for each input. Workers are
+    started when they are first needed, are replaced when they die, and end with this process.
+
+    May be used from several threads. A fork of the parent gets workers of its own.
+
+    Args:
+        workers: Number of worker processes; default: the CPUs that this process may use.
+        python: Path of the interpreter that programs run on (3.11 or later); default: this one.
+        isolation: `"auto"` enforces what the machine offers and warns where something is missing,
+            `"strict"` refuses to start then, `"none"` sets resource limits only.
+
+    Raises:
+        ConfigurationError: If an argument has no meaning.
+        WorkerError: If the interpreter can not be started.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        python: str | None = None,
+        isolation: Isolation = "auto",
+    ) -> None:
+        count = len(os.sched_getaffinity(0)) if workers is None else workers
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
+        if isolation not in _ISOLATIONS:
+            raise UnknownNameError("isolation", isolation, _ISOLATIONS)
+        self._settings = (count, python, isolation)
+        self._pools: dict[int, _Pool] = {}
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _close_all, self._pools)
+
+    @property
+    def workers(self) -> int:
+        """Number of worker processes at most."""
+        return self._settings[0]
+
+    def submit(self, request: Request) -> Future[Result]:
+        """Starts a request; returns at once.
+
+        Raises:
+            ClosedError: After :meth:`close`.
+            ConfigurationError: If the request holds anything but text and plain data.
+        """
+        message = Message(request)
+        if self._closed:
+            raise ClosedError("This executor was closed. Make a new LocalExecutor.")
+        # Keyed by process: a fork inherits neither threads nor workers of its parent.
+        pool = self._pools.get(os.getpid())
+        if pool is None:
+            pool = self._pools.setdefault(os.getpid(), _Pool(*self._settings))
+        return pool.submit(message)
+
+    def run(self, request: Request) -> Result:
+        """Runs a request and waits for it."""
+        return self.submit(request).result()
+
+    def close(self) -> None:
+        """Ends all workers. Pending futures raise :class:`~codegym.errors.ClosedError`."""
+        self._closed = True
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _close_all(pools: dict[int, _Pool]) -> None:
+    for pid, pool in list(pools.items()):
+        if pid == os.getpid():
+            pool.close()
+
+
+class _Job:
+    """One request on its way."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.future: Future[Result] = Future()
+
+
+class _Pool:
+    """Threads of one process, each with a worker of its own."""
+
+    def __init__(self, size: int, python: str | None, isolation: str) -> None:
+        self._size = size
+        self._python = python
+        self._isolation = isolation
+        self._changed = threading.Condition()
+        self._jobs: collections.deque[_Job] = collections.deque()
+        self._threads: list[threading.Thread] = []
+        self._workers: set[WorkerProcess] = set()
+        self._idle = 0
+        self._closed = False
+
+    def submit(self, message: Message) -> Future[Result]:
+        job = _Job(message)
+        with self._changed:
+            if self._closed:
+                raise ClosedError("This executor was closed. Make a new LocalExecutor.")
+            self._jobs.append(job)
+            if self._idle < len(self._jobs) and len(self._threads) < self._size:
+                name = f"codegym-worker-{len(self._threads)}"
+                thread = threading.Thread(target=self._serve, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._changed.notify()
+        return job.future
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            pending, self._jobs = list(self._jobs), collections.deque()
+            workers = list(self._workers)
+            self._changed.notify_all()
+        for worker in workers:
+            worker.interrupt()
+        for job in pending:
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_exception(ClosedError("The executor was closed."))
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _serve(self) -> None:
+        """One thread: takes jobs until the pool is closed."""
+        worker: WorkerProcess | None = None
+        while (job := self._next()) is not None:
+            if job.future.set_running_or_notify_cancel():
+                worker = self._finish(job, worker)
+        self._retire(worker)
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            self._idle += 1
+            try:
+                self._changed.wait_for(lambda: self._jobs or self._closed)
+            finally:
+                self._idle -= 1
+            return None if self._closed else self._jobs.popleft()
+
+    def _finish(self, job: _Job, worker: WorkerProcess | None) -> WorkerProcess | None:
+        """Answers one job; returns the worker to use next."""
+        try:
+            frames, worker = self._attempt(job.message, worker)
+            result = Result(tuple(observe(frame) for frame in frames))
+        except BaseException as error:
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(result)
+        return worker
+
+    def _attempt(
+        self, message: Message, worker: WorkerProcess | None
+    ) -> tuple[list[Frame], WorkerProcess]:
+        failure: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            if worker is None:
+                worker = self._start()
+            try:
+                frames = worker.exchange(
+                    message.body, message.codes, message.inputs, message.seconds
+                )
+            except (OSError, EOFError, ValueError) as error:
+                failure = error
+                self._retire(worker)
+                worker = None
+                if self._closed:
+                    raise ClosedError("The executor was closed while a program ran.") from None
+            else:
+                return frames, worker
+        raise WorkerError(
+            f"A worker died or answered nonsense on {_ATTEMPTS} attempts at the same request "
+            f"({failure!r}). Check the machine's memory and that nothing kills its processes."
+        ) from failure
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._python, self._isolation)
+        with self._changed:
+            self._workers.add(worker)
+            closed = self._closed
+        if closed:
+            self._retire(worker)
+            raise ClosedError("The executor was closed.")
+        return worker
+
+    def _retire(self, worker: WorkerProcess | None) -> None:
+        if worker is not None:
+            with self._changed:
+                self._workers.discard(worker)
+            with contextlib.suppress(OSError):
+                worker.kill()

@@ -1,0 +1,186 @@
+"""One worker process, seen from the parent: start, one request at a time, kill."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from codegym.errors import WorkerError
+
+__all__ = ["Frame", "WorkerProcess"]
+
+_SANDBOX = Path(__file__).parent
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from sandbox.worker import main; "
+    "del sys.path[0]; main(sys.argv[2:])"
+)
+_START_SECONDS = 60.0
+_SEGMENTS = 4
+_LARGEST_ANSWER = 1 << 31
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frame:
+    """What the worker says of one input: trusted header, and what the program left."""
+
+    header: dict[str, Any]
+    report: bytes
+    stdout: bytes
+    stderr: bytes
+
+
+class WorkerProcess:
+    """A started worker. Not thread-safe: one thread owns it.
+
+    Args:
+        python: The interpreter.
+        isolation: `"auto"`, `"strict"` or `"none"`; see the pool.
+
+    Raises:
+        WorkerError: If the interpreter can not be started or does not answer.
+    """
+
+    def __init__(self, python: str | None, isolation: str) -> None:
+        self._pid = os.getpid()
+        self._box = tempfile.mkdtemp(prefix="codegym-")
+        self._socket, theirs = socket.socketpair()
+        command = [python or sys.executable, "-P", "-s", "-S", "-X", "utf8", "-c", _START]
+        settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
+        try:
+            self._process = subprocess.Popen(
+                [*command, *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                # A fixed seed: the order of a set is the same in every worker.
+                env={"PYTHONHASHSEED": "0"},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._socket.close()
+            shutil.rmtree(self._box, ignore_errors=True)
+            raise WorkerError(
+                f"Cannot start {command[0]!r} as a worker: {error}. Give the path of a Python "
+                "3.11 or later as `python=`."
+            ) from error
+        finally:
+            theirs.close()
+        self._socket.settimeout(_START_SECONDS)
+        try:
+            self.hello: dict[str, Any] = json.loads(self._receive())
+        except (OSError, EOFError, ValueError) as error:
+            said = self._last_words()
+            self.kill()
+            raise WorkerError(
+                f"The worker {command[0]!r} did not start: {error!r}. It must be a Python 3.11 or "
+                f"later. It said: {said or 'nothing'}"
+            ) from error
+
+    def exchange(
+        self, message: bytes, codes: str | None, inputs: int, seconds: float
+    ) -> list[Frame]:
+        """Sends a request and waits for its frames.
+
+        Args:
+            message: The encoded request.
+            codes: Test code, handed over as a file that only the tester reads; or None.
+            inputs: Number of frames to expect.
+            seconds: How long to wait for progress at most.
+
+        Raises:
+            OSError: If the worker is dead or silent.
+            EOFError: If it died while it answered.
+            ValueError: If the answer makes no sense.
+        """
+        self._socket.settimeout(seconds)
+        head = len(message).to_bytes(4, "little")
+        if codes is None:
+            self._socket.sendall(head)
+        else:
+            descriptor = os.memfd_create("tests")
+            with open(descriptor, "wb") as file:
+                file.write(codes.encode("ascii"))
+                file.flush()
+                socket.send_fds(self._socket, [head], [descriptor])
+        self._socket.sendall(message)
+        return _frames(self._receive(), inputs)
+
+    def _receive(self) -> bytes:
+        length = int.from_bytes(self._exactly(4), "little")
+        if length > _LARGEST_ANSWER:
+            raise ValueError(f"an answer of {length} bytes")
+        return self._exactly(length)
+
+    def _exactly(self, length: int) -> bytes:
+        data = bytearray(length)
+        view = memoryview(data)
+        while view:
+            count = self._socket.recv_into(view)
+            if count == 0:
+                raise EOFError("the worker closed the connection")
+            view = view[count:]
+        return bytes(data)
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        assert self._process.stderr is not None
+        return self._process.stderr.read(4_000).decode("utf-8", "replace").strip()
+
+    def interrupt(self) -> None:
+        """Kills the process from another thread; the owner then sees its death."""
+        if os.getpid() == self._pid and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Ends the process and everything below it, and removes its directory."""
+        if os.getpid() != self._pid:
+            self.abandon()
+            return
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        shutil.rmtree(self._box, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Forgets the process in a forked copy of the parent, to which it does not belong."""
+        self._socket.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._process.returncode = 0
+
+
+def _frames(data: bytes, inputs: int) -> list[Frame]:
+    frames = []
+    position = 0
+    for _ in range(inputs):
+        lengths = [
+            int.from_bytes(data[position + 4 * i : position + 4 * i + 4], "little")
+            for i in range(_SEGMENTS)
+        ]
+        position += 4 * _SEGMENTS
+        parts = []
+        for length in lengths:
+            parts.append(data[position : position + length])
+            position += length
+        frames.append(Frame(json.loads(parts[0]), *parts[1:]))
+    if position != len(data):
+        raise ValueError(f"expected {inputs} frames in {position} bytes, got {len(data)} bytes")
+    return frames

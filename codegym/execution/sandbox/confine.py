@@ -1,0 +1,110 @@
+"""What a child gives up before it runs a program, besides what the kernel filters enforce.
+
+Own session, own descriptors 0, 1, 2 and no other, rlimits. The filters are in
+`seccomp.py` and `landlock.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import math
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+_M_ARENA_MAX = -8
+_STACK_BYTES = 112 * 2**20
+MAX_DESCRIPTORS = 1024
+
+libc: Any = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel for SIGKILL when the parent dies; exits if it is dead already."""
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every orphan below it, so that none gets away."""
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def hide_memory(hidden: bool = True) -> None:
+    """Keeps other processes of the same user from reading this one's memory."""
+    libc.prctl(_PR_SET_DUMPABLE, int(not hidden), 0, 0, 0)
+
+
+def prepare_worker() -> None:
+    """Limits that every process of a worker shares."""
+    # One malloc arena: each further one reserves 64 MiB of the address space that is limited.
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    stack = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(hard, _STACK_BYTES)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))
+
+
+def _limit(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def address_space() -> int:
+    """Bytes of address space that this process has mapped."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def soften(which: int, value: int | None) -> None:
+    """Sets a soft limit that may be lifted again (None)."""
+    _, hard = resource.getrlimit(which)
+    if value is None or (hard != resource.RLIM_INFINITY and value > hard):
+        value = hard
+    resource.setrlimit(which, (value, hard))
+
+
+def set_limits(limits: dict[str, Any], base_memory: int) -> None:
+    """Sets the rlimits of a run for good."""
+    # The supervisor watches the exact CPU time; this is the net below it.
+    _limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 1)
+    _limit(resource.RLIMIT_AS, base_memory + limits["memory_bytes"])
+    _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
+    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
+
+
+def take_descriptors(stdin: int, stdout: int, stderr: int, keep: tuple[int, ...]) -> None:
+    """Makes the given descriptors 0, 1, 2, those in `keep` 3, 4, ..., and closes all others."""
+    first_free = 3 + len(keep)
+    wanted = [stdin, stdout, stderr]
+    wanted += [fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in keep]
+    for target, source in enumerate(wanted):
+        os.dup2(source, target)
+    os.closerange(first_free, MAX_DESCRIPTORS)
+
+
+def new_streams() -> None:
+    """Replaces `sys.stdin`, `sys.stdout`, `sys.stderr` by fresh ones on 0, 1, 2."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        mode = "r" if number == 0 else "w"
+        stream = open(  # noqa: SIM115 (lives as long as the process)
+            number,
+            mode,
+            encoding="utf-8",
+            errors="backslashreplace" if number == 2 else "surrogateescape",
+            newline=None if number == 0 else "\n",
+            closefd=False,
+        )
+        stream.buffer.raw.name = f"<{name}>"  # type: ignore[attr-defined]
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)

@@ -1,0 +1,189 @@
+"""Compiles one program and runs it on its inputs, a child for each.
+
+Compiling happens here, under the limits, so that a source that makes the compiler explode harms
+nobody. No code of the program ever runs in this process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import linecache
+import math
+import os
+import resource
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+from . import child, confine, report, supervise, tester, tracing
+
+FRAME = struct.Struct("<4I")  # lengths of header, report, stdout, stderr
+COMPILED = FRAME.pack(0, 0, 0, 0)
+
+
+@dataclasses.dataclass
+class Job:
+    """What a worker tells a program process.
+
+    Attributes:
+        request: The decoded request.
+        first: Index of the first input to run.
+        out: Descriptor that the frames are written to.
+        codes: Descriptor of the test code, or -1. Only testers read it.
+        box: The private directory, empty.
+        lock_down: Enforces the kernel filters; the argument says "no directory to write to".
+    """
+
+    request: dict[str, Any]
+    first: int
+    out: int
+    codes: int
+    box: str
+    lock_down: Callable[[bool], None]
+
+
+def main(job: Job) -> None:
+    """Writes one frame for the compilation if it succeeds, then one for each input."""
+    request = job.request
+    inputs = request["inputs"][job.first :]
+    try:
+        code = _compile(request)
+    except BaseException as error:
+        _write(job.out, b"".join(_frame(_compile_error(error)) for _ in inputs))
+        return
+    _write(job.out, COMPILED)
+    prelude = None
+    if request["prelude"]:
+        try:
+            prelude = compile(request["prelude"], "prelude.py", "exec", dont_inherit=True)
+        except BaseException as error:
+            # The problem's fault, not the program's: the parent raises it.
+            header = {"end": "prelude", **_compile_error(error)["error"]}
+            _write(job.out, b"".join(_frame(header) for _ in inputs))
+            return
+    source = request["program"]
+    if len(source) < 1 << 20:
+        lines = source.splitlines(True)
+        linecache.cache[child.FILENAME] = (len(source), None, lines, child.FILENAME)
+    for frame in _run_all(job, code, prelude):
+        _write(job.out, frame)
+
+
+def _compile(request: dict[str, Any]) -> CodeType:
+    limits = request["limits"]
+    confine.soften(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]))
+    confine.soften(resource.RLIMIT_AS, confine.address_space() + limits["memory_bytes"])
+    try:
+        source = request["program"].removeprefix("\ufeff")
+        return compile(source, child.FILENAME, "exec", dont_inherit=True)
+    finally:
+        confine.soften(resource.RLIMIT_CPU, None)
+        confine.soften(resource.RLIMIT_AS, None)
+
+
+def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[bytes]:
+    request = job.request
+    block = report.Report(request["report_bytes"], len(request["program"].splitlines()) + 1)
+    program = child.Program(
+        code=code,
+        prelude=prelude,
+        entry_point=request["entry_point"],
+        limits=request["limits"],
+        report=block,
+        base_memory=confine.address_space(),
+        box=job.box,
+        lock_down=job.lock_down,
+    )
+    if request["coverage"]:
+        program.start_tracing = tracing.watch(code, block)
+    bell = supervise.Bell()
+    for index in range(job.first, len(request["inputs"])):
+        yield _run(job, program, index, bell)
+        empty_box(job.box)
+
+
+def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> bytes:
+    status, body, run = _attempt(job, program, index, bell)
+    lines = program.report.take_lines()
+    slow = run.end in ("cpu", "wall") or status in (report.RECURSION, report.MEMORY)
+    if slow and program.start_tracing is not None and tracing.SLOWS_DOWN:
+        # Observation costs time, stack and memory: it must never be what failed the program.
+        empty_box(job.box)
+        untraced = dataclasses.replace(program, start_tracing=None)
+        status, body, run = _attempt(job, untraced, index, bell)
+    header = {
+        "end": run.end,
+        "status": status.decode("latin-1"),
+        "signal": run.signal,
+        "cpu": run.cpu_seconds,
+        "wall": run.wall_seconds,
+        "memory": run.peak_memory_bytes,
+        "lines": lines,
+    }
+    return _frame(header, body, bytes(run.stdout), bytes(run.stderr))
+
+
+def _attempt(
+    job: Job, program: child.Program, index: int, bell: supervise.Bell
+) -> tuple[bytes, bytes, supervise.Run]:
+    given = job.request["inputs"][index]
+    if given[0] == "code":
+        return tester.attempt(program, index, job.codes, bell)
+    stdin = os.memfd_create("stdin")
+    if given[0] == "stdin":
+        _write(stdin, given[1].encode("utf-8", "surrogatepass"))
+        os.lseek(stdin, 0, os.SEEK_SET)
+    run = supervise.start(lambda: child.run(program, given), stdin)
+    os.close(stdin)
+    supervise.watch([run], bell, program.limits)
+    supervise.kill_leftovers()
+    return *program.report.take(), run
+
+
+def _compile_error(error: BaseException) -> dict[str, Any]:
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    described = {"type": type(error).__name__, "message": str(message)[:500], "line": line}
+    return {"end": "compile_error", "error": described}
+
+
+def _frame(header: dict[str, Any], *parts: bytes) -> bytes:
+    segments = [json.dumps(header).encode("ascii"), *parts]
+    segments += [b""] * (4 - len(segments))
+    return FRAME.pack(*map(len, segments)) + b"".join(segments)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def empty_box(box: str) -> None:
+    """Makes the private directory empty and accessible again, whatever a program did to it."""
+    try:
+        os.chmod(box, 0o700)
+        with os.scandir(box) as entries:
+            found = list(entries)
+    except FileNotFoundError:
+        os.mkdir(box, 0o700)
+        return
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, onerror=_unlock)
+        else:
+            os.unlink(entry.path)
+
+
+def _unlock(function: Callable[..., Any], path: str, _error: object) -> None:
+    """Removes what a program made unremovable by taking its own rights away."""
+    for locked in (os.path.dirname(path), path):
+        if os.path.isdir(locked) and not os.path.islink(locked):
+            os.chmod(locked, 0o700)
+    if function in (os.unlink, os.remove, os.rmdir):
+        function(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""The memory that a child shares with its supervisor: its report and the lines it executed.
+
+Anonymous shared memory has no descriptor that a program could close and survives any kill.
+A program can write nonsense into it: what is read from here is only ever what the program says
+of itself, and the parent believes it no more than that.
+
+Layout: 8 bytes length of the report, 1 byte status, the report, one byte for each line.
+"""
+
+from __future__ import annotations
+
+import mmap
+
+# How a child ended, in its own words. Nothing written: killed, or left through os._exit.
+NOTHING = b"\0"
+FINISHED = b"F"  # end of a script; report: {"exit_code"}
+RETURNED = b"R"  # end of a call; report: the encoded value
+RAISED = b"E"  # report: {"type", "message", "line"}
+RECURSION = b"D"  # RAISED, by a RecursionError
+MEMORY = b"M"
+TOO_LARGE = b"O"
+TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
+GONE = b"G"  # tester only: the candidate ended in the middle
+PRELUDE = b"P"  # the prelude raised, before any of the program ran; report as for RAISED
+
+_HEADER = 9
+
+
+class Report:
+    """One shared block, reused for every run of a program.
+
+    Args:
+        size: Largest report in bytes.
+        lines: Number of lines of the program.
+    """
+
+    def __init__(self, size: int, lines: int) -> None:
+        self.size = size
+        self.lines = lines
+        self._base = _HEADER + size
+        self._memory = mmap.mmap(-1, self._base + lines + 2)
+
+    def mark(self, line: int) -> None:
+        """Notes that a line was executed; ignores lines that do not exist."""
+        if 0 < line <= self.lines:
+            self._memory[self._base + line] = 1
+
+    def write(self, status: bytes, body: bytes = b"") -> None:
+        """Leaves the report; the length comes last, so that half a report is none."""
+        self._memory[_HEADER : _HEADER + len(body)] = body
+        self._memory[8:9] = status
+        self._memory[:8] = (len(body) + 1).to_bytes(8, "little")
+
+    def take(self) -> tuple[bytes, bytes]:
+        """Status and body of the last report, which is then cleared."""
+        length = int.from_bytes(self._memory[:8], "little") - 1
+        self._memory[:8] = bytes(8)
+        if not 0 <= length <= self.size:
+            return NOTHING, b""
+        return self._memory[8:9], self._memory[_HEADER : _HEADER + length]
+
+    def take_lines(self) -> list[int]:
+        """The executed lines since the last call."""
+        start = self._base
+        marks = self._memory[start : start + self.lines + 1]
+        self._memory[start : start + self.lines + 1] = bytes(self.lines + 1)
+        return [line for line, mark in enumerate(marks) if mark]

@@ -1,0 +1,120 @@
+"""From observations to a grade: each test's verdict, then the worst of them."""
+
+from __future__ import annotations
+
+from codegym.errors import ExecutionError
+from codegym.execution.result import ExitReason, Observation, Result
+from codegym.grading.compare import same_output, same_value
+from codegym.grading.verdict import Grade, TestGrade, Verdict
+from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+
+__all__ = ["judge"]
+
+_SHOWN = 200
+
+_WORST_FIRST = (
+    Verdict.COMPILE_ERROR,
+    Verdict.RUNTIME_ERROR,
+    Verdict.MEMORY_LIMIT,
+    Verdict.TIME_LIMIT,
+    Verdict.OUTPUT_LIMIT,
+    Verdict.WRONG_ANSWER,
+    Verdict.ACCEPTED,
+)
+
+_VERDICTS = {
+    ExitReason.COMPILE_ERROR: Verdict.COMPILE_ERROR,
+    ExitReason.EXCEPTION: Verdict.RUNTIME_ERROR,
+    ExitReason.KILLED: Verdict.RUNTIME_ERROR,
+    ExitReason.CPU_LIMIT: Verdict.TIME_LIMIT,
+    ExitReason.WALL_LIMIT: Verdict.TIME_LIMIT,
+    ExitReason.MEMORY_LIMIT: Verdict.MEMORY_LIMIT,
+    ExitReason.OUTPUT_LIMIT: Verdict.OUTPUT_LIMIT,
+    ExitReason.TEST_FAILED: Verdict.WRONG_ANSWER,
+}
+
+_SENTENCES = {
+    ExitReason.CPU_LIMIT: "The program used more CPU time than allowed.",
+    ExitReason.WALL_LIMIT: "The program ran longer than allowed.",
+    ExitReason.MEMORY_LIMIT: "The program needed more memory than allowed.",
+    ExitReason.OUTPUT_LIMIT: "The program printed or returned more than allowed.",
+}
+
+
+def judge(problem: Problem, result: Result) -> Grade:
+    """The grade of a program from what was seen on each test of `problem`.
+
+    Raises:
+        ExecutionError: If the executor did not report on each test.
+    """
+    observations = result.observations
+    if len(observations) != len(problem.tests):
+        raise ExecutionError(
+            f"The executor reported on {len(observations)} of {len(problem.tests)} tests of "
+            f"problem {problem.id!r}. It must return one observation for each input."
+        )
+    tests = tuple(
+        _judge_test(problem, *pair) for pair in zip(problem.tests, observations, strict=True)
+    )
+    verdict = min((test.verdict for test in tests), key=_WORST_FIRST.index)
+    first = next(test for test in tests if test.verdict is verdict)
+    return Grade(
+        verdict=verdict,
+        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in tests),
+        tests_total=len(tests),
+        executed_lines=frozenset().union(*(seen.executed_lines for seen in observations)),
+        error_type=first.error_type,
+        error_message=first.error_message,
+        error_line=first.error_line,
+        tests=tests,
+    )
+
+
+def _judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade:
+    if seen.reason is not ExitReason.FINISHED:
+        return TestGrade(
+            verdict=_VERDICTS[seen.reason],
+            error_type=seen.error_type,
+            error_message=seen.error_message or _SENTENCES.get(seen.reason),
+            error_line=seen.error_line,
+            cpu_seconds=seen.cpu_seconds,
+        )
+    if seen.exit_code != 0:
+        return TestGrade(
+            verdict=Verdict.RUNTIME_ERROR,
+            error_type="SystemExit",
+            error_message=f"The program ended with exit code {seen.exit_code}.",
+            cpu_seconds=seen.cpu_seconds,
+        )
+    complaint = _complaint(problem, test, seen)
+    return TestGrade(
+        verdict=Verdict.ACCEPTED if complaint is None else Verdict.WRONG_ANSWER,
+        error_message=complaint,
+        cpu_seconds=seen.cpu_seconds,
+    )
+
+
+def _complaint(problem: Problem, test: UnitTest, seen: Observation) -> str | None:
+    """What is wrong with the answer; None if it is right."""
+    if isinstance(test, StdinTest):
+        if same_output(seen.stdout, test.stdout):
+            return None
+        return f"Expected the output {test.stdout[:_SHOWN]!r}, got {seen.stdout[:_SHOWN]!r}."
+    if not seen.returned:
+        return "The call did not return."
+    if not isinstance(test, CallTest):
+        return None
+    for expected in (test.expected, *test.alternatives):
+        if same_value(
+            seen.value, expected, comparison=problem.comparison, tolerance=test.tolerance
+        ):
+            return None
+    return f"Expected {_shown(test.expected)}, got {_shown(seen.value)}."
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an int of more digits than Python prints
+        return f"a {type(value).__name__} too large to print"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
