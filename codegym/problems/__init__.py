@@ -16,6 +16,7 @@ from codegym.problems.problem import (
     StdinTest,
     UnitTest,
 )
+from codegym.problems.validation import Finding, FindingKind, ValidationReport, validate
 
 __all__ = [
     "SOURCES",
@@ -23,6 +24,8 @@ __all__ = [
     "CallTest",
     "CodeTest",
     "Comparison",
+    "Finding",
+    "FindingKind",
     "LinkedList",
     "LoadReport",
     "Problem",
@@ -30,7 +33,9 @@ __all__ = [
     "SkippedRow",
     "StdinTest",
     "UnitTest",
+    "ValidationReport",
     "flawed_solution",
     "load_mini",
     "load_problems",
+    "validate",
 ]

@@ -9,6 +9,8 @@ The data set has no official split. Ours is by content: the SHA-256 of the quest
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from codegym.errors import ProblemError
@@ -17,7 +19,7 @@ from codegym.problems.input_output import are_texts, as_cases, call_tests, stdin
 from codegym.problems.preludes import APPS_PRELUDE, NODE_CLASSES
 from codegym.problems.problem import CallTest, Problem, StdinTest
 from codegym.problems.row import Row, from_json
-from codegym.problems.signature import Signature, calls_itself, find_signature
+from codegym.problems.signature import Signature, calls_itself, find_signature, read_signatures
 from codegym.problems.source import RemoteFile, Source, hash_split
 
 __all__ = ["APPS_PLUS", "judged_tests"]
@@ -26,6 +28,7 @@ _QUESTION = ("question", "problem", "description", "prompt")
 _NAME = ("fn_name", "function_name", "entry_point")
 _LEVEL = ("difficulty", "level")
 _ID = ("id", "problem_id", "task_id")
+_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
 _SOLUTION = ("canonical_solution", "solution")
 _USED = (
     *_QUESTION,
@@ -84,28 +87,49 @@ def judged_tests(
         ProblemError: If the row's meaning is not certain.
     """
     ins, outs = as_cases(inputs, outputs)
-    known = [find_signature(name or None, code) for code in (starter, solution)]
-    signatures = [s for s in known if s is not None]
-    texts = are_texts(ins) and are_texts(outs)
-    if not name and not starter.strip() and texts:
-        return stdin_tests(ins, outs), None, APPS_PRELUDE
-    if texts and signatures and not signatures[0].parameters and not signatures[0].variadic:
-        entry_point = signatures[0].entry_point
-        itself = calls_itself(solution, signatures[0].name)
-        return stdin_tests(ins, outs), None if itself else entry_point, APPS_PRELUDE
+    in_starter = find_signature(name or None, starter)
+    in_solution = find_signature(name or None, solution) if name or not are_texts(ins) else None
+    signatures = [s for s in (in_starter, in_solution) if s is not None]
+    if are_texts(ins) and _reads_stdin(ins, name, starter, solution, signatures):
+        entry = _script_function(name, starter, solution)
+        return stdin_tests(ins, outs), entry, APPS_PRELUDE
     if not name and not signatures:
         raise ProblemError(
             "no function name, no starter code that tells one, and inputs that are no texts"
         )
-    if not signatures and texts and all(isinstance(i, str) for i in ins):
+    if not signatures and any(isinstance(i, str) for i in ins):
         raise ProblemError(
             f"the inputs are texts and the function {name!r} is neither in the starter code nor in "
             "the solution: standard input or arguments is not said"
         )
     tests = call_tests(ins, outs, signatures)
-    entry_point = signatures[0].entry_point if signatures else name
     nodes = any(_has_nodes(s) for s in signatures)
-    return tests, entry_point, APPS_PRELUDE + (NODE_CLASSES if nodes else "")
+    prelude = APPS_PRELUDE + (NODE_CLASSES if nodes else "")
+    return tests, signatures[0].entry_point if signatures else name, prelude
+
+
+def _reads_stdin(
+    inputs: Sequence[Any],
+    name: str | None,
+    starter: str,
+    solution: str,
+    signatures: Sequence[Signature],
+) -> bool:
+    """Whether texts are standard input: nothing takes arguments, or the solution reads."""
+    if not signatures:
+        return not name and (not starter.strip() or bool(_READS.search(solution)))
+    takes_none = not signatures[0].parameters and not signatures[0].variadic
+    listed = any(isinstance(i, list) for i in inputs)  # of arguments, if anything takes some
+    return takes_none or (not listed and bool(_READS.search(solution)))
+
+
+def _script_function(name: str | None, starter: str, solution: str) -> str | None:
+    """The function that is to be called after a program was run; None if it calls it itself."""
+    for code in (starter, solution) if starter.strip() else ():
+        free = [s for s in read_signatures(code) if not s.required and s.name == (name or s.name)]
+        if len(free) == 1:
+            return None if calls_itself(solution, free[0].name) else free[0].entry_point
+    return None
 
 
 def _has_nodes(signature: Signature) -> bool:

@@ -31,11 +31,11 @@ class DataFile:
 
     Attributes:
         path: Where the file is.
-        bytes: Size of the rows as text.
+        size: Bytes of the rows as text.
     """
 
     path: Path
-    bytes: int
+    size: int
     _lines: Sequence[bytes] | None = None
     _offsets: Sequence[int] | None = None
     _values: Sequence[Any] | None = None

@@ -42,9 +42,10 @@ def as_cases(inputs: Any, outputs: Any) -> tuple[list[Any], list[Any]]:
 
 
 def are_texts(values: Sequence[Any]) -> bool:
-    """Whether every value is text, or a list of lines of text."""
+    """Whether every value can be standard input: text, a number, or a list of lines of text."""
     return all(
-        isinstance(v, str) or (isinstance(v, list) and v and all(isinstance(x, str) for x in v))
+        isinstance(v, str | int | float)
+        or (isinstance(v, list) and v and all(isinstance(x, str) for x in v))
         for v in values
     )
 

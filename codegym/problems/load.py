@@ -235,4 +235,4 @@ def _problem(spec: Source, row: Row) -> Problem:
 
 
 def _mean_bytes(files: Sequence[DataFile]) -> int:
-    return sum(file.bytes for file in files) // max(1, sum(map(len, files)))
+    return sum(file.size for file in files) // max(1, sum(map(len, files)))
