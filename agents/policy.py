@@ -100,12 +100,12 @@ class CausalLMPolicy(nn.Module):
         self.vocab_size = vocab_size
         self.detach_value = detach_value
         hidden_size = (critic or trunk).config.get_text_config().hidden_size
-        device = head.weight.device
-        self.value_head = nn.utils.skip_init(
-            nn.Linear, hidden_size, 1, device=device, dtype=torch.float32
-        )
+        # fork_rng: nn.Linear draws weights from the global generator, only to be zeroed here.
+        with torch.random.fork_rng(devices=[]):
+            self.value_head = nn.Linear(hidden_size, 1, dtype=torch.float32)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
+        self.value_head.to(head.weight.device)
         self._plain_head = _has_plain_head(trunk)
 
     @classmethod
@@ -252,7 +252,8 @@ class CausalLMPolicy(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the value head (and so the input) is."""
-        return self.value_head.weight.device
+        device: torch.device = self.value_head.weight.device
+        return device
 
     def forward(self, input_ids: Tensor) -> PolicyOutput:
         """Logits and values at every column.

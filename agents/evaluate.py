@@ -1,0 +1,341 @@
+"""How good is a policy: pass@1 and pass@k on held-out problems, by difficulty, with intervals.
+
+Programs are written from the empty prefix in the same vector env that trains, and judged by the
+same grader.
+
+    python -m agents.evaluate --model runs/train/policy --split validation --per-level 300
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from gymnasium.vector import VectorEnv
+from rich.table import Table
+
+from agents.environments import (
+    TaskSettings,
+    load_split,
+    make_envs,
+    make_grader,
+    make_tokenizer,
+)
+from agents.models import ModelSettings, make_policy
+from agents.policy import CausalLMPolicy
+from agents.rollout import Sampling, play
+from agents.telemetry import RunLogger
+from codegym.errors import ConfigurationError
+from codegym.problems import ProblemSet
+
+__all__ = [
+    "Evaluation",
+    "LevelResult",
+    "evaluate",
+    "evaluation_table",
+    "held_out",
+    "pass_at_k",
+    "wilson_interval",
+]
+
+_ORDER = ("introductory", "interview", "competition")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LevelResult:
+    """One difficulty.
+
+    Attributes:
+        difficulty: The level.
+        problems: Number of problems.
+        samples: Programs a problem.
+        pass_at: k -> probability that one of k programs passes, unbiased, mean over problems.
+        low: k -> lower end of the 95 % Wilson interval over problems.
+        high: k -> upper end.
+        verdicts: Share of each verdict.
+        mean_tokens: Generated tokens a program.
+        solved: Programs that passed, for each problem id.
+    """
+
+    difficulty: str
+    problems: int
+    samples: int
+    pass_at: Mapping[int, float]
+    low: Mapping[int, float]
+    high: Mapping[int, float]
+    verdicts: Mapping[str, float]
+    mean_tokens: float
+    solved: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All difficulties.
+
+    Attributes:
+        temperature: 0 is greedy.
+        levels: From easy to hard.
+        seconds: Time it took.
+    """
+
+    temperature: float
+    levels: tuple[LevelResult, ...]
+    seconds: float
+
+    @property
+    def mean_pass_at_1(self) -> float:
+        """Mean over the levels."""
+        return float(np.mean([level.pass_at[1] for level in self.levels]))
+
+    def by_level(self, k: int = 1) -> dict[str, float]:
+        """pass@k of each level."""
+        return {level.difficulty: level.pass_at[k] for level in self.levels}
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data."""
+        return {**dataclasses.asdict(self), "mean_pass_at_1": self.mean_pass_at_1}
+
+
+def pass_at_k(samples: int, correct: int, k: int) -> float:
+    """Unbiased estimate of pass@k (Chen et al. 2021, arXiv 2107.03374, eq. 1).
+
+    Args:
+        samples: n programs were written.
+        correct: c of them passed.
+        k: At most `samples`.
+
+    Returns:
+        ``1 - C(n - c, k) / C(n, k)``.
+
+    Raises:
+        ConfigurationError: If not ``0 <= correct <= samples`` and ``1 <= k <= samples``.
+    """
+    if not (0 <= correct <= samples and 1 <= k <= samples):
+        raise ConfigurationError(
+            f"pass@k needs 0 <= correct <= samples and 1 <= k <= samples, got samples={samples}, "
+            f"correct={correct}, k={k}."
+        )
+    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
+
+
+def wilson_interval(rate: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a rate.
+
+    Args:
+        rate: Observed, in [0, 1].
+        n: Independent trials. With several programs a problem, the number of problems: the
+            interval is then somewhat too wide, never too narrow.
+        z: 1.96 for 95 %.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        ConfigurationError: If `n` is not positive.
+    """
+    if n <= 0:
+        raise ConfigurationError(f"An interval needs at least one trial, got n={n}.")
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def held_out(
+    settings: TaskSettings, *, split: str | None, per_level: int, seed: int = 0
+) -> ProblemSet:
+    """Problems to evaluate on: as many of each difficulty, from easy to hard.
+
+    Args:
+        settings: Source and selection.
+        split: Of the problems.
+        per_level: Problems a difficulty; fewer where the source has fewer.
+        seed: Which ones.
+
+    Returns:
+        The problems.
+    """
+    chosen = settings.difficulty is not None or settings.conditionals is not None
+    if settings.is_mini and not chosen:
+        each = [
+            load_split(
+                dataclasses.replace(settings, difficulty=level),
+                split=split,
+                size=per_level,
+                seed=seed,
+            )
+            for level in _ORDER
+        ]
+        return ProblemSet.of(problem for problems in each for problem in problems)
+    if settings.is_mini:
+        return load_split(settings, split=split, size=per_level, seed=seed)
+    everything = load_split(settings, split=split, size=0, seed=seed).shuffle(seed)
+    levels = sorted(everything.difficulties, key=_rank)
+    parts = [everything.filter(difficulty=level).take(per_level) for level in levels]
+    return ProblemSet.of(problem for problems in parts for problem in problems)
+
+
+def evaluate(
+    policy: CausalLMPolicy,
+    envs: VectorEnv[Any, Any, Any],
+    problems: ProblemSet,
+    *,
+    samples: int = 1,
+    ks: Sequence[int] = (1,),
+    sampling: Sampling = Sampling(),  # noqa: B008  # frozen
+    seed: int = 0,
+) -> Evaluation:
+    """Writes and judges `samples` programs for each problem.
+
+    Args:
+        policy: Writes them.
+        envs: Made for these problems, with ``start="empty"`` and without autoreset.
+        problems: All are evaluated.
+        samples: Programs a problem.
+        ks: Which pass@k; each at most `samples`.
+        sampling: Temperature 0 is greedy (one sample is then enough).
+        seed: Of the sampler.
+
+    Returns:
+        Rates by difficulty.
+    """
+    began = time.perf_counter()
+    ids = [problem_id for problem_id in problems.ids for _ in range(samples)]
+    n = envs.num_envs
+    # The last wave is filled up with the first problems; `play` drops what they add.
+    waves = [ids[i : i + n] for i in range(0, len(ids), n)]
+    waves[-1] = [*waves[-1], *(ids[i % len(ids)] for i in range(n - len(waves[-1])))]
+    sequences = play(
+        policy,
+        envs,
+        episodes=len(ids),
+        seed=seed,
+        sampling=sampling,
+        options=[{"problem_id": wave} for wave in waves],
+    ).sequences
+    tokens = (sequences.length - sequences.start_length).tolist()
+    solved = sequences.solved.tolist()
+    levels = []
+    for level in sorted(set(sequences.difficulty), key=_rank):
+        rows = [i for i, difficulty in enumerate(sequences.difficulty) if difficulty == level]
+        correct: dict[str, int] = {}
+        for i in rows:
+            name = sequences.problem_id[i]
+            correct[name] = correct.get(name, 0) + int(solved[i])
+        rates = {
+            k: float(np.mean([pass_at_k(samples, c, k) for c in correct.values()])) for k in ks
+        }
+        intervals = {k: wilson_interval(rate, len(correct)) for k, rate in rates.items()}
+        verdicts = [sequences.verdict[i] for i in rows]
+        levels.append(
+            LevelResult(
+                difficulty=level,
+                problems=len(correct),
+                samples=samples,
+                pass_at=rates,
+                low={k: interval[0] for k, interval in intervals.items()},
+                high={k: interval[1] for k, interval in intervals.items()},
+                verdicts={v: verdicts.count(v) / len(rows) for v in sorted(set(verdicts))},
+                mean_tokens=float(np.mean([tokens[i] for i in rows])),
+                solved=correct,
+            )
+        )
+    return Evaluation(sampling.temperature, tuple(levels), time.perf_counter() - began)
+
+
+def evaluation_table(title: str, evaluations: Mapping[str, Evaluation]) -> Table:
+    """pass@k of several evaluations side by side, in percent with 95 % intervals.
+
+    Args:
+        title: Of the table.
+        evaluations: By the name of their row.
+
+    Returns:
+        A table of rich.
+    """
+    table = Table(title=title)
+    table.add_column("")
+    first = next(iter(evaluations.values()))
+    for level in first.levels:
+        table.add_column(f"{level.difficulty} (n={level.problems})", justify="right")
+    table.add_column("mean", justify="right")
+    for name, evaluation in evaluations.items():
+        for k in evaluation.levels[0].pass_at:
+            ends = [(level.pass_at[k], level.low[k], level.high[k]) for level in evaluation.levels]
+            cells = [
+                f"{100 * rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for rate, low, high in ends
+            ]
+            mean = 100 * float(np.mean([level.pass_at[k] for level in evaluation.levels]))
+            table.add_row(f"{name} pass@{k}", *cells, f"{mean:.1f}")
+    return table
+
+
+def _rank(difficulty: str) -> tuple[int, str]:
+    return (_ORDER.index(difficulty) if difficulty in _ORDER else len(_ORDER), difficulty)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args(TaskSettings, ModelSettings):
+    """Evaluation of a saved policy."""
+
+    split: str | None = "validation"
+    """the test split is for figures that are published, not for choices"""
+    per_level: int = 300
+    """problems a difficulty"""
+    samples: int = 1
+    """programs a problem at temperature 1"""
+    ks: tuple[int, ...] = (1,)
+    """which pass@k of the samples"""
+    seed: int = 0
+    """of problems and sampler"""
+    threads: int = 2
+    """of torch"""
+    device: str = "cpu"
+    """of the model"""
+    out: Path = Path("runs/evaluate")
+    """gets evaluation.json"""
+
+
+def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
+    """The command: greedy and sampled evaluation, printed and written as JSON.
+
+    Args:
+        args: The command line.
+        logger: Where to report.
+
+    Returns:
+        The two evaluations.
+    """
+    torch.set_num_threads(args.threads)
+    tokenizer = make_tokenizer(args.tokenizer)
+    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
+    problems = held_out(args, split=args.split, per_level=args.per_level, seed=args.seed)
+    grader = make_grader(args)
+    envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
+    try:
+        results = {
+            "greedy": evaluate(policy, envs, problems, sampling=Sampling(0.0), seed=args.seed),
+            "sampled": evaluate(
+                policy, envs, problems, samples=args.samples, ks=args.ks, seed=args.seed
+            ),
+        }
+    finally:
+        envs.close()
+        grader.close()
+    logger.show(evaluation_table(f"{args.env_id}, {args.split}, pass@k in %", results))
+    data = {name: result.to_json() for name, result in results.items()}
+    (args.out / "evaluation.json").write_text(json.dumps(data, indent=1) + "\n")
+    return results
+
+
+if __name__ == "__main__":
+    arguments = tyro.cli(Args)
+    with RunLogger(arguments.out) as run_logger:
+        run(arguments, run_logger)

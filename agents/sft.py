@@ -1,0 +1,242 @@
+"""Supervised fine-tuning: the policy imitates programs before it is reinforced.
+
+On Mini the programs are those of a weak coder (``flawed_solution``), which leaves reinforcement
+learning something to correct; on any other source the canonical ones. Only tokens behind the prompt
+are learned, the end token included.
+
+    python -m agents.sft --seconds 100 --out runs/sft
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from agents.environments import TaskSettings, load_split, make_tokenizer
+from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
+from agents.models import ModelSettings, make_policy
+from agents.policy import CausalLMPolicy
+from agents.sequences import generated_mask
+from agents.telemetry import RunLogger
+from codegym.envs import PromptFormat, make_prompt_format
+from codegym.errors import ConfigurationError, ContextLengthError
+from codegym.problems import ProblemSet, flawed_solution
+from codegym.tokenization import Tokenizer
+
+__all__ = ["Args", "example_stream", "finetune"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args(TaskSettings, ModelSettings):
+    """Supervised fine-tuning."""
+
+    problems: int = 100_000
+    """size of the training set; Mini generates them as they are needed"""
+    flaw_rate: float = 1.0
+    """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
+    seconds: float | None = 100.0
+    """time budget"""
+    steps: int | None = None
+    """step budget; with both, the first that is reached"""
+    sft_learning_rate: float = 3e-3
+    """peak of a warm-up and cosine schedule over the budget"""
+    batch_size: int = 16
+    """examples a step"""
+    weight_decay: float = 0.01
+    """of AdamW"""
+    seed: int = 0
+    """of the model, the data and its order"""
+    threads: int = 2
+    """of torch"""
+    device: str = "cpu"
+    """of the model"""
+    out: Path = Path("runs/sft")
+    """the policy's folder"""
+
+
+def example_stream(
+    problems: ProblemSet,
+    solution: Solution,
+    *,
+    tokenizer: Tokenizer,
+    prompt_format: PromptFormat,
+    context_length: int,
+    rng: np.random.Generator,
+) -> Iterator[Example]:
+    """Examples without end: the set in a new order each time round.
+
+    Args:
+        problems: What is asked.
+        solution: Writes the program to imitate, anew each time.
+        tokenizer: Of the environment.
+        prompt_format: Of the environment.
+        context_length: Longer examples are left out.
+        rng: Order and mistakes.
+
+    Yields:
+        Examples.
+
+    Raises:
+        ConfigurationError: If not one example of the whole set fits the context.
+    """
+    encode = partial(
+        encode_example,
+        tokenizer=tokenizer,
+        prompt_format=prompt_format,
+        context_length=context_length,
+    )
+    while True:
+        fitting = 0
+        for position in rng.permutation(len(problems)).tolist():
+            problem = problems[position]
+            try:
+                example = encode(problem, solution(problem, rng))
+            except ContextLengthError:
+                continue
+            fitting += 1
+            yield example
+        if not fitting:
+            raise ConfigurationError(
+                f"None of {len(problems)} examples fits context_length={context_length}. Raise it."
+            )
+
+
+def finetune(
+    policy: CausalLMPolicy,
+    stream: Iterator[ExampleBatch],
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.01,
+    seconds: float | None = None,
+    steps: int | None = None,
+    logger: RunLogger | None = None,
+) -> dict[str, float]:
+    """Minimises the cross entropy of the programs' tokens until a budget is used up.
+
+    Args:
+        policy: Changed in place.
+        stream: Batches.
+        learning_rate: Peak: 2 % of the budget warm-up, then a cosine to a tenth of it.
+        weight_decay: Of AdamW.
+        seconds: Time budget.
+        steps: Step budget.
+        logger: Told of the loss every 50 steps.
+
+    Returns:
+        Steps, tokens (prompts included), seconds and the mean loss of the last tenth.
+
+    Raises:
+        ConfigurationError: If there is no budget.
+    """
+    if seconds is None and steps is None:
+        raise ConfigurationError("Supervised fine-tuning needs a budget: seconds, steps, or both.")
+    parameters = [p for p in policy.trunk.parameters() if p.requires_grad]
+    fused = policy.device.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(
+        parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=fused
+    )
+    began = time.perf_counter()
+    losses: list[float] = []
+    tokens = 0
+    policy.train()
+    while True:
+        elapsed = time.perf_counter() - began
+        done = max(
+            elapsed / seconds if seconds is not None else 0.0,
+            len(losses) / steps if steps is not None else 0.0,
+        )
+        if done >= 1.0:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * _schedule(done)
+        batch = ExampleBatch(*(part.to(policy.device) for part in next(stream)))
+        loss = _loss(policy, batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        tokens += int(batch.length.sum())
+        if logger is not None and len(losses) % 50 == 0:
+            recent = float(np.mean(losses[-50:]))
+            logger.scalars(len(losses), {"sft/loss": recent, "sft/tokens": tokens})
+            logger.progress(done, f"SFT step {len(losses)} loss {recent:.3f}")
+    policy.eval()
+    tail = losses[-max(1, len(losses) // 10) :]
+    return {
+        "steps": float(len(losses)),
+        "tokens": float(tokens),
+        "seconds": time.perf_counter() - began,
+        "loss": float(np.mean(tail)),
+    }
+
+
+def _schedule(done: float) -> float:
+    """Factor on the learning rate when a share `done` of the budget is used."""
+    if done < 0.02:
+        return 0.02 + done / 0.02 * 0.98
+    return 0.1 + 0.45 * (1.0 + float(np.cos(np.pi * done)))
+
+
+def _loss(policy: CausalLMPolicy, batch: ExampleBatch) -> torch.Tensor:
+    scores = policy.score(*batch, detach_value=True)
+    width = batch.input_ids.shape[1]
+    mask = generated_mask(batch.start_length, batch.length, width)
+    return -scores.logprobs.sum() / mask.sum()
+
+
+def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
+    """The command: trains a policy from scratch (or from a checkpoint) and saves it.
+
+    Args:
+        args: The command line.
+        logger: Where to report.
+
+    Returns:
+        The policy.
+    """
+    torch.set_num_threads(args.threads)
+    rng = np.random.default_rng(args.seed)
+    tokenizer = make_tokenizer(args.tokenizer)
+    problems = load_split(args, split=args.split, size=args.problems, seed=args.seed)
+    solution: Solution = canonical
+    if args.is_mini and args.flaw_rate > 0.0:
+        solution = partial(flawed_solution, rate=args.flaw_rate)
+    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
+    stream = example_stream(
+        problems,
+        solution,
+        tokenizer=tokenizer,
+        prompt_format=make_prompt_format(args.prompt_format),
+        context_length=args.context_length,
+        rng=rng,
+    )
+    result = finetune(
+        policy,
+        batches(stream, batch_size=args.batch_size, pool=32, rng=rng, pad_id=tokenizer.pad_id),
+        learning_rate=args.sft_learning_rate,
+        weight_decay=args.weight_decay,
+        seconds=args.seconds,
+        steps=args.steps,
+        logger=logger,
+    )
+    policy.save_pretrained(args.out)
+    if logger is not None:
+        logger.note(
+            f"SFT: {result['steps']:.0f} steps, {result['tokens']:.0f} tokens in "
+            f"{result['seconds']:.0f} s, loss {result['loss']:.3f}; saved in {args.out}"
+        )
+    return policy
+
+
+if __name__ == "__main__":
+    arguments = tyro.cli(Args)
+    with RunLogger(arguments.out) as run_logger:
+        run(arguments, run_logger)

@@ -1,0 +1,338 @@
+"""One PPO iteration after the rollout: log-probabilities, advantages, minibatch updates.
+
+In the order of StepCoder: log-probabilities of the policy and of the frozen reference over the
+stored sequences, token-level KL reward, advantages, clipped surrogate times the FGO mask.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from agents.advantages import generalised_advantages, whiten
+from agents.losses import (
+    approximate_kl,
+    kl_penalised_rewards,
+    masked_mean,
+    policy_loss,
+    value_loss,
+)
+from agents.policy import CausalLMPolicy
+from agents.sequences import Sequences, generated_mask, length_buckets
+from codegym.errors import CodegymError
+
+__all__ = ["Batch", "DivergedError", "PPOSettings", "make_optimizer", "prepare", "update"]
+
+
+class DivergedError(CodegymError, ArithmeticError):
+    """A loss is no finite number any more: the run can only be resumed from an earlier state."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOSettings:
+    """The knobs of the update."""
+
+    learning_rate: float = 3e-4
+    """of the policy; ten times SFT's is too much for a small model"""
+    value_learning_rate: float = 1e-3
+    """of the value head and of a separate critic"""
+    epochs: int = 2
+    """passes over the episodes of an iteration"""
+    minibatches: int = 4
+    """optimiser steps per epoch"""
+    clip_range: float = 0.2
+    """of the probability *ratio*"""
+    reward_clip: float | None = None
+    """the environment's reward is clipped to plus and minus this (StepCoder's 0.8); None: not"""
+    value_clip: float | None = 0.2
+    """how far a value may move in one iteration; None: not clipped"""
+    value_coefficient: float = 0.5
+    """weight of the value loss"""
+    entropy_coefficient: float = 0.0
+    """weight of an entropy bonus"""
+    kl_coefficient: float = 0.02
+    """beta: token-level penalty for leaving the reference"""
+    gamma: float = 1.0
+    """discount per token"""
+    gae_lambda: float = 1.0
+    """1: Monte-Carlo returns; less trusts the critic more"""
+    whiten_advantages: bool = True
+    """to zero mean and unit variance over the generated tokens"""
+    fgo: bool = True
+    """Fine-Grained Optimization: the policy learns from executed tokens only"""
+    mask_value: bool = False
+    """whether FGO masks the value loss as well"""
+    mask_kl: bool = False
+    """whether FGO masks the KL reward as well"""
+    warmup_updates: int = 3
+    """first iterations in which only the value head learns"""
+    max_grad_norm: float = 1.0
+    """of all gradients together"""
+    temperature: float = 1.0
+    """of the policy, in rollouts and losses"""
+    microbatch_tokens: int = 4096
+    """rows x columns of one forward pass; changes memory and speed, not the update"""
+
+
+class Batch(NamedTuple):
+    """What an iteration learns from. All (B, T) tensors are aligned with the tokens.
+
+    Attributes:
+        sequences: The episodes.
+        generated: (B, T) bool: tokens the policy chose.
+        policy_mask: (B, T) bool: those whose surrogate counts.
+        value_mask: (B, T) bool: those whose value is learned.
+        logprobs: (B, T) before the update.
+        values: (B, T) before the update.
+        advantages: (B, T).
+        returns: (B, T).
+        metrics: Named scalars of the rollout.
+    """
+
+    sequences: Sequences
+    generated: Tensor
+    policy_mask: Tensor
+    value_mask: Tensor
+    logprobs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+    metrics: Mapping[str, float]
+
+
+def make_optimizer(policy: CausalLMPolicy, settings: PPOSettings) -> torch.optim.AdamW:
+    """AdamW without weight decay, with a learning rate each for policy and critic.
+
+    Args:
+        policy: Parameters that need no gradient are left out.
+        settings: The two learning rates.
+
+    Returns:
+        An optimiser whose first group is the trunk, the second the value head and critic.
+    """
+    trunk = [p for p in policy.trunk.parameters() if p.requires_grad]
+    mine = {id(p) for p in policy.trunk.parameters()}
+    rest = [p for p in policy.parameters() if p.requires_grad and id(p) not in mine]
+    groups = [
+        {"params": trunk, "lr": settings.learning_rate},
+        {"params": rest, "lr": settings.value_learning_rate},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
+
+
+@torch.no_grad()
+def prepare(
+    policy: CausalLMPolicy,
+    reference: CausalLMPolicy,
+    sequences: Sequences,
+    settings: PPOSettings,
+) -> Batch:
+    """Old and reference log-probabilities, KL rewards, values and advantages.
+
+    Args:
+        policy: As it was in the rollout.
+        reference: Frozen.
+        sequences: The episodes.
+        settings: Beta, gamma, lambda, masks.
+
+    Returns:
+        A batch for :func:`update`.
+    """
+    generated = generated_mask(
+        sequences.start_length, sequences.length, sequences.input_ids.shape[1]
+    )
+    executed = generated & sequences.loss_mask
+    logprobs, values = _score_all(policy, sequences, settings)
+    reference_logprobs, _ = _score_all(reference, sequences, settings)
+    reward = sequences.reward
+    if settings.reward_clip is not None:
+        reward = reward.clamp(-settings.reward_clip, settings.reward_clip)
+    kl_mask = executed if settings.mask_kl else generated
+    rewards = kl_penalised_rewards(
+        reward,
+        torch.where(kl_mask, logprobs, torch.zeros_like(logprobs)),
+        torch.where(kl_mask, reference_logprobs, torch.zeros_like(logprobs)),
+        sequences.start_length,
+        sequences.length,
+        beta=settings.kl_coefficient,
+    )
+    advantages, returns = generalised_advantages(
+        rewards, values, generated, gamma=settings.gamma, lam=settings.gae_lambda
+    )
+    variance = returns[generated].var(correction=0)
+    residual = (returns - values)[generated].var(correction=0)
+    metrics = {
+        "kl/reference_k1": float(approximate_kl(logprobs, reference_logprobs, generated).k1),
+        "kl/reference_k3": float(approximate_kl(logprobs, reference_logprobs, generated).k3),
+        "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
+        "policy/executed_share": float(executed.sum() / generated.sum()),
+        "value/explained_variance": float(1.0 - residual / (variance + 1e-8)),
+        "value/mean_return": float(masked_mean(returns, generated)),
+    }
+    if settings.whiten_advantages:
+        advantages = whiten(advantages, generated)
+    return Batch(
+        sequences=sequences,
+        generated=generated,
+        policy_mask=executed if settings.fgo else generated,
+        value_mask=executed if settings.mask_value else generated,
+        logprobs=logprobs,
+        values=values,
+        advantages=advantages,
+        returns=returns,
+        metrics=metrics,
+    )
+
+
+def update(
+    policy: CausalLMPolicy,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    settings: PPOSettings,
+    generator: torch.Generator,
+    *,
+    value_only: bool = False,
+) -> dict[str, float]:
+    """Epochs of minibatches on one batch.
+
+    A minibatch is a random set of episodes. It is computed in groups of similar length whose
+    gradients add up to the minibatch's.
+
+    Args:
+        policy: Changed in place.
+        optimizer: Of :func:`make_optimizer`.
+        batch: Of :func:`prepare`.
+        settings: The knobs.
+        generator: Shuffles the episodes; on the CPU.
+        value_only: Only the value head learns, and its gradient stops before the trunk.
+
+    Returns:
+        Named scalars, each the mean over the minibatches; ``first_ratio_error`` is the largest
+        distance of a ratio from 1 in the first minibatch, which should be rounding error.
+
+    Raises:
+        DivergedError: If a loss is not finite. The policy is left as before that step.
+    """
+    # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
+    nn.Module.train(policy.trunk, _uses_checkpointing(policy))
+    totals: dict[str, float] = {}
+    steps = 0
+    first_ratio_error = 0.0
+    for _ in range(settings.epochs):
+        order = torch.randperm(len(batch.sequences.reward), generator=generator)
+        for rows in order.chunk(settings.minibatches):
+            optimizer.zero_grad(set_to_none=True)
+            index = rows.to(batch.logprobs.device)
+            stats, error = _accumulate(policy, batch, index, settings, value_only=value_only)
+            if steps == 0:
+                first_ratio_error = error
+            broken = [name for name, value in stats.items() if value != value]
+            if broken or any(abs(value) == float("inf") for value in stats.values()):
+                raise DivergedError(
+                    f"Expected finite losses, got {stats}. Lower the learning rate or raise the KL "
+                    "coefficient, and resume from the last checkpoint."
+                )
+            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+            optimizer.step()
+            steps += 1
+            for name, value in (*stats.items(), ("update/gradient_norm", float(norm))):
+                totals[name] = totals.get(name, 0.0) + value
+    optimizer.zero_grad(set_to_none=True)
+    nn.Module.train(policy, False)
+    means = {name: total / steps for name, total in totals.items()}
+    return {**means, "update/first_ratio_error": first_ratio_error}
+
+
+def _uses_checkpointing(policy: CausalLMPolicy) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
+
+
+def _accumulate(
+    policy: CausalLMPolicy,
+    batch: Batch,
+    index: Tensor,
+    settings: PPOSettings,
+    *,
+    value_only: bool,
+) -> tuple[dict[str, float], float]:
+    """Adds one minibatch's gradient; returns its losses and the largest |ratio - 1|."""
+    policy_count = batch.policy_mask[index].sum()
+    value_count = batch.value_mask[index].sum()
+    generated_count = batch.generated[index].sum()
+    stats = {
+        "loss/policy": 0.0,
+        "loss/value": 0.0,
+        "policy/clip_fraction": 0.0,
+        "kl/update_k3": 0.0,
+    }
+    largest = 0.0
+    lengths = batch.sequences.length
+    for rows in length_buckets(lengths, index, max_tokens=settings.microbatch_tokens):
+        width = int(lengths[rows].max())
+
+        def cut(tensor: Tensor, rows: Tensor = rows, width: int = width) -> Tensor:
+            return tensor[rows, :width]
+
+        scores = policy.score(
+            cut(batch.sequences.input_ids),
+            batch.sequences.start_length[rows],
+            lengths[rows],
+            temperature=settings.temperature,
+            entropy=settings.entropy_coefficient != 0.0 and not value_only,
+            detach_value=True if value_only else None,
+        )
+        surrogate = policy_loss(
+            scores.logprobs,
+            cut(batch.logprobs),
+            cut(batch.advantages),
+            cut(batch.policy_mask),
+            clip_range=settings.clip_range,
+            normaliser=policy_count,
+        )
+        critic = value_loss(
+            scores.values,
+            cut(batch.values),
+            cut(batch.returns),
+            cut(batch.value_mask),
+            clip_range=settings.value_clip,
+            normaliser=value_count,
+        )
+        loss = settings.value_coefficient * critic
+        if not value_only:
+            loss = loss + surrogate.loss
+        if scores.entropy is not None:
+            bonus = masked_mean(scores.entropy, cut(batch.generated), normaliser=generated_count)
+            loss = loss - settings.entropy_coefficient * bonus
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            shift = (scores.logprobs - cut(batch.logprobs)).exp() - 1.0
+            largest = max(largest, float(shift.abs().max()))
+        stats["loss/policy"] += float(surrogate.loss.detach())
+        stats["loss/value"] += float(critic.detach())
+        stats["policy/clip_fraction"] += float(surrogate.clip_fraction)
+        stats["kl/update_k3"] += float(surrogate.approximate_kl)
+    return stats, largest
+
+
+def _score_all(
+    model: CausalLMPolicy, sequences: Sequences, settings: PPOSettings
+) -> tuple[Tensor, Tensor]:
+    """(B, T) log-probabilities and values of all episodes, computed in groups."""
+    logprobs = sequences.reward.new_zeros(sequences.input_ids.shape)
+    values = torch.zeros_like(logprobs)
+    everything = torch.arange(len(sequences.reward), device=logprobs.device)
+    groups = length_buckets(sequences.length, everything, max_tokens=4 * settings.microbatch_tokens)
+    for rows in groups:
+        width = int(sequences.length[rows].max())
+        scores = model.score(
+            sequences.input_ids[rows, :width],
+            sequences.start_length[rows],
+            sequences.length[rows],
+            temperature=settings.temperature,
+        )
+        logprobs[rows, :width], values[rows, :width] = scores.logprobs, scores.values
+    return logprobs, values

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from fake_env import VOCAB, CopyEnv
+
+from agents.models import ModelSettings, make_policy
+from agents.policy import CausalLMPolicy
+from agents.rollout import Sampling, play, play_wave
+from agents.update import Batch, DivergedError, PPOSettings, make_optimizer, prepare, update
+
+SETTINGS = PPOSettings(warmup_updates=0)
+
+
+def _policy(**settings: object) -> CausalLMPolicy:
+    policy = CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=2, heads=2, **settings)
+    return policy.eval()
+
+
+def _batch(policy: CausalLMPolicy, settings: PPOSettings, reference: CausalLMPolicy) -> Batch:
+    sequences = play(policy, CopyEnv(64), episodes=64, seed=1).sequences
+    return prepare(policy, reference, sequences, settings)
+
+
+def test_ratio_is_1_in_the_first_minibatch_and_not_later():
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, _policy())
+    optimizer = make_optimizer(policy, SETTINGS)
+    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1, microbatch_tokens=100)
+    stats = update(policy, optimizer, batch, once, torch.Generator().manual_seed(0))
+    assert stats["update/first_ratio_error"] < 1e-5
+    assert stats["policy/clip_fraction"] == 0.0
+    stats = update(policy, optimizer, batch, once, torch.Generator().manual_seed(0))
+    assert stats["update/first_ratio_error"] > 1e-4
+
+
+def test_the_temperature_of_the_rollout_is_that_of_the_ratio():
+    policy = _policy()
+    settings = dataclasses.replace(SETTINGS, temperature=0.5)
+    sequences = play_wave(policy, CopyEnv(32), seed=0, sampling=Sampling(0.5)).sequences
+    batch = prepare(policy, _policy(), sequences, settings)
+    direct = policy.score(
+        sequences.input_ids, sequences.start_length, sequences.length, temperature=0.5
+    )
+    assert torch.allclose(batch.logprobs, direct.logprobs, atol=1e-5)
+
+
+def test_kl_to_itself_is_0_and_the_return_is_the_reward():
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, copy.deepcopy(policy))
+    assert batch.metrics["kl/reference_k1"] == pytest.approx(0.0, abs=1e-6)
+    rows = torch.arange(64)
+    last = batch.returns[rows, batch.sequences.length - 1]
+    assert torch.allclose(last, batch.sequences.reward, atol=1e-5)
+    outside = ~batch.generated
+    assert batch.returns[outside].abs().sum() == batch.advantages[outside].abs().sum() == 0.0
+
+
+def test_fgo_masks_the_policy_and_not_the_critic():
+    policy = _policy()
+    on = _batch(policy, SETTINGS, policy)
+    off = _batch(policy, dataclasses.replace(SETTINGS, fgo=False), policy)
+    assert on.policy_mask.equal(on.sequences.loss_mask & on.generated)
+    assert off.policy_mask.equal(off.generated)
+    assert on.value_mask.equal(on.generated)
+    assert torch.equal(on.advantages, off.advantages)
+
+
+def test_unexecuted_tokens_have_no_policy_gradient():
+    """Changing the advantage of a masked token changes nothing; of an executed one, something."""
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, policy)
+    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1, value_coefficient=0.0)
+
+    def weights(advantages: torch.Tensor) -> torch.Tensor:
+        mine = copy.deepcopy(policy)
+        optimizer = make_optimizer(mine, once)
+        changed = batch._replace(advantages=advantages)
+        update(mine, optimizer, changed, once, torch.Generator().manual_seed(0))
+        return torch.cat([p.detach().flatten() for p in mine.trunk.parameters()])
+
+    masked = batch.generated & ~batch.policy_mask
+    assert masked.any()
+    base = weights(batch.advantages)
+    assert torch.equal(base, weights(torch.where(masked, 50.0, batch.advantages)))
+    assert not torch.equal(base, weights(torch.where(batch.policy_mask, 50.0, batch.advantages)))
+
+
+def test_microbatches_change_nothing_but_rounding():
+    policy = _policy(seed=1)
+    batch = _batch(policy, SETTINGS, _policy())
+    results = []
+    for microbatch_tokens in (20, 10_000):
+        mine = copy.deepcopy(policy)
+        settings = dataclasses.replace(
+            SETTINGS, microbatch_tokens=microbatch_tokens, epochs=1, minibatches=2
+        )
+        # SGD: Adam would blow rounding errors of near-zero gradients up to whole steps.
+        optimizer = torch.optim.SGD(mine.parameters(), lr=0.1)
+        update(mine, optimizer, batch, settings, torch.Generator().manual_seed(0))
+        results.append(torch.cat([p.detach().flatten() for p in mine.parameters()]))
+    assert torch.allclose(results[0], results[1], atol=1e-6)
+
+
+def test_warm_up_changes_the_value_head_alone():
+    policy = _policy()
+    before = copy.deepcopy(policy.trunk.state_dict())
+    batch = _batch(policy, SETTINGS, policy)
+    optimizer = make_optimizer(policy, SETTINGS)
+    update(policy, optimizer, batch, SETTINGS, torch.Generator(), value_only=True)
+    assert all(torch.equal(before[name], w) for name, w in policy.trunk.state_dict().items())
+    assert policy.value_head.weight.abs().sum() > 0.0
+
+
+def test_a_broken_loss_stops_the_run_before_the_weights_break():
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, policy)
+    broken = batch._replace(returns=torch.full_like(batch.returns, float("nan")))
+    before = copy.deepcopy(policy.state_dict())
+    with pytest.raises(DivergedError, match="finite"):
+        update(policy, make_optimizer(policy, SETTINGS), broken, SETTINGS, torch.Generator())
+    assert all(torch.equal(before[name], weight) for name, weight in policy.state_dict().items())
+
+
+def test_gradient_checkpointing_gives_the_same_update():
+    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
+    weights = []
+    for checkpointing in (False, True):
+        model = ModelSettings(
+            model_width=16, model_layers=2, model_heads=2, gradient_checkpointing=checkpointing
+        )
+        mine = make_policy(model, vocab_size=VOCAB, seed=0)
+        batch = _batch(mine, SETTINGS, mine)
+        update(mine, make_optimizer(mine, once), batch, once, torch.Generator().manual_seed(0))
+        weights.append(torch.cat([p.detach().flatten() for p in mine.parameters()]))
+    assert torch.allclose(weights[0], weights[1], atol=1e-6)
+
+
+def test_ppo_learns_to_copy_a_token():
+    settings = PPOSettings(
+        learning_rate=3e-3, kl_coefficient=0.0, warmup_updates=0, fgo=False, value_clip=None
+    )
+    policy = _policy()
+    reference = copy.deepcopy(policy)
+    optimizer = make_optimizer(policy, settings)
+    env = CopyEnv(256, max_new_tokens=2)
+    shuffle = torch.Generator().manual_seed(0)
+    rewards = []
+    for iteration in range(40):
+        sequences = play_wave(policy, env, seed=iteration).sequences
+        rewards.append(float(sequences.solved.float().mean()))
+        update(
+            policy, optimizer, prepare(policy, reference, sequences, settings), settings, shuffle
+        )
+    assert rewards[0] < 0.1
+    assert rewards[-1] > 3 * max(rewards[0], 0.05)
