@@ -33,6 +33,15 @@ def arguments(problems: ProblemSet, grader: Grader) -> dict[str, Any]:
     }
 
 
+def plain(value: Any) -> Any:
+    """The value with object arrays as lists, which NumPy can not compare when they hold arrays."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        return [plain(item) for item in value]
+    return value
+
+
 def random_actions(rng: np.random.Generator, end_id: int) -> np.ndarray[Any, Any]:
     actions = rng.integers(97, 123, size=N)
     actions[rng.random(N) < 0.2] = end_id
@@ -54,7 +63,7 @@ def test_equals_gymnasiums_own_over_single_environments(
     for _ in range(40):
         actions = random_actions(rng, ours.tokenizer.end_id)
         mine, reference = ours.step(actions), theirs.step(actions)
-        np.testing.assert_equal(mine, reference)
+        np.testing.assert_equal(plain(mine), plain(reference))
         ended += int((mine[2] | mine[3]).sum())
     assert ended > 20
 

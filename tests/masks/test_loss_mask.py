@@ -8,6 +8,7 @@ own ``tokenize``, and walks bytes one by one.
 from __future__ import annotations
 
 import ast
+import copy
 import io
 import sys
 import tokenize
@@ -57,7 +58,8 @@ def traced_lines(problem: Problem, text: str) -> set[int]:
         try:
             exec(code, namespace)
             call = eval(str(problem.entry_point), namespace)
-            call(*test.args, **dict(test.kwargs))
+            args, kwargs = copy.deepcopy((test.args, dict(test.kwargs)))
+            call(*args, **kwargs)
         except TooLongError:
             raise
         except Exception:  # a flawed program may crash: its lines count
@@ -73,7 +75,7 @@ def owners(text: str) -> dict[int, range]:
     code_lines = {n for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
     owned: dict[int, range] = {}
     for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.stmt):
+        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal):
             continue
         last = node.end_lineno or node.lineno
         body = getattr(node, "body", None)
@@ -95,6 +97,11 @@ def owners(text: str) -> dict[int, range]:
                 while keyword not in code_lines:
                     keyword -= 1
                 owned.setdefault(keyword, range(block[0].lineno, (block[-1].end_lineno or 0) + 1))
+        for block in (body, getattr(node, "orelse", None), getattr(node, "finalbody", None)):
+            for declaration in block or []:  # code-free: in force when its block runs
+                if isinstance(declaration, ast.Global | ast.Nonlocal):
+                    whole = range(block[0].lineno, (block[-1].end_lineno or 0) + 1)
+                    owned[declaration.lineno] = whole
         for handler in getattr(node, "handlers", []):
             owned[handler.lineno] = range(handler.lineno, handler.lineno + 1)
         if isinstance(node, ast.Try):
@@ -123,7 +130,7 @@ def oracle(text: str, executed: set[int], tokenizer: Tokenizer, ids: list[int]) 
 
 
 def mini_programs() -> Iterator[tuple[Problem, str]]:
-    problems = load_problems("mini", split="train", size=220, seed=5)
+    problems = load_problems("mini", split="train", size=280, seed=5)
     for i, problem in enumerate(problems):
         rng = np.random.default_rng(i)
         yield problem, flawed_solution(problem, rng) if i % 4 else problem.canonical_solution
@@ -147,7 +154,7 @@ def compare(programs: Iterator[tuple[Problem, str]], grader: Grader, least: int)
     for problem, text in programs:
         try:
             executed = traced_lines(problem, text)
-        except TooLongError:
+        except (TooLongError, SyntaxError):
             continue
         grade = grader.grade(problem, text)
         for tokenizer in tokenizers:
