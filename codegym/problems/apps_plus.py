@@ -51,8 +51,8 @@ def _parse(row: Row) -> Problem:
     fields = nested if isinstance(nested, dict) else {}
     name = row.optional_text(*_NAME) or fields.get("fn_name")
     tests, entry_point, prelude = judged_tests(
-        inputs=row.first("inputs", "input") or fields.get("inputs"),
-        outputs=row.first("outputs", "output") or fields.get("outputs"),
+        inputs=_either(row.first("inputs", "input"), fields.get("inputs")),
+        outputs=_either(row.first("outputs", "output"), fields.get("outputs")),
         name=name,
         starter=starter,
         solution=solutions[0],
@@ -69,6 +69,10 @@ def _parse(row: Row) -> Problem:
         prelude=prelude,
         metadata={**row.rest(*_USED), "solutions": solutions},
     )
+
+
+def _either(first: Any, second: Any) -> Any:
+    return second if first is None else first
 
 
 def judged_tests(

@@ -162,7 +162,7 @@ def _from_texts(inputs: Sequence[Any], signatures: Sequence[Signature]) -> list[
     lines = [_json_lines(i) if isinstance(i, str) else None for i in inputs]
     kind = signatures[0].parameters[0].annotation if one and signatures[0].parameters else None
     if one and isinstance(kind, ast.Name) and kind.id == "str":
-        return [[i] if isinstance(i, str) else i for i in inputs]
+        return [[i] for i in inputs]
     for signature in signatures:
         if all(line is not None and signature.takes(len(line)) for line in lines):
             bare = all(line is None or not isinstance(line[0], str | list | dict) for line in lines)
@@ -173,7 +173,7 @@ def _from_texts(inputs: Sequence[Any], signatures: Sequence[Signature]) -> list[
         if all(isinstance(v, list) and signature.takes(len(v)) for v in lists):
             return lists
     if one and None in lines:
-        return [[i] if isinstance(i, str) else i for i in inputs]
+        return [[i] for i in inputs]
     raise ProblemError(
         "the inputs are texts, the function takes arguments, and they are no JSON that fits it"
     )

@@ -164,6 +164,9 @@ class Problem:
         return hash(self.content_hash)
 
 
+_LONG_INT_BITS = 10_000
+
+
 @functools.lru_cache(maxsize=65_536)
 def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -194,4 +197,6 @@ def _stable(value: Any) -> Any:
         return ("dict", *((_stable(k), _stable(v)) for k, v in value.items()))
     if isinstance(value, list | tuple):
         return (type(value).__name__, *(_stable(item) for item in value))
+    if isinstance(value, int) and value.bit_length() > _LONG_INT_BITS:
+        return hex(value)  # Python refuses to write that many decimal digits
     return value
