@@ -7,6 +7,7 @@ value, exceptions, time, memory, executed lines. It never sees an expected answe
 from __future__ import annotations
 
 from codegym.execution.executor import Executor
+from codegym.execution.isolation import Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.pool import LocalExecutor
 from codegym.execution.result import (
@@ -25,6 +26,7 @@ __all__ = [
     "ExecutionLimits",
     "Executor",
     "ExitReason",
+    "Isolation",
     "LocalExecutor",
     "Observation",
     "Opaque",
@@ -32,4 +34,5 @@ __all__ = [
     "Result",
     "Stdin",
     "TestCode",
+    "describe_isolation",
 ]

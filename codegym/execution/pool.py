@@ -1,6 +1,6 @@
 """A pool of local workers: programs run in sandboxed children of long-lived interpreters.
 
-What is stopped, and what is not, is told by :func:`codegym.execution.isolation.describe_isolation`.
+What is stopped, and what is not, is told in :mod:`codegym.execution.isolation`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from concurrent.futures import Future
 from typing import Literal, Self
 
 from codegym.errors import ClosedError, ConfigurationError, UnknownNameError, WorkerError
+from codegym.execution.isolation import require_isolation
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
 from codegym.execution.wire import Message, observe
 
-__all__ = ["Isolation", "LocalExecutor"]
+__all__ = ["IsolationMode", "LocalExecutor"]
 
-Isolation = Literal["auto", "strict", "none"]
+IsolationMode = Literal["auto", "strict", "none"]
 _ISOLATIONS = ("auto", "strict", "none")
 _ATTEMPTS = 2
 
@@ -42,6 +43,7 @@ class LocalExecutor:
 
     Raises:
         ConfigurationError: If an argument has no meaning.
+        IsolationError: If `isolation="strict"` and this machine can not enforce everything.
         WorkerError: If the interpreter can not be started.
     """
 
@@ -50,13 +52,15 @@ class LocalExecutor:
         *,
         workers: int | None = None,
         python: str | None = None,
-        isolation: Isolation = "auto",
+        isolation: IsolationMode = "auto",
     ) -> None:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
         if isolation not in _ISOLATIONS:
             raise UnknownNameError("isolation", isolation, _ISOLATIONS)
+        if isolation != "none":
+            require_isolation(python, strict=isolation == "strict")
         self._settings = (count, python, isolation)
         self._pools: dict[int, _Pool] = {}
         self._closed = False
@@ -91,6 +95,10 @@ class LocalExecutor:
         """Ends all workers. Pending futures raise :class:`~codegym.errors.ClosedError`."""
         self._closed = True
         self._finalizer()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        # Gymnasium copies the spec that holds an environment's arguments; a pool is shared.
+        return self
 
     def __enter__(self) -> Self:
         return self

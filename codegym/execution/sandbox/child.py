@@ -31,7 +31,7 @@ _MESSAGE_CHARACTERS = 500
 class Program:
     """A compiled program and how it is to be run.
 
-    `start_tracing` is None for a run without coverage; `lock_down` is the last thing that happens
+    `start_tracing` is None for a run without coverage; `close_in` is the last thing that happens
     before the program's own code.
     """
 
@@ -42,7 +42,7 @@ class Program:
     report: report.Report
     base_memory: int
     box: str
-    lock_down: Callable[[bool], None]
+    close_in: Callable[[bool], None]
     start_tracing: Callable[[], None] | None = None
 
 
@@ -84,7 +84,7 @@ def run(
     kind = given[0]
     script = kind == "stdin" and program.entry_point is None
     namespace = new_module("__main__" if script else "program")
-    program.lock_down(False)
+    program.close_in(False)
     try:
         if not script:
             namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode

@@ -21,6 +21,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _M_ARENA_MAX = -8
 _STACK_BYTES = 112 * 2**20
 MAX_DESCRIPTORS = 1024
+KEPT_DESCRIPTORS = 2  # the barrier's, which closes them itself
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
 
@@ -84,13 +85,13 @@ def set_limits(limits: dict[str, Any], base_memory: int) -> None:
 
 
 def take_descriptors(stdin: int, stdout: int, stderr: int, keep: tuple[int, ...]) -> None:
-    """Makes the given descriptors 0, 1, 2, those in `keep` 3, 4, ..., and closes all others."""
+    """Makes the given descriptors 0, 1, 2, those in `keep` 3, 4, ..., and closes the others."""
     first_free = 3 + len(keep)
     wanted = [stdin, stdout, stderr]
     wanted += [fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in keep]
     for target, source in enumerate(wanted):
         os.dup2(source, target)
-    os.closerange(first_free, MAX_DESCRIPTORS)
+    os.closerange(first_free, MAX_DESCRIPTORS - KEPT_DESCRIPTORS)
 
 
 def new_streams() -> None:

@@ -34,7 +34,7 @@ class Job:
         out: Descriptor that the frames are written to.
         codes: Descriptor of the test code, or -1. Only testers read it.
         box: The private directory, empty.
-        lock_down: Enforces the kernel filters; the argument says "no directory to write to".
+        close_in: Enforces the kernel filters; the argument says "no directory to write to".
     """
 
     request: dict[str, Any]
@@ -42,7 +42,7 @@ class Job:
     out: int
     codes: int
     box: str
-    lock_down: Callable[[bool], None]
+    close_in: Callable[[bool], None]
 
 
 def main(job: Job) -> None:
@@ -95,7 +95,7 @@ def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[byt
         report=block,
         base_memory=confine.address_space(),
         box=job.box,
-        lock_down=job.lock_down,
+        close_in=job.close_in,
     )
     if request["coverage"]:
         program.start_tracing = tracing.watch(code, block)

@@ -8,7 +8,6 @@ process passes on and never reads. Messages out: the frames of `program.py`, one
 from __future__ import annotations
 
 import array
-import builtins
 import gc
 import importlib
 import json
@@ -21,6 +20,7 @@ import sys
 import time
 from typing import Any
 
+from . import barrier as barriers
 from . import confine, program, supervise
 
 _PRELOADED = (
@@ -82,12 +82,13 @@ class Worker:
     Args:
         control: Stream socket to the parent.
         box: The private directory of the programs.
+        barrier: What closes them in.
     """
 
-    def __init__(self, control: socket.socket, box: str) -> None:
+    def __init__(self, control: socket.socket, box: str, barrier: barriers.Barrier) -> None:
         self._control = control
         self._box = box
-        self._lock_down = lambda _read_only: None
+        self._barrier = barrier
 
     def serve(self) -> None:
         """Answers requests until the parent is gone."""
@@ -100,7 +101,7 @@ class Worker:
             self._send(frames)
 
     def _hello(self) -> dict[str, Any]:
-        return {"python": list(sys.version_info[:3])}
+        return {"python": list(sys.version_info[:3]), "enforced": self._barrier.enforced()}
 
     def _receive(self) -> tuple[dict[str, Any], int]:
         head, ancillary, _, _ = self._control.recvmsg(4, socket.CMSG_SPACE(4))
@@ -153,8 +154,8 @@ class Worker:
                 self._control.close()
                 confine.die_with_parent(parent)
                 confine.adopt_orphans()
-                job = program.Job(request, first, write, codes, self._box, self._lock_down)
-                program.main(job)
+                close_in = self._barrier.close_in
+                program.main(program.Job(request, first, write, codes, self._box, close_in))
             finally:
                 os._exit(0)
         os.close(write)
@@ -223,6 +224,7 @@ def _site_packages() -> list[str]:
 def main(arguments: list[str]) -> None:
     """Prepares this process and serves until the parent is gone."""
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
+    isolated = arguments[3] != "none"
     confine.die_with_parent(parent)
     confine.adopt_orphans()
     confine.hide_memory()
@@ -232,10 +234,12 @@ def main(arguments: list[str]) -> None:
         importlib.import_module(name)
     site.setquit()
     site.sethelper()
-    sys.path[:] = [*sys.path, *_site_packages()]
+    packages = _site_packages()
+    sys.path[:] = [*sys.path, *packages]
     sys.dont_write_bytecode = True
+    barrier = barriers.Barrier(isolated, box, packages)
+    worker = Worker(socket.socket(fileno=descriptor), box, barrier)
     gc.collect()
     gc.disable()
     gc.freeze()
-    assert callable(builtins.exit)
-    Worker(socket.socket(fileno=descriptor), box).serve()
+    worker.serve()

@@ -1,0 +1,102 @@
+"""All kernel barriers of a worker: built once, put before each program, tried out before use."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+
+from . import confine, landlock, namespaces, seccomp
+
+_CAPABILITY_VERSION = 0x20080522
+_FULL_LANDLOCK = 3  # before, `truncate` by path was not covered
+_READ_WRITE, _READ_ONLY = confine.MAX_DESCRIPTORS - 1, confine.MAX_DESCRIPTORS - 2
+
+
+class Barrier:
+    """What stands between a program and the machine.
+
+    Args:
+        isolated: False for resource limits only.
+        box: The private directory of the worker.
+        packages: Directories with installed packages.
+    """
+
+    def __init__(self, isolated: bool, box: str, packages: Iterable[str]) -> None:
+        self._filter: seccomp.Filter | None = None
+        self._rules: tuple[landlock.Ruleset, landlock.Ruleset] | None = None
+        self._namespaces = False
+        self._isolated = isolated
+        if not isolated:
+            return
+        self._namespaces = namespaces.enter(box)
+        if seccomp.Filter.supported():
+            self._filter = seccomp.Filter()
+        if landlock.abi() > 0:
+            packages = list(packages)
+            with contextlib.suppress(OSError):
+                self._rules = (
+                    landlock.Ruleset(packages, box, _READ_WRITE),
+                    landlock.Ruleset(packages, None, _READ_ONLY),
+                )
+
+    def close_in(self, read_only: bool) -> None:
+        """Closes this process in for good.
+
+        Args:
+            read_only: Whether not even the private directory may be written to.
+        """
+        if self._isolated:
+            self._apply(read_only)
+
+    def _apply(self, read_only: bool) -> tuple[bool, bool]:
+        landlocked = filtered = False
+        _drop_capabilities()
+        if self._rules is not None:
+            landlocked = self._rules[read_only].enforce()
+            for rules in self._rules:
+                os.close(rules.descriptor)
+        if self._filter is not None:
+            filtered = self._filter.install()
+        return landlocked, filtered
+
+    def enforced(self) -> dict[str, bool]:
+        """What really holds, tried out in a child that is closed in."""
+        child = os.fork()
+        if child == 0:
+            code = 0
+            try:
+                landlocked, filtered = self._apply(False)
+                code = 1 * (landlocked and _refused("/")) + 2 * (filtered and _refuses_fork())
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if self._isolated else 0
+        return {
+            "files": code > 0 and bool(code & 1) and landlock.abi() >= _FULL_LANDLOCK,
+            "calls": code > 0 and bool(code & 2),
+            "namespaces": self._namespaces,
+        }
+
+
+def _refused(folder: str) -> bool:
+    try:
+        os.listdir(folder)
+    except PermissionError:
+        return True
+    return False
+
+
+def _refuses_fork() -> bool:
+    try:
+        if os.fork() == 0:
+            os._exit(0)
+    except PermissionError:
+        return True
+    return False
+
+
+def _drop_capabilities() -> None:
+    header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
+    confine.libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24)))
