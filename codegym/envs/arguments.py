@@ -122,7 +122,8 @@ def make_limits(limits: ExecutionLimits | Mapping[str, float] | None) -> Executi
     for name in limits:
         if name not in legal:
             raise UnknownNameError("limit", name, legal)
-    return dataclasses.replace(ExecutionLimits(), **limits)
+    values: Mapping[str, Any] = limits  # ExecutionLimits checks types and ranges
+    return ExecutionLimits(**values)
 
 
 def positive(name: str, value: object) -> int:

@@ -235,7 +235,7 @@ class CodeTask:
         Raises:
             ExecutionError: If a program could not be run. Never the program's fault.
         """
-        programs = [self.program(episode, generated) for episode, generated in ended]
+        programs = [self.program(episode, generated.tolist()) for episode, generated in ended]
         grades = self.grader.grade_many(
             [
                 (episode.problem, program.text)

@@ -32,7 +32,7 @@ from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["CodeVectorEnv"]
 
-Observation = dict[str, npt.NDArray[Any]]
+Observation = dict[str, Any]  # of (num_envs, L) arrays
 Flags = npt.NDArray[np.bool_]
 
 

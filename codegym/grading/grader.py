@@ -146,6 +146,10 @@ class Grader:
         if executor is not None:
             executor.close()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Gymnasium copies the spec that holds an environment's arguments; a pool is shared.
+        return self
+
     def __enter__(self) -> Self:
         return self
 

@@ -187,6 +187,9 @@ class ProblemSet(Sequence[Problem]):
             return item in self._index
         return any(item == problem for problem in self)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> ProblemSet:
+        return self  # immutable
+
     def __repr__(self) -> str:
         return f"ProblemSet({self._report.source!r}, {len(self)} problems)"
 

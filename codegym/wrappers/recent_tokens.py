@@ -14,7 +14,7 @@ __all__ = ["RecentTokens"]
 
 
 class RecentTokens(
-    gymnasium.ObservationWrapper[npt.NDArray[np.int64], Any, dict[str, npt.NDArray[Any]]],
+    gymnasium.ObservationWrapper[npt.NDArray[np.int64], Any, Any],
     gymnasium.utils.RecordConstructorArgs,
 ):
     """Observes the last `count` tokens, newest last, padded on the left with ``vocab_size``.
@@ -56,7 +56,7 @@ class RecentTokens(
         return padded
 
     def _source_space(self) -> gymnasium.spaces.Box:
-        space = self.env.observation_space
+        space: object = self.env.observation_space
         ids = space.get("input_ids") if isinstance(space, gymnasium.spaces.Dict) else None
         if not isinstance(ids, gymnasium.spaces.Box):
             raise ConfigurationError(

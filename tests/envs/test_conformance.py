@@ -129,6 +129,15 @@ def test_module_prefix_imports_codegym() -> None:
     env.close()
 
 
+def test_spec_with_shared_objects_can_be_read_through_wrappers() -> None:
+    with codegym.Grader() as grader:
+        problems = codegym.load_problems("mini", size=3)
+        env = gymnasium.make("CodeGen-Mini-v0", grader=grader, problems=problems)
+        wrapped = codegym.wrappers.RecentTokens(env)
+        assert wrapped.spec is not None
+        assert wrapped.spec.kwargs["grader"] is grader
+
+
 def test_unknown_arguments_suggest() -> None:
     with pytest.raises(codegym.errors.UnknownNameError, match="Did you mean 'tokenizer'"):
         gymnasium.make("CodeGen-Mini-v0", tokeniser="byte")
