@@ -135,9 +135,10 @@ class _Reader:
             return None
 
     def _tests_something(self, statement: ast.stmt) -> bool:
+        """Whether it asserts, or hands the candidate or its answer to something that may."""
         return any(
             isinstance(node, ast.Assert | ast.Raise)
-            or (isinstance(node, ast.Name) and node.id in self.names)
+            or (isinstance(node, ast.Call) and any(map(self._mentions, _arguments(node))))
             for node in ast.walk(statement)
         )
 
@@ -236,7 +237,7 @@ class _Reader:
         """Only functions of the answer alone may stand around the candidate's call."""
         match node:
             case ast.Call() if self._is_plain_call(node):
-                for part in (*node.args, *(k.value for k in node.keywords)):
+                for part in _arguments(node):
                     self._require_independent(part)
             case ast.Call(func=ast.Name(id="repr"), args=[inner]) if not node.keywords:
                 self._require_known_form(inner)
@@ -325,6 +326,10 @@ def _comprehension_names(node: ast.expr) -> set[str]:
         for part in ast.walk(scope.target if isinstance(scope, ast.comprehension) else scope)
         if isinstance(part, ast.Name | ast.arg)
     }
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _is_call_of(node: ast.stmt, name: str) -> bool:

@@ -78,7 +78,8 @@ def test_a_script_without_functions():
 
 
 def test_a_script_that_starts_with_a_function_of_arguments():
-    solution = "def gcd(a, b):\n    return b and gcd(b, a % b) or a\nprint(gcd(*map(int, input().split())))\n"
+    solution = "def gcd(a, b):\n    return gcd(b, a % b) if b else a\n"
+    solution += "print(gcd(*map(int, input().split())))\n"
     problem = plus(
         STDIN, fn_name=None, starter_code="def gcd(a, b):\n", canonical_solution=solution,
         inputs=["4 6"], outputs=["2"],
