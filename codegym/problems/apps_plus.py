@@ -154,6 +154,10 @@ def _solutions(row: Row) -> tuple[str, ...]:
     return texts
 
 
+def _row_splits(row: Row) -> tuple[str, ...]:
+    return (hash_split(row.optional_text(*_QUESTION)),)
+
+
 APPS_PLUS = Source(
     name="apps_plus",
     expected="APPS+ rows: a JSON list of objects with 'starter_code', 'inputs', 'outputs' and "
@@ -169,5 +173,5 @@ APPS_PLUS = Source(
             aliases=("APPS_Plus/data/v1/data.json", "data/v1/data.json"),
         ),
     ),
-    row_splits=lambda row: (hash_split(row.optional_text(*_QUESTION)),),
+    row_splits=_row_splits,
 )

@@ -180,6 +180,10 @@ def _only_known(values: Mapping[str, Any], known: tuple[str, ...], what: str) ->
             raise ProblemError(f"unknown {what} {name!r}{hint}")
 
 
+def _row_splits(row: Row) -> tuple[str, ...]:
+    return (hash_split(row.optional_text("description")),)
+
+
 CUSTOM = Source(
     name="custom",
     expected="problems as codegym.problems.custom describes them: objects with 'id', "
@@ -187,5 +191,5 @@ CUSTOM = Source(
     splits=("train", "validation", "test"),
     parse=_parse,
     id_fields=("id",),
-    row_splits=lambda row: (hash_split(row.optional_text("description")),),
+    row_splits=_row_splits,
 )

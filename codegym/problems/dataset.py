@@ -10,17 +10,19 @@ import dataclasses
 import difflib
 import functools
 import operator
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple, overload
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems.problem import Problem
 
-__all__ = ["Head", "LoadReport", "ProblemSet", "SkippedRow"]
+__all__ = ["Head", "LoadReport", "ProblemSet", "Remembering", "SkippedRow"]
 
 _CACHED_PROBLEMS = 4096
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
 
 
 class Head(NamedTuple):
@@ -255,6 +257,26 @@ class ProblemSet(Sequence[Problem]):
         return view
 
 
+class Remembering(Generic[_Key, _Value]):
+    """A pure function that keeps its last results. It can be pickled if the function can.
+
+    Args:
+        function: What is remembered.
+        most: Number of results that are kept; the least recently used go first.
+    """
+
+    def __init__(self, function: Callable[[_Key], _Value], most: int) -> None:
+        self._function, self._most = function, most
+        self._cached = functools.lru_cache(maxsize=most)(function)
+
+    def __call__(self, key: _Key) -> _Value:
+        """The function's result."""
+        return self._cached(key)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Remembering, (self._function, self._most)
+
+
 class _Store:
     """The problems of a source by position, the last used ones kept; shared by all views."""
 
@@ -266,7 +288,7 @@ class _Store:
         cached: int,
     ) -> None:
         self._length = length
-        self.get = functools.lru_cache(maxsize=cached)(get) if cached else get
+        self.get = Remembering(get, cached) if cached else get
         self._head = head
 
     def head(self, position: int) -> Head:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from codegym.problems.apps import APPS
 from codegym.problems.apps_plus import APPS_PLUS
 from codegym.problems.custom import CUSTOM
 from codegym.problems.data_file import DataFile, open_data_file
-from codegym.problems.dataset import Head, LoadReport, ProblemSet, SkippedRow
+from codegym.problems.dataset import Head, LoadReport, ProblemSet, Remembering, SkippedRow
 from codegym.problems.humaneval import HUMANEVAL
 from codegym.problems.leetcode import LEETCODE
 from codegym.problems.livecodebench import LIVECODEBENCH
@@ -153,19 +153,37 @@ def _from_files(
     spec: Source, found: Sequence[_Found], split: str | None, limit: int | None
 ) -> ProblemSet:
     files = [open_data_file(f.path, expected=spec.expected) for f in found]
-    rows_in_memory = max(16, _CACHED_BYTES // max(1, _mean_bytes(files)))
-
-    @functools.lru_cache(maxsize=rows_in_memory)
-    def build(spot: _Spot) -> Problem:
-        value = files[spot.file].row(spot.row)
-        return _problem(spec, Row(spot.row, value, found[spot.file].split))
-
+    most = max(16, _CACHED_BYTES // max(1, _mean_bytes(files)))
+    build = Remembering(_Rows(spec, tuple(files), tuple(f.split for f in found)).problem, most)
     spots, heads, report = _scan(spec, files, found, split, limit, build)
     if report.skipped:
         _LOG.warning("%s", report.summary())
-    return ProblemSet(
-        len(spots), lambda i: build(spots[i]), head=heads.__getitem__, report=report, cached=0
-    )
+    get = _AtSpots(build, tuple(spots))
+    return ProblemSet(len(spots), get, head=heads.__getitem__, report=report, cached=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """Builds a problem from its row."""
+
+    spec: Source
+    files: tuple[DataFile, ...]
+    splits: tuple[str | None, ...]
+
+    def problem(self, spot: _Spot) -> Problem:
+        row = _row(self.files[spot.file].row(spot.row), spot.row, self.splits[spot.file])
+        return _problem(self.spec, row)
+
+
+@dataclasses.dataclass(frozen=True)
+class _AtSpots:
+    """Positions of the problem set to rows of the files."""
+
+    build: Callable[[_Spot], Problem]
+    spots: tuple[_Spot, ...]
+
+    def __call__(self, index: int) -> Problem:
+        return self.build(self.spots[index])
 
 
 def _scan(

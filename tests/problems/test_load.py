@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,11 @@ def test_a_download_that_changed_is_refused(tmp_path):
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(DataFormatError, match="SHA-256 differs"):
         load_problems("leetcode", split="test")
+
+
+def test_a_problem_set_can_be_pickled(tmp_path):
+    problems = load_problems("custom", data=write(tmp_path / "a.json.gz", custom(9))).shuffle(1)
+    again = pickle.loads(pickle.dumps(problems))
+    assert again.ids == problems.ids
+    assert list(again) == list(problems)
+    assert again.report == problems.report

@@ -1,0 +1,145 @@
+"""Validates the data sets: is each reference solution accepted, twice, and a stub rejected?
+
+Usage::
+
+    python benchmarks/validate_data.py --data FOLDER [--runs 2] [--only humaneval mbpp]
+
+Looks in FOLDER (default: $CODEGYM_DATA) for the files in `SETS` and skips those that are not
+there. Prints a table and writes ``benchmarks/results/validation.json`` and ``validation.md``:
+counts, each exception with its cause, and how each set's tests are judged (pairs, expressions,
+test code).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from codegym.execution import ExecutionLimits
+from codegym.grading import Grader
+from codegym.problems import CallTest, CodeTest, ProblemSet, load_problems, validate
+
+SETS = {
+    "humaneval": ("humaneval", "HumanEval.jsonl.gz"),
+    "mbpp": ("mbpp", "sanitized-mbpp.json"),
+    "leetcode-train": ("leetcode", "LeetCodeDataset-v0.2.0-train.jsonl.gz"),
+    "leetcode-test": ("leetcode", "LeetCodeDataset-v0.2.0-test.jsonl.gz"),
+    "leetcode-as-apps-plus": ("apps_plus", "leetcode_as_appsplus.json.gz"),
+    "apps-sample": ("apps", "apps_sample.jsonl"),
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+def roads(problems: ProblemSet) -> dict[str, dict[str, int]]:
+    """How many tests and problems are judged as pairs, expressions or test code."""
+    tests: collections.Counter[str] = collections.Counter()
+    by_problem: collections.Counter[str] = collections.Counter()
+    for problem in problems:
+        kinds = {_road(test) for test in problem.tests}
+        tests.update(map(_road, problem.tests))
+        by_problem["+".join(sorted(kinds))] += 1
+    return {"tests": dict(sorted(tests.items())), "problems": dict(sorted(by_problem.items()))}
+
+
+def _road(test: object) -> str:
+    if isinstance(test, CodeTest):
+        return "code"
+    if isinstance(test, CallTest):
+        return "pair" if test.expression is None else "expression"
+    return "stdin"
+
+
+def measure(name: str, path: Path, runs: int) -> dict[str, Any]:
+    """Loads and validates one set."""
+    source = SETS[name][0]
+    started = time.perf_counter()
+    problems = load_problems(source, data=path)
+    loaded = time.perf_counter()
+
+    def progress(done: int, total: int) -> None:
+        print(f"\r{name}: {done}/{total} ", end="", file=sys.stderr, flush=True)
+
+    with Grader(cache_size=0) as grader:
+        report = validate(problems, grader, runs=runs, check_stub=True, progress=progress)
+    print(f"\r{report}", file=sys.stderr)
+    return {
+        "set": name,
+        "source": source,
+        "file": path.name,
+        "rows": problems.report.read,
+        "skipped": [str(row) for row in problems.report.skipped],
+        "problems": report.checked,
+        "accepted": report.accepted,
+        "findings": [dataclasses.asdict(finding) for finding in report.findings],
+        "roads": roads(problems),
+        "load_seconds": round(loaded - started, 1),
+        "validation_seconds": round(time.perf_counter() - loaded, 1),
+    }
+
+
+def as_markdown(results: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """The results as a page."""
+    lines = [
+        "# Validation of the data sets",
+        "",
+        f"`python benchmarks/validate_data.py --runs {settings['runs']}`: every reference "
+        f"solution {settings['runs']} times, and a program that does nothing, once. "
+        f"Python {settings['python']}, {settings['cpus']} CPUs, "
+        f"{settings['cpu_seconds']:g} s of CPU time a test.",
+        "",
+        "| set | rows | skipped | accepted | pair | expression | code | stdin | load s | run s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in results:
+        tests = r["roads"]["tests"]
+        counts = " | ".join(str(tests.get(k, 0)) for k in ("pair", "expression", "code", "stdin"))
+        lines.append(
+            f"| {r['set']} | {r['rows']} | {len(r['skipped'])} | {r['accepted']} of "
+            f"{r['problems']} | {counts} | {r['load_seconds']} | {r['validation_seconds']} |"
+        )
+    lines += ["", "Columns pair to stdin count tests. Exceptions:", ""]
+    for r in results:
+        lines += [f"- {r['set']}, {reason}" for reason in r["skipped"]]
+        lines += [
+            f"- {r['set']}, `{f['problem_id']}` {f['kind']}: {f['message']}" for f in r["findings"]
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Runs the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=os.environ.get("CODEGYM_DATA"))
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
+    args = parser.parse_args()
+    if args.data is None:
+        parser.error("name the folder of the data sets with --data or $CODEGYM_DATA")
+    present = [name for name in args.only if (args.data / SETS[name][1]).is_file()]
+    for name in sorted(set(args.only) - set(present)):
+        print(f"{name}: {SETS[name][1]} is not in the folder, skipped", file=sys.stderr)
+    settings = {
+        "runs": args.runs,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "cpu_seconds": ExecutionLimits().cpu_seconds,
+    }
+    results = [measure(name, args.data / SETS[name][1], args.runs) for name in present]
+    RESULTS.mkdir(exist_ok=True)
+    content = {"settings": settings, "results": results}
+    (RESULTS / "validation.json").write_text(json.dumps(content, indent=1) + "\n")
+    page = as_markdown(results, settings)
+    (RESULTS / "validation.md").write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
