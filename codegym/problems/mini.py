@@ -84,6 +84,7 @@ def load_mini(
         raise ConfigurationError(
             f"size and seed of Mini must be 0 or more, got size={size}, seed={seed}."
         )
+    ranges: tuple[tuple[int, int], ...]
     if conditionals is not None:
         if difficulty is not None:
             raise ConfigurationError(
@@ -212,7 +213,8 @@ class _MiniSource:
         # Shifted by one in each round of lanes, so that every lane meets every range.
         turn = position + position // len(_LANES)
         fewest, most = self._ranges[turn % len(self._ranges)]
-        return fewest + self._draw(position, "size").below(most - fewest + 1)
+        draw = self._draw(position, "size")
+        return fewest + min(draw.below(most - fewest + 1), draw.below(most - fewest + 1))
 
     def _draw(self, position: int, use: str) -> Draw:
         text = f"mini 1 {self._split} {self._name} {self._seed} {position} {use}"

@@ -17,7 +17,7 @@ from codegym.problems.problem import CallTest
 
 __all__ = ["draw_tests"]
 
-_CANDIDATES, _PATIENCE = 96, 32
+_CANDIDATES, _PATIENCE = 64, 24
 _FEWEST, _MOST = 5, 10
 _TEXT = "aabcdeeooxABEOX27-"
 _LARGEST = 10**6
@@ -140,9 +140,10 @@ def _differs(
 
 def _draw_value(draw: Draw, kind: str) -> Any:
     if kind == "number":
-        return draw.below(16) - 4
+        return draw.below(14) - 3
     if kind == "size":
-        return draw.below(11)
+        return draw.below(12)
+    length = draw.below(12)
     if kind == "numbers":
-        return [draw.below(15) - 4 for _ in range(draw.below(8))]
-    return "".join(draw.pick(_TEXT) for _ in range(draw.below(9)))
+        return [draw.below(14) - 3 for _ in range(length)]
+    return "".join(draw.pick(_TEXT) for _ in range(length))

@@ -27,6 +27,7 @@ __all__ = [
 T = TypeVar("T")
 _INDENT = "    "
 _LETTERS = "abcdeo"
+_TRIES = 3
 
 
 class Draw:
@@ -152,7 +153,7 @@ class MiniProgram:
 
     def english(self) -> list[str]:
         """The task, one line a clause."""
-        lines = [f"Start with r = {self.start}."]
+        lines = [f"Start with {self.start}."]
         depth = 0
         if self.loop is not None:
             lines.append(f"{_capital(self.loop.english)}:")
@@ -220,7 +221,7 @@ def _draw_statement(draw: Draw, family: Family, conditionals: int) -> Step | Cho
     condition = _draw_condition(draw, family)
     shape = draw.below(100)
     if conditionals == 1:
-        if shape < 25:
+        if shape < 22:
             return Choice(
                 ((condition, (_draw_builder(draw, family),)),), (_draw_action(draw, family),)
             )
@@ -229,16 +230,27 @@ def _draw_statement(draw: Draw, family: Family, conditionals: int) -> Step | Cho
             return Choice(((condition, (Step(leave),)),))
         return Choice(((condition, (_draw_action(draw, family),)),))
     other = _draw_condition(draw, family)
+    for _ in range(_TRIES):
+        if _subject(other) != _subject(condition):
+            break  # two conditions on one variable often contradict or imply each other
+        other = _draw_condition(draw, family)
     action = _draw_action(draw, family)
     if shape < 40:
         inner = Choice(((other, (action,)),))
         return Choice(((condition, (inner,)),))
     branches = ((condition, (_draw_builder(draw, family),)), (other, (action,)))
-    return Choice(branches, (_draw_builder(draw, family),) if shape >= 75 else ())
+    return Choice(branches, (_draw_builder(draw, family),) if shape >= 84 else ())
 
 
 def _draw_condition(draw: Draw, family: Family) -> Clause:
     return _fill(draw, draw.pick(family.conditions), family.subjects)
+
+
+def _subject(condition: Clause) -> str:
+    """The variable that a condition speaks of."""
+    if "{v}" in condition.phrase.code:
+        return condition.slots[0]
+    return "r" if condition.code.endswith(" r") or "(r)" in condition.code else "c"
 
 
 def _draw_builder(draw: Draw, family: Family) -> Step:

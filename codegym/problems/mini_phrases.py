@@ -71,7 +71,7 @@ _NUMBER_CONDITIONS = (
     Phrase(("{v} is below {k}", "{v} is less than {k}"), "{v} < {k}", "{v} <= {k}", 0.38),
     Phrase(("{v} is at least {k}",), "{v} >= {k}", "{v} > {k}", 0.52),
     Phrase(("{v} is at most {k}",), "{v} <= {k}", "{v} < {k}", 0.41),
-    Phrase(("{v} is {k}", "{v} equals {k}"), "{v} == {k}", "{v} = {k}", 0.36),
+    Phrase(("{v} is {k}",), "{v} == {k}", "{v} = {k}", 0.36),
     Phrase(("{v} is not {k}",), "{v} != {k}", "{v} == {k}", 0.37),
     Phrase(("{v} is even",), "{v} % 2 == 0", "{v} / 2 == 0", 0.42),
     Phrase(("{v} is odd",), "{v} % 2 == 1", "{v} % 2 == 0", 0.51),
@@ -103,7 +103,7 @@ _TEXT_CONDITIONS = (
     Phrase(("c is a digit",), "c.isdigit()", "c.isdigit", 0.40),
     Phrase(("c is a capital letter",), "c.isupper()", "c.upper()", 0.52),
     Phrase(("c is a small letter",), "c.islower()", "c.lower()", 0.37),
-    Phrase(('c is "{l}"', 'c equals "{l}"'), 'c == "{l}"', 'c = "{l}"', 0.36),
+    Phrase(('c is "{l}"',), 'c == "{l}"', 'c = "{l}"', 0.36),
     Phrase(('c is not "{l}"',), 'c != "{l}"', 'c == "{l}"', 0.39),
     Phrase(('c is before "{l}"',), 'c < "{l}"', 'c <= "{l}"', 0.45),
     Phrase(("c is in r",), "c in r", "c == r", 0.41),
@@ -117,7 +117,7 @@ _NUMBER_BUILDERS = (
     Phrase(("multiply r by {k}",), "r *= {k}", "r += {k}", 0.22),
     Phrase(("add {v} to r",), "r += {v}", "r = {v}", 0.26),
     Phrase(("subtract {v} from r",), "r -= {v}", "r += {v}", 0.33),
-    Phrase(("negate r", "flip the sign of r"), "r = -r", "r -= r", 0.28),
+    Phrase(("negate r",), "r = -r", "r -= r", 0.28),
     Phrase(("add {k} times {v} to r",), "r += {k} * {v}", "r += {k} + {v}", 0.31),
     Phrase(("add the square of {v} to r",), "r += {v} ** 2", "r += {v} * 2", 0.52),
 )
@@ -125,8 +125,8 @@ _NUMBER_BUILDERS = (
 _NUMBER_CHANGES = (
     Phrase(("set r to {k}",), "r = {k}", "r == {k}", 0.34),
     Phrase(("set r to {v}",), "r = {v}", "{v} = r", 0.25),
-    Phrase(("set r to the larger of r and {v}",), "r = max(r, {v})", "r = min(r, {v})", 0.51),
-    Phrase(("halve r, rounding down",), "r //= 2", "r /= 2", 0.35),
+    Phrase(("raise r to at least {v}",), "r = max(r, {v})", "r = min(r, {v})", 0.51),
+    Phrase(("reduce r modulo {k}",), "r %= {k}", "r //= {k}", 0.33),
 )
 
 _LIST_BUILDERS = (
@@ -146,7 +146,6 @@ _LIST_CHANGES = (
 
 _DICT_BUILDERS = (
     Phrase(("count {v} in r",), "r[{v}] = r.get({v}, 0) + 1", "r[{v}] += 1", 0.31),
-    Phrase(("add {k} to r at {v}",), "r[{v}] = r.get({v}, 0) + {k}", "r[{v}] += {k}", 0.33),
     Phrase(("set r at {v} to {k}",), "r[{v}] = {k}", "r[{k}] = {v}", 0.24),
     Phrase(("set r at {k} to {v}",), "r[{k}] = {v}", "r[{v}] = {k}", 0.27),
     Phrase(("set r at {v} to its square",), "r[{v}] = {v} ** 2", "r[{v}] = {v} * 2", 0.51),
@@ -168,14 +167,14 @@ _TEXT_BUILDERS = (
 
 _TEXT_CHANGES = (
     Phrase(("reverse r",), "r = r[::-1]", "r = r[:-1]", 0.34),
-    Phrase(("turn r to capitals",), "r = r.upper()", "r.upper()", 0.33),
+    Phrase(("put r in capitals",), "r = r.upper()", "r.upper()", 0.33),
     Phrase(("drop the first letter of r",), "r = r[1:]", "r = r[:1]", 0.30),
 )
 
 _STOP = Phrase(("stop the loop",), "break", "continue", 0.30)
 _SKIP = Phrase(("skip the rest",), "continue", "break", 0.27)
-_RETURN_DIGIT = Phrase(("return {k} at once",), "return {k}", "print({k})", 0.32)
-_RETURN_RESULT = Phrase(("return r at once",), "return r", "print(r)", 0.28)
+_RETURN_DIGIT = Phrase(("return {k}",), "return {k}", "print({k})", 0.32)
+_RETURN_RESULT = Phrase(("return r",), "return r", "print(r)", 0.28)
 
 _NUMBER_RETURNS = (
     Phrase(("return r",), "return r"),

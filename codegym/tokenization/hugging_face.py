@@ -18,7 +18,7 @@ from codegym.tokenization.spelling import BYTE_OF_CHARACTER, bytes_to_text, text
 
 __all__ = ["HuggingFaceTokenizer", "is_hugging_face"]
 
-_PROBE = 'def f(x):\n    if x > 10:\n        return [x, "a"]\n'
+_PROBE = '# Give x.\ndef f(x):\n    if x > 10:\n        return [x, "a"]\n'
 # Put before a text to keep a tokenizer's dummy space away from it.
 _SENTINELS = ("\n", ".", "a", "(")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -135,6 +135,8 @@ class HuggingFaceTokenizer:
 
     def _complaint(self, text: str) -> str:
         spelled = bytes_to_text(b"".join(self._bytes[token] for token in self._raw(text)))
+        if not self._direct and not text.startswith(" "):
+            spelled = spelled.removeprefix(" ")
         place = next(
             (i for i, (a, b) in enumerate(zip(text, spelled, strict=False)) if a != b),
             min(len(text), len(spelled)),

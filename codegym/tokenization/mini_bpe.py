@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -19,22 +20,22 @@ from codegym.tokenization.spelling import BYTE_OF_CHARACTER, bytes_to_text, text
 
 __all__ = ["PIECES", "MiniTokenizer"]
 
-PIECES = r"\n|(?: {4})+| ?[A-Za-z]+| ?[0-9]| ?[^A-Za-z0-9 \n]+\n?| "
+PIECES = r"\n|(?: {4})+|#(?: [A-Z][a-z]+)?| ?[A-Za-z]+| ?[0-9]| ?[^A-Za-z0-9 \n]+\n?| "
 """Tokens never cross these pieces: indentation, a word, a digit, punctuation to the line's end."""
 
 _CACHED_PIECES = 65_536
 
 
 class MiniTokenizer:
-    """Spells any text; on Mini's programs a token is about a word.
+    r"""Spells any text; on Mini's programs a token is about a word.
 
     Example:
         >>> tokenizer = MiniTokenizer()
-        >>> tokens = tokenizer.encode("    if x > 3:\\n")
+        >>> tokens = tokenizer.encode("    if x > 3:\n")
         >>> [tokenizer.token_bytes(token) for token in tokens]
-        [b'    ', b'if', b' x', b' >', b' 3', b':\\n']
+        [b'    ', b'if', b' x', b' >', b' 3', b':\n']
         >>> tokenizer.vocab_size, tokenizer.decode([*tokens, tokenizer.end_id])
-        (512, '    if x > 3:\\n')
+        (512, '    if x > 3:\n')
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class MiniTokenizer:
         Raises:
             TokenizationError: If the text holds half a surrogate pair, which has no bytes.
         """
+        text_to_bytes(text)
         ids: list[int] = []
         for piece in self._pieces.findall(text):
             ids += self._piece_ids(piece)
@@ -100,16 +102,13 @@ class MiniTokenizer:
         """Text of some tokens; bytes that are not UTF-8 become surrogate escapes."""
         return bytes_to_text(b"".join(map(self.token_bytes, token_ids)))
 
-    def __getstate__(self) -> None:
-        """Nothing: the vocabulary is read again."""
-
-    def __setstate__(self, state: None) -> None:
-        self.__init__()  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type[MiniTokenizer], tuple[()]]:
+        return MiniTokenizer, ()  # the vocabulary is read again; the cache stays behind
 
     def _encode_piece(self, piece: str) -> tuple[int, ...]:
         ids = [self._byte_ids[byte] for byte in text_to_bytes(piece)]
         while len(ids) > 1:
-            pairs = zip(ids, ids[1:], strict=False)
+            pairs = itertools.pairwise(ids)
             ranked = [(self._merges[pair], pair) for pair in pairs if pair in self._merges]
             if not ranked:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -12,7 +13,7 @@ from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["make_tokenizer"]
 
-_NAMES = {"byte": ByteTokenizer, "mini": MiniTokenizer}
+_NAMES: dict[str, Callable[[], Tokenizer]] = {"byte": ByteTokenizer, "mini": MiniTokenizer}
 _HUB = "hf:"
 
 
@@ -38,8 +39,7 @@ def make_tokenizer(spec: str | Tokenizer | object) -> Tokenizer:
             return HuggingFaceTokenizer(_from_hub(spec.removeprefix(_HUB)))
         if spec not in _NAMES:
             raise UnknownNameError("tokenizer", spec, [*_NAMES, "hf:<name or path>"])
-        made: Tokenizer = _NAMES[spec]()
-        return made
+        return _NAMES[spec]()
     if isinstance(spec, Tokenizer):
         return spec
     if is_hugging_face(spec):
