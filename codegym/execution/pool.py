@@ -201,7 +201,7 @@ class _Pool:
                 worker = self._start()
             try:
                 frames = worker.exchange(
-                    message.body, message.codes, message.inputs, message.seconds
+                    message.body, message.codes, message.inputs, message.patience
                 )
             except (OSError, EOFError, ValueError) as error:
                 failure = error

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,7 @@ _START = (
     "del sys.path[0]; main(sys.argv[2:])"
 )
 _START_SECONDS = 60.0
-_SEGMENTS = 4
-_LARGEST_ANSWER = 1 << 31
+_LARGEST = 1 << 31
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class WorkerProcess:
             ) from error
 
     def exchange(
-        self, message: bytes, codes: str | None, inputs: int, seconds: float
+        self, message: bytes, codes: str | None, inputs: int, patience: float
     ) -> list[Frame]:
         """Sends a request and waits for its frames.
 
@@ -98,14 +98,14 @@ class WorkerProcess:
             message: The encoded request.
             codes: Test code, handed over as a file that only the tester reads; or None.
             inputs: Number of frames to expect.
-            seconds: How long to wait for progress at most.
+            patience: Seconds to wait for the next frame at most.
 
         Raises:
             OSError: If the worker is dead or silent.
             EOFError: If it died while it answered.
             ValueError: If the answer makes no sense.
         """
-        self._socket.settimeout(seconds)
+        self._socket.settimeout(patience)
         head = len(message).to_bytes(4, "little")
         if codes is None:
             self._socket.sendall(head)
@@ -116,15 +116,19 @@ class WorkerProcess:
                 file.flush()
                 socket.send_fds(self._socket, [head], [descriptor])
         self._socket.sendall(message)
-        return _frames(self._receive(), inputs)
+        return [self._receive_frame() for _ in range(inputs)]
 
     def _receive(self) -> bytes:
-        length = int.from_bytes(self._exactly(4), "little")
-        if length > _LARGEST_ANSWER:
-            raise ValueError(f"an answer of {length} bytes")
-        return self._exactly(length)
+        return self._exactly(int.from_bytes(self._exactly(4), "little"))
+
+    def _receive_frame(self) -> Frame:
+        lengths = struct.unpack("<4I", self._exactly(16))
+        header, report, stdout, stderr = (self._exactly(length) for length in lengths)
+        return Frame(json.loads(header), report, stdout, stderr)
 
     def _exactly(self, length: int) -> bytes:
+        if length > _LARGEST:
+            raise ValueError(f"a message of {length} bytes")
         data = bytearray(length)
         view = memoryview(data)
         while view:
@@ -165,22 +169,3 @@ class WorkerProcess:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._process.returncode = 0
-
-
-def _frames(data: bytes, inputs: int) -> list[Frame]:
-    frames = []
-    position = 0
-    for _ in range(inputs):
-        lengths = [
-            int.from_bytes(data[position + 4 * i : position + 4 * i + 4], "little")
-            for i in range(_SEGMENTS)
-        ]
-        position += 4 * _SEGMENTS
-        parts = []
-        for length in lengths:
-            parts.append(data[position : position + length])
-            position += length
-        frames.append(Frame(json.loads(parts[0]), *parts[1:]))
-    if position != len(data):
-        raise ValueError(f"expected {inputs} frames in {position} bytes, got {len(data)} bytes")
-    return frames

@@ -14,6 +14,8 @@ __all__ = ["Message", "observe"]
 
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
+STRETCH = 4
+"""Wall time does not count while a program waits for a CPU, up to this factor."""
 
 
 class Message:
@@ -23,7 +25,7 @@ class Message:
         body: What every process of a worker may see.
         codes: Test code by input, for testers only; or None.
         inputs: Number of inputs.
-        seconds: How long a healthy worker may take at most.
+        patience: Seconds in which a healthy worker answers the next input.
 
     Raises:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
@@ -46,9 +48,9 @@ class Message:
                 '("name" or "Class().method").'
             )
         self.inputs = len(request.inputs)
-        # Compilation, and two attempts at each input (with and without tracing).
-        deadline = limits.wall_seconds * (1 + 2 * self.inputs) + _GRACE_SECONDS
-        self.seconds = deadline + _GRACE_SECONDS
+        # Two attempts at an input (with and without tracing), each stretched on a busy machine.
+        patience = 2 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
+        self.patience = patience + _GRACE_SECONDS
         body = {
             "program": request.program,
             "prelude": request.prelude,
@@ -62,10 +64,11 @@ class Message:
                 "file_bytes": limits.file_bytes,
                 "open_files": limits.open_files,
                 "threads": limits.threads,
+                "stretch": STRETCH,
             },
             "coverage": request.coverage,
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
-            "deadline": deadline,
+            "patience": patience,
         }
         self.body = json.dumps(body).encode("ascii")
         codes = [

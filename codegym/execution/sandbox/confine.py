@@ -11,7 +11,6 @@ import fcntl
 import math
 import os
 import resource
-import signal
 import sys
 from typing import Any
 
@@ -26,9 +25,9 @@ KEPT_DESCRIPTORS = 2  # the barrier's, which closes them itself
 libc: Any = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent(parent: int) -> None:
-    """Asks the kernel for SIGKILL when the parent dies; exits if it is dead already."""
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def signal_with_parent(parent: int, number: int) -> None:
+    """Asks the kernel for a signal when the parent dies; exits if it is dead already."""
+    libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -13,6 +13,7 @@ from . import confine
 
 _NEW_MOUNTS, _NEW_IPC, _NEW_USER, _NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x40000000
 _SHARED_NOT, _RECURSIVE = 1 << 18, 1 << 14
+_DETACH = 2
 _NO_SUID, _NO_DEVICES, _NO_EXEC = 2, 4, 8
 BOX_BYTES = 64 * 2**20
 _BOX_FILES = 4096
@@ -59,3 +60,8 @@ def enter(box: str) -> bool:
         return False
     options = f"size={BOX_BYTES},nr_inodes={_BOX_FILES},mode=700"
     return _mount("codegym", box, "tmpfs", _NO_SUID | _NO_DEVICES | _NO_EXEC, options)
+
+
+def leave(box: str) -> None:
+    """Unmounts the private directory, so that it can be removed; nothing if it is no mount."""
+    confine.libc.umount2(box.encode(), _DETACH)

@@ -52,7 +52,7 @@ def main(job: Job) -> None:
     try:
         code = _compile(request)
     except BaseException as error:
-        _write(job.out, b"".join(_frame(_compile_error(error)) for _ in inputs))
+        _write(job.out, b"".join(make_frame(_compile_error(error)) for _ in inputs))
         return
     _write(job.out, COMPILED)
     prelude = None
@@ -62,7 +62,7 @@ def main(job: Job) -> None:
         except BaseException as error:
             # The problem's fault, not the program's: the parent raises it.
             header = {"end": "prelude", **_compile_error(error)["error"]}
-            _write(job.out, b"".join(_frame(header) for _ in inputs))
+            _write(job.out, b"".join(make_frame(header) for _ in inputs))
             return
     source = request["program"]
     if len(source) < 1 << 20:
@@ -123,7 +123,7 @@ def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> 
         "memory": run.peak_memory_bytes,
         "lines": lines,
     }
-    return _frame(header, body, bytes(run.stdout), bytes(run.stderr))
+    return make_frame(header, body, bytes(run.stdout), bytes(run.stderr))
 
 
 def _attempt(
@@ -150,7 +150,8 @@ def _compile_error(error: BaseException) -> dict[str, Any]:
     return {"end": "compile_error", "error": described}
 
 
-def _frame(header: dict[str, Any], *parts: bytes) -> bytes:
+def make_frame(header: dict[str, Any], *parts: bytes) -> bytes:
+    """One answer: header, report, standard output, standard error."""
     segments = [json.dumps(header).encode("ascii"), *parts]
     segments += [b""] * (4 - len(segments))
     return FRAME.pack(*map(len, segments)) + b"".join(segments)

@@ -20,6 +20,7 @@ from . import confine
 LIMITS = ("cpu", "wall", "output")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
+_SHORTEST_WAIT = 0.001
 
 
 @dataclasses.dataclass
@@ -71,7 +72,7 @@ def start(body: Callable[[], None], stdin: int, keep: tuple[int, ...] = ()) -> R
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            confine.die_with_parent(parent)
+            confine.signal_with_parent(parent, signal.SIGKILL)
             confine.take_descriptors(stdin, out_write, err_write, keep)
             body()
         finally:
@@ -144,7 +145,7 @@ def watch(runs: list[Run], bell: Bell, limits: dict[str, Any]) -> None:
         poll.register(descriptor, select.POLLIN)
     while any(run.alive for run in runs):
         wait = min(_remaining(run, started, limits) for run in runs if run.alive)
-        for descriptor, _ in poll.poll(max(0.0, wait) * 1000 + 1):
+        for descriptor, _ in poll.poll(wait * 1000):
             if descriptor == bell.fd:
                 bell.quiet()
             elif not _read(streams[descriptor], descriptor, limits["output_bytes"]):
@@ -169,13 +170,29 @@ def _readable(descriptor: int) -> bool:
 
 def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
     """Seconds until the next look at this run; stops it if it is over a limit."""
-    wall: float = limits["wall_seconds"] - (time.monotonic() - started)
+    passed = time.monotonic() - started
+    wall: float = limits["wall_seconds"] - passed
     cpu: float = limits["cpu_seconds"] - _cpu_seconds(run.pid)
+    if wall <= 0:
+        # A busy machine is not the program's fault: waiting for a CPU does not count.
+        longest: float = limits["wall_seconds"] * limits["stretch"] - passed
+        wall = min(wall + _waited_seconds(run.pid), longest)
     if wall <= 0:
         _stop(run, "wall")
     elif cpu <= 0:
         _stop(run, "cpu")
-    return min(wall, cpu)
+    return max(min(wall, cpu), _SHORTEST_WAIT)
+
+
+def _waited_seconds(pid: int) -> float:
+    """How long the program was ready to run but had no CPU; 0 if the kernel does not tell."""
+    waited = [0.0]
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                    waited.append(int(file.read().split()[1]) / 1e9)
+    return max(waited)
 
 
 def kill_leftovers() -> None:

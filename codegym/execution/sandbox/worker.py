@@ -13,15 +13,15 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import site
 import socket
 import sys
-import time
 from typing import Any
 
 from . import barrier as barriers
-from . import confine, program, supervise
+from . import confine, namespaces, program, supervise
 
 _PRELOADED = (
     "abc",
@@ -92,13 +92,13 @@ class Worker:
 
     def serve(self) -> None:
         """Answers requests until the parent is gone."""
-        self._send(json.dumps(self._hello()).encode("ascii"))
+        hello = json.dumps(self._hello()).encode("ascii")
+        self._control.sendall(len(hello).to_bytes(4, "little") + hello)
         while True:
             request, codes = self._receive()
-            frames = self._run(request, codes)
+            self._run(request, codes)
             if codes >= 0:
                 os.close(codes)
-            self._send(frames)
 
     def _hello(self) -> dict[str, Any]:
         return {"python": list(sys.version_info[:3]), "enforced": self._barrier.enforced()}
@@ -121,30 +121,23 @@ class Worker:
             view = view[count:]
         return bytes(data)
 
-    def _send(self, data: bytes) -> None:
-        self._control.sendall(len(data).to_bytes(4, "little") + data)
-
-    def _run(self, request: dict[str, Any], codes: int) -> bytes:
-        """The frames of all inputs, however many program processes it takes."""
+    def _run(self, request: dict[str, Any], codes: int) -> None:
+        """Sends the frames of all inputs, however many program processes it takes."""
         total = len(request["inputs"])
-        frames = b""
         done = 0
         while done < total:
             status, output = self._run_program(request, codes, done)
-            compiled, parts = _split(output)
-            frames += b"".join(parts)
-            done += len(parts)
+            done += output.frames
             if done < total:
-                lost = program._frame(_lost(status, compiled))
+                lost = program.make_frame(_lost(status, output.compiled))
                 # Compiling is the same for all; a death later on concerns one input.
-                count = 1 if compiled else total - done
-                frames += lost * count
+                count = 1 if output.compiled else total - done
+                self._control.sendall(lost * count)
                 done += count
             supervise.kill_leftovers()
             program.empty_box(self._box)
-        return frames
 
-    def _run_program(self, request: dict[str, Any], codes: int, first: int) -> tuple[int, bytes]:
+    def _run_program(self, request: dict[str, Any], codes: int, first: int) -> tuple[int, _Output]:
         read, write = os.pipe()
         parent = os.getpid()
         pid = os.fork()
@@ -152,54 +145,62 @@ class Worker:
             try:
                 os.close(read)
                 self._control.close()
-                confine.die_with_parent(parent)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                confine.signal_with_parent(parent, signal.SIGKILL)
                 confine.adopt_orphans()
                 close_in = self._barrier.close_in
                 program.main(program.Job(request, first, write, codes, self._box, close_in))
             finally:
                 os._exit(0)
         os.close(write)
-        try:
-            output, in_time = self._gather(read, time.monotonic() + request["deadline"])
-        finally:
-            os.close(read)
+        output = _Output(self._control)
+        in_time = self._forward(read, output, request["patience"])
+        os.close(read)
         if not in_time:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         return (status if in_time else -1), output
 
-    def _gather(self, descriptor: int, deadline: float) -> tuple[bytes, bool]:
-        """Reads to the end of the stream; stops at the deadline or when the parent is gone."""
+    def _forward(self, descriptor: int, output: _Output, patience: float) -> bool:
+        """Passes frames on to the end of the stream; False if none came for too long."""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         poll.register(self._control, select.POLLHUP)
-        output = bytearray()
         while True:
-            events = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            events = poll.poll(patience * 1000)
             if not events:
-                return bytes(output), False
+                return False
             for ready, _ in events:
                 if ready != descriptor:
-                    sys.exit(0)
+                    sys.exit(0)  # the parent is gone
                 data = os.read(descriptor, 1 << 16)
                 if not data:
-                    return bytes(output), True
-                output += data
+                    return True
+                output.add(data)
 
 
-def _split(output: bytes) -> tuple[bool, list[bytes]]:
-    """Whether the program was compiled, and the complete frames."""
-    size = program.FRAME.size
-    compiled = output.startswith(program.COMPILED)
-    start = size if compiled else 0
-    frames = []
-    while start + size <= len(output):
-        end = start + size + sum(program.FRAME.unpack_from(output, start))
-        if end > len(output):
-            break
-        frames.append(output[start:end])
-        start = end
-    return compiled, frames
+class _Output:
+    """What a program process wrote so far; whole frames are passed on at once."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._rest = bytearray()
+        self.compiled = False
+        self.frames = 0
+
+    def add(self, data: bytes) -> None:
+        self._rest += data
+        size = program.FRAME.size
+        while len(self._rest) >= size:
+            end = size + sum(program.FRAME.unpack_from(self._rest))
+            if len(self._rest) < end:
+                return
+            if end == size:
+                self.compiled = True
+            else:
+                self._control.sendall(self._rest[:end])
+                self.frames += 1
+            del self._rest[:end]
 
 
 def _lost(status: int, compiled: bool) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def main(arguments: list[str]) -> None:
     """Prepares this process and serves until the parent is gone."""
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
     isolated = arguments[3] != "none"
-    confine.die_with_parent(parent)
+    confine.signal_with_parent(parent, signal.SIGKILL)
     confine.adopt_orphans()
     confine.hide_memory()
     confine.prepare_worker()
@@ -242,4 +243,11 @@ def main(arguments: list[str]) -> None:
     gc.collect()
     gc.disable()
     gc.freeze()
-    worker.serve()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    confine.signal_with_parent(parent, signal.SIGTERM)
+    try:
+        worker.serve()
+    finally:
+        # The parent may be dead: nobody else removes it.
+        namespaces.leave(box)
+        shutil.rmtree(box, ignore_errors=True)

@@ -1,0 +1,284 @@
+"""The pool: retries, closing, threads, forks, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+import pytest
+
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    IsolationError,
+    UnknownNameError,
+    WorkerError,
+)
+from codegym.execution import (
+    Call,
+    ExecutionLimits,
+    Executor,
+    ExitReason,
+    LocalExecutor,
+    Request,
+    Result,
+    Stdin,
+    describe_isolation,
+    isolation,
+)
+
+SLOW = Request("import time\ntime.sleep(0.4)\nprint(1)", (Stdin(""),))
+BRIEF = ExecutionLimits(cpu_seconds=1.0, wall_seconds=2.0)
+
+
+def request(value: int) -> Request:
+    return Request("def f(x):\n    return x * x\n", (Call((value,)),), entry_point="f")
+
+
+def below(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(stat.parent.name)
+            found += [child, *below(child)]
+    return found
+
+
+def own_workers() -> list[int]:
+    return [pid for pid in below(os.getpid()) if "sandbox.worker" in command(pid)]
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def test_is_an_executor_and_answers_in_order() -> None:
+    with LocalExecutor(workers=2) as pool:
+        assert isinstance(pool, Executor)
+        futures = [pool.submit(request(i)) for i in range(30)]
+        assert [f.result().observations[0].value for f in futures] == [i * i for i in range(30)]
+
+
+def test_usable_from_many_threads() -> None:
+    results: list[int] = []
+    with LocalExecutor(workers=2) as pool:
+
+        def work(start: int) -> None:
+            numbers = range(start, start + 5)
+            results.extend(pool.run(request(i)).observations[0].value for i in numbers)
+
+        threads = [threading.Thread(target=work, args=(10 * n,)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(results) == sorted(i * i for n in range(6) for i in range(10 * n, 10 * n + 5))
+
+
+def test_a_killed_worker_loses_no_result() -> None:
+    before = set(own_workers())
+    with LocalExecutor(workers=1) as pool:
+        pool.run(request(1))
+        future = pool.submit(SLOW)
+        time.sleep(0.15)
+        parents = {pid: below(pid) for pid in set(own_workers()) - before}
+        os.kill(max(parents, key=lambda pid: len(parents[pid])), signal.SIGKILL)
+        assert future.result(timeout=20).observations[0].stdout == "1\n"
+
+
+def test_a_worker_that_dies_again_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from codegym.execution.process import WorkerProcess
+
+    def die(self: WorkerProcess, *_: object) -> None:
+        self._process.kill()
+        raise EOFError("killed by the test")
+
+    with LocalExecutor(workers=1) as pool:
+        assert pool.run(request(2)).observations[0].value == 4
+        with monkeypatch.context() as patch:
+            patch.setattr(WorkerProcess, "exchange", die)
+            with pytest.raises(WorkerError, match="2 attempts"):
+                pool.run(request(3))
+        assert pool.run(request(3)).observations[0].value == 9
+
+
+def test_close_ends_everything_and_can_be_repeated() -> None:
+    pool = LocalExecutor(workers=1)
+    futures: list[Future[Result]] = [pool.submit(SLOW) for _ in range(4)]
+    time.sleep(0.2)
+    started = time.monotonic()
+    pool.close()
+    pool.close()
+    assert time.monotonic() - started < 5
+    wait(futures, timeout=5)
+    for future in futures[1:]:
+        with pytest.raises(ClosedError):
+            future.result(timeout=0)
+    with pytest.raises(ClosedError):
+        pool.submit(request(1))
+
+
+def test_forgotten_pools_close_themselves() -> None:
+    before = set(own_workers())
+    LocalExecutor(workers=1).run(request(1))
+    gc.collect()
+    deadline = time.monotonic() + 5
+    while set(own_workers()) - before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not set(own_workers()) - before
+
+
+def test_no_processes_descriptors_or_files_are_left(tmp_path: Path) -> None:
+    program = """
+import gc, os, tempfile, glob
+from codegym.execution import *
+with LocalExecutor(workers=1) as pool:
+    pool.run(Request("open('left', 'w').write('x')", (Stdin(""),)))
+    pool.run(Request("import os\\nos._exit(1)", (Stdin(""),) * 3))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        pool.run(Request("print(1)", (Stdin(""), Stdin(""))))
+    assert len(os.listdir("/proc/self/fd")) == before
+assert not os.listdir(tempfile.gettempdir()), os.listdir(tempfile.gettempdir())
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_die_with_their_parent(how: signal.Signals, tmp_path: Path) -> None:
+    program = """
+import sys, threading
+from codegym.execution import *
+pool = LocalExecutor(workers=2)
+futures = [pool.submit(Request("while True: pass", (Stdin(""),))) for _ in range(2)]
+import time; time.sleep(0.8)
+print("ready", flush=True)
+threading.Event().wait()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"ready\n"
+    descendants = below(parent.pid)
+    assert len(descendants) >= 6  # two workers, two program processes, two children
+    parent.send_signal(how)
+    parent.wait(timeout=10)
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while any("sandbox" in command(pid) for pid in descendants) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not [pid for pid in descendants if "sandbox" in command(pid)]
+    while os.listdir(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_fork_of_the_parent_gets_its_own_workers() -> None:
+    program = """
+import os, sys, warnings
+from codegym.execution import *
+warnings.simplefilter("ignore", DeprecationWarning)
+pool = LocalExecutor(workers=1)
+ask = lambda: pool.run(Request("print(7)", (Stdin(""),))).observations[0].stdout
+assert ask() == "7\\n"
+child = os.fork()
+if child == 0:
+    assert ask() == "7\\n"
+    pool.close()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert ask() == "7\\n"
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_arguments_without_meaning_are_refused() -> None:
+    for workers in (0, -1, 1.5, True):
+        with pytest.raises(ConfigurationError, match="workers"):
+            LocalExecutor(workers=workers)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="strict"):
+        LocalExecutor(isolation="strickt")  # type: ignore[arg-type]
+    with pytest.raises(WorkerError, match="python="):
+        LocalExecutor(python="/no/such/python")
+    with pytest.raises(WorkerError, match=r"3\.11"):
+        LocalExecutor(python="/bin/true")
+
+
+def test_strict_refuses_and_auto_warns_where_something_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = isolation.Isolation(python=(3, 11), files=False, calls=True, namespaces=False)
+    monkeypatch.setattr(isolation, "_probe", lambda _: lacking)
+    with pytest.raises(IsolationError, match="files"):
+        LocalExecutor(isolation="strict")
+    with pytest.warns(RuntimeWarning, match="files"):
+        LocalExecutor(isolation="auto").close()
+    LocalExecutor(isolation="none").close()
+    assert "NO  files" in str(lacking)
+
+
+def test_isolation_is_described_and_none_means_none() -> None:
+    here = describe_isolation()
+    assert here.python == sys.version_info[:3]
+    with LocalExecutor(workers=1, isolation="none") as pool:
+        seen = pool.run(Request("import os\nprint(os.listdir('/') != [])", (Stdin(""),)))
+        assert seen.observations[0].stdout == "True\n"
+
+
+def test_a_program_that_kills_its_supervisor_hurts_itself_only() -> None:
+    # Without isolation nothing stops the signal; the other inputs are still run.
+    program = (
+        "import os\nif input() == 'kill':\n    os.kill(os.getppid(), 9)\n    input()\nprint('ok')"
+    )
+    inputs = (Stdin("a"), Stdin("kill\n"), Stdin("b"))
+    with LocalExecutor(workers=1, isolation="none") as pool:
+        seen = pool.run(Request(program, inputs, limits=BRIEF)).observations
+    assert [o.stdout for o in seen] == ["ok\n", "", "ok\n"]
+    assert seen[1].reason is ExitReason.KILLED
+
+
+def test_children_left_behind_without_isolation_are_killed() -> None:
+    program = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(1000)
+    os._exit(0)
+print("parent")
+"""
+    before = set(below(os.getpid()))
+    with LocalExecutor(workers=1, isolation="none") as pool:
+        seen = pool.run(Request(program, (Stdin(""),), limits=BRIEF)).observations[0]
+        assert seen.stdout == "parent\n"
+        left = set(below(os.getpid())) - before
+        assert len([pid for pid in left if "sandbox" in command(pid)]) <= 2

@@ -1,0 +1,395 @@
+"""What is observed of honest programs: streams, calls, exits, exceptions, values, limits."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from codegym.errors import ConfigurationError, ExecutionError
+from codegym.execution import (
+    Call,
+    ExecutionLimits,
+    ExitReason,
+    LocalExecutor,
+    Opaque,
+    Request,
+    Stdin,
+    TestCode,
+)
+from codegym.problems.problem import BinaryTree, LinkedList
+
+from .conftest import LIMITS, Run
+
+READERS = {
+    "input": "a = input(); b = input()",
+    "readline": "import sys\na = sys.stdin.readline().strip(); b = sys.stdin.readline().strip()",
+    "read": "import sys\na, b = sys.stdin.read().split()",
+    "buffer": "import sys\na, b = sys.stdin.buffer.read().decode().split()",
+    "iteration": "import sys\na, b = [line.strip() for line in sys.stdin]",
+    "open(0)": "a, b = open(0).read().split()",
+    "open(0) lines": "a, b = map(str.strip, open(0))",
+    "/dev/stdin": "a, b = open('/dev/stdin').read().split()",
+    "os.read": "import os\na, b = os.read(0, 99).decode().split()",
+    "EOF loop": "lines = []\ntry:\n    while True: lines.append(input())\n"
+    "except EOFError: a, b = lines",
+    "rebound": "import sys\ninput = sys.stdin.readline\na = input().strip(); b = input().strip()",
+    "io": "import io, os\ninput = io.BytesIO(os.read(0, os.fstat(0).st_size)).readline\n"
+    "a = input().decode().strip(); b = input().decode().strip()",
+    "fileinput": "import fileinput\na, b = [line.strip() for line in fileinput.input()]",
+}
+WRITERS = {
+    "print": "print(x)",
+    "sys.stdout": "import sys\nsys.stdout.write(x + '\\n')",
+    "buffer": "import sys\nsys.stdout.buffer.write((x + '\\n').encode())",
+    "mixed": "import sys\nprint(x[0], end='', flush=True)\nsys.stdout.write(x[1:])\nprint()",
+    "os.write": "import os\nos.write(1, (x + '\\n').encode())",
+    "open(1)": "open(1, 'w').write(x + '\\n')",
+    "stderr too": "import sys\nprint('noise', file=sys.stderr)\nprint(x)",
+    "StringIO, atexit": "import sys, io, os, atexit\nsys.stdout = io.StringIO()\n"
+    "atexit.register(lambda: os.write(1, sys.stdout.getvalue().encode()))\nprint(x)",
+    "no newline": "print(x, end='')",
+}
+ENDINGS = {
+    "falls off": "",
+    "exit()": "exit()",
+    "quit()": "quit()",
+    "sys.exit": "import sys\nsys.exit()",
+    "sys.exit(0)": "import sys\nsys.exit(0)",
+    "SystemExit": "raise SystemExit",
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_every_way_of_reading(run: Run, reader: str) -> None:
+    seen = run(reader + "\nprint(a, b, sep='|')", "one\ntwo\n")
+    assert (seen.stdout, seen.reason) == ("one|two\n", ExitReason.FINISHED), seen
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_every_way_of_writing(run: Run, writer: str) -> None:
+    seen = run("x = 'answer'\n" + writer)
+    assert (seen.stdout.strip(), seen.reason) == ("answer", ExitReason.FINISHED), seen
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_every_way_of_ending(run: Run, ending: str) -> None:
+    seen = run("print(1)\n" + ending)
+    assert (seen.stdout, seen.reason, seen.exit_code) == ("1\n", ExitReason.FINISHED, 0), seen
+
+
+def test_exit_codes_and_messages_are_seen(run: Run) -> None:
+    assert run("exit(3)").exit_code == 3
+    seen = run("import sys\nsys.exit('gone')")
+    assert (seen.exit_code, seen.stderr) == (1, "gone\n")
+
+
+def test_script_is_main_and_a_called_module_is_not(run: Run) -> None:
+    guard = "def f(): return __name__\nif __name__ == '__main__':\n    print('main')\n"
+    assert run(guard).stdout == "main\n"
+    called = run(guard, Call())
+    assert (called.stdout, called.value) == ("", "program")
+    assert run("import sys\nx = 1\nprint(sys.modules['__main__'].x)").stdout == "1\n"
+
+
+def test_stdin_with_entry_point_calls_it_once(run: Run) -> None:
+    program = "def solve():\n    print(int(input()) * 2)\nif __name__ == '__main__':\n    solve()\n"
+    assert run(program, "4", entry_point="solve").stdout == "8\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -7,
+        10**5000,
+        -(2**63),
+        1.5,
+        math.inf,
+        1 + 2j,
+        "text",
+        "\ud800 lone \x00",
+        b"\x00\xff",
+        [1, [2, (3, None)]],
+        (),
+        {1, "a", (2, 3)},
+        frozenset({4}),
+        {"k": [1.5], 2: None, (1, 2): "t"},
+        Decimal("0.1"),
+        Fraction(1, 3),
+        LinkedList((1, 2, 3)),
+        BinaryTree((1, None, 2, 3)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_go_in_and_come_back_unchanged(run: Run, value: Any) -> None:
+    seen = run("def f(x):\n    return x\n", Call((value,)))
+    assert type(seen.value) is type(value)
+    assert seen.value == value
+    assert seen.returned
+
+
+def test_nan_and_iterators_and_subclasses_become_plain_data(run: Run) -> None:
+    assert math.isnan(run("def f(): return float('nan')", Call()).value)
+    assert run("def f(): return map(str, range(3))", Call()).value == ["0", "1", "2"]
+    assert run("def f(): return (i for i in range(3))", Call()).value == [0, 1, 2]
+    assert run("from collections import *\ndef f(): return Counter('aab')", Call()).value == {
+        "a": 2,
+        "b": 1,
+    }
+    named = "from collections import namedtuple\ndef f(): return namedtuple('P', 'x')(1)"
+    assert run(named, Call()).value == (1,)
+    assert type(run("import enum\ndef f(): return enum.IntEnum('E', 'a').a", Call()).value) is int
+    opaque = run("class Thing: pass\ndef f(): return [Thing()]", Call()).value[0]
+    assert isinstance(opaque, Opaque)
+    assert opaque.type_name == "Thing"
+    assert opaque != opaque
+
+
+def test_empty_nodes_are_none_and_own_node_classes_are_used(run: Run) -> None:
+    own = "class ListNode:\n    own = 1\n    def __init__(self, val): self.val, self.next = val, None\n"
+    assert run(own + "def f(x): return x.own", Call((LinkedList((1,)),))).value == 1
+    assert run("def f(x): return x", Call((LinkedList(()),))).value is None
+    assert run(
+        "def f(x: ListNode): return x.next", Call((LinkedList((1, 2)),))
+    ).value == LinkedList((2,))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(x): return x",
+        "class Solution:\n    def f(self, x): return x",
+    ],
+)
+def test_entry_point_may_be_a_method_of_solution(run: Run, program: str) -> None:
+    assert run(program, Call((5,))).value == 5
+
+
+def test_calls_with_keywords_expressions_and_prelude(run: Run) -> None:
+    assert run("def f(a, b=0): return a - b", Call((5,), (("b", 2),))).value == 3
+    assert run("def f(a): return a + 1", Call(expression="[candidate(1), f(2)]")).value == [2, 3]
+    seen = run("def f(a):\n    return sqrt(a)", Call((4,)), prelude="from math import *\n" * 9)
+    assert (seen.value, seen.executed_lines) == (2.0, {1, 2})
+    method = run("class A:\n    def g(self): return 9", Call(), entry_point="A().g")
+    assert method.value == 9
+
+
+def test_an_exception_tells_type_message_and_line(run: Run) -> None:
+    seen = run("def f(x):\n    return 1 // x\n\nprint('a')\nf(0)\n")
+    assert seen.reason is ExitReason.EXCEPTION
+    assert (seen.error_type, seen.error_line) == ("ZeroDivisionError", 2)
+    assert "division" in (seen.error_message or "")
+    assert seen.stdout == "a\n"
+    assert 'File "program.py", line 2, in f' in seen.stderr
+
+
+def test_a_missing_entry_point_is_an_exception_of_the_program(run: Run) -> None:
+    seen = run("x = 1", Call())
+    assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "NameError")
+    assert run("exit()", Call()).error_type == "SystemExit"
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("x = (1,\n", "SyntaxError"),
+        ("if 1:\nx", "IndentationError"),
+        ("if 1:\n        x=1\n\ty=2", "TabError"),
+        ("return 1", "SyntaxError"),
+        ("x = '\0'", "SyntaxError"),
+        ("x = '\ud800'", "UnicodeEncodeError"),
+        ("(" * 10_000, "SyntaxError"),
+        ("x = " + "-" * 200_000 + "1", None),
+        ("x = " + "9" * 5000, "SyntaxError"),
+    ],
+    ids=["open", "indent", "tabs", "return", "nul", "surrogate", "deep", "unary", "digits"],
+)
+def test_what_is_no_program_is_a_compile_error(run: Run, program: str, error: str | None) -> None:
+    seen = run(program)
+    assert seen.reason is ExitReason.COMPILE_ERROR
+    assert seen.error_type == error or error is None
+    assert not seen.executed_lines
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "\ufeffprint(1)",
+        "print(1)\r\n",
+        "# -*- coding: latin-1 -*-\nprint(1)",
+        "\x0cprint(1)",
+        "print(1)",
+    ],
+)
+def test_odd_but_legal_sources_run(run: Run, program: str) -> None:
+    assert run(program).stdout == "1\n"
+
+
+def test_big_stack_threads_and_deep_recursion(run: Run) -> None:
+    program = """
+import sys, threading
+sys.setrecursionlimit(10**6)
+threading.stack_size(2**26)
+def depth(n): return 0 if n == 0 else 1 + depth(n - 1)
+def main(): print(depth(20000))
+thread = threading.Thread(target=main)
+thread.start()
+"""
+    assert run(program).stdout == "20000\n"
+    cached = """
+import sys, functools
+sys.setrecursionlimit(10**6)
+@functools.cache
+def depth(n): return 0 if n == 0 else 1 + depth(n - 1)
+print(depth(15000))
+"""
+    assert run(cached).stdout == "15000\n"
+
+
+def test_each_test_has_a_process_of_its_own(executor: LocalExecutor) -> None:
+    program = "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)\n"
+    request = Request(program, tuple(Call((i,)) for i in range(5)), entry_point="f")
+    assert [o.value for o in executor.run(request).observations] == [1] * 5
+
+
+def test_runs_are_reproducible(executor: LocalExecutor) -> None:
+    program = "import random\nprint(random.random(), list({'a', 'b', 'c', 'd'}))"
+    with LocalExecutor(workers=1) as other:
+        outputs = {
+            pool.run(Request(program, (Stdin(""),))).observations[0].stdout
+            for pool in (executor, other, executor)
+        }
+    assert len(outputs) == 1
+
+
+def test_limits_end_a_run_with_their_own_reason(run: Run) -> None:
+    brief = ExecutionLimits(cpu_seconds=0.3, wall_seconds=0.6, memory_bytes=64 * 2**20)
+    spin = run(
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        limits=brief,
+    )
+    assert spin.reason is ExitReason.CPU_LIMIT
+    assert spin.executed_lines == {1, 2, 3}
+    assert spin.cpu_seconds < 1.0
+    nap = run("print(1, flush=True)\nimport time\ntime.sleep(60)\nprint(2)", limits=brief)
+    assert (nap.reason, nap.stdout, nap.executed_lines) == (ExitReason.WALL_LIMIT, "1\n", {1, 2, 3})
+    assert nap.wall_seconds < 1.2
+    assert run("x = [0] * 10**8", limits=brief).reason is ExitReason.MEMORY_LIMIT
+    assert run("while 1: print('x' * 1000)").reason is ExitReason.OUTPUT_LIMIT
+    assert run("def f(): return [0] * 10**7", Call()).reason is ExitReason.OUTPUT_LIMIT
+    wait = run("import threading\nthreading.Event().wait()", limits=brief)
+    assert wait.reason is ExitReason.WALL_LIMIT
+
+
+def test_death_without_a_report_is_seen(run: Run) -> None:
+    assert run("import os\nos._exit(0)").reason is ExitReason.KILLED
+    seen = run("import os\nos.abort()")
+    assert seen.reason is ExitReason.KILLED
+    assert "signal 6" in (seen.error_message or "")
+    assert run("def f():\n    import os\n    os._exit(0)", Call()).reason is ExitReason.KILLED
+
+
+def test_recursion_without_end_is_an_exception(run: Run) -> None:
+    seen = run("def g(): return g()\ng()")
+    assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "RecursionError")
+
+
+def test_a_broken_prelude_is_no_fault_of_the_program(run: Run) -> None:
+    for prelude in ("import surely_not_installed", "x = ("):
+        with pytest.raises(ExecutionError, match="prelude"):
+            run("def f(): return 1", Call(), prelude=prelude)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        lambda: Request(b"print(1)", (Stdin(""),)),  # type: ignore[arg-type]
+        lambda: Request("print(1)", ()),
+        lambda: Request("x=1", (Call(),)),
+        lambda: Request("x=1", (Call((object(),)),), entry_point="x"),
+    ],
+    ids=["bytes", "no inputs", "no entry point", "object"],
+)
+def test_requests_without_meaning_are_refused(executor: LocalExecutor, request_: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        executor.submit(request_())
+
+
+def test_code(run: Run) -> None:
+    program = """
+def f(x):
+    if x == 0: raise ValueError('zero')
+    if x == 1: import os; os._exit(0)
+    if x == 2: exit()
+    if x == 3: return [x, (1, 2), {3}]
+    if x == 4: x.y
+    while x == 5: pass
+    return x
+"""
+
+    def test(source: str) -> Any:
+        return run(program, TestCode(source, "f"), limits=LIMITS)
+
+    assert test("assert f(3) == [3, (1, 2), {3}]").reason is ExitReason.FINISHED
+    assert test("assert candidate(3) != [3, [1, 2], {3}]").returned
+    assert test("def check(c):\n    assert c(7) == 7\ncheck(f)").returned
+    failed = test("assert f(7) == 8, 'not eight'")
+    assert (failed.reason, failed.error_type, failed.error_message) == (
+        ExitReason.TEST_FAILED,
+        "AssertionError",
+        "not eight",
+    )
+    assert test("undefined").reason is ExitReason.TEST_FAILED
+    assert test("f(").reason is ExitReason.TEST_FAILED
+    assert test("try: f(0)\nexcept ValueError as e: assert str(e) == 'zero'").returned
+    raised = test("f(0)")
+    assert (raised.reason, raised.error_type, raised.error_line) == (
+        ExitReason.EXCEPTION,
+        "ValueError",
+        3,
+    )
+    assert raised.executed_lines == {2, 3}
+    assert test("f(2)").error_type == "SystemExit"
+    assert test("try: f(1)\nexcept: pass").reason is ExitReason.KILLED
+    assert test("f(5)").reason in (ExitReason.CPU_LIMIT, ExitReason.WALL_LIMIT)
+
+
+def test_code_sees_what_a_call_did_to_its_lists(run: Run) -> None:
+    test = TestCode(
+        "a, b = [2, 1], {1: 2}\nassert f(a, b) is None\nassert (a, b) == ([1, 2], {})", "f"
+    )
+    assert run("def f(a, b):\n    a.sort(); b.clear()", test).returned
+
+
+def test_code_of_a_program_that_does_not_load(run: Run) -> None:
+    seen = run("x = 1\n1 / 0", TestCode("pass", "f"))
+    assert (seen.reason, seen.error_type, seen.error_line) == (
+        ExitReason.EXCEPTION,
+        "ZeroDivisionError",
+        2,
+    )
+
+
+def test_code_with_nodes_and_prelude(run: Run) -> None:
+    prelude = """
+class ListNode:
+    def __init__(self, val=0, next=None): self.val, self.next = val, next
+def chain(*values):
+    head = None
+    for value in reversed(values): head = ListNode(value, head)
+    return head
+"""
+    test = TestCode("assert f(chain(1, 2)).next.val == 1\nassert f(None) is None", "f")
+    program = """
+def f(head):
+    last = None
+    while head:
+        head.next, last, head = last, head, head.next
+    return last
+"""
+    assert run(program, test, prelude=prelude).returned
