@@ -12,6 +12,7 @@ from typing import Any
 from codegym.errors import ProblemError
 from codegym.problems.data_file import parse_json
 from codegym.problems.problem import BinaryTree, LinkedList
+from codegym.problems.python_code import parse_expression
 
 __all__ = ["as_annotated", "is_list_like", "mentions_node", "tree_values"]
 
@@ -113,10 +114,7 @@ def _from_text(text: str, name: str) -> Any:
 def _without_none(annotation: ast.expr | None) -> ast.expr | None:
     """``X`` of ``Optional[X]``, ``X | None``, ``Union[X, None]`` and ``"X"``."""
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return _without_none(ast.parse(annotation.value, mode="eval").body)
-        except (SyntaxError, ValueError):
-            return None
+        return _without_none(parse_expression(annotation.value))
     options: list[ast.expr] = []
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         options = [annotation.left, annotation.right]

@@ -24,6 +24,7 @@ from typing import Any
 from codegym.errors import ProblemError
 from codegym.problems.literals import NotLiteralError, literal_value
 from codegym.problems.problem import BinaryTree, CallTest, CodeTest, LinkedList, UnitTest
+from codegym.problems.python_code import parse_expression, parse_python
 
 __all__ = ["read_asserts", "read_check"]
 
@@ -262,7 +263,9 @@ class _Reader:
                 raise NotLiteralError("statement-like expression")
 
     def _expression(self, node: ast.expr) -> str:
-        target = ast.parse(self.entry_point, mode="eval").body
+        target = parse_expression(self.entry_point)
+        if target is None:
+            raise ProblemError(f"the entry point {self.entry_point!r} is no Python")
         return ast.unparse(_Rename(self.names, target).visit(copy.deepcopy(node)))
 
     def _is_plain_call(self, node: ast.expr) -> bool:
@@ -292,10 +295,7 @@ class _Rename(ast.NodeTransformer):
 
 
 def _parse(code: str) -> ast.Module:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ProblemError(f"the test code is no Python: {error}") from error
+    return parse_python(code, what="the test code")
 
 
 def _conjuncts(node: ast.expr) -> list[ast.expr]:

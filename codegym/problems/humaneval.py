@@ -11,6 +11,7 @@ import ast
 from codegym.errors import ProblemError
 from codegym.problems.assertions import read_check
 from codegym.problems.problem import Problem
+from codegym.problems.python_code import parse_python
 from codegym.problems.row import Row
 from codegym.problems.source import RemoteFile, Source
 
@@ -36,10 +37,7 @@ def _parse(row: Row) -> Problem:
 
 
 def _tree(prompt: str) -> ast.Module:
-    try:
-        return ast.parse(prompt + "\n    pass\n")
-    except (SyntaxError, ValueError) as error:
-        raise ProblemError(f"'prompt' is no opening of a Python function: {error}") from error
+    return parse_python(prompt + "\n    pass\n", what="'prompt' with a body")
 
 
 def _docstring(prompt: str, entry_point: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ __all__ = ["SOURCES", "load_problems"]
 _LOG = logging.getLogger("codegym")
 _CACHED_BYTES = 256 * 2**20
 _MINI_SIZE = 10_000
+_ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
 
 _FILE_SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -244,6 +246,10 @@ def _problem(spec: Source, row: Row) -> Problem:
     try:
         problem = spec.parse(row)
         require_unicode(problem)
+        if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
+            raise ProblemError(
+                f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
+            )
     except ProblemError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from codegym.errors import ProblemError
 from codegym.problems.assertions import read_asserts
 from codegym.problems.problem import Problem
+from codegym.problems.python_code import parse_python
 from codegym.problems.row import Row
 from codegym.problems.signature import Signature, read_signatures
 from codegym.problems.source import RemoteFile, Source
@@ -33,9 +34,7 @@ def _parse(row: Row) -> Problem:
         id=f"MBPP/{number}" if number else f"row-{row.index}",
         description=row.text("prompt", "text"),
         canonical_solution=code,
-        tests=read_asserts(
-            asserts, entry_point=entry.name, prelude=setup, support=_imports(code)
-        ),
+        tests=read_asserts(asserts, entry_point=entry.name, prelude=setup, support=_imports(code)),
         starter_code="\n".join(code.split("\n")[entry.line - 1 : entry.body_line - 1]) + "\n"
         if entry.body_line > entry.line
         else "",
@@ -60,11 +59,7 @@ def _entry_point(code: str, asserts: Sequence[str]) -> Signature:
     """The function of the code that the asserts call."""
     functions = {s.name: s for s in read_signatures(code) if s.owner is None}
     for text in asserts:
-        try:
-            nodes = list(ast.walk(ast.parse(text)))
-        except (SyntaxError, ValueError) as error:
-            raise ProblemError(f"'test_list' holds no Python: {error}") from error
-        for node in nodes:
+        for node in ast.walk(parse_python(text, what="'test_list'")):
             if isinstance(node, ast.Name) and node.id in functions:
                 return functions[node.id]
     raise ProblemError(f"the tests call none of the functions of the code: {sorted(functions)}")
@@ -72,10 +67,7 @@ def _entry_point(code: str, asserts: Sequence[str]) -> Signature:
 
 def _imports(code: str) -> str:
     """Top-level imports of the code, which the asserts may use as well."""
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError):
-        return ""
+    body = parse_python(code, what="'code'").body
     return "\n".join(ast.unparse(n) for n in body if isinstance(n, ast.Import | ast.ImportFrom))
 
 

@@ -6,6 +6,9 @@ import ast
 import dataclasses
 import re
 
+from codegym.errors import ProblemError
+from codegym.problems.python_code import parse_expression, parse_python
+
 __all__ = ["Parameter", "Signature", "calls_itself", "find_signature", "read_signatures"]
 
 _DEF = re.compile(
@@ -118,8 +121,8 @@ def _parse_opening(code: str) -> ast.Module | None:
     indent = last[: len(last) - len(last.lstrip())]
     for ending in ("\n", f"\n{indent}    pass\n", f"\n{indent}\tpass\n"):
         try:
-            return ast.parse(text + ending)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return parse_python(text + ending)
+        except ProblemError:
             continue
     return None
 
@@ -144,10 +147,7 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str | None) 
 def _annotation(node: ast.expr | None) -> ast.expr | None:
     """An annotation, with forward references in quotes read as what they name."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            return ast.parse(node.value, mode="eval").body
-        except (SyntaxError, ValueError):
-            return None
+        return parse_expression(node.value)
     return node
 
 

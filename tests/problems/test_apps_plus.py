@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import pytest
@@ -317,3 +318,12 @@ def test_apps_without_solutions_is_usable_without_tests_is_not():
             apps(input_output=empty)
     with pytest.raises(ProblemError, match="no JSON"):
         apps(input_output="{'inputs'")
+
+
+def test_style_warnings_of_a_row_are_not_ours():
+    solution = 'def add(a, b):\n    import re\n    re.match("\\d", "1")\n    return a + b\n'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        problem = plus(CALL, starter_code="", canonical_solution=solution)
+    assert problem.tests[0] == CallTest((1, 2), 3)
+    assert problem.entry_point == "add"

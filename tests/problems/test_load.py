@@ -101,6 +101,15 @@ def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
     assert "row 1 (1)" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["f(", "a b", "A.f", "__import__('os').system", "A()().f", "1f"])
+def test_an_entry_point_that_is_no_name_is_a_bad_row(tmp_path, name):
+    rows = [*custom(1), *custom(1, id="bad", entry_point=name)]
+    rows[1]["tests"] = [{"args": [], "expected": 1}, {"code": "assert set(candidate()) == {1}"}]
+    problems = load_problems("custom", data=write(tmp_path / "a.json", rows))
+    assert problems.ids == ("0",)
+    assert "entry point" in problems.report.skipped[0].reason
+
+
 def test_text_that_is_no_unicode_is_a_bad_row(tmp_path):
     rows = [*custom(1), *custom(1, id="bad", description="half \ud800 a pair")]
     problems = load_problems("custom", data=write(tmp_path / "a.json", rows))
