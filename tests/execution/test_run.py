@@ -151,7 +151,7 @@ def test_nan_and_iterators_and_subclasses_become_plain_data(run: Run) -> None:
 
 
 def test_empty_nodes_are_none_and_own_node_classes_are_used(run: Run) -> None:
-    own = "class ListNode:\n    own = 1\n    def __init__(self, val): self.val, self.next = val, None\n"
+    own = "class ListNode:\n    own = 1\n    def __init__(self, v): self.val, self.next = v, None\n"
     assert run(own + "def f(x): return x.own", Call((LinkedList((1,)),))).value == 1
     assert run("def f(x): return x", Call((LinkedList(()),))).value is None
     assert run(

@@ -21,6 +21,7 @@ from typing import Any
 from . import child, confine, report, supervise, tester, tracing
 
 FRAME = struct.Struct("<4I")  # lengths of header, report, stdout, stderr
+_NOTICEABLE = 0.03  # share of a time limit; a machine's own noise is larger
 COMPILED = FRAME.pack(0, 0, 0, 0)
 
 
@@ -93,12 +94,12 @@ def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[byt
         entry_point=request["entry_point"],
         limits=request["limits"],
         report=block,
-        base_memory=confine.address_space(),
+        base_memory=0,
         box=job.box,
         close_in=job.close_in,
+        start_tracing=tracing.watch(code, block) if request["coverage"] else None,
     )
-    if request["coverage"]:
-        program.start_tracing = tracing.watch(code, block)
+    program.base_memory = confine.address_space()
     bell = supervise.Bell()
     for index in range(job.first, len(request["inputs"])):
         yield _run(job, program, index, bell)
@@ -108,9 +109,7 @@ def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[byt
 def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> bytes:
     status, body, run = _attempt(job, program, index, bell)
     lines = program.report.take_lines()
-    slow = run.end in ("cpu", "wall") or status in (report.RECURSION, report.MEMORY)
-    if slow and program.start_tracing is not None and tracing.SLOWS_DOWN:
-        # Observation costs time, stack and memory: it must never be what failed the program.
+    if program.start_tracing is not None and _failed_by_tracing(program, status, run):
         empty_box(job.box)
         untraced = dataclasses.replace(program, start_tracing=None)
         status, body, run = _attempt(job, untraced, index, bell)
@@ -124,6 +123,17 @@ def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> 
         "lines": lines,
     }
     return make_frame(header, body, bytes(run.stdout), bytes(run.stderr))
+
+
+def _failed_by_tracing(program: child.Program, status: bytes, run: supervise.Run) -> bool:
+    """Whether a run may have failed because it was observed; observing must never be the cause."""
+    if not tracing.BY_TRACE:
+        return False
+    if status == report.RECURSION:
+        return True  # the trace function takes a frame
+    seconds = program.report.take_events() * tracing.EVENT_SECONDS
+    limit: float = program.limits[f"{run.end}_seconds"] if run.end in ("cpu", "wall") else math.inf
+    return seconds > _NOTICEABLE * limit
 
 
 def _attempt(

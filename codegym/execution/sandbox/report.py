@@ -4,7 +4,8 @@ Anonymous shared memory has no descriptor that a program could close and survive
 A program can write nonsense into it: what is read from here is only ever what the program says
 of itself, and the parent believes it no more than that.
 
-Layout: 8 bytes length of the report, 1 byte status, the report, one byte for each line.
+Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, the report,
+one byte for each line.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
 PRELUDE = b"P"  # the prelude raised, before any of the program ran; report as for RAISED
 
-_HEADER = 9
+_EVENTS = slice(9, 17)
+_HEADER = 17
 
 
 class Report:
@@ -44,6 +46,16 @@ class Report:
         """Notes that a line was executed; ignores lines that do not exist."""
         if 0 < line <= self.lines:
             self._memory[self._base + line] = 1
+
+    def count_events(self, events: int) -> None:
+        """Notes how often the trace function was called so far."""
+        self._memory[_EVENTS] = events.to_bytes(8, "little")
+
+    def take_events(self) -> int:
+        """The noted number of trace events, which is then cleared."""
+        events = int.from_bytes(self._memory[_EVENTS], "little")
+        self._memory[_EVENTS] = bytes(8)
+        return events
 
     def write(self, status: bytes, body: bytes = b"") -> None:
         """Leaves the report; the length comes last, so that half a report is none."""

@@ -189,9 +189,9 @@ def _waited_seconds(pid: int) -> float:
     waited = [0.0]
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
-                    waited.append(int(file.read().split()[1]) / 1e9)
+            path = f"/proc/{pid}/task/{thread}/schedstat"
+            with contextlib.suppress(OSError, IndexError, ValueError), open(path, "rb") as file:
+                waited.append(int(file.read().split()[1]) / 1e9)
     return max(waited)
 
 

@@ -190,8 +190,9 @@ class _Proxy:
         encode = codec.Encoder(_ANY_LENGTH).encode
         sent = [encode(value, 0) for value in args]
         named = {name: encode(value, 0) for name, value in kwargs.items()}
-        kind, *rest = self._exchange([sent, named])
+        reply = self._exchange([sent, named])
         try:
+            kind, *rest = reply
             if kind == "value":
                 value = codec.decode(rest[0], self._namespace)
                 for position, after in rest[1]:

@@ -15,8 +15,13 @@ from typing import Any
 
 from .report import Report
 
-SLOWS_DOWN = sys.version_info < (3, 12)
-"""Whether a run under observation is slower, so that running out of time needs a second look."""
+BY_TRACE = sys.version_info < (3, 12)
+"""Whether observation takes time and stack, so that running out of them needs a second look."""
+
+EVENT_SECONDS = 1e-6
+"""More than one call of the trace function costs."""
+
+_NOTE_EVERY = 256  # events; a power of two
 
 
 def _all_code(code: CodeType) -> Iterator[CodeType]:
@@ -60,12 +65,18 @@ def _watch_by_trace(program: CodeType, report: Report) -> Callable[[], None]:
     for code in _all_code(program):
         remaining[id(code)] = {line for _, _, line in code.co_lines() if line}
 
+    events = 0
+
     def seen_all(frame: FrameType) -> None:
         frame.f_trace = None
         if not any(remaining.values()):
             sys.settrace(None)
 
     def on_event(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal events
+        events += 1
+        if not events & _NOTE_EVERY - 1:
+            report.count_events(events)
         if event == "line":
             left = remaining[id(frame.f_code)]
             line = frame.f_lineno
@@ -77,6 +88,10 @@ def _watch_by_trace(program: CodeType, report: Report) -> Callable[[], None]:
         return on_event
 
     def on_call(frame: FrameType, _event: str, _argument: Any) -> Any:
+        nonlocal events
+        events += 1
+        if not events & _NOTE_EVERY - 1:
+            report.count_events(events)
         code = frame.f_code
         left = remaining.get(id(code))
         if not left:
