@@ -46,7 +46,7 @@ class Grader:
         >>> from codegym.problems.problem import CallTest, Problem
         >>> double = Problem("double", "Double x.", "", (CallTest((3,), 6),), entry_point="f")
         >>> with Grader() as grader:
-        ...     grader.grade(double, "def f(x):\\n    return x + x\n").verdict.value
+        ...     grader.grade(double, "def f(x):\n    return x + x\n").verdict.value
         'accepted'
     """
 

@@ -77,7 +77,7 @@ def soften(which: int, value: int | None) -> None:
 def set_limits(limits: dict[str, Any], base_memory: int) -> None:
     """Sets the rlimits of a run for good."""
     # The supervisor watches the exact CPU time; this is the net below it.
-    _limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 1)
+    _limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 2)
     _limit(resource.RLIMIT_AS, base_memory + limits["memory_bytes"])
     _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _limit(resource.RLIMIT_NOFILE, limits["open_files"])

@@ -117,7 +117,7 @@ def _stop(run: Run, end: str) -> None:
             kill(run.pid, signal.SIGKILL)
 
 
-def _reap(run: Run, started: float, block: bool) -> None:
+def _reap(run: Run, started: float, cpu_limit: float, block: bool) -> None:
     pid, status, usage = os.wait4(run.pid, 0 if block else os.WNOHANG)
     if pid == 0:
         return
@@ -128,8 +128,8 @@ def _reap(run: Run, started: float, block: bool) -> None:
     run.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if not run.end:
         run.end = "signal" if run.signal else "exit"
-        if run.signal == signal.SIGXCPU:
-            run.end = "cpu"
+        if run.signal in (signal.SIGXCPU, signal.SIGKILL) and run.cpu_seconds >= cpu_limit:
+            run.end = "cpu"  # the kernel was faster than this process
 
 
 def watch(runs: list[Run], bell: Bell, limits: dict[str, Any]) -> None:
@@ -152,12 +152,12 @@ def watch(runs: list[Run], bell: Bell, limits: dict[str, Any]) -> None:
                 poll.unregister(descriptor)
         for run in runs:
             if run.alive:
-                _reap(run, started, block=bool(run.end))
+                _reap(run, started, limits["cpu_seconds"], block=bool(run.end))
         if not runs[0].alive or any(run.end in LIMITS for run in runs):
             for run in runs:
                 if run.alive:
                     _stop(run, "stopped")
-                    _reap(run, started, block=True)
+                    _reap(run, started, limits["cpu_seconds"], block=True)
     for descriptor, run in streams.items():
         while _read(run, descriptor, limits["output_bytes"]) and _readable(descriptor):
             pass
