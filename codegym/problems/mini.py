@@ -47,6 +47,7 @@ _LANES = tuple(
     if turn < len(family.starts)
 )
 _REPAIRS = 24
+_LONGEST = 850  # characters, so that a solution and its comment are at most 320 tokens
 _LONG = 3
 
 
@@ -199,7 +200,8 @@ class _MiniSource:
             program = draw_program(draw, family, start, conditionals)
             for _ in range(_REPAIRS):
                 code = program.code()
-                if _split_of(code) != self._split or code in used:
+                fits = len(_comment(program)) + len(code) <= _LONGEST
+                if not fits or _split_of(code) != self._split or code in used:
                     program = draw_program(draw, family, start, conditionals)
                     continue
                 tests, weak = draw_tests(draw, program)

@@ -26,7 +26,7 @@ __all__ = [
 
 T = TypeVar("T")
 _INDENT = "    "
-_LETTERS = "abcdeo"
+_DIGITS = "234567"
 _TRIES = 3
 
 
@@ -67,13 +67,15 @@ class Clause:
         phrase: What is said.
         wording: Which of its wordings.
         code: Its meaning, filled.
-        slots: The values of the slots v, k, m and l.
+        variable: Fills the slot v.
+        digit: Fills the slot k.
     """
 
     phrase: Phrase
     wording: int
     code: str
-    slots: tuple[str, str, str, str]
+    variable: str
+    digit: str
 
     @property
     def english(self) -> str:
@@ -91,8 +93,7 @@ class Clause:
         return tuple(map(self._fill, self.phrase.near))
 
     def _fill(self, template: str) -> str:
-        v, k, m, letter = self.slots
-        return template.format(v=v, k=k, m=m, l=letter)
+        return template.format(v=self.variable, k=self.digit)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _draw_body(draw: Draw, family: Family, conditionals: int) -> tuple[Step | Ch
     """Statements with so many conditionals, sometimes with plain steps around them."""
     body: list[Step | Choice] = []
     if conditionals == 0:
-        return tuple(_draw_builder(draw, family) for _ in range(1 + draw.below(2)))
+        return tuple(_draw_builder(draw, family) for _ in range(1 + (draw.below(4) + 1) // 2))
     plain = conditionals <= 3 and draw.percent(30)
     first = plain and draw.percent(50)
     if first:
@@ -225,7 +226,7 @@ def _draw_statement(draw: Draw, family: Family, conditionals: int) -> Step | Cho
             return Choice(
                 ((condition, (_draw_builder(draw, family),)),), (_draw_action(draw, family),)
             )
-        if shape >= 94:
+        if shape >= 92:
             leave = _fill(draw, draw.pick(family.exits), family.operands)
             return Choice(((condition, (Step(leave),)),))
         return Choice(((condition, (_draw_action(draw, family),)),))
@@ -249,7 +250,7 @@ def _draw_condition(draw: Draw, family: Family) -> Clause:
 def _subject(condition: Clause) -> str:
     """The variable that a condition speaks of."""
     if "{v}" in condition.phrase.code:
-        return condition.slots[0]
+        return condition.variable
     return "r" if condition.code.endswith(" r") or "(r)" in condition.code else "c"
 
 
@@ -258,16 +259,14 @@ def _draw_builder(draw: Draw, family: Family) -> Step:
 
 
 def _draw_action(draw: Draw, family: Family) -> Step:
-    phrases = family.changes if draw.percent(30) else family.builders
+    phrases = (*family.builders, *family.changes)
     return Step(_fill(draw, draw.pick(phrases), family.operands))
 
 
 def _fill(draw: Draw, phrase: Phrase, variables: Sequence[str]) -> Clause:
-    low = 2 + draw.below(6)
-    v, k, m = draw.pick(variables), str(low), str(low + 1 + draw.below(2))
-    letter = draw.pick(_LETTERS)
-    code = phrase.code.format(v=v, k=k, m=m, l=letter)
-    return Clause(phrase, draw.below(len(phrase.english)), code, (v, k, m, letter))
+    v, k = draw.pick(variables), draw.pick(_DIGITS)
+    wording = draw.below(len(phrase.english))
+    return Clause(phrase, wording, phrase.code.format(v=v, k=k), v, k)
 
 
 def _capital(text: str) -> str:

@@ -16,8 +16,7 @@ __all__ = ["FAMILIES", "Family", "Phrase"]
 class Phrase:
     """One thing that a clause can say.
 
-    The templates have the slots ``{v}`` (a variable), ``{k}`` and ``{m}`` (digits, k < m) and
-    ``{l}`` (a small letter).
+    The templates have the slots ``{v}`` (a variable) and ``{k}`` (a digit).
 
     Attributes:
         english: Equivalent wordings.
@@ -76,39 +75,21 @@ _NUMBER_CONDITIONS = (
     Phrase(("{v} is even",), "{v} % 2 == 0", "{v} / 2 == 0", 0.42),
     Phrase(("{v} is odd",), "{v} % 2 == 1", "{v} % 2 == 0", 0.51),
     Phrase(("{v} is a multiple of {k}",), "{v} % {k} == 0", "{v} // {k} == 0", 0.40),
-    Phrase(("{v} is from {k} to {m}",), "{k} <= {v} <= {m}", "{k} < {v} < {m}", 0.44),
-    Phrase(("{v} is {k} or {m}",), "{v} in ({k}, {m})", "{v} == {k} or {m}", 0.39),
     Phrase(("{v} is positive",), "{v} > 0", "{v} >= 0", 0.35),
-    Phrase(("{v} is negative",), "{v} < 0", "{v} <= 0", 0.53),
 )
 
-_LENGTH_CONDITION = Phrase(
-    ("r has less than {k} items",), "len(r) < {k}", "len(r) <= {k}", 0.42, ("len(r) < {k} - 1",)
-)
-
-_LIST_CONDITIONS = (
+_MEMBER_CONDITIONS = (
     Phrase(("{v} is in r",), "{v} in r", "{v} == r", 0.40),
     Phrase(("{v} is not in r",), "{v} not in r", "{v} != r", 0.36),
-    _LENGTH_CONDITION,
 )
 
-_DICT_CONDITIONS = (
-    Phrase(("{v} is a key of r",), "{v} in r", "r[{v}]", 0.41),
-    Phrase(("{v} is no key of r",), "{v} not in r", "not r[{v}]", 0.38),
-    _LENGTH_CONDITION,
-)
+_LENGTH_CONDITION = Phrase(("r has less than {k} items",), "len(r) < {k}", "len(r) <= {k}", 0.43)
 
 _TEXT_CONDITIONS = (
     Phrase(("c is a vowel",), 'c in "aeiou"', 'c == "aeiou"', 0.43),
     Phrase(("c is a digit",), "c.isdigit()", "c.isdigit", 0.40),
     Phrase(("c is a capital letter",), "c.isupper()", "c.upper()", 0.52),
     Phrase(("c is a small letter",), "c.islower()", "c.lower()", 0.37),
-    Phrase(('c is "{l}"',), 'c == "{l}"', 'c = "{l}"', 0.36),
-    Phrase(('c is not "{l}"',), 'c != "{l}"', 'c == "{l}"', 0.39),
-    Phrase(('c is before "{l}"',), 'c < "{l}"', 'c <= "{l}"', 0.45),
-    Phrase(("c is in r",), "c in r", "c == r", 0.41),
-    Phrase(("c is not in r",), "c not in r", "c != r", 0.38),
-    Phrase(("r has less than {k} letters",), "len(r) < {k}", "len(r) <= {k}", 0.42),
 )
 
 _NUMBER_BUILDERS = (
@@ -118,29 +99,24 @@ _NUMBER_BUILDERS = (
     Phrase(("add {v} to r",), "r += {v}", "r = {v}", 0.26),
     Phrase(("subtract {v} from r",), "r -= {v}", "r += {v}", 0.33),
     Phrase(("negate r",), "r = -r", "r -= r", 0.28),
-    Phrase(("add {k} times {v} to r",), "r += {k} * {v}", "r += {k} + {v}", 0.31),
     Phrase(("add the square of {v} to r",), "r += {v} ** 2", "r += {v} * 2", 0.52),
 )
 
 _NUMBER_CHANGES = (
     Phrase(("set r to {k}",), "r = {k}", "r == {k}", 0.34),
     Phrase(("set r to {v}",), "r = {v}", "{v} = r", 0.25),
-    Phrase(("raise r to at least {v}",), "r = max(r, {v})", "r = min(r, {v})", 0.51),
-    Phrase(("reduce r modulo {k}",), "r %= {k}", "r //= {k}", 0.33),
+    Phrase(("raise r to at least {v}",), "r = max(r, {v})", "r = min(r, {v})", 0.31),
 )
 
 _LIST_BUILDERS = (
     Phrase(("append {v} to r",), "r.append({v})", "r += {v}", 0.25),
     Phrase(("append {v} plus {k} to r",), "r.append({v} + {k})", "r.append({v}) + {k}", 0.28),
-    Phrase(("append {k} times {v} to r",), "r.append({k} * {v})", "r += [{v}] * {k}", 0.33),
     Phrase(("append {k} to r",), "r.append({k})", "r = [{k}]", 0.23),
     Phrase(("put {v} at the front of r",), "r.insert(0, {v})", "r.insert({v}, 0)", 0.51),
-    Phrase(("append {v} to r twice",), "r += [{v}, {v}]", "r.append([{v}, {v}])", 0.32),
 )
 
 _LIST_CHANGES = (
-    Phrase(("reverse r",), "r.reverse()", "r = r.reverse()", 0.27),
-    Phrase(("drop the last item of r",), "r = r[:-1]", "r = r[-1:]", 0.30),
+    Phrase(("reverse r",), "r = r[::-1]", "r = r[:-1]", 0.33),
     Phrase(("clear r",), "r = []", "r == []", 0.29),
 )
 
@@ -151,30 +127,19 @@ _DICT_BUILDERS = (
     Phrase(("set r at {v} to its square",), "r[{v}] = {v} ** 2", "r[{v}] = {v} * 2", 0.51),
 )
 
-_DICT_CHANGES = (
-    Phrase(("set r at {v} to the size of r",), "r[{v}] = len(r)", "r[{v}] = len({v})", 0.29),
-    Phrase(("clear r",), "r = {{}}", "r == {{}}", 0.28),
-)
+_DICT_CHANGES = (Phrase(("clear r",), "r = {{}}", "r == {{}}", 0.28),)
 
 _TEXT_BUILDERS = (
     Phrase(("add c to r",), "r += c", "r = c", 0.23),
+    Phrase(("add c to r {k} times",), "r += c * {k}", "r += c + {k}", 0.32),
     Phrase(("add c as a capital to r",), "r += c.upper()", "r += c.upper", 0.29),
-    Phrase(("add c as a small letter to r",), "r += c.lower()", "r += c.islower()", 0.26),
     Phrase(("put c at the front of r",), "r = c + r", "r = r + c", 0.51),
-    Phrase(("add c to r twice",), "r += c * 2", "r += c + 2", 0.32),
-    Phrase(('add "{l}" to r',), 'r += "{l}"', "r += {l}", 0.28),
 )
 
-_TEXT_CHANGES = (
-    Phrase(("reverse r",), "r = r[::-1]", "r = r[:-1]", 0.34),
-    Phrase(("put r in capitals",), "r = r.upper()", "r.upper()", 0.33),
-    Phrase(("drop the first letter of r",), "r = r[1:]", "r = r[:1]", 0.30),
-)
+_TEXT_CHANGES = (Phrase(("reverse r",), "r = r[::-1]", "r = r[:-1]", 0.33),)
 
-_STOP = Phrase(("stop the loop",), "break", "continue", 0.30)
-_SKIP = Phrase(("skip the rest",), "continue", "break", 0.27)
-_RETURN_DIGIT = Phrase(("return {k}",), "return {k}", "print({k})", 0.32)
-_RETURN_RESULT = Phrase(("return r",), "return r", "print(r)", 0.28)
+_STOP = Phrase(("stop",), "break", "continue", 0.30)
+_RETURN = Phrase(("return r",), "return r", "print(r)", 0.28)
 
 _NUMBER_RETURNS = (
     Phrase(("return r",), "return r"),
@@ -197,12 +162,12 @@ FAMILIES = (
         parameters=(("a", "number"), ("b", "number")),
         starts=("0", "a", "b", "1", "a + b", "a - b"),
         loops=(),
-        subjects=("a", "b", "a", "b", "r"),
+        subjects=("a", "b", "a", "b", "a", "b", "r"),
         operands=("a", "b"),
         conditions=_NUMBER_CONDITIONS,
         builders=_NUMBER_BUILDERS,
         changes=_NUMBER_CHANGES,
-        exits=(_RETURN_DIGIT, _RETURN_RESULT),
+        exits=(_RETURN,),
         returns=_NUMBER_RETURNS,
     ),
     Family(
@@ -216,12 +181,12 @@ FAMILIES = (
                 ("for each i from n down to 1",), "i in range(n, 0, -1)", "i in range(n, 1)", 0.41
             ),
         ),
-        subjects=("i", "i", "i", "k", "r"),
+        subjects=("i", "i", "i", "i", "k", "r"),
         operands=("i", "i", "k"),
-        conditions=_NUMBER_CONDITIONS[:11],
+        conditions=_NUMBER_CONDITIONS[:9],
         builders=_NUMBER_BUILDERS,
         changes=_NUMBER_CHANGES,
-        exits=(_STOP, _SKIP, _RETURN_DIGIT),
+        exits=(_STOP,),
         returns=_NUMBER_RETURNS,
     ),
     Family(
@@ -229,12 +194,12 @@ FAMILIES = (
         parameters=(("xs", "numbers"), ("k", "number")),
         starts=("0", "1", "k", "len(xs)", "2", "5"),
         loops=_LIST_LOOPS,
-        subjects=("x", "x", "x", "k", "r"),
+        subjects=("x", "x", "x", "x", "k", "r"),
         operands=("x", "x", "k"),
         conditions=_NUMBER_CONDITIONS,
         builders=_NUMBER_BUILDERS,
         changes=_NUMBER_CHANGES,
-        exits=(_STOP, _SKIP, _RETURN_DIGIT),
+        exits=(_STOP,),
         returns=_NUMBER_RETURNS,
     ),
     Family(
@@ -244,10 +209,10 @@ FAMILIES = (
         loops=_LIST_LOOPS,
         subjects=("x", "x", "x", "k"),
         operands=("x", "x", "k"),
-        conditions=_NUMBER_CONDITIONS[:11] + _LIST_CONDITIONS,
+        conditions=(*_NUMBER_CONDITIONS[:9], *_MEMBER_CONDITIONS, _LENGTH_CONDITION),
         builders=_LIST_BUILDERS,
         changes=_LIST_CHANGES,
-        exits=(_STOP, _SKIP),
+        exits=(_STOP,),
         returns=(
             Phrase(("return r",), "return r"),
             Phrase(("return r",), "return r"),
@@ -262,10 +227,10 @@ FAMILIES = (
         loops=_LIST_LOOPS,
         subjects=("x", "x", "x", "k"),
         operands=("x", "x", "k"),
-        conditions=_NUMBER_CONDITIONS[:11] + _DICT_CONDITIONS,
+        conditions=_NUMBER_CONDITIONS[:9] + _MEMBER_CONDITIONS,
         builders=_DICT_BUILDERS,
         changes=_DICT_CHANGES,
-        exits=(_STOP, _SKIP),
+        exits=(_STOP,),
         returns=(
             Phrase(("return r",), "return r"),
             Phrase(("return r",), "return r"),
@@ -284,14 +249,14 @@ FAMILIES = (
         ),
         subjects=("c",),
         operands=("c",),
-        conditions=_TEXT_CONDITIONS,
+        conditions=_TEXT_CONDITIONS + _MEMBER_CONDITIONS,
         builders=_TEXT_BUILDERS,
         changes=_TEXT_CHANGES,
-        exits=(_STOP, _SKIP),
+        exits=(_STOP,),
         returns=(
             Phrase(("return r",), "return r"),
             Phrase(("return r",), "return r"),
-            Phrase(('return r plus "{l}"',), 'return r + "{l}"'),
+            Phrase(("return r times {k}",), "return r * {k}"),
             Phrase(("return r reversed",), "return r[::-1]"),
         ),
     ),
