@@ -50,9 +50,6 @@ def settle(program: Program, box: str) -> None:
     """Leaves this process as a fresh interpreter would be, with its limits set."""
     os.chdir(box)
     atexit._clear()
-    confine.new_streams()
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-        del sys.modules[name]
     sys.argv = [FILENAME]
     random.seed(0)  # a verdict does not depend on the machine's entropy
     gc.enable()

@@ -24,6 +24,7 @@ from typing import Any
 from . import nodes
 
 MAX_DEPTH = 200
+_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL = 1 << 60
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _LAZY: tuple[Any, ...] = (
@@ -74,7 +75,7 @@ class Encoder:
 
     def text(self, value: Any) -> str:
         """The JSON text of `value`."""
-        text = json.dumps(self.encode(value, 0), separators=(",", ":"))
+        text = _TO_JSON(self.encode(value, 0))
         if len(text) > self._limit:
             raise TooLargeError
         return text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import io
 import math
 import os
 import resource
@@ -94,17 +95,29 @@ def take_descriptors(stdin: int, stdout: int, stderr: int, keep: tuple[int, ...]
 
 
 def new_streams() -> None:
-    """Replaces `sys.stdin`, `sys.stdout`, `sys.stderr` by fresh ones on 0, 1, 2."""
+    """Makes the `sys.stdin`, `sys.stdout`, `sys.stderr` that every program gets.
+
+    They remember what they were opened on (a file, two pipes: as in a child), but not which one;
+    so they are made once, and a child only puts its own descriptors below them.
+    """
+    kept = [os.dup(number) for number in range(3)]
+    file = os.memfd_create("stdin")
+    reader, writer = os.pipe()
+    for number, source in enumerate((file, writer, writer)):
+        os.dup2(source, number)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        mode = "r" if number == 0 else "w"
-        stream = open(  # noqa: SIM115 (lives as long as the process)
-            number,
-            mode,
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        raw.name = f"<{name}>"
+        stream = io.TextIOWrapper(
+            io.BufferedWriter(raw) if number else io.BufferedReader(raw),
             encoding="utf-8",
             errors="backslashreplace" if number == 2 else "surrogateescape",
-            newline=None if number == 0 else "\n",
-            closefd=False,
+            newline="\n" if number else None,
+            line_buffering=number == 2,
         )
-        stream.buffer.raw.name = f"<{name}>"  # type: ignore[attr-defined]
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    for number, descriptor in enumerate(kept):
+        os.dup2(descriptor, number)
+    for descriptor in (*kept, file, reader, writer):
+        os.close(descriptor)

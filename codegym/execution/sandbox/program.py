@@ -143,7 +143,7 @@ def _attempt(
     if given[0] == "code":
         return tester.attempt(program, index, job.codes, bell)
     stdin = os.memfd_create("stdin")
-    if given[0] == "stdin":
+    if given[0] == "stdin" and given[1]:
         _write(stdin, given[1].encode("utf-8", "surrogatepass"))
         os.lseek(stdin, 0, os.SEEK_SET)
     run = supervise.start(lambda: child.run(program, given), stdin)
@@ -176,11 +176,14 @@ def _write(descriptor: int, data: bytes) -> None:
 def empty_box(box: str) -> None:
     """Makes the private directory empty and accessible again, whatever a program did to it."""
     try:
-        os.chmod(box, 0o700)
         with os.scandir(box) as entries:
             found = list(entries)
     except FileNotFoundError:
         os.mkdir(box, 0o700)
+        return
+    except PermissionError:
+        os.chmod(box, 0o700)
+        empty_box(box)
         return
     for entry in found:
         if entry.is_dir(follow_symlinks=False):

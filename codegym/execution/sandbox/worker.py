@@ -222,6 +222,12 @@ def _site_packages() -> list[str]:
     return [folder for folder in folders if os.path.isdir(folder)]
 
 
+def _hide_modules() -> None:
+    """Takes these files out of what a program can import by name."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]
+
+
 def main(arguments: list[str]) -> None:
     """Prepares this process and serves until the parent is gone."""
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
@@ -240,6 +246,8 @@ def main(arguments: list[str]) -> None:
     sys.dont_write_bytecode = True
     barrier = barriers.Barrier(isolated, box, packages)
     worker = Worker(socket.socket(fileno=descriptor), box, barrier)
+    confine.new_streams()
+    _hide_modules()
     gc.collect()
     gc.disable()
     gc.freeze()
