@@ -182,9 +182,13 @@ class _Pool:
             return None if self._closed else self._jobs.popleft()
 
     def _finish(self, job: _Job, worker: WorkerProcess | None) -> WorkerProcess | None:
-        """Answers one job; returns the worker to use next."""
+        """Answers one job; returns the worker to use next, if it still lives."""
         try:
             frames, worker = self._attempt(job.message, worker)
+        except BaseException as error:
+            job.future.set_exception(error)
+            return None
+        try:
             result = Result(tuple(observe(frame) for frame in frames))
         except BaseException as error:
             job.future.set_exception(error)
@@ -196,6 +200,7 @@ class _Pool:
         self, message: Message, worker: WorkerProcess | None
     ) -> tuple[list[Frame], WorkerProcess]:
         failure: Exception | None = None
+        said = ""
         for _ in range(_ATTEMPTS):
             if worker is None:
                 worker = self._start()
@@ -204,7 +209,7 @@ class _Pool:
                     message.body, message.codes, message.inputs, message.patience
                 )
             except (OSError, EOFError, ValueError) as error:
-                failure = error
+                failure, said = error, worker.last_words()
                 self._retire(worker)
                 worker = None
                 if self._closed:
@@ -213,7 +218,8 @@ class _Pool:
                 return frames, worker
         raise WorkerError(
             f"A worker died or answered nonsense on {_ATTEMPTS} attempts at the same request "
-            f"({failure!r}). Check the machine's memory and that nothing kills its processes."
+            f"({failure!r}). Check the machine's memory and that nothing kills its processes. "
+            f"It said: {said or 'nothing'}"
         ) from failure
 
     def _start(self) -> WorkerProcess:

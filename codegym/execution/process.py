@@ -82,7 +82,7 @@ class WorkerProcess:
         try:
             self.hello: dict[str, Any] = json.loads(self._receive())
         except (OSError, EOFError, ValueError) as error:
-            said = self._last_words()
+            said = self.last_words()
             self.kill()
             raise WorkerError(
                 f"The worker {command[0]!r} did not start: {error!r}. It must be a Python 3.11 or "
@@ -138,7 +138,8 @@ class WorkerProcess:
             view = view[count:]
         return bytes(data)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Kills the process and returns what it had written to its standard error."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.stderr is not None

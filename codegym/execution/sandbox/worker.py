@@ -18,11 +18,13 @@ import signal
 import site
 import socket
 import sys
+import traceback
 from typing import Any
 
 from . import barrier as barriers
 from . import confine, namespaces, program, supervise
 
+_FAULT = 70  # exit code of a program process that failed by our own fault
 _PRELOADED = (
     "abc",
     "array",
@@ -150,8 +152,11 @@ class Worker:
                 confine.adopt_orphans()
                 close_in = self._barrier.close_in
                 program.main(program.Job(request, first, write, codes, self._box, close_in))
-            finally:
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(_FAULT)
         os.close(write)
         output = _Output(self._control)
         in_time = self._forward(read, output, request["patience"])
@@ -159,6 +164,8 @@ class Worker:
         if not in_time:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
+        if status == _FAULT << 8:
+            raise RuntimeError("the program process failed; its traceback is above")
         return (status if in_time else -1), output
 
     def _forward(self, descriptor: int, output: _Output, patience: float) -> bool:
@@ -232,9 +239,9 @@ def main(arguments: list[str]) -> None:
     """Prepares this process and serves until the parent is gone."""
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
     isolated = arguments[3] != "none"
-    confine.signal_with_parent(parent, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: _end(box))
+    confine.signal_with_parent(parent, signal.SIGTERM)
     confine.adopt_orphans()
-    confine.hide_memory()
     confine.prepare_worker()
     os.environ.clear()
     for name in _PRELOADED:
@@ -245,17 +252,25 @@ def main(arguments: list[str]) -> None:
     sys.path[:] = [*sys.path, *packages]
     sys.dont_write_bytecode = True
     barrier = barriers.Barrier(isolated, box, packages)
+    confine.hide_memory()  # not before: an unprivileged process must write its own id maps
     worker = Worker(socket.socket(fileno=descriptor), box, barrier)
     confine.new_streams()
     _hide_modules()
     gc.collect()
     gc.disable()
     gc.freeze()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    confine.signal_with_parent(parent, signal.SIGTERM)
     try:
         worker.serve()
+    except OSError:
+        pass  # the parent is gone
+    except Exception:
+        traceback.print_exc()  # a fault of ours: the parent shows it
     finally:
-        # The parent may be dead: nobody else removes it.
-        namespaces.leave(box)
-        shutil.rmtree(box, ignore_errors=True)
+        _end(box)
+
+
+def _end(box: str) -> None:
+    """Removes the private directory and ends: the parent may be dead, and nobody else would."""
+    namespaces.leave(box)
+    shutil.rmtree(box, ignore_errors=True)
+    os._exit(0)
