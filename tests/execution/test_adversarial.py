@@ -425,6 +425,26 @@ except OSError as error:
     assert grader.grade(Problem("disk", "", "", (StdinTest("", "28\n"),)), program).solved
 
 
+@pytest.mark.skipif(
+    os.geteuid() == 0 or not ENFORCED.namespaces, reason="the kernel counts no threads of root"
+)
+def test_threads_are_counted_for_unprivileged_users(grader: Grader) -> None:
+    program = """
+import threading
+threading.stack_size(32768)
+stop = threading.Event()
+started = 0
+try:
+    for _ in range(1000):
+        threading.Thread(target=stop.wait).start()
+        started += 1
+except RuntimeError: pass
+stop.set()
+print(50 < started < 80)
+"""
+    assert grader.grade(Problem("threads", "", "", (StdinTest("", "True\n"),)), program).solved
+
+
 def test_harmless_things_are_allowed(grader: Grader) -> None:
     program = """
 import asyncio, resource, threading, tempfile, signal, os, ctypes, socket

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import struct
 from collections.abc import Iterable
 
 from . import confine, landlock, namespaces, seccomp
 
 _CAPABILITY_VERSION = 0x20080522
+_OWN_PROCESSES = 8  # worker, program process, tester: they count as well
 _FULL_LANDLOCK = 3  # before, `truncate` by path was not covered
 _READ_WRITE, _READ_ONLY = confine.MAX_DESCRIPTORS - 1, confine.MAX_DESCRIPTORS - 2
 
@@ -42,12 +44,15 @@ class Barrier:
                     landlock.Ruleset(packages, None, _READ_ONLY),
                 )
 
-    def close_in(self, read_only: bool) -> None:
+    def close_in(self, read_only: bool, threads: int) -> None:
         """Closes this process in for good.
 
         Args:
             read_only: Whether not even the private directory may be written to.
+            threads: How many threads it may have, where the kernel counts them for us alone.
         """
+        if self._namespaces and os.geteuid() != 0:  # the kernel exempts root
+            confine.limit(resource.RLIMIT_NPROC, threads + _OWN_PROCESSES)
         if self._isolated:
             self._apply(read_only)
 

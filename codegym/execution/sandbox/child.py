@@ -42,7 +42,7 @@ class Program:
     report: report.Report
     base_memory: int
     box: str
-    close_in: Callable[[bool], None]
+    close_in: Callable[[bool, int], None]
     start_tracing: Callable[[], None] | None = None
 
 
@@ -81,7 +81,7 @@ def run(
     kind = given[0]
     script = kind == "stdin" and program.entry_point is None
     namespace = new_module("__main__" if script else "program")
-    program.close_in(False)
+    program.close_in(False, program.limits["threads"])
     try:
         if not script:
             namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode

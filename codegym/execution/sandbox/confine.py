@@ -48,14 +48,15 @@ def prepare_worker() -> None:
     # One malloc arena: each further one reserves 64 MiB of the address space that is limited.
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     stack = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(hard, _STACK_BYTES)
     resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))
 
 
-def _limit(which: int, value: int) -> None:
+def limit(which: int, value: int) -> None:
+    """Sets a limit for good, soft and hard, but never above the present hard limit."""
     _, hard = resource.getrlimit(which)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
@@ -78,10 +79,10 @@ def soften(which: int, value: int | None) -> None:
 def set_limits(limits: dict[str, Any], base_memory: int) -> None:
     """Sets the rlimits of a run for good."""
     # The supervisor watches the exact CPU time; this is the net below it.
-    _limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 2)
-    _limit(resource.RLIMIT_AS, base_memory + limits["memory_bytes"])
-    _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
-    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
+    limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 2)
+    limit(resource.RLIMIT_AS, base_memory + limits["memory_bytes"])
+    limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
+    limit(resource.RLIMIT_NOFILE, limits["open_files"])
 
 
 def take_descriptors(stdin: int, stdout: int, stderr: int, keep: tuple[int, ...]) -> None:

@@ -35,7 +35,7 @@ class Job:
         out: Descriptor that the frames are written to.
         codes: Descriptor of the test code, or -1. Only testers read it.
         box: The private directory, empty.
-        close_in: Enforces the kernel filters; the argument says "no directory to write to".
+        close_in: Enforces the kernel barriers (see `barrier.py`).
     """
 
     request: dict[str, Any]
@@ -43,7 +43,7 @@ class Job:
     out: int
     codes: int
     box: str
-    close_in: Callable[[bool], None]
+    close_in: Callable[[bool, int], None]
 
 
 def main(job: Job) -> None:

@@ -149,7 +149,7 @@ def _run_tests(program: child.Program, judged: report.Report, index: int) -> Non
     channel = _Channel(_SOCKET)
     namespace = child.new_module("tests")
     namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-    program.close_in(True)
+    program.close_in(True, program.limits["threads"])
     proxy = _Proxy(channel, namespace, program.report.size)
     try:
         if program.prelude is not None:
