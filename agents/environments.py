@@ -41,9 +41,9 @@ class TaskSettings:
     """what the model is shown of a problem"""
     reward: str = "stepcoder"
     """name of a codegym reward"""
-    max_new_tokens: int = 128
+    max_new_tokens: int = 192
     """budget of generated tokens"""
-    context_length: int = 320
+    context_length: int = 384
     """prompt, given code and generated tokens"""
     cpu_seconds: float = 1.0
     """CPU time of a program, per test"""

@@ -98,7 +98,8 @@ class Trainer:
         policy: Is changed. Its copy at this moment is the reference.
         problems: What is trained on.
         grader: Judges; shared, not closed here.
-        logger: Where to report.
+        logger: Keeps the scalars.
+        screen: Shows progress and tables, if not `logger` does.
 
     Raises:
         ConfigurationError: If there is no budget.
@@ -112,10 +113,11 @@ class Trainer:
         problems: ProblemSet,
         grader: codegym.Grader,
         logger: RunLogger,
+        screen: RunLogger | None = None,
     ) -> None:
         if args.iterations is None and args.seconds is None:
             raise ConfigurationError("PPO needs a budget: iterations, seconds, or both.")
-        self.args, self.logger = args, logger
+        self.args, self.logger, self.screen = args, logger, screen or logger
         tokenizer = make_tokenizer(args.tokenizer)
         self.policy = policy.to(args.device).eval()
         self.reference = copy.deepcopy(self.policy).requires_grad_(False).eval()
@@ -145,7 +147,7 @@ class Trainer:
             metrics = self.iterate(done)
             self.seconds += _now(args.clock) - began
             self.logger.scalars(self.iteration, {**metrics, "time/seconds": self.seconds})
-            self.logger.progress(
+            self.screen.progress(
                 self._done(),
                 f"PPO {self.iteration} solved {metrics['rollout/solved']:.2f}"
                 f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}",
@@ -153,7 +155,7 @@ class Trainer:
             self._evaluate()
             if args.checkpoint_every and self.iteration % args.checkpoint_every == 0:
                 self.save()
-        self.logger.end_progress()
+        self.screen.end_progress()
         self.save()
         self.policy.save_pretrained(args.out / "policy")
 
@@ -249,7 +251,7 @@ class Trainer:
         scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
         self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
         title = f"validation, iteration {self.iteration}, {self.seconds:.0f} s of training"
-        self.logger.show(evaluation_table(title, results))
+        self.screen.show(evaluation_table(title, results))
 
     def _done(self) -> float:
         """Share of the budget that is used."""

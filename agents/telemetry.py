@@ -12,6 +12,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from torch.utils.tensorboard import SummaryWriter
+from transformers.utils.logging import disable_progress_bar
 
 __all__ = ["RunLogger", "read_scalars"]
 
@@ -29,6 +30,8 @@ class RunLogger:
     """
 
     def __init__(self, folder: Path, *, quiet: bool = False, resume_at: int | None = None) -> None:
+        # Those of loading and saving weights would tear ours.
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         kept = [] if resume_at is None else _lines_before(folder / _SCALARS, resume_at)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import codegym
+from agents import ppo
+from agents.environments import load_split, make_grader
+from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from agents.telemetry import RunLogger, read_scalars
+from codegym.errors import ConfigurationError
+
+SMALL = ppo.Args(
+    model_width=16,
+    model_layers=1,
+    model_heads=2,
+    problems=4,
+    num_envs=6,
+    episodes=12,
+    max_new_tokens=6,
+    warmup_updates=1,
+    seconds=None,
+    workers=1,
+    threads=1,
+    # Every episode counts as a move's worth, so that a few of them move the curriculum.
+    cccs_threshold=0.0,
+    cccs_alpha=1.0,
+)
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[codegym.Grader]:
+    with make_grader(SMALL) as grader:
+        yield grader
+
+
+def _train(
+    folder: Path, grader: codegym.Grader, *, iterations: int, resume: Path | None = None
+) -> tuple[ppo.Trainer, Path]:
+    args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume)
+    policy = make_policy(args, vocab_size=512, seed=args.seed)
+    problems = load_split(args, split="train", size=args.problems, seed=args.seed)
+    resume_at = None if resume is None else int(resume.name) + 1
+    with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
+        trainer = ppo.Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
+        try:
+            trainer.train()
+        finally:
+            trainer.close()
+    return trainer, folder / "checkpoints" / f"{iterations:06d}"
+
+
+def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader, tmp_path: Path):
+    whole, _ = _train(tmp_path / "whole", grader, iterations=4)
+    _, half = _train(tmp_path / "half", grader, iterations=2)
+    torch.manual_seed(123)  # a resumed process has another global generator
+    resumed, _ = _train(tmp_path / "half", grader, iterations=4, resume=half)
+    assert resumed.iteration == whole.iteration == 4
+    for name, weight in whole.policy.state_dict().items():
+        assert torch.equal(weight, resumed.policy.state_dict()[name]), name
+    for name, weight in whole.reference.state_dict().items():
+        assert torch.equal(weight, resumed.reference.state_dict()[name]), name
+    mine, its = whole.optimizer.state_dict(), resumed.optimizer.state_dict()
+    for key, state in mine["state"].items():
+        assert torch.equal(state["exp_avg_sq"], its["state"][key]["exp_avg_sq"])
+    assert whole.start_states.state_dict() == resumed.start_states.state_dict()
+    scalars = [read_scalars(tmp_path / run) for run in ("whole", "half")]
+    for a, b in zip(*scalars, strict=True):
+        same = {name for name in a if not name.startswith("time/")}
+        assert {name: a[name] for name in same} == {name: b[name] for name in same}
+
+
+def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path: Path):
+    trainer, checkpoint = _train(tmp_path, grader, iterations=2)
+    first, second = read_scalars(tmp_path)
+    assert first["update/first_ratio_error"] < 1e-4
+    assert first["kl/reference_k3"] == pytest.approx(0.0, abs=1e-6)
+    assert first["curriculum/mean_stage"] > 0.0
+    assert second["time/episodes"] == 24
+    assert sum(value for name, value in second.items() if name.startswith("verdict/")) == 1.0
+    fresh = make_policy(SMALL, vocab_size=512, seed=0)
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(fresh.parameters(), trainer.policy.parameters(), strict=True)
+    ]
+    assert all(moved)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(fresh.parameters(), trainer.reference.parameters(), strict=True)
+    )
+    loaded = CausalLMPolicy.from_pretrained(tmp_path / "policy")
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(loaded.parameters(), trainer.policy.parameters(), strict=True)
+    )
+    assert {path.name for path in checkpoint.iterdir()} == {"policy", "reference", "state.pt"}
+
+
+def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="budget"):
+        _train_with(grader, tmp_path, iterations=None, seconds=None)
+    with pytest.raises(ConfigurationError, match="no checkpoint"):
+        _train_with(grader, tmp_path, iterations=1, resume=tmp_path / "nothing")
+    with pytest.raises(ConfigurationError, match="cccs"):
+        _train_with(grader, tmp_path, iterations=1, start="ccs")
+
+
+def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None:
+    args = dataclasses.replace(SMALL, out=folder, **changes)
+    policy = make_policy(args, vocab_size=512, seed=0)
+    problems = load_split(args, split="train", size=4, seed=0)
+    with RunLogger(folder, quiet=True) as logger:
+        ppo.Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
+
+
+def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader):
+    args = dataclasses.replace(SMALL, num_envs=4)
+    problems = held_out(args, split="validation", per_level=2)
+    assert [p.difficulty for p in problems] == sorted(
+        (p.difficulty for p in problems), key=("introductory", "interview", "competition").index
+    )
+    policy = make_policy(args, vocab_size=512, seed=0)
+    envs = ppo.make_envs(
+        args, problems, start="empty", grader=grader, tokenizer=ppo.make_tokenizer("mini")
+    )
+    try:
+        result = evaluate(policy, envs, problems, samples=3, ks=(1, 3))
+        again = evaluate(policy, envs, problems, samples=3, ks=(1, 3))
+    finally:
+        envs.close()
+    assert result.levels == again.levels
+    assert [level.problems for level in result.levels] == [2, 2, 2]
+    for level in result.levels:
+        assert sum(level.verdicts.values()) == pytest.approx(1.0)
+        assert set(level.solved) == {p.id for p in problems if p.difficulty == level.difficulty}
+        assert 0.0 <= level.low[1] <= level.pass_at[1] <= level.high[1] <= 1.0
+    assert json.loads(json.dumps(result.to_json()))["temperature"] == 1.0
+
+
+def test_pass_at_k_by_hand():
+    assert pass_at_k(4, 0, 2) == 0.0
+    assert pass_at_k(4, 1, 2) == pytest.approx(0.5)  # 1 - C(3,2)/C(4,2)
+    assert pass_at_k(4, 3, 2) == 1.0
+    assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
+    with pytest.raises(ConfigurationError, match="k=5"):
+        pass_at_k(4, 1, 5)
+
+
+def test_wilson_interval_by_hand():
+    # Newcombe 1998, table I: 81 of 263 and 0 of 20.
+    assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)

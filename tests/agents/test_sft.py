@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from agents.environments import TaskSettings, load_split, make_tokenizer
+from agents.examples import batches, canonical, encode_example
+from agents.policy import CausalLMPolicy
+from agents.sft import example_stream, finetune
+from codegym.envs import make_prompt_format
+from codegym.errors import ConfigurationError, ContextLengthError
+from codegym.problems import flawed_solution
+
+TOKENIZER = make_tokenizer("mini")
+FORMAT = make_prompt_format("auto")
+
+
+def _problems(size: int = 8):
+    return load_split(TaskSettings(difficulty="introductory"), split="train", size=size, seed=0)
+
+
+def test_an_example_is_the_prompt_the_program_and_the_end():
+    problem = _problems()[0]
+    wrong = flawed_solution(problem, np.random.default_rng(3))
+    example = encode_example(
+        problem, wrong, tokenizer=TOKENIZER, prompt_format=FORMAT, context_length=300
+    )
+    prompt = TOKENIZER.decode(example.tokens[: example.start_length])
+    assert prompt == FORMAT.render(problem).text + problem.starter_code
+    assert TOKENIZER.decode(example.tokens[:-1]).endswith(wrong)
+    assert example.tokens[-1] == TOKENIZER.end_id
+    with pytest.raises(ContextLengthError, match="context_length is 20"):
+        encode_example(problem, wrong, tokenizer=TOKENIZER, prompt_format=FORMAT, context_length=20)
+
+
+def test_batches_hold_every_example_once_sorted_by_length_within_a_pool():
+    problems = _problems(10)
+    rng = np.random.default_rng(0)
+    examples = [
+        encode_example(
+            problem,
+            canonical(problem, rng),
+            tokenizer=TOKENIZER,
+            prompt_format=FORMAT,
+            context_length=300,
+        )
+        for problem in problems
+    ]
+    drawn = list(batches(iter(examples), batch_size=4, pool=3, rng=rng, pad_id=0))
+    rows = [
+        tuple(batch.input_ids[i, : batch.length[i]].tolist())
+        for batch in drawn
+        for i in range(len(batch.length))
+    ]
+    assert sorted(rows) == sorted(example.tokens for example in examples)
+    spans = sorted((int(batch.length.min()), int(batch.length.max())) for batch in drawn)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+
+
+def test_finetuning_learns_the_programs_and_only_the_programs():
+    problems = _problems(4)
+    rng = np.random.default_rng(0)
+    stream = example_stream(
+        problems, canonical, tokenizer=TOKENIZER, prompt_format=FORMAT, context_length=300, rng=rng
+    )
+    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
+    feed = batches(stream, batch_size=4, pool=1, rng=rng, pad_id=TOKENIZER.pad_id)
+    first = finetune(policy, feed, learning_rate=1e-2, steps=5)
+    last = finetune(policy, feed, learning_rate=1e-2, steps=60)
+    assert last["steps"] == 60
+    assert last["loss"] < 0.3 < first["loss"]
+    batch = next(feed)
+    logits = policy(batch.input_ids).logits.log_softmax(-1)
+    prompt = [
+        -logits[i, t - 1, batch.input_ids[i, t]].item()
+        for i in range(4)
+        for t in range(1, int(batch.start_length[i]))
+    ]
+    assert float(np.mean(prompt)) > 3.0  # prompts were never a target
+
+
+def test_flawed_programs_differ_from_one_round_to_the_next():
+    problems = _problems(6)
+    rng = np.random.default_rng(0)
+    stream = example_stream(
+        problems,
+        partial(flawed_solution, rate=1.0),
+        tokenizer=TOKENIZER,
+        prompt_format=FORMAT,
+        context_length=300,
+        rng=rng,
+    )
+    rounds = [{next(stream).tokens for _ in range(6)} for _ in range(6)]
+    assert len(set().union(*rounds)) > 6
+
+
+def test_no_budget_and_no_fitting_example_are_errors():
+    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=16, layers=1, heads=2)
+    with pytest.raises(ConfigurationError, match="budget"):
+        finetune(policy, iter(()), learning_rate=1e-3)
+    stream = example_stream(
+        _problems(3),
+        canonical,
+        tokenizer=TOKENIZER,
+        prompt_format=FORMAT,
+        context_length=5,
+        rng=np.random.default_rng(0),
+    )
+    with pytest.raises(ConfigurationError, match="context_length=5"):
+        next(stream)
+
+
+def test_training_mode_is_left_off():
+    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=16, layers=1, heads=2)
+    rng = np.random.default_rng(0)
+    stream = example_stream(
+        _problems(2),
+        canonical,
+        tokenizer=TOKENIZER,
+        prompt_format=FORMAT,
+        context_length=300,
+        rng=rng,
+    )
+    finetune(
+        policy,
+        batches(stream, batch_size=2, pool=1, rng=rng, pad_id=0),
+        learning_rate=1e-3,
+        steps=1,
+    )
+    assert not policy.training
+    assert torch.isfinite(torch.cat([p.flatten() for p in policy.parameters()])).all()
