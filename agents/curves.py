@@ -27,8 +27,8 @@ def plot_run(scalars: Sequence[Mapping[str, float]], path: Path, *, title: str) 
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True)
     for column, mode in ((0, "greedy"), (1, "sampled")):
         for level in _LEVELS:
-            style = {"linewidth": 2.5, "color": "black"} if level == "mean" else {}
-            _line(axes[0][column], scalars, f"{mode}/{level}", level, marker="o", **style)
+            width = 3.0 if level == "mean" else 1.5
+            _line(axes[0][column], scalars, f"{mode}/{level}", level, marker="o", linewidth=width)
         axes[0][column].set_title(f"{mode} pass@1, validation split, empty prefix")
         axes[0][column].set_ylim(0, 1)
     names = {
@@ -60,13 +60,12 @@ def plot_run(scalars: Sequence[Mapping[str, float]], path: Path, *, title: str) 
 
 
 def _line(
-    axis: plt.Axes,
+    axis: Axes,
     scalars: Sequence[Mapping[str, float]],
     name: str,
     label: str,
     *,
     marker: str = "",
-    color: str | None = None,
     linewidth: float = 1.5,
 ) -> None:
     points = [(row["time/seconds"], row[name]) for row in scalars if name in row]
@@ -75,8 +74,6 @@ def _line(
     seconds = [point[0] for point in points]
     values = [point[1] for point in points]
     if not marker:
-        values = [
-            sum(values[max(0, i - 4) : i + 1]) / len(values[max(0, i - 4) : i + 1])
-            for i in range(len(values))
-        ]
-    axis.plot(seconds, values, label=label, marker=marker, color=color, linewidth=linewidth)
+        windows = [values[max(0, i - 4) : i + 1] for i in range(len(values))]
+        values = [sum(window) / len(window) for window in windows]
+    axis.plot(seconds, values, label=label, marker=marker, linewidth=linewidth)
