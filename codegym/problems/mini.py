@@ -8,15 +8,20 @@ what is tested in :mod:`codegym.problems.mini_cases`.
 *Disjoint splits.* The SHA-256 of a program's code decides its split, so no program of the training
 split can occur in another. *No repeats.* Position i of a set belongs to lane ``i % 36``: one kind
 of program with one start value. Programs of two lanes always differ; in a lane, programs with one
-or two conditionals that came before are skipped; longer ones repeat with a chance below 1e-9.
+or two conditionals that came before are skipped (until a lane is used up, far beyond 100,000
+problems); longer ones are too many to meet again. A problem takes about a millisecond to make;
+with one or two conditionals, those before it in its lane are made first.
 
-*Size.* :func:`count_programs` counts the distinct programs of each number of conditionals.
+*Size.* A kind has more than 10^6 programs from three conditionals (four without a loop) on, and
+Mini has more than 10^6 from two on.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Container
+import itertools
+from collections.abc import Callable, Container
 from typing import Literal
 
 import numpy as np
@@ -46,7 +51,9 @@ _LANES = tuple(
     for family in FAMILIES
     if turn < len(family.starts)
 )
-_REPAIRS = 24
+_REPAIRS = 6
+_TRIALS = 64
+_CACHED = 16_384  # problems; some 6 kB each
 _LONGEST = 850  # characters, so that a solution and its comment are at most 320 tokens
 _LONG = 3
 
@@ -103,7 +110,8 @@ def load_mini(
     else:
         ranges, name = tuple(_LEVELS.values()), "mixed"
     source = _MiniSource(split, name, ranges, seed)
-    return ProblemSet(size, source.problem, head=source.head, report=LoadReport("mini", size, size))
+    report = LoadReport("mini", size, size)
+    return ProblemSet(size, source.problem, head=source.head, report=report, cached=_CACHED)
 
 
 def flawed_solution(problem: Problem, rng: np.random.Generator, rate: float = 1.0) -> str:
@@ -196,20 +204,37 @@ class _MiniSource:
         draw = self._draw(position, "program")
         family, start = _LANES[position % len(_LANES)]
         conditionals = self._conditionals(position)
-        while True:
-            program = draw_program(draw, family, start, conditionals)
+
+        def whole() -> MiniProgram:
+            return draw_program(draw, family, start, conditionals)
+
+        for trial in itertools.count():
+            if trial == _TRIALS:
+                used = frozenset()  # the lane is used up
+            program = self._matching(whole, used)
             for _ in range(_REPAIRS):
-                code = program.code()
-                fits = len(_comment(program)) + len(code) <= _LONGEST
-                if not fits or _split_of(code) != self._split or code in used:
-                    program = draw_program(draw, family, start, conditionals)
-                    continue
+                if program is None:
+                    break
                 tests, weak = draw_tests(draw, program)
                 if not weak:
                     return program, tests
                 if -1 in weak:
                     break
-                program = redraw_statements(draw, program, weak)
+                repaired = functools.partial(redraw_statements, draw, program, weak)
+                program = self._matching(repaired, used)
+        raise AssertionError("unreachable")
+
+    def _matching(
+        self, make: Callable[[], MiniProgram], used: Container[str]
+    ) -> MiniProgram | None:
+        """A short enough program of this split that is not used yet; None if that takes long."""
+        for _ in range(_TRIALS):
+            program = make()
+            code = program.code()
+            fits = len(code) + len(_comment(program)) <= _LONGEST
+            if fits and _split_of(code) == self._split and code not in used:
+                return program
+        return None
 
     def _conditionals(self, position: int) -> int:
         # Shifted by one in each round of lanes, so that every lane meets every range.

@@ -38,15 +38,16 @@ class _Versions:
         return self.count
 
     def condition(self, clause: Clause) -> str:
-        wrong = [("True", True), ("False", True)]
+        wrong = ["True", "False"]
         if _compiles(clause.flaw):
-            wrong.append((clause.flaw, True))
-        wrong += [(near, False) for near in clause.near]
+            wrong.append(clause.flaw)
         first = self.count + 1
-        text = "".join(
-            f"({code}) if _v == {self.number(needed=needed)} else " for code, needed in wrong
+        for _ in wrong:
+            self.number()
+        return (
+            f"{clause.code} if _v < {first} or _v > {self.count} else "
+            f"({', '.join(wrong)})[_v - {first}]"
         )
-        return f"({clause.code}) if not {first} <= _v <= {self.count} else {text}0"
 
     def action(self, clause: Clause) -> str:
         dropped, flawed = self.number(), self.number(needed=False)
@@ -103,7 +104,9 @@ def draw_tests(draw: Draw, program: MiniProgram) -> tuple[tuple[CallTest, ...], 
     return tests, weak
 
 
-def _compile(program: MiniProgram) -> tuple[Callable[..., Any], _Versions, dict[int, int]]:
+def _compile(
+    program: MiniProgram,
+) -> tuple[Callable[..., Any], _Versions, dict[int, int]]:
     """The function of all versions, their numbers, and the statement that each belongs to."""
     versions = _Versions()
     owners: dict[int, int] = {}

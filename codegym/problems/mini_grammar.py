@@ -87,11 +87,6 @@ class Clause:
         """The typical mistake, filled; empty if the phrase has none."""
         return self._fill(self.phrase.flaw)
 
-    @property
-    def near(self) -> tuple[str, ...]:
-        """Further wrong versions, filled."""
-        return tuple(map(self._fill, self.phrase.near))
-
     def _fill(self, template: str) -> str:
         return template.format(v=self.variable, k=self.digit)
 
@@ -201,7 +196,7 @@ def _draw_body(draw: Draw, family: Family, conditionals: int) -> tuple[Step | Ch
     """Statements with so many conditionals, sometimes with plain steps around them."""
     body: list[Step | Choice] = []
     if conditionals == 0:
-        return tuple(_draw_builder(draw, family) for _ in range(1 + (draw.below(4) + 1) // 2))
+        return tuple(_draw_builder(draw, family) for _ in range(1 + max(0, draw.below(5) - 2)))
     plain = conditionals <= 3 and draw.percent(30)
     first = plain and draw.percent(50)
     if first:
@@ -224,7 +219,8 @@ def _draw_statement(draw: Draw, family: Family, conditionals: int) -> Step | Cho
     if conditionals == 1:
         if shape < 22:
             return Choice(
-                ((condition, (_draw_builder(draw, family),)),), (_draw_action(draw, family),)
+                ((condition, (_draw_builder(draw, family),)),),
+                (_draw_action(draw, family),),
             )
         if shape >= 92:
             leave = _fill(draw, draw.pick(family.exits), family.operands)

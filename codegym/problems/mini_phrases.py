@@ -23,14 +23,12 @@ class Phrase:
         code: What it means: an expression or a statement.
         flaw: The typical mistake.
         rate: How often a weak coder makes it, in [0, 1].
-        near: Further wrong versions that tests must tell from the right one.
     """
 
     english: tuple[str, ...]
     code: str
     flaw: str = ""
     rate: float = 0.0
-    near: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,8 +86,7 @@ _LENGTH_CONDITION = Phrase(("r has less than {k} items",), "len(r) < {k}", "len(
 _TEXT_CONDITIONS = (
     Phrase(("c is a vowel",), 'c in "aeiou"', 'c == "aeiou"', 0.43),
     Phrase(("c is a digit",), "c.isdigit()", "c.isdigit", 0.40),
-    Phrase(("c is a capital letter",), "c.isupper()", "c.upper()", 0.52),
-    Phrase(("c is a small letter",), "c.islower()", "c.lower()", 0.37),
+    Phrase(("c is a capital",), "c.isupper()", "c.upper()", 0.52),
 )
 
 _NUMBER_BUILDERS = (
@@ -110,7 +107,12 @@ _NUMBER_CHANGES = (
 
 _LIST_BUILDERS = (
     Phrase(("append {v} to r",), "r.append({v})", "r += {v}", 0.25),
-    Phrase(("append {v} plus {k} to r",), "r.append({v} + {k})", "r.append({v}) + {k}", 0.28),
+    Phrase(
+        ("append {v} plus {k} to r",),
+        "r.append({v} + {k})",
+        "r.append({v}) + {k}",
+        0.28,
+    ),
     Phrase(("append {k} to r",), "r.append({k})", "r = [{k}]", 0.23),
     Phrase(("put {v} at the front of r",), "r.insert(0, {v})", "r.insert({v}, 0)", 0.51),
 )
@@ -173,12 +175,20 @@ FAMILIES = (
     Family(
         name="range",
         parameters=(("n", "size"), ("k", "number")),
-        starts=("0", "1", "k", "n", "2", "5"),
+        starts=("0", "1", "k", "n"),
         loops=(
             Phrase(("for each i below n",), "i in range(n)", "i in range(1, n)", 0.37),
-            Phrase(("for each i from 1 to n",), "i in range(1, n + 1)", "i in range(1, n)", 0.44),
             Phrase(
-                ("for each i from n down to 1",), "i in range(n, 0, -1)", "i in range(n, 1)", 0.41
+                ("for each i from 1 to n",),
+                "i in range(1, n + 1)",
+                "i in range(1, n)",
+                0.44,
+            ),
+            Phrase(
+                ("for each i from n down to 1",),
+                "i in range(n, 0, -1)",
+                "i in range(n, 1)",
+                0.41,
             ),
         ),
         subjects=("i", "i", "i", "i", "k", "r"),
@@ -192,7 +202,7 @@ FAMILIES = (
     Family(
         name="reduce",
         parameters=(("xs", "numbers"), ("k", "number")),
-        starts=("0", "1", "k", "len(xs)", "2", "5"),
+        starts=("0", "1", "k", "2", "5"),
         loops=_LIST_LOOPS,
         subjects=("x", "x", "x", "x", "k", "r"),
         operands=("x", "x", "k"),
@@ -205,7 +215,7 @@ FAMILIES = (
     Family(
         name="list",
         parameters=(("xs", "numbers"), ("k", "number")),
-        starts=("[]", "[k]", "[0]", "[1]", "[k, 0]", "[5]"),
+        starts=("[]", "[k]", "[0]", "[1]", "[k, 0]", "[2]", "[5]"),
         loops=_LIST_LOOPS,
         subjects=("x", "x", "x", "k"),
         operands=("x", "x", "k"),
@@ -223,7 +233,7 @@ FAMILIES = (
     Family(
         name="dict",
         parameters=(("xs", "numbers"), ("k", "number")),
-        starts=("{}", "{k: 0}", "{0: k}", "{1: 1}", "{k: 1}", "{2: 5}"),
+        starts=("{}", "{k: 0}", "{0: k}", "{1: 1}", "{k: 1}", "{2: 5}", "{k: k}"),
         loops=_LIST_LOOPS,
         subjects=("x", "x", "x", "k"),
         operands=("x", "x", "k"),
@@ -240,7 +250,7 @@ FAMILIES = (
     Family(
         name="text",
         parameters=(("s", "text"),),
-        starts=('""', '"a"', '"b"', '"c"', '"d"', "s"),
+        starts=('""', '"a"', '"b"', '"c"', '"d"', '"e"', "s"),
         loops=(
             Phrase(("for each c in s",), "c in s"),
             Phrase(("for each c in s",), "c in s"),
