@@ -71,8 +71,8 @@ _NUMBER_CONDITIONS = (
     Phrase(("{v} is {k}",), "{v} == {k}", "{v} = {k}", 0.36),
     Phrase(("{v} is not {k}",), "{v} != {k}", "{v} == {k}", 0.37),
     Phrase(("{v} is even",), "{v} % 2 == 0", "{v} / 2 == 0", 0.42),
-    Phrase(("{v} is odd",), "{v} % 2 == 1", "{v} % 2 == 0", 0.51),
-    Phrase(("{v} is a multiple of {k}",), "{v} % {k} == 0", "{v} // {k} == 0", 0.40),
+    Phrase(("{v} is odd",), "{v} % 2 == 1", "{v} / 2 == 1", 0.51),
+    Phrase(("{v} is a multiple of {k}",), "{v} % {k} == 0", "{v} / {k} == 0", 0.40),
     Phrase(("{v} is positive",), "{v} > 0", "{v} >= 0", 0.35),
 )
 

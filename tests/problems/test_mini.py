@@ -114,15 +114,15 @@ def mutants(code: str) -> list[str]:
 @pytest.mark.parametrize("level", LEVELS)
 def test_constant_conditions_and_missed_boundaries_fail(level: Level) -> None:
     seen = 0
-    for problem in load_mini(split="train", difficulty=level, size=45, seed=3):
+    for problem in load_mini(split="train", difficulty=level, size=30, seed=3):
         for mutant in mutants(problem.canonical_solution):
             assert not passes(problem, mutant), f"{problem.id}\n{mutant}"
             seen += 1
-    assert seen > 15
+    assert seen > 10
 
 
 def test_a_dropped_action_fails() -> None:
-    for problem in load_mini(split="train", size=72, seed=5):
+    for problem in load_mini(split="train", size=36, seed=5):
         lines = problem.canonical_solution.splitlines()
         start = problem.starter_code.count("\n") + 1
         for number in range(start, len(lines) - 1):
@@ -133,7 +133,7 @@ def test_a_dropped_action_fails() -> None:
 
 
 def test_conditionals_are_those_that_start_states_see() -> None:
-    for problem in load_mini(size=60):
+    for problem in load_mini(size=36):
         starts = conditional_starts(problem.canonical_solution)
         assert len(starts) == problem.metadata["conditionals"]
 
@@ -141,7 +141,7 @@ def test_conditionals_are_those_that_start_states_see() -> None:
 def test_the_same_arguments_give_the_same_problems_in_any_process() -> None:
     code = (
         "from codegym.problems import load_mini; import hashlib; "
-        "print(hashlib.sha256(''.join(p.id + p.content_hash for p in load_mini(size=90, seed=4))"
+        "print(hashlib.sha256(''.join(p.id + p.content_hash for p in load_mini(size=24, seed=4))"
         ".encode()).hexdigest())"
     )
     digests = {
@@ -172,11 +172,11 @@ def test_order_of_access_and_size_do_not_matter() -> None:
 
 def test_sets_of_other_seeds_and_selections_differ() -> None:
     sets = [
-        load_mini(size=30),
-        load_mini(size=30, seed=1),
-        load_mini(size=30, split="test"),
-        load_mini(size=30, difficulty="competition"),
-        load_mini(size=30, conditionals=(4, 8)),
+        load_mini(size=9),
+        load_mini(size=9, seed=1),
+        load_mini(size=9, split="test"),
+        load_mini(size=9, difficulty="competition"),
+        load_mini(size=9, conditionals=(4, 8)),
     ]
     ids = [problem.id for problems in sets for problem in problems]
     assert len(set(ids)) == len(ids)
@@ -189,7 +189,7 @@ def test_splits_have_no_program_in_common() -> None:
         split: {
             body(problem)
             for seed in (0, 1)
-            for problem in load_mini(split=split, difficulty="introductory", size=500, seed=seed)
+            for problem in load_mini(split=split, difficulty="introductory", size=300, seed=seed)
         }
         for split in ("train", "validation", "test")
     }
@@ -199,7 +199,7 @@ def test_splits_have_no_program_in_common() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_set_has_no_program_twice(level: Level) -> None:
-    size = {"introductory": 1500, "interview": 500, "competition": 100}[level]
+    size = {"introductory": 1000, "interview": 300, "competition": 50}[level]
     programs = [body(problem) for problem in load_mini(split="test", difficulty=level, size=size)]
     assert len(set(programs)) == len(programs)
 
@@ -250,7 +250,7 @@ def test_programs_and_comments_are_short() -> None:
 def test_flawed_solutions_go_wrong_at_the_stated_rate() -> None:
     rng = np.random.default_rng(0)
     expected = made = 0.0
-    for problem in load_mini(size=300):
+    for problem in load_mini(size=200):
         code = flawed_solution(problem, rng)
         assert code.startswith(problem.starter_code)
         pairs = zip(code.splitlines(), problem.canonical_solution.splitlines(), strict=True)
@@ -271,7 +271,7 @@ def test_most_mistakes_fail_and_rate_scales_them() -> None:
         if code != problem.canonical_solution:
             changed += 1
             failed += not passes(problem, code)
-    assert failed > 0.95 * changed > 100
+    assert failed > 0.95 * changed > 80
 
 
 def test_every_phrase_has_a_mistake_that_differs() -> None:
@@ -314,4 +314,4 @@ def test_arguments_without_meaning_are_refused(
         load_mini(**arguments)
 
 
-KNOWN = ["2d71aadb33e7", "ed8d7ba8f652", "faedbabb79df", "50c89519b392"]
+KNOWN = ["2d71aadb33e7", "ed8d7ba8f652", "fc6cfc4f9e60", "50c89519b392"]
