@@ -21,7 +21,7 @@ _SIZE = 512
 _SPECIAL = ["<|end|>", "<|pad|>"]
 
 
-def train(problems: int = 12_000) -> tokenizers.Tokenizer:
+def train(problems: int = 5_000) -> tokenizers.Tokenizer:
     """Trains the vocabulary on that many problems, canonical and flawed solutions in turn."""
     model = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(

@@ -101,7 +101,7 @@ class _Mutants(ast.NodeTransformer):
 
 
 def mutants(code: str) -> list[str]:
-    found = []
+    found: list[str] = []
     for number in itertools.count():
         transformer = _Mutants(number)
         tree = transformer.visit(ast.parse(code))
@@ -226,7 +226,7 @@ def count(family: Family, ifs: int) -> int:
     )
     around = len(family.starts) * variants(family.returns, family.operands)
     loops = variants(family.loops, family.subjects) if family.loops else 1
-    return around * loops * clause**ifs
+    return int(around * loops * clause**ifs)
 
 
 def test_there_are_at_least_a_million_distinct_programs() -> None:
