@@ -9,7 +9,8 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # after the backend is chosen
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 __all__ = ["plot_run"]
 

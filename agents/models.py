@@ -23,7 +23,7 @@ class ModelSettings:
     random weights"""
     model_width: int = 64
     """of "tiny" and "random-qwen2" """
-    model_layers: int = 3
+    model_layers: int = 2
     """of "tiny" and "random-qwen2" """
     model_heads: int = 4
     """of "tiny" and "random-qwen2" """

@@ -45,9 +45,9 @@ class Args(TaskSettings, ModelSettings):
     """time budget"""
     steps: int | None = None
     """step budget; with both, the first that is reached"""
-    sft_learning_rate: float = 3e-3
+    sft_learning_rate: float = 6e-3
     """peak of a warm-up and cosine schedule over the budget"""
-    batch_size: int = 16
+    batch_size: int = 8
     """examples a step"""
     weight_decay: float = 0.01
     """of AdamW"""
