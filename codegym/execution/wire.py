@@ -21,6 +21,10 @@ STRETCH = 4
 class Message:
     """An encoded request.
 
+    Args:
+        request: What to encode.
+        calls_per_child: How many calls may share a process.
+
     Attributes:
         body: What every process of a worker may see.
         codes: Test code by input, for testers only; or None.
@@ -31,7 +35,7 @@ class Message:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, calls_per_child: int = 1) -> None:
         for name in ("program", "prelude"):
             if not isinstance(getattr(request, name), str):
                 raise ConfigurationError(
@@ -67,6 +71,7 @@ class Message:
                 "stretch": STRETCH,
             },
             "coverage": request.coverage,
+            "calls_per_child": calls_per_child,
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
             "patience": patience,
         }

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from . import confine, landlock, namespaces, seccomp
 
+_PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
 _OWN_PROCESSES = 8  # worker, program process, tester: they count as well
 _FULL_LANDLOCK = 3  # before, `truncate` by path was not covered
@@ -34,6 +35,7 @@ class Barrier:
         if not isolated:
             return
         self._namespaces = namespaces.enter(box)
+        confine.libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         if seccomp.Filter.supported():
             self._filter = seccomp.Filter()
         if landlock.abi() > 0:

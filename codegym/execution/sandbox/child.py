@@ -83,10 +83,7 @@ def run(
     namespace = new_module("__main__" if script else "program")
     program.close_in(False, program.limits["threads"])
     try:
-        if not script:
-            namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-        if program.prelude is not None:
-            exec(program.prelude, namespace)
+        prepare(program, namespace)
     except BaseException as error:
         program.report.write(report.PRELUDE, _described(error))
         os._exit(0)
@@ -108,6 +105,49 @@ def run(
         else:
             write_error(program.report, error)
             _flush()
+    os._exit(0)
+
+
+def prepare(program: Program, namespace: dict[str, Any]) -> None:
+    """Puts into a namespace what the problem promises: node classes and the prelude's names."""
+    if namespace["__name__"] != "__main__":
+        namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
+    if program.prelude is not None:
+        exec(program.prelude, namespace)
+
+
+def run_calls(program: Program, calls: list[list[Any]]) -> None:
+    """Answers several calls in this one process, each in a fresh module.
+
+    Stops at the first that ends in anything but a value or an ordinary exception: that one and
+    those after it are then run alone, and the report tells how far this process came.
+    """
+    settle(program, program.box)
+    program.close_in(False, program.limits["threads"])
+    depth = sys.getrecursionlimit()
+    for given in calls:
+        random.seed(0)
+        sys.setrecursionlimit(depth)
+        namespace = new_module("program")
+        try:
+            prepare(program, namespace)
+        except BaseException:
+            break
+        if program.start_tracing is not None and given is calls[0]:
+            program.start_tracing()
+        try:
+            exec(program.code, namespace)
+            value = call(namespace, program.entry_point or "", given)
+            text = codec.encode(value, program.report.size).encode("ascii")
+        except (MemoryError, RecursionError, codec.TooLargeError):
+            break
+        except BaseException as error:
+            left = program.report.append(report.RAISED, _described(error))
+        else:
+            left = program.report.append(report.RETURNED, text)
+        if not left:
+            break
+    _flush()
     os._exit(0)
 
 
@@ -173,8 +213,14 @@ def _exit_code(error: SystemExit) -> int:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(BaseException):
-            stream.flush()  # type: ignore[union-attr]  # a program may have put None there
+        _flush_one(stream)
+
+
+def _flush_one(stream: Any) -> None:
+    try:
+        stream.flush()
+    except BaseException:
+        return  # a program may have put anything there
 
 
 def write_error(target: report.Report, error: BaseException) -> None:

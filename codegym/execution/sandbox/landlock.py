@@ -18,7 +18,6 @@ from . import confine
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _PATH_BENEATH = 1
-_PR_SET_NO_NEW_PRIVS = 38
 
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE = 1 << 14
@@ -106,8 +105,10 @@ class Ruleset:
         os.close(descriptor)
 
     def enforce(self) -> bool:
-        """Restricts this process for good; False if the kernel refuses."""
-        confine.libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        """Restricts this process for good; False if the kernel refuses.
+
+        The process must have given up new privileges before.
+        """
         return bool(confine.libc.syscall(_RESTRICT, self.descriptor, 0) == 0)
 
 

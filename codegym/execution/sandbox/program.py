@@ -7,6 +7,7 @@ nobody. No code of the program ever runs in this process.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import linecache
 import math
@@ -101,9 +102,40 @@ def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[byt
     )
     program.base_memory = confine.address_space()
     bell = supervise.Bell()
-    for index in range(job.first, len(request["inputs"])):
-        yield _run(job, program, index, bell)
-        empty_box(job.box)
+    index, total = job.first, len(request["inputs"])
+    while index < total:
+        together = _calls_from(request, index)
+        if len(together) > 1:
+            frames = _run_together(job, program, together, bell)
+            yield from frames
+            index += len(frames)
+            together = together[len(frames) :]
+        for _ in together:
+            yield _run(job, program, index, bell)
+            empty_box(job.box)
+            index += 1
+
+
+def _calls_from(request: dict[str, Any], index: int) -> list[list[Any]]:
+    """The inputs from `index` on that may share a child; at least one."""
+    inputs = request["inputs"][index : index + request["calls_per_child"]]
+    calls = list(itertools.takewhile(lambda given: given[0] == "call", inputs))
+    return calls or inputs[:1]
+
+
+def _run_together(
+    job: Job, program: child.Program, calls: list[list[Any]], bell: supervise.Bell
+) -> list[bytes]:
+    """The frames of the first of `calls`, as many as one child could answer."""
+    run = _start_and_watch(program, lambda: child.run_calls(program, calls), b"", bell)
+    empty_box(job.box)
+    reports = program.report.take_series()[: len(calls)]
+    share = max(1, len(reports))
+    run.cpu_seconds /= share
+    run.wall_seconds /= share
+    lines = program.report.take_lines()
+    run.end = "exit"  # whatever came later, these calls were answered
+    return [_frame_of(run, status, body, lines) for status, body in reports]
 
 
 def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> bytes:
@@ -113,6 +145,10 @@ def _run(job: Job, program: child.Program, index: int, bell: supervise.Bell) -> 
         empty_box(job.box)
         untraced = dataclasses.replace(program, start_tracing=None)
         status, body, run = _attempt(job, untraced, index, bell)
+    return _frame_of(run, status, body, lines)
+
+
+def _frame_of(run: supervise.Run, status: bytes, body: bytes, lines: list[int]) -> bytes:
     header = {
         "end": run.end,
         "status": status.decode("latin-1"),
@@ -142,15 +178,23 @@ def _attempt(
     given = job.request["inputs"][index]
     if given[0] == "code":
         return tester.attempt(program, index, job.codes, bell)
+    text = given[1].encode("utf-8", "surrogatepass") if given[0] == "stdin" else b""
+    run = _start_and_watch(program, lambda: child.run(program, given), text, bell)
+    return *program.report.take(), run
+
+
+def _start_and_watch(
+    program: child.Program, body: Callable[[], None], text: bytes, bell: supervise.Bell
+) -> supervise.Run:
     stdin = os.memfd_create("stdin")
-    if given[0] == "stdin" and given[1]:
-        _write(stdin, given[1].encode("utf-8", "surrogatepass"))
+    if text:
+        _write(stdin, text)
         os.lseek(stdin, 0, os.SEEK_SET)
-    run = supervise.start(lambda: child.run(program, given), stdin)
+    run = supervise.start(body, stdin)
     os.close(stdin)
     supervise.watch([run], bell, program.limits)
     supervise.kill_leftovers()
-    return *program.report.take(), run
+    return run
 
 
 def _compile_error(error: BaseException) -> dict[str, Any]:

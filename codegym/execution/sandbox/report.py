@@ -40,6 +40,7 @@ class Report:
         self.size = size
         self.lines = lines
         self._base = _HEADER + size
+        self._used = 0
         self._memory = mmap.mmap(-1, self._base + lines + 2)
 
     def mark(self, line: int) -> None:
@@ -70,6 +71,30 @@ class Report:
         if not 0 <= length <= self.size:
             return NOTHING, b""
         return self._memory[8:9], self._memory[_HEADER : _HEADER + length]
+
+    def append(self, status: bytes, body: bytes) -> bool:
+        """Adds to a series of reports; False if there is no room."""
+        entry = len(body).to_bytes(4, "little") + status + body
+        end = self._used + len(entry)
+        if end > self.size:
+            return False
+        self._memory[_HEADER + self._used : _HEADER + end] = entry
+        self._memory[:8] = (end + 1).to_bytes(8, "little")
+        self._used = end
+        return True
+
+    def take_series(self) -> list[tuple[bytes, bytes]]:
+        """Status and body of each report of a series, which is then cleared."""
+        _, series = self.take()
+        found = []
+        start = 0
+        while start + 5 <= len(series):
+            end = start + 5 + int.from_bytes(series[start : start + 4], "little")
+            if end > len(series):
+                break
+            found.append((series[start + 4 : start + 5], series[start + 5 : end]))
+            start = end
+        return found
 
     def take_lines(self) -> list[int]:
         """The executed lines since the last call."""

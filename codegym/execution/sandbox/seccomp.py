@@ -73,7 +73,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 _CLONE_THREAD = 0x10000
 _AF_UNIX, _SOCK_STREAM = 1, 1
-_PR_SET_NAME, _PR_GET_NAME, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 15, 16, 38, 22
+_PR_SET_NAME, _PR_GET_NAME, _PR_SET_SECCOMP = 15, 16, 22
 
 
 _Code = tuple[int, int, int, int]
@@ -156,9 +156,11 @@ class Filter:
         return platform.machine() in _ARCHITECTURES
 
     def install(self) -> bool:
-        """Puts the filter on this process for good; False if the kernel refuses."""
+        """Puts the filter on this process for good; False if the kernel refuses.
+
+        The process must have given up new privileges before.
+        """
         for index in self._own:
             self._code[index].k = os.getpid()
         libc: Any = confine.libc
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         return bool(libc.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(self._program), 0, 0) == 0)
