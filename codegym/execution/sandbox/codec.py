@@ -26,7 +26,6 @@ from . import nodes
 MAX_DEPTH = 200
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL = 1 << 60
-_SCALARS = {True: "true", False: "false"}
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _LAZY: tuple[Any, ...] = (
     range,
@@ -183,8 +182,11 @@ def _hexed(encoder: Encoder, data: bytes) -> str:
 
 def encode(value: Any, limit: int) -> str:
     """JSON text of any value; raises :class:`TooLargeError` above `limit` characters."""
-    if type(value) in (int, bool) and -_SMALL < value < _SMALL:
-        return _SCALARS.get(value, "") if type(value) is bool else int.__repr__(value)
+    kind = type(value)  # compared by identity: a metaclass can lie about equality
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int and -_SMALL < value < _SMALL:
+        return int.__repr__(value)
     if value is None:
         return "null"
     return Encoder(limit).text(value)
