@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from codegym.execution import (
     Request,
     Stdin,
     TestCode,
+    values,
 )
 from codegym.problems.problem import BinaryTree, LinkedList
 
@@ -393,3 +395,61 @@ def f(head):
     return last
 """
     assert run(program, test, prelude=prelude).returned
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = []; x.append(x); return x",
+        "x = {}; x['x'] = x; return x",
+        "x = []\n    for _ in range(10**5): x = [x]\n    return x",
+        "head = ListNode(1); head.next = head; return head",
+        "root = TreeNode(1); root.left = root; return root",
+        "x = lambda: 1; x.val = 1; x.next = x; return x",
+    ],
+)
+def test_values_without_end_come_back_as_opaque(run: Run, body: str) -> None:
+    seen = run(f"def f():\n    {body}\n", Call())
+    assert seen.returned
+    value = seen.value
+    while not isinstance(value, Opaque):
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+
+
+def test_iterators_without_end_are_too_large(run: Run) -> None:
+    seen = run("import itertools\ndef f(): return (1 for _ in itertools.count())", Call())
+    assert seen.reason in (ExitReason.OUTPUT_LIMIT, ExitReason.MEMORY_LIMIT)
+
+
+def test_keys_that_collide_do_not_hang_the_parent() -> None:
+    started = time.monotonic()
+    keys = ",".join('{"i": "%x"}' % (i * (2**61 - 1)) for i in range(50_000))
+    assert isinstance(values.decode(b'{"s": [%s]}' % keys.encode()), Opaque)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b'{"a": 1}',
+        b'{"t": 1}',
+        b'{"t": {"t": []}}',
+        b'{"d": [[1]]}',
+        b'{"d": [[[1], 2]]}',
+        b'{"i": 5}',
+        b'{"i": "zz"}',
+        b'{"c": ["a", "b"]}',
+        b'{"F": [1, 0]}',
+        b'{"D": "x"}',
+        b'{"b": "0"}',
+        b'{"t": [], "s": []}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+    ],
+    ids=range(16),
+)
+def test_forged_values_are_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match="no encoded value"):
+        values.decode(text)

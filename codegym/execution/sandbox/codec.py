@@ -17,6 +17,7 @@ import decimal
 import fractions
 import itertools
 import json
+import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 from . import nodes
 
 MAX_DEPTH = 200
+_OWN_RECURSION = 20 * MAX_DEPTH  # a program may have left less
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL = 1 << 60
 _PLAIN = frozenset({int, float, str, bool, type(None)})
@@ -189,6 +191,7 @@ def encode(value: Any, limit: int) -> str:
         return int.__repr__(value)
     if value is None:
         return "null"
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _OWN_RECURSION))
     return Encoder(limit).text(value)
 
 
