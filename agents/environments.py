@@ -51,6 +51,9 @@ class TaskSettings:
     """sub-environments"""
     workers: int | None = None
     """processes that run programs; None: one for each CPU"""
+    calls_per_child: int = 16
+    """tests of a program that may share a process: several times faster on small functions; 1
+    isolates each test"""
 
     @property
     def is_mini(self) -> bool:
@@ -124,7 +127,8 @@ def make_grader(settings: TaskSettings) -> codegym.Grader:
         cpu_seconds=settings.cpu_seconds, wall_seconds=10.0 * settings.cpu_seconds
     )
     workers = settings.workers or os.cpu_count() or 1
-    return codegym.Grader(executor=codegym.LocalExecutor(workers=workers), limits=limits)
+    executor = codegym.LocalExecutor(workers=workers, calls_per_child=settings.calls_per_child)
+    return codegym.Grader(executor=executor, limits=limits)
 
 
 def make_envs(
