@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -11,12 +12,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from transformers import AutoTokenizer
 
 import codegym
+from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
-from codegym.problems import ProblemSet, load_mini, load_problems
+from codegym.problems import Problem, ProblemSet, load_mini, load_problems
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
 
-__all__ = ["TaskSettings", "load_split", "make_envs", "make_grader", "make_tokenizer"]
+__all__ = ["TaskSettings", "fitting", "load_split", "make_envs", "make_grader", "make_tokenizer"]
 
 _OWN_TOKENIZERS = ("mini", "byte")
 
@@ -100,6 +102,37 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
     return problems
 
 
+def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) -> ProblemSet:
+    """The problems whose prompt and canonical program fit the context, wherever an episode begins.
+
+    Args:
+        problems: Candidates; all are built.
+        settings: Prompt format and context length.
+        tokenizer: Of the policy.
+
+    Returns:
+        Those that fit.
+
+    Raises:
+        ConfigurationError: If none does.
+    """
+    prompt_format = make_prompt_format(settings.prompt_format)
+
+    def fits(problem: Problem) -> bool:
+        prompt = prompt_format.render(problem)
+        shown = len(prompt.ids or tokenizer.encode(prompt.text))
+        program = problem.canonical_solution or prompt.header
+        return shown + len(tokenizer.encode(program)) < settings.context_length
+
+    chosen = problems.filter(fits)
+    if not len(chosen):
+        raise ConfigurationError(
+            f"None of {len(problems)} problems fits context_length={settings.context_length} with "
+            "its prompt and canonical program. Raise it."
+        )
+    return chosen
+
+
 def make_tokenizer(name: str) -> Tokenizer:
     """One of codegym's tokenizers, or a Hugging Face one behind codegym's protocol.
 
@@ -114,21 +147,27 @@ def make_tokenizer(name: str) -> Tokenizer:
     return codegym.tokenization.make_tokenizer(AutoTokenizer.from_pretrained(name))
 
 
-def make_grader(settings: TaskSettings) -> codegym.Grader:
-    """A grader that several vector envs may share. The caller closes it.
+@contextlib.contextmanager
+def make_grader(settings: TaskSettings) -> Iterator[codegym.Grader]:
+    """A grader that several vector envs may share, with a local pool; both are closed at the end.
 
     Args:
         settings: Limits and number of workers.
 
-    Returns:
-        A grader with a local pool.
+    Yields:
+        The grader.
     """
     limits = codegym.ExecutionLimits(
         cpu_seconds=settings.cpu_seconds, wall_seconds=10.0 * settings.cpu_seconds
     )
-    workers = settings.workers or os.cpu_count() or 1
-    executor = codegym.LocalExecutor(workers=workers, calls_per_child=settings.calls_per_child)
-    return codegym.Grader(executor=executor, limits=limits)
+    executor = codegym.LocalExecutor(
+        workers=settings.workers, calls_per_child=settings.calls_per_child
+    )
+    try:
+        with codegym.Grader(executor=executor, limits=limits) as grader:
+            yield grader
+    finally:
+        executor.close()
 
 
 def make_envs(

@@ -317,18 +317,17 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
     tokenizer = make_tokenizer(args.tokenizer)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     problems = held_out(args, split=args.split, per_level=args.per_level, seed=args.seed)
-    grader = make_grader(args)
-    envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
-    try:
-        results = {
-            "greedy": evaluate(policy, envs, problems, sampling=Sampling(0.0), seed=args.seed),
-            "sampled": evaluate(
-                policy, envs, problems, samples=args.samples, ks=args.ks, seed=args.seed
-            ),
-        }
-    finally:
-        envs.close()
-        grader.close()
+    with make_grader(args) as grader:
+        envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            results = {
+                "greedy": evaluate(policy, envs, problems, sampling=Sampling(0.0), seed=args.seed),
+                "sampled": evaluate(
+                    policy, envs, problems, samples=args.samples, ks=args.ks, seed=args.seed
+                ),
+            }
+        finally:
+            envs.close()
     logger.show(evaluation_table(f"{args.env_id}, {args.split}, pass@k in %", results))
     data = {name: result.to_json() for name, result in results.items()}
     (args.out / "evaluation.json").write_text(json.dumps(data, indent=1) + "\n")

@@ -29,7 +29,14 @@ from gymnasium.vector import VectorEnv
 
 import codegym
 from agents import checkpoint
-from agents.environments import TaskSettings, load_split, make_envs, make_grader, make_tokenizer
+from agents.environments import (
+    TaskSettings,
+    fitting,
+    load_split,
+    make_envs,
+    make_grader,
+    make_tokenizer,
+)
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
@@ -333,18 +340,21 @@ def run(args: Args, logger: RunLogger) -> CausalLMPolicy:
         The trained policy, which is saved in ``out/policy`` as well.
     """
     torch.set_num_threads(args.threads)
-    vocab_size = make_tokenizer(args.tokenizer).vocab_size
-    policy = make_policy(args, vocab_size=vocab_size, seed=args.seed)
-    problems = load_split(args, split=args.split, size=args.problems, seed=args.seed)
-    grader = make_grader(args)
-    try:
+    tokenizer = make_tokenizer(args.tokenizer)
+    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
+    loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
+    problems = fitting(loaded, args, tokenizer)
+    if len(problems) < len(loaded):
+        logger.note(
+            f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
+            f"context_length={args.context_length} and are left out."
+        )
+    with make_grader(args) as grader:
         trainer = Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
         try:
             trainer.train()
         finally:
             trainer.close()
-    finally:
-        grader.close()
     logger.note(
         f"PPO: {trainer.iteration} iterations, {trainer.episodes} episodes in "
         f"{trainer.seconds:.0f} s ({args.clock}); saved in {args.out / 'policy'}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from math import nan
 from typing import NamedTuple
 
 import torch
@@ -170,7 +171,8 @@ def prepare(
         "kl/reference_k3": float(approximate_kl(logprobs, reference_logprobs, generated).k3),
         "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
         "policy/executed_share": float(executed.sum() / generated.sum()),
-        "value/explained_variance": float(1.0 - residual / (variance + 1e-8)),
+        # Undefined where all returns are equal; a scalar that is not finite is not logged.
+        "value/explained_variance": float(1.0 - residual / variance) if variance > 1e-6 else nan,
         "value/mean_return": float(masked_mean(returns, generated)),
     }
     if settings.whiten_advantages:

@@ -103,6 +103,38 @@ def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path:
     assert {path.name for path in checkpoint.iterdir()} == {"policy", "reference", "state.pt"}
 
 
+def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
+    args = ppo.Args(
+        env_id="CodeGen-APPSPlus-v0",
+        data=str(data_dir / "leetcode_as_appsplus.json.gz"),
+        split=None,
+        tokenizer="byte",
+        model="random-qwen2",
+        model_width=16,
+        model_heads=2,
+        context_length=2048,
+        max_new_tokens=8,
+        num_envs=4,
+        episodes=4,
+        problems=8,
+        start="uniform",
+        iterations=2,
+        seconds=None,
+        warmup_updates=0,
+        workers=1,
+        threads=1,
+        out=tmp_path,
+    )
+    with RunLogger(tmp_path, quiet=True) as logger:
+        policy = ppo.run(args, logger)
+    assert policy.trunk.config.model_type == "qwen2"
+    assert policy.trunk.config.vocab_size % 64 == 0
+    first, second = read_scalars(tmp_path)
+    assert first["kl/reference_k3"] == pytest.approx(0.0, abs=1e-6)
+    assert 0.0 <= second["kl/reference_k3"] < 0.1
+    assert -1.0 <= second["rollout/reward"] <= 1.0
+
+
 def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
     with pytest.raises(ConfigurationError, match="budget"):
         _train_with(grader, tmp_path, iterations=None, seconds=None)
