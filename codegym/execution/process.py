@@ -23,8 +23,9 @@ __all__ = ["Frame", "WorkerProcess"]
 
 _SANDBOX = Path(__file__).parent
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from sandbox.worker import main; "
-    "del sys.path[0]; main(sys.argv[2:])"
+    "import sys; sys.path.insert(0, sys.argv[1]); from sandbox import preload; "
+    "hooks = preload.load(); from sandbox.worker import main; "
+    "del sys.path[0]; main(sys.argv[2:], hooks)"
 )
 _START_SECONDS = 60.0
 _LARGEST = 1 << 31

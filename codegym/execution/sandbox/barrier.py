@@ -60,7 +60,6 @@ class Barrier:
 
     def _apply(self, read_only: bool) -> tuple[bool, bool]:
         landlocked = filtered = False
-        _drop_capabilities()
         if self._rules is not None:
             landlocked = self._rules[read_only].enforce()
             for rules in self._rules:
@@ -75,6 +74,7 @@ class Barrier:
         if child == 0:
             code = 0
             try:
+                drop_capabilities()
                 landlocked, filtered = self._apply(False)
                 code = 1 * (landlocked and _refused("/")) + 2 * (filtered and _refuses_fork())
             finally:
@@ -104,6 +104,7 @@ def _refuses_fork() -> bool:
     return False
 
 
-def _drop_capabilities() -> None:
+def drop_capabilities() -> None:
+    """Gives up what a user namespace, or root, may do; children inherit it."""
     header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
     confine.libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24)))

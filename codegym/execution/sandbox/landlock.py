@@ -76,22 +76,29 @@ class Ruleset:
         self.descriptor = descriptor
         for path in _READABLE:
             self._allow(path, _READ_FILE | _READ_DIR)
-        for path in _libraries():
-            self._allow_except(path, ("site-packages",))
-        for path in packages:
-            self._allow_except(path, _HIDDEN_PACKAGES)
+        for path in (*_libraries(), *packages):
+            self._allow_visible(path)
         self._allow("/dev/null", _READ_FILE | _WRITE_FILE)
         if writable is not None:
             self._allow(writable, self._all & ~_EXECUTE & ~_DEVICES)
 
-    def _allow_except(self, folder: str, hidden: tuple[str, ...]) -> None:
-        """Allows listing a folder and reading what is in it, but for the hidden names."""
-        if not os.path.isdir(folder):
+    def _allow_visible(self, folder: str) -> None:
+        """Allows reading a folder of modules, except packages that must stay hidden."""
+        nested = os.path.join(folder, "site-packages")
+        hidden = [place for place in (folder, nested) if _holds_hidden(place)]
+        if not hidden:
+            # The kernel copies every rule for every child: one is better than one for each entry.
+            self._allow(folder, _READ_FILE | _READ_DIR)
             return
         self._allow(folder, _READ_DIR)
-        for entry in os.listdir(folder):
-            if not entry.lower().startswith(hidden):
-                self._allow(os.path.join(folder, entry), _READ_FILE | _READ_DIR)
+        for place in hidden:
+            for entry in os.listdir(place):
+                if entry not in (*_HIDDEN_PACKAGES, "site-packages"):
+                    self._allow(os.path.join(place, entry), _READ_FILE | _READ_DIR)
+        if folder not in hidden:
+            for entry in os.listdir(folder):
+                if entry != "site-packages":
+                    self._allow(os.path.join(folder, entry), _READ_FILE | _READ_DIR)
 
     def _allow(self, path: str, rights: int) -> None:
         try:
@@ -110,6 +117,10 @@ class Ruleset:
         The process must have given up new privileges before.
         """
         return bool(confine.libc.syscall(_RESTRICT, self.descriptor, 0) == 0)
+
+
+def _holds_hidden(folder: str) -> bool:
+    return any(os.path.isdir(os.path.join(folder, name)) for name in _HIDDEN_PACKAGES)
 
 
 def _libraries() -> set[str]:

@@ -7,6 +7,7 @@ nobody. No code of the program ever runs in this process.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import itertools
 import json
 import linecache
@@ -101,6 +102,7 @@ def _run_all(job: Job, code: CodeType, prelude: CodeType | None) -> Iterator[byt
         start_tracing=tracing.watch(code, block) if request["coverage"] else None,
     )
     program.base_memory = confine.address_space()
+    gc.freeze()  # what a collection in a child walks over, it has to copy
     bell = supervise.Bell()
     index, total = job.first, len(request["inputs"])
     while index < total:

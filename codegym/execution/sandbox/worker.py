@@ -1,6 +1,7 @@
 """A worker: waits for requests of the parent and forks a program process for each.
 
-Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION` (see codegym's `process.py`).
+Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION` by codegym's `process.py`, after
+`preload.py`.
 Messages in: 4 bytes length, JSON; with it, maybe, one descriptor that holds test code, which this
 process passes on and never reads. Messages out: the frames of `program.py`, one for each input.
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import array
 import gc
-import importlib
 import json
 import os
 import select
@@ -19,63 +19,13 @@ import site
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from . import barrier as barriers
 from . import confine, namespaces, program, supervise
 
 _FAULT = 70  # exit code of a program process that failed by our own fault
-_PRELOADED = (
-    "abc",
-    "array",
-    "ast",
-    "bisect",
-    "calendar",
-    "cmath",
-    "collections",
-    "collections.abc",
-    "contextlib",
-    "copy",
-    "csv",
-    "dataclasses",
-    "datetime",
-    "decimal",
-    "enum",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "inspect",
-    "io",
-    "itertools",
-    "json",
-    "keyword",
-    "linecache",
-    "locale",
-    "math",
-    "numbers",
-    "operator",
-    "os",
-    "pprint",
-    "queue",
-    "random",
-    "re",
-    "statistics",
-    "string",
-    "struct",
-    "sys",
-    "textwrap",
-    "threading",
-    "time",
-    "traceback",
-    "types",
-    "typing",
-    "unicodedata",
-    "uuid",
-    "warnings",
-    "weakref",
-    "zlib",
-)
 
 
 class Worker:
@@ -150,6 +100,7 @@ class Worker:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 confine.signal_with_parent(parent, signal.SIGKILL)
                 confine.adopt_orphans()
+                barriers.drop_capabilities()
                 close_in = self._barrier.close_in
                 program.main(program.Job(request, first, write, codes, self._box, close_in))
                 os._exit(0)
@@ -229,38 +180,28 @@ def _site_packages() -> list[str]:
     return [folder for folder in folders if os.path.isdir(folder)]
 
 
-def _preload(hooks: bool) -> None:
-    """Loads the usual modules, without their hooks on `fork` where programs can not fork.
-
-    The hooks of `random` and `threading` double the time of a fork. A child needs neither: its
-    random numbers are seeded, and there was one thread before the fork.
-    """
-    register = os.register_at_fork
-    if not hooks:
-        os.register_at_fork = lambda **_hooks: None
-    try:
-        for name in _PRELOADED:
-            importlib.import_module(name)
-    finally:
-        os.register_at_fork = register
-
-
 def _hide_modules() -> None:
     """Takes these files out of what a program can import by name."""
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
 
 
-def main(arguments: list[str]) -> None:
-    """Prepares this process and serves until the parent is gone."""
+def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> None:
+    """Prepares this process and serves until the parent is gone.
+
+    Args:
+        arguments: Socket, process id of the parent, private directory, isolation.
+        hooks: What the preloaded modules want to be called after a `fork`.
+    """
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
     isolated = arguments[3] != "none"
+    for hook in () if isolated else hooks:
+        os.register_at_fork(**hook)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _end(box))
     confine.signal_with_parent(parent, signal.SIGTERM)
     confine.adopt_orphans()
     confine.prepare_worker()
     os.environ.clear()
-    _preload(hooks=not isolated)
     site.setquit()
     site.sethelper()
     packages = _site_packages()
