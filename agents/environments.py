@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -43,6 +43,8 @@ class TaskSettings:
     """what the model is shown of a problem"""
     reward: str = "stepcoder"
     """name of a codegym reward"""
+    weighting: Literal["stages", "uniform"] = "stages"
+    """problems are drawn in proportion to their number of stages, or uniformly"""
     max_new_tokens: int = 192
     """budget of generated tokens"""
     context_length: int = 384
@@ -201,6 +203,7 @@ def make_envs(
         tokenizer=tokenizer,
         prompt_format=settings.prompt_format,
         start=start,
+        weighting=settings.weighting,
         reward=settings.reward,
         max_new_tokens=settings.max_new_tokens,
         context_length=settings.context_length,
