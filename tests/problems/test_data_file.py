@@ -32,7 +32,7 @@ def read(path: Path) -> list[object]:
 )
 def test_content_decides_not_the_name(tmp_path, text, name, compressed):
     path = tmp_path / name
-    path.write_bytes(gzip.compress(text.encode(, mtime=0)) if compressed else text.encode())
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if compressed else text.encode())
     assert read(path) == ROWS
 
 
