@@ -72,7 +72,7 @@ class Args(TaskSettings, ModelSettings, PPOSettings):
     """budget, without evaluations and checkpoints"""
     clock: Literal["wall", "cpu"] = "wall"
     """whether `seconds` are on the clock or CPU time of this process"""
-    anneal: bool = False
+    anneal: bool = True
     """learning rates fall linearly to a tenth over the budget"""
     top_p: float = 1.0
     """nucleus of the rollouts; less than 1 is slightly off-policy"""

@@ -56,8 +56,8 @@ class PPOSettings:
     """weight of the value loss"""
     entropy_coefficient: float = 0.0
     """weight of an entropy bonus"""
-    kl_coefficient: float = 0.02
-    """beta: token-level penalty for leaving the reference"""
+    kl_coefficient: float = 0.1
+    """beta: token-level penalty for leaving the reference; with .02 a small model drifts away"""
     gamma: float = 1.0
     """discount per token"""
     gae_lambda: float = 1.0
