@@ -45,9 +45,9 @@ class Args:
     """of everything"""
     threads: int = 2
     """of torch"""
-    sft_seconds: float = 110.0
+    sft_seconds: float = 118.0
     """supervised fine-tuning"""
-    ppo_seconds: float = 330.0
+    ppo_seconds: float = 365.0
     """PPO, its evaluations not counted"""
     test_per_level: int = 300
     """test problems a difficulty"""

@@ -47,15 +47,17 @@ class Args:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     """each with its own SFT checkpoint, problems and episodes"""
-    sft_steps: int = 4000
-    """steps of supervised fine-tuning"""
-    seconds: float = 150.0
+    sft_steps: int = 5000
+    """steps of supervised fine-tuning, on problems of all levels"""
+    sft_flaw_rate: float = 0.5
+    """factor on the weak coder's mistakes: with 1, hardly any program of this length is solved"""
+    seconds: float = 80.0
     """CPU time of each PPO run's process"""
     conditionals: tuple[int, int] = (6, 8)
     """fewest and most conditionals of a problem"""
     problems: int = 256
     """training problems"""
-    test_problems: int = 300
+    test_problems: int = 200
     """test problems"""
     parallel: int = 2
     """runs at a time, each with one thread"""
@@ -75,7 +77,14 @@ def pretrain(args: Args, seed: int) -> None:
     folder = args.runs / f"sft-{seed}"
     if (folder / "policy.json").is_file():
         return
-    settings = sft.Args(seconds=None, steps=args.sft_steps, seed=seed, threads=1, out=folder)
+    settings = sft.Args(
+        seconds=None,
+        steps=args.sft_steps,
+        flaw_rate=args.sft_flaw_rate,
+        seed=seed,
+        threads=1,
+        out=folder,
+    )
     with RunLogger(folder, quiet=True) as logger:
         sft.run(settings, logger)
 
