@@ -31,8 +31,8 @@ __all__ = [
     "positive",
 ]
 
-_MINI_SIZE = 1000
 # Mini is endless; drawing by number of stages looks at every problem of the set once.
+_MINI_SIZE = 1000
 
 Weighting = Literal["stages", "uniform"]
 """How problems are drawn: in proportion to their number of stages, or uniformly."""

@@ -15,7 +15,7 @@ from codegym.envs.arguments import TaskArguments, check_arguments
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import render_ansi
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.task import CodeTask, Episode, find_stop
+from codegym.envs.task import CodeTask, Episode, TaskViews, find_stop
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
@@ -23,9 +23,6 @@ from codegym.errors import (
     InvalidActionError,
     ResetNeededError,
 )
-from codegym.problems.dataset import ProblemSet
-from codegym.start_states.start_state import StartStates
-from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["CodeEnv", "EnvState"]
 
@@ -43,7 +40,7 @@ class EnvState:
     rng_state: Any
 
 
-class CodeEnv(gymnasium.Env[Observation, np.int64]):
+class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     """Write a program, one token at a time; unit tests are the reward.
 
     ## Description
@@ -143,21 +140,6 @@ class CodeEnv(gymnasium.Env[Observation, np.int64]):
         self._running = False
         self._closed = False
 
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Turns text into actions and back."""
-        return self.task.tokenizer
-
-    @property
-    def problems(self) -> ProblemSet:
-        """The problems that are drawn from."""
-        return self.task.problems
-
-    @property
-    def start_states(self) -> StartStates:
-        """The start distribution, such as the curriculum."""
-        return self.task.start_states
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -170,9 +152,9 @@ class CodeEnv(gymnasium.Env[Observation, np.int64]):
         """
         self._check_open()
         super().reset(seed=seed)
-        self._begin(self.task.begin(self.np_random, ResetOptions.parse(options)))
-        assert self._episode is not None
-        return self._observation(), self._episode.info()
+        episode = self.task.begin(self.np_random, ResetOptions.parse(options))
+        self._begin(episode)
+        return self._observation(), episode.info()
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Appends a token; at the end of the episode, runs and scores the program.

@@ -35,7 +35,7 @@ from codegym.start_states.start_state import Reference, StartState, StartStates
 from codegym.tokenization.registry import make_tokenizer
 from codegym.tokenization.tokenizer import Tokenizer
 
-__all__ = ["CodeTask", "Episode"]
+__all__ = ["CodeTask", "Episode", "TaskViews", "find_stop"]
 
 _CACHED_TEXTS = 16_384
 LITERAL = -1
@@ -290,6 +290,27 @@ class CodeTask:
             return None
         stages = [self.start_states.num_stages(self.reference(p)) for p in self.problems]
         return np.cumsum(np.array(stages, dtype=np.float64))
+
+
+class TaskViews:
+    """What an environment shows of its task; a base of both environments."""
+
+    task: CodeTask
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Turns text into actions and back."""
+        return self.task.tokenizer
+
+    @property
+    def problems(self) -> ProblemSet:
+        """The problems that are drawn from."""
+        return self.task.problems
+
+    @property
+    def start_states(self) -> StartStates:
+        """The start distribution, such as the curriculum; all sub-environments share it."""
+        return self.task.start_states
 
 
 def find_stop(written: bytes, stop: Sequence[str]) -> int | None:

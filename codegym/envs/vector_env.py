@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from codegym.envs.arguments import TaskArguments, check_arguments, positive
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.task import CodeTask, Episode, find_stop
+from codegym.envs.task import CodeTask, Episode, TaskViews, find_stop
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
@@ -26,9 +26,6 @@ from codegym.errors import (
     ResetNeededError,
     UnknownNameError,
 )
-from codegym.problems.dataset import ProblemSet
-from codegym.start_states.start_state import StartStates
-from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["CodeVectorEnv"]
 
@@ -36,7 +33,7 @@ Observation = dict[str, Any]  # of (num_envs, L) arrays
 Flags = npt.NDArray[np.bool_]
 
 
-class CodeVectorEnv(VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[Any]]):
+class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[Any]]):
     """The vector form of :class:`~codegym.envs.CodeEnv`, which documents the episode.
 
     Observations, actions, rewards, flags and infos are batched as Gymnasium's ``SyncVectorEnv``
@@ -93,21 +90,6 @@ class CodeVectorEnv(VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[An
         self._terminated = np.zeros(num_envs, dtype=bool)
         self._truncated = np.zeros(num_envs, dtype=bool)
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Turns text into actions and back."""
-        return self.task.tokenizer
-
-    @property
-    def problems(self) -> ProblemSet:
-        """The problems that are drawn from."""
-        return self.task.problems
-
-    @property
-    def start_states(self) -> StartStates:
-        """The start distribution that all sub-environments share, such as the curriculum."""
-        return self.task.start_states
 
     def reset(
         self,
