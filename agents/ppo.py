@@ -73,7 +73,8 @@ class Args(TaskSettings, ModelSettings, PPOSettings):
     clock: Literal["wall", "cpu"] = "wall"
     """whether `seconds` are on the clock or CPU time of this process"""
     anneal: bool = True
-    """learning rates fall linearly to a tenth over the budget"""
+    """learning rates fall linearly to a tenth over the budget; resume with the same budget to go on
+    as if nothing had happened"""
     top_p: float = 1.0
     """nucleus of the rollouts; less than 1 is slightly off-policy"""
     seed: int = 0

@@ -27,6 +27,7 @@ SMALL = ppo.Args(
     max_new_tokens=6,
     warmup_updates=1,
     seconds=None,
+    anneal=False,  # a schedule over the budget, which differs between two and four iterations
     workers=1,
     threads=1,
     # Every episode counts as a move's worth, so that a few of them move the curriculum.
