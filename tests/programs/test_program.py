@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tokenize
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,5 +48,3 @@ def test_line_numbers_agree_with_compile(newline: str) -> None:
     lines = {line for *_, line in code.co_lines() if line}
     program = Program(text)
     assert program.line_at(program.source.index(b"c")) == max(lines)
-    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    assert tokens, "the text is a program"
