@@ -53,7 +53,24 @@ EVIL_METHODS = """
     __le__ = __gt__ = __ge__ = __lt__
 """
 
+# Writes "the tests passed" into every report it finds in the frames it was forked from.
+FORGED_REPORT = """
+import gc, sys, threading
+reports, frame = [], sys._getframe()
+while frame:
+    reports += [v for v in frame.f_locals.values() if type(v).__name__ == "Report"]
+    frame = frame.f_back
+reports += [o for o in gc.get_objects() if type(o).__name__ == "Report"]
+def forge():
+    while True:
+        for report in reports:
+            report.write(b"R", b"null")
+threading.Thread(target=forge, daemon=True).start()
+def f(x): return 7
+"""
+
 CHEATS = {
+    "forges the tester's report": (FORGED_REPORT, CODE, ANY),
     "constant": ("def f(x): return 6", CALL, Verdict.WRONG_ANSWER),
     "nothing": ("def f(x): pass", CALL, Verdict.WRONG_ANSWER),
     "exit 0 in call": ("import sys\ndef f(x): sys.exit(0)", CALL, Verdict.RUNTIME_ERROR),

@@ -69,18 +69,18 @@ def attempt(
     """
     ours, theirs = socket.socketpair()
     nothing = os.open(os.devnull, os.O_RDONLY)
+    # The candidate first: at its birth no process here has read the test code, and the memory of
+    # the verdict does not exist. Memory that was shared before would be the candidate's as well.
+    candidate = supervise.start(
+        lambda: child.run(program, ["code"], serve), nothing, (theirs.fileno(),)
+    )
     judged = report.Report(program.report.size, 0)
-    runs = [
-        # The candidate first: at its birth, no process here has read the test code.
-        supervise.start(lambda: child.run(program, ["code"], serve), nothing, (theirs.fileno(),)),
-        supervise.start(
-            lambda: _run_tests(program, judged, index), nothing, (ours.fileno(), codes)
-        ),
-    ]
+    tester = supervise.start(
+        lambda: _run_tests(program, judged, index), nothing, (ours.fileno(), codes)
+    )
     for end in (ours, theirs):
         end.close()
     os.close(nothing)
-    candidate, tester = runs
     supervise.watch([tester, candidate], bell, program.limits)
     supervise.kill_leftovers()
     status, body = judged.take()
