@@ -149,3 +149,18 @@ def test_keys_that_collide_do_not_hang_the_parent() -> None:
 def test_forged_values_are_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="no encoded value"):
         values.decode(text)
+
+
+def test_the_candidate_shares_no_memory_with_the_verdict(run: Run) -> None:
+    program = """
+import gc, sys
+reports, frame = [], sys._getframe()
+while frame:
+    reports += frame.f_locals.values()
+    frame = frame.f_back
+reports = {id(o) for o in [*reports, *gc.get_objects()] if type(o).__name__ == "Report"}
+def f(): return len(reports)
+"""
+    # One: the candidate's own report, in which it can only accuse itself.
+    seen = run(program, TestCode("assert f() == 1", "f"), entry_point="f")
+    assert seen.reason is ExitReason.FINISHED, seen
