@@ -10,14 +10,20 @@ import contextlib
 import os
 import threading
 import weakref
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Literal, Self
 
-from codegym.errors import ClosedError, ConfigurationError, UnknownNameError, WorkerError
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    UnknownNameError,
+    WorkerError,
+)
 from codegym.execution.isolation import require_isolation
+from codegym.execution.job import Job
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
-from codegym.execution.wire import Message, observe
+from codegym.execution.wire import Message, never_started, observe
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -89,14 +95,14 @@ class LocalExecutor:
             ClosedError: After :meth:`close`.
             ConfigurationError: If the request holds anything but text and plain data.
         """
-        message = Message(request, self._calls_per_child)
+        job = Job(request, self._calls_per_child)
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
         # Keyed by process: a fork inherits neither threads nor workers of its parent.
         pool = self._pools.get(os.getpid())
         if pool is None:
             pool = self._pools.setdefault(os.getpid(), _Pool(*self._settings))
-        return pool.submit(message)
+        return pool.submit(job)
 
     def run(self, request: Request) -> Result:
         """Runs a request and waits for it."""
@@ -124,14 +130,6 @@ def _close_all(pools: dict[int, _Pool]) -> None:
             pool.close()
 
 
-class _Job:
-    """One request on its way."""
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.future: Future[Result] = Future()
-
-
 class _Pool:
     """Threads of one process, each with a worker of its own."""
 
@@ -140,14 +138,13 @@ class _Pool:
         self._python = python
         self._isolation = isolation
         self._changed = threading.Condition()
-        self._jobs: collections.deque[_Job] = collections.deque()
+        self._jobs: collections.deque[Job] = collections.deque()
         self._threads: list[threading.Thread] = []
         self._workers: set[WorkerProcess] = set()
         self._idle = 0
         self._closed = False
 
-    def submit(self, message: Message) -> Future[Result]:
-        job = _Job(message)
+    def submit(self, job: Job) -> Future[Result]:
         with self._changed:
             if self._closed:
                 raise ClosedError("This executor was closed. Make a new LocalExecutor.")
@@ -169,56 +166,78 @@ class _Pool:
         for worker in workers:
             worker.interrupt()
         for job in pending:
-            if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(ClosedError("The executor was closed."))
+            if job.started or job.future.set_running_or_notify_cancel():
+                self._fail(job, ClosedError("The executor was closed."))
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
 
     def _serve(self) -> None:
-        """One thread: takes jobs until the pool is closed."""
+        """One thread: takes shares of jobs until the pool is closed."""
         worker: WorkerProcess | None = None
-        while (job := self._next()) is not None:
-            if job.future.set_running_or_notify_cancel():
-                worker = self._finish(job, worker)
+        while (share := self._next()) is not None:
+            worker = self._run(*share, worker)
         self._retire(worker)
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> tuple[Job, range] | None:
         with self._changed:
             self._idle += 1
             try:
-                self._changed.wait_for(lambda: self._jobs or self._closed)
+                while not self._closed:
+                    while self._jobs and not self._jobs[0].waits:
+                        self._jobs.popleft()
+                    if not self._jobs:
+                        self._changed.wait()
+                        continue
+                    job = self._jobs[0]
+                    if job.started or job.future.set_running_or_notify_cancel():
+                        inputs = job.take(self._size)
+                        if job.waits or len(self._jobs) > 1:
+                            self._changed.notify()
+                        return job, inputs
+                    job.drop()
             finally:
                 self._idle -= 1
-            return None if self._closed else self._jobs.popleft()
+        return None
 
-    def _finish(self, job: _Job, worker: WorkerProcess | None) -> WorkerProcess | None:
-        """Answers one job; returns the worker to use next, if it still lives."""
+    def _run(self, job: Job, inputs: range, worker: WorkerProcess | None) -> WorkerProcess | None:
+        """Answers one share; returns the worker to use next, if it still lives."""
         try:
-            frames, worker = self._attempt(job.message, worker)
+            frames, worker = self._attempt(job.message, inputs, worker)
         except BaseException as error:
-            job.future.set_exception(error)
+            self._fail(job, error)
             return None
         try:
-            result = Result(tuple(observe(frame) for frame in frames))
+            seen = [observe(frame) for frame in frames]
         except BaseException as error:
-            job.future.set_exception(error)
-        else:
-            job.future.set_result(result)
+            self._fail(job, error)
+            return worker
+        with self._changed:
+            job.record(inputs, seen, hopeless=never_started(frames[-1]))
+            closed = self._closed and job.waits
+            if job.waits and job not in self._jobs:
+                self._jobs.appendleft(job)
+                self._changed.notify()
+            finished = job.finished and not job.future.done()
+        if closed:
+            self._fail(job, ClosedError("The executor was closed."))
+        elif finished:
+            job.future.set_result(job.result())
         return worker
 
     def _attempt(
-        self, message: Message, worker: WorkerProcess | None
+        self, message: Message, inputs: range, worker: WorkerProcess | None
     ) -> tuple[list[Frame], WorkerProcess]:
         failure: Exception | None = None
         said = ""
+        request, codes = message.part(inputs)
         for _ in range(_ATTEMPTS):
             if worker is None:
                 worker = self._start()
             try:
-                frames = worker.exchange(
-                    message.body, message.codes, message.inputs, message.patience
-                )
+                frames = worker.exchange(request, codes, message.patience)
+                if not 0 < len(frames) <= len(inputs):
+                    raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
             except (OSError, EOFError, ValueError) as error:
                 failure, said = error, worker.last_words()
                 self._retire(worker)
@@ -249,3 +268,9 @@ class _Pool:
                 self._workers.discard(worker)
             with contextlib.suppress(OSError):
                 worker.kill()
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        with self._changed:
+            job.drop()
+        with contextlib.suppress(InvalidStateError):  # another share failed before
+            job.future.set_exception(error)

@@ -48,6 +48,9 @@ class WorkerProcess:
         python: The interpreter.
         isolation: `"auto"`, `"strict"` or `"none"`; see the pool.
 
+    Attributes:
+        hello: What the worker said of itself when it was ready.
+
     Raises:
         WorkerError: If the interpreter can not be started or does not answer.
     """
@@ -80,8 +83,10 @@ class WorkerProcess:
         finally:
             theirs.close()
         self._socket.settimeout(_START_SECONDS)
+        self._stream = self._socket.makefile("rb", 1 << 16)
         try:
-            self.hello: dict[str, Any] = json.loads(self._receive())
+            length = int.from_bytes(self._exactly(4), "little")
+            self.hello: dict[str, Any] = json.loads(self._exactly(length))
         except (OSError, EOFError, ValueError) as error:
             said = self.last_words()
             self.kill()
@@ -90,16 +95,13 @@ class WorkerProcess:
                 f"later. It said: {said or 'nothing'}"
             ) from error
 
-    def exchange(
-        self, message: bytes, codes: str | None, inputs: int, patience: float
-    ) -> list[Frame]:
-        """Sends a request and waits for its frames.
+    def exchange(self, message: bytes, codes: str | None, patience: float) -> list[Frame]:
+        """Sends a request and waits for its frames: one for each input that was run.
 
         Args:
             message: The encoded request.
             codes: Test code, handed over as a file that only the tester reads; or None.
-            inputs: Number of frames to expect.
-            patience: Seconds to wait for the next frame at most.
+            patience: Seconds to wait for the next word at most.
 
         Raises:
             OSError: If the worker is dead or silent.
@@ -107,37 +109,31 @@ class WorkerProcess:
             ValueError: If the answer makes no sense.
         """
         self._socket.settimeout(patience)
-        head = len(message).to_bytes(4, "little")
-        if codes is None:
-            self._socket.sendall(head)
-        else:
+        if codes is not None:
             descriptor = os.memfd_create("tests")
             with open(descriptor, "wb") as file:
                 file.write(codes.encode("ascii"))
                 file.flush()
-                socket.send_fds(self._socket, [head], [descriptor])
+                socket.send_fds(self._socket, [message[:1]], [descriptor])
+            message = message[1:]
         self._socket.sendall(message)
-        return [self._receive_frame() for _ in range(inputs)]
-
-    def _receive(self) -> bytes:
-        return self._exactly(int.from_bytes(self._exactly(4), "little"))
+        frames = []
+        while (frame := self._receive_frame()).header["end"] != "done":
+            frames.append(frame)
+        return frames
 
     def _receive_frame(self) -> Frame:
         lengths = struct.unpack("<4I", self._exactly(16))
-        header, report, stdout, stderr = (self._exactly(length) for length in lengths)
+        header, report, stdout, stderr = map(self._exactly, lengths)
         return Frame(json.loads(header), report, stdout, stderr)
 
     def _exactly(self, length: int) -> bytes:
         if length > _LARGEST:
             raise ValueError(f"a message of {length} bytes")
-        data = bytearray(length)
-        view = memoryview(data)
-        while view:
-            count = self._socket.recv_into(view)
-            if count == 0:
-                raise EOFError("the worker closed the connection")
-            view = view[count:]
-        return bytes(data)
+        data = self._stream.read(length)
+        if len(data) < length:
+            raise EOFError("the worker closed the connection")
+        return data
 
     def last_words(self) -> str:
         """Kills the process and returns what it had written to its standard error."""
@@ -156,6 +152,7 @@ class WorkerProcess:
         if os.getpid() != self._pid:
             self.abandon()
             return
+        self._stream.close()
         self._socket.close()
         self._process.kill()
         self._process.wait()
@@ -165,6 +162,7 @@ class WorkerProcess:
 
     def abandon(self) -> None:
         """Forgets the process in a forked copy of the parent, to which it does not belong."""
+        self._stream.close()
         self._socket.close()
         if self._process.stderr is not None:
             self._process.stderr.close()

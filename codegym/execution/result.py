@@ -48,6 +48,8 @@ class Request:
         prelude: Code run in the program's namespace before it; not part of its line numbers.
         limits: What each input may use.
         coverage: Whether executed lines are wanted.
+        stop_on_error: Whether to leave out the inputs after the first one that does not end with
+            :attr:`ExitReason.FINISHED`.
     """
 
     program: str
@@ -56,6 +58,7 @@ class Request:
     prelude: str = ""
     limits: ExecutionLimits = dataclasses.field(default_factory=ExecutionLimits)
     coverage: bool = True
+    stop_on_error: bool = False
 
 
 class ExitReason(enum.StrEnum):
@@ -110,6 +113,10 @@ class Observation:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """The observations of one request, in the order of its inputs."""
+    """The observations of one request, in the order of its inputs.
+
+    One for each input; fewer only if the request said `stop_on_error` and the last one did not
+    finish.
+    """
 
     observations: tuple[Observation, ...]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import marshal
+import struct
 from typing import Any, assert_never
 
 from codegym.errors import ConfigurationError, ExecutionError
@@ -10,10 +13,11 @@ from codegym.execution import values
 from codegym.execution.process import Frame
 from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin, TestCode
 
-__all__ = ["Message", "observe"]
+__all__ = ["Message", "never_started", "observe"]
 
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
+_MARSHAL_VERSION = 4  # the worker may be of another Python version
 STRETCH = 4
 """Wall time does not count while a program waits for a CPU, up to this factor."""
 
@@ -26,72 +30,77 @@ class Message:
         calls_per_child: How many calls may share a process.
 
     Attributes:
-        body: What every process of a worker may see.
-        codes: Test code by input, for testers only; or None.
         inputs: Number of inputs.
-        patience: Seconds in which a healthy worker answers the next input.
+        patience: Seconds in which a healthy worker says something.
 
     Raises:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
     """
 
     def __init__(self, request: Request, calls_per_child: int = 1) -> None:
-        for name in ("program", "prelude"):
-            if not isinstance(getattr(request, name), str):
-                raise ConfigurationError(
-                    f"Request.{name} must be a str with Python source, got "
-                    f"{type(getattr(request, name)).__name__}."
-                )
-        if not request.inputs:
-            raise ConfigurationError("Request.inputs is empty: name at least one input to run on.")
+        _check(request)
         limits = request.limits
-        needs_entry = any(not isinstance(given, Stdin) for given in request.inputs)
-        if request.entry_point is None and needs_entry:
-            raise ConfigurationError(
-                "Request.entry_point is None, but an input is a call: name the function "
-                '("name" or "Class().method").'
-            )
+        # An input may be run together with others, alone, and once more without tracing; each
+        # time it is stretched on a busy machine.
+        self.patience = 3 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
         self.inputs = len(request.inputs)
-        # Two attempts at an input (with and without tracing), each stretched on a busy machine.
-        patience = 2 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
-        self.patience = patience + _GRACE_SECONDS
-        body = {
-            "program": request.program,
-            "prelude": request.prelude,
-            "entry_point": request.entry_point,
-            "inputs": [_encode_input(given) for given in request.inputs],
-            "limits": {
-                "cpu_seconds": limits.cpu_seconds,
-                "wall_seconds": limits.wall_seconds,
-                "memory_bytes": limits.memory_bytes,
-                "output_bytes": limits.output_bytes,
-                "file_bytes": limits.file_bytes,
-                "open_files": limits.open_files,
-                "threads": limits.threads,
-                "stretch": STRETCH,
-            },
-            "coverage": request.coverage,
-            "calls_per_child": calls_per_child,
-            "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
-            "patience": patience,
-        }
-        self.body = json.dumps(body).encode("ascii")
-        codes = [
+        self._program = request.program.encode("utf-8", "surrogatepass")
+        self._prelude = request.prelude.encode("utf-8", "surrogatepass")
+        self._encoded = [_encode_input(given) for given in request.inputs]
+        self._codes = [
             [given.source, given.name] if isinstance(given, TestCode) else None
             for given in request.inputs
         ]
-        self.codes = json.dumps(codes) if any(codes) else None
+        self._head = {
+            "program": len(self._program),
+            "lines": 1 + request.program.count("\n") + request.program.count("\r"),
+            "prelude": len(self._prelude),
+            "entry_point": request.entry_point,
+            "limits": {**dataclasses.asdict(limits), "stretch": STRETCH},
+            "coverage": request.coverage,
+            "calls_per_child": calls_per_child,
+            "stop_on_error": request.stop_on_error,
+            "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
+        }
+
+    def part(self, inputs: range) -> tuple[bytes, str | None]:
+        """The message for some of the inputs, and their test code, which only testers may see."""
+        chosen = self._encoded[inputs.start : inputs.stop]
+        kinds = [[kind, len(text)] for kind, text in chosen]
+        head = json.dumps({**self._head, "inputs": kinds}).encode("ascii")
+        body = b"".join([head, self._program, self._prelude, *(text for _, text in chosen)])
+        codes = self._codes[inputs.start : inputs.stop]
+        lengths = struct.pack("<2I", len(body), len(head))
+        return lengths + body, json.dumps(codes) if any(codes) else None
 
 
-def _encode_input(given: Stdin | Call | TestCode) -> list[Any]:
+def _check(request: Request) -> None:
+    for name in ("program", "prelude"):
+        if not isinstance(getattr(request, name), str):
+            raise ConfigurationError(
+                f"Request.{name} must be a str with Python source, got "
+                f"{type(getattr(request, name)).__name__}."
+            )
+    if not request.inputs:
+        raise ConfigurationError("Request.inputs is empty: name at least one input to run on.")
+    needs_entry = any(not isinstance(given, Stdin) for given in request.inputs)
+    if request.entry_point is None and needs_entry:
+        raise ConfigurationError(
+            "Request.entry_point is None, but an input is a call: name the function "
+            '("name" or "Class().method").'
+        )
+
+
+def _encode_input(given: Stdin | Call | TestCode) -> tuple[str, bytes]:
     match given:
         case Stdin():
-            return ["stdin", given.text]
+            return "stdin", given.text.encode("utf-8", "surrogatepass")
         case Call():
             kwargs = [[name, values.encode(value)] for name, value in given.kwargs]
-            return ["call", [values.encode(arg) for arg in given.args], kwargs, given.expression]
+            call = [[values.encode(arg) for arg in given.args], kwargs, given.expression]
+            return "call", marshal.dumps(call, _MARSHAL_VERSION)
         case TestCode():
-            return ["code"]
+            return "code", b""
         case _:
             assert_never(given)
 
@@ -108,6 +117,9 @@ _ERRORS = {
 }
 
 
+_STARTED, _COMPILE_ERROR, _PRELUDE = "S", "C", "P"
+
+
 def observe(frame: Frame) -> Observation:
     """What a frame says happened. The report in it may be forged; it is only ever data.
 
@@ -115,27 +127,33 @@ def observe(frame: Frame) -> Observation:
         ExecutionError: If the problem's own prelude failed, which is no fault of the program.
     """
     header = frame.header
-    if header["end"] == "compile_error":
-        return Observation(ExitReason.COMPILE_ERROR, **_error(header["error"]))
-    status = header.get("status", "\0")
-    if header["end"] == "prelude" or status == "P":
+    # The preamble was said before the program's own code ran, so it is true.
+    if header["preamble"] == _PRELUDE:
         raise ExecutionError(
             "The prelude of the problem failed before the program ran: "
-            f"{header if status != 'P' else frame.report[:500]!r}. Install what it imports for "
-            "the worker's interpreter, or mend the problem."
+            f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
+            "mend the problem."
         )
+    if header["preamble"] == _COMPILE_ERROR:
+        return Observation(ExitReason.COMPILE_ERROR, **_error(json.loads(frame.report)))
     return Observation(
-        **_outcome(header, status, frame.report),
+        **_outcome(header, frame.report),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
         executed_lines=frozenset(header["lines"]),
-        cpu_seconds=header.get("cpu", 0.0),
-        wall_seconds=header.get("wall", 0.0),
-        peak_memory_bytes=header.get("memory", 0),
+        cpu_seconds=header["cpu"],
+        wall_seconds=header["wall"],
+        peak_memory_bytes=header["memory"],
     )
 
 
-def _outcome(header: dict[str, Any], status: str, report: bytes) -> dict[str, Any]:
+def never_started(frame: Frame) -> bool:
+    """Whether the program came to nothing before its first line: so it will on every input."""
+    return bool(frame.header["preamble"] != _STARTED)
+
+
+def _outcome(header: dict[str, Any], report: bytes) -> dict[str, Any]:
+    status = header["status"]
     if header["end"] in _LIMITS:
         return {"reason": _LIMITS[header["end"]]}
     if status == "M":
@@ -152,13 +170,13 @@ def _outcome(header: dict[str, Any], status: str, report: bytes) -> dict[str, An
         if status == "F" and header["end"] == "exit":
             return {
                 "reason": ExitReason.FINISHED,
-                "exit_code": int(json.loads(report)["exit_code"]),
+                "exit_code": int(report[:10]),
             }
         if status in _ERRORS:
             return {"reason": _ERRORS[status], **_error(json.loads(report))}
     except (ValueError, TypeError, KeyError, RecursionError):
         pass  # a forged report is as good as none
-    number = header.get("signal", 0)
+    number = header["signal"]
     how = f"died by signal {number}" if number else "left without a report"
     return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}
 

@@ -5,8 +5,9 @@ interpreter, possibly of another Python version, that gets this folder on its co
 
 The chain of processes, each forked from the one before::
 
-    worker     trusted; idle between requests; modules preloaded        worker.py
-    program    trusted; compiles one program, supervises its runs       program.py, supervise.py
-    child      runs the program on ONE input; hostile from then on      child.py, confine.py
+    worker     trusted; modules preloaded; supervises its children      worker.py, runner.py
+    session    a worker's copy that has many inputs of one large        runner.py
+               program to run, so that it is compiled once
+    child      compiles and runs a program on ONE input; hostile        child.py, confine.py
     tester     runs test code; calls a child by proxy                   tester.py
 """

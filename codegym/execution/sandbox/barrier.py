@@ -15,7 +15,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
 _OWN_PROCESSES = 8  # worker, program process, tester: they count as well
 _FULL_LANDLOCK = 3  # before, `truncate` by path was not covered
-_READ_WRITE, _READ_ONLY = confine.MAX_DESCRIPTORS - 1, confine.MAX_DESCRIPTORS - 2
 
 
 class Barrier:
@@ -30,43 +29,44 @@ class Barrier:
     def __init__(self, isolated: bool, box: str, packages: Iterable[str]) -> None:
         self._filter: seccomp.Filter | None = None
         self._rules: tuple[landlock.Ruleset, landlock.Ruleset] | None = None
-        self._namespaces = False
+        self._namespaces = self._counts_threads = False
         self._isolated = isolated
         if not isolated:
             return
         self._namespaces = namespaces.enter(box)
+        self._counts_threads = self._namespaces and os.geteuid() != 0  # the kernel exempts root
         confine.libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if seccomp.Filter.supported():
-            self._filter = seccomp.Filter()
+        if seccomp.Filter.supported() and seccomp.Filter(once=True).install():
+            self._filter = seccomp.Filter(once=False)
         if landlock.abi() > 0:
             packages = list(packages)
             with contextlib.suppress(OSError):
                 self._rules = (
-                    landlock.Ruleset(packages, box, _READ_WRITE),
-                    landlock.Ruleset(packages, None, _READ_ONLY),
+                    landlock.Ruleset(packages, box),
+                    landlock.Ruleset(packages, None),
                 )
 
-    def close_in(self, read_only: bool, threads: int) -> None:
-        """Closes this process in for good.
+    def close_in_zygote(self) -> None:
+        """Closes in a process that will do nothing but fork children; they inherit it."""
+        if self._isolated:
+            drop_capabilities()
+        if self._rules is not None:
+            self._rules[0].enforce()
+
+    def forbid_writing(self) -> None:
+        """Takes the private directory away from a child."""
+        if self._rules is not None:
+            self._rules[1].enforce()
+
+    def close_in(self, threads: int) -> bool:
+        """Closes a child in for good; False if the kernel refuses.
 
         Args:
-            read_only: Whether not even the private directory may be written to.
             threads: How many threads it may have, where the kernel counts them for us alone.
         """
-        if self._namespaces and os.geteuid() != 0:  # the kernel exempts root
+        if self._counts_threads:
             confine.limit(resource.RLIMIT_NPROC, threads + _OWN_PROCESSES)
-        if self._isolated:
-            self._apply(read_only)
-
-    def _apply(self, read_only: bool) -> tuple[bool, bool]:
-        landlocked = filtered = False
-        if self._rules is not None:
-            landlocked = self._rules[read_only].enforce()
-            for rules in self._rules:
-                os.close(rules.descriptor)
-        if self._filter is not None:
-            filtered = self._filter.install()
-        return landlocked, filtered
+        return self._filter is not None and self._filter.install()
 
     def enforced(self) -> dict[str, bool]:
         """What really holds, tried out in a child that is closed in."""
@@ -74,9 +74,9 @@ class Barrier:
         if child == 0:
             code = 0
             try:
-                drop_capabilities()
-                landlocked, filtered = self._apply(False)
-                code = 1 * (landlocked and _refused("/")) + 2 * (filtered and _refuses_fork())
+                self.close_in_zygote()
+                filtered = self.close_in(1)
+                code = 1 * _refused("/") + 2 * (filtered and _refuses_fork())
             finally:
                 os._exit(code)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if self._isolated else 0

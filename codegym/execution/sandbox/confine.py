@@ -19,16 +19,25 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _M_ARENA_MAX = -8
+_PAGE = resource.getpagesize()
 _STACK_BYTES = 112 * 2**20
 MAX_DESCRIPTORS = 1024
-KEPT_DESCRIPTORS = 2  # the barrier's, which closes them itself
+
+_RLIMITS = (
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_AS,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+)
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
+prctl: Any = ctypes.CDLL(None).prctl
+"""Without `errno`, which costs a child twenty page faults."""
 
 
 def signal_with_parent(parent: int, number: int) -> None:
     """Asks the kernel for a signal when the parent dies; exits if it is dead already."""
-    libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -62,37 +71,43 @@ def limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
 
-def address_space() -> int:
-    """Bytes of address space that this process has mapped."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+def memory_use(pid: int) -> tuple[int, int]:
+    """Bytes of address space that a process has mapped, and bytes that are resident."""
+    with open(f"/proc/{pid}/statm", "rb") as file:
+        mapped, resident, *_ = file.read().split()
+    return int(mapped) * _PAGE, int(resident) * _PAGE
 
 
-def soften(which: int, value: int | None) -> None:
-    """Sets a soft limit that may be lifted again (None)."""
-    _, hard = resource.getrlimit(which)
-    if value is None or (hard != resource.RLIM_INFINITY and value > hard):
-        value = hard
-    resource.setrlimit(which, (value, hard))
+def rlimits(limits: dict[str, Any], base_memory: int) -> tuple[int, ...]:
+    """What :func:`set_rlimits` is to set for a run, none above the present hard limits."""
+    wanted = (
+        # The supervisor watches the exact CPU time; this is the net below it.
+        math.ceil(limits["cpu_seconds"]) + 2,
+        base_memory + limits["memory_bytes"],
+        limits["file_bytes"],
+        limits["open_files"],
+    )
+    hard = [resource.getrlimit(which)[1] for which in _RLIMITS]
+    return tuple(
+        value if most == resource.RLIM_INFINITY else min(value, most)
+        for value, most in zip(wanted, hard, strict=True)
+    )
 
 
-def set_limits(limits: dict[str, Any], base_memory: int) -> None:
-    """Sets the rlimits of a run for good."""
-    # The supervisor watches the exact CPU time; this is the net below it.
-    limit(resource.RLIMIT_CPU, math.ceil(limits["cpu_seconds"]) + 2)
-    limit(resource.RLIMIT_AS, base_memory + limits["memory_bytes"])
-    limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
-    limit(resource.RLIMIT_NOFILE, limits["open_files"])
+def set_rlimits(values: tuple[int, ...]) -> None:
+    """Sets the limits of a run, soft and hard, for good."""
+    setrlimit = resource.setrlimit
+    for which, value in zip(_RLIMITS, values, strict=True):
+        setrlimit(which, (value, value))
 
 
-def take_descriptors(stdin: int, stdout: int, stderr: int, keep: tuple[int, ...]) -> None:
+def take_descriptors(standard: list[int], keep: list[int]) -> None:
     """Makes the given descriptors 0, 1, 2, those in `keep` 3, 4, ..., and closes the others."""
     first_free = 3 + len(keep)
-    wanted = [stdin, stdout, stderr]
-    wanted += [fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in keep]
+    wanted = [*standard, *(fcntl.fcntl(kept, fcntl.F_DUPFD, first_free) for kept in keep)]
     for target, source in enumerate(wanted):
         os.dup2(source, target)
-    os.closerange(first_free, MAX_DESCRIPTORS - KEPT_DESCRIPTORS)
+    os.closerange(first_free, MAX_DESCRIPTORS)
 
 
 def new_streams() -> None:

@@ -55,10 +55,9 @@ class Ruleset:
     Args:
         packages: Directories with installed packages.
         writable: The private directory, or None for a process that writes nothing.
-        descriptor: Number that the kernel object is kept at.
     """
 
-    def __init__(self, packages: Iterable[str], writable: str | None, descriptor: int) -> None:
+    def __init__(self, packages: Iterable[str], writable: str | None) -> None:
         version = abi()
         self._all = _ALL_OF_ABI.get(version, _ALL_NEWER)
         attributes = struct.pack(
@@ -71,9 +70,7 @@ class Ruleset:
         made = confine.libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), 0)
         if made < 0:
             raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
-        os.dup2(made, descriptor, inheritable=False)
-        os.close(made)
-        self.descriptor = descriptor
+        self.descriptor = int(made)
         for path in _READABLE:
             self._allow(path, _READ_FILE | _READ_DIR)
         for path in (*_libraries(), *packages):

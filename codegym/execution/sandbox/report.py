@@ -1,11 +1,11 @@
-"""The memory that a child shares with its supervisor: its report and the lines it executed.
+"""The memory that children share with their supervisor: a report and the lines they executed.
 
 Anonymous shared memory has no descriptor that a program could close and survives any kill.
 A program can write nonsense into it: what is read from here is only ever what the program says
-of itself, and the parent believes it no more than that.
+of itself, and the parent believes it no more than that. It is emptied after each child.
 
-Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, the report,
-one byte for each line.
+Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, one byte for
+each line, the report.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import mmap
 
 # How a child ended, in its own words. Nothing written: killed, or left through os._exit.
 NOTHING = b"\0"
-FINISHED = b"F"  # end of a script; report: {"exit_code"}
+FINISHED = b"F"  # end of a script; report: the exit code
 RETURNED = b"R"  # end of a call; report: the encoded value
 RAISED = b"E"  # report: {"type", "message", "line"}
 RECURSION = b"D"  # RAISED, by a RecursionError
@@ -22,55 +22,57 @@ MEMORY = b"M"
 TOO_LARGE = b"O"
 TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
-PRELUDE = b"P"  # the prelude raised, before any of the program ran; report as for RAISED
 
 _EVENTS = slice(9, 17)
 _HEADER = 17
 
 
+def new_memory(size: int) -> mmap.mmap:
+    """Memory for the reports of all children that are forked later."""
+    return mmap.mmap(-1, size)
+
+
 class Report:
-    """One shared block, reused for every run of a program.
+    """A view of the shared memory.
 
     Args:
-        size: Largest report in bytes.
-        lines: Number of lines of the program.
+        memory: What :func:`new_memory` made.
+        size: Largest report in bytes; less if the memory is too small.
+        lines: Number of lines of the program; those beyond the memory are not noted.
     """
 
-    def __init__(self, size: int, lines: int) -> None:
-        self.size = size
-        self.lines = lines
-        self._base = _HEADER + size
+    def __init__(self, memory: mmap.mmap, size: int, lines: int) -> None:
+        self.lines = min(lines, len(memory) // 2)
+        self._memory = memory
+        self._body = _HEADER + self.lines + 2
+        self.size = min(size, len(memory) - self._body)
         self._used = 0
-        self._memory = mmap.mmap(-1, self._base + lines + 2)
 
     def mark(self, line: int) -> None:
         """Notes that a line was executed; ignores lines that do not exist."""
         if 0 < line <= self.lines:
-            self._memory[self._base + line] = 1
+            self._memory[_HEADER + line] = 1
 
     def count_events(self, events: int) -> None:
         """Notes how often the trace function was called so far."""
         self._memory[_EVENTS] = events.to_bytes(8, "little")
 
-    def take_events(self) -> int:
-        """The noted number of trace events, which is then cleared."""
-        events = int.from_bytes(self._memory[_EVENTS], "little")
-        self._memory[_EVENTS] = bytes(8)
-        return events
+    def events(self) -> int:
+        """The noted number of trace events."""
+        return int.from_bytes(self._memory[_EVENTS], "little")
 
     def write(self, status: bytes, body: bytes = b"") -> None:
         """Leaves the report; the length comes last, so that half a report is none."""
-        self._memory[_HEADER : _HEADER + len(body)] = body
+        self._memory[self._body : self._body + len(body)] = body
         self._memory[8:9] = status
         self._memory[:8] = (len(body) + 1).to_bytes(8, "little")
 
-    def take(self) -> tuple[bytes, bytes]:
-        """Status and body of the last report, which is then cleared."""
+    def read(self) -> tuple[bytes, bytes]:
+        """Status and body of the report."""
         length = int.from_bytes(self._memory[:8], "little") - 1
-        self._memory[:8] = bytes(8)
         if not 0 <= length <= self.size:
             return NOTHING, b""
-        return self._memory[8:9], self._memory[_HEADER : _HEADER + length]
+        return self._memory[8:9], self._memory[self._body : self._body + length]
 
     def append(self, status: bytes, body: bytes) -> bool:
         """Adds to a series of reports; False if there is no room."""
@@ -78,14 +80,14 @@ class Report:
         end = self._used + len(entry)
         if end > self.size:
             return False
-        self._memory[_HEADER + self._used : _HEADER + end] = entry
+        self._memory[self._body + self._used : self._body + end] = entry
         self._memory[:8] = (end + 1).to_bytes(8, "little")
         self._used = end
         return True
 
-    def take_series(self) -> list[tuple[bytes, bytes]]:
-        """Status and body of each report of a series, which is then cleared."""
-        _, series = self.take()
+    def read_series(self) -> list[tuple[bytes, bytes]]:
+        """Status and body of each report of a series."""
+        _, series = self.read()
         found = []
         start = 0
         while start + 5 <= len(series):
@@ -96,9 +98,11 @@ class Report:
             start = end
         return found
 
-    def take_lines(self) -> list[int]:
-        """The executed lines since the last call."""
-        start = self._base
-        marks = self._memory[start : start + self.lines + 1]
-        self._memory[start : start + self.lines + 1] = bytes(self.lines + 1)
+    def executed(self) -> list[int]:
+        """The executed lines."""
+        marks = self._memory[_HEADER : _HEADER + self.lines + 1]
         return [line for line, mark in enumerate(marks) if mark]
+
+    def clear(self) -> None:
+        """Empties all of the memory, also where no report ever is, at no cost for its size."""
+        self._memory.madvise(mmap.MADV_REMOVE)

@@ -1,30 +1,112 @@
-"""Forks children and watches them until they are dead: limits, output, resource usage.
+"""Has children forked and watches them until they are dead: limits, output, resource usage.
 
-The supervisor never trusts a child: time comes from the kernel's clocks, death from `wait4`,
-and whatever a child leaves behind is killed. It waits in `poll` only; it never sleeps.
+The supervisor never trusts a child: time comes from the kernel's clocks, death from the zygote
+that waits for it, and whatever a child leaves behind is killed. It waits in `poll` only; it never
+sleeps.
 """
 
 from __future__ import annotations
 
+import array
 import contextlib
 import dataclasses
-import importlib
+import marshal
 import os
 import select
 import signal
+import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
-from . import confine
-
-# The wrappers of the module `signal` convert to enums, which costs a child 0.1 ms.
-_signal: Any = importlib.import_module("_signal")
+from . import confine, zygote
+from .message import ParentGoneError
 
 LIMITS = ("cpu", "wall", "output")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
 _SHORTEST_WAIT = 0.001
+_UNDISTURBED_MS = 2  # most programs print little and end before this: one wake-up, not three
+_ORPHANS_MS = 20
+
+
+class ZygoteGoneError(Exception):
+    """The zygote died, and its children with it."""
+
+
+class Nursery:
+    """The supervisor's end of a zygote.
+
+    Args:
+        channel: Packets to and from the zygote.
+        births: Descriptor that it writes process ids to.
+        pid: The zygote's own process id.
+        base_memory: Bytes of address space that a child has before it runs anything.
+    """
+
+    def __init__(self, channel: socket.socket, births: int, pid: int, base_memory: int) -> None:
+        self._channel = channel
+        self._births = births
+        self.pid = pid
+        self.base_memory = base_memory
+
+    def fileno(self) -> int:
+        """What to poll for deaths."""
+        return self._channel.fileno()
+
+    def fork(self, orders: Any, descriptors: list[int], wait: bool) -> None:
+        """Has a child made."""
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+        try:
+            self._channel.sendmsg([zygote.pack(orders, wait)], [rights])
+        except ConnectionError as error:
+            raise ZygoteGoneError from error
+
+    def next_birth(self) -> int:
+        """Process id of the first child that was not told yet."""
+        pid = os.read(self._births, 4)
+        if not pid:
+            raise ZygoteGoneError
+        return int.from_bytes(pid, "little")
+
+    def next_death(self) -> tuple[int, int, float, int, bool]:
+        """An answer of the zygote."""
+        try:
+            answer = self._channel.recv(zygote.COMMAND_BYTES)
+        except ConnectionError as error:
+            raise ZygoteGoneError from error
+        if not answer:
+            raise ZygoteGoneError
+        told: tuple[int, int, float, int, bool] = marshal.loads(answer)
+        return told
+
+    def close(self) -> None:
+        """Ends the zygote."""
+        self._channel.close()
+        os.close(self._births)
+
+
+class Output:
+    """What a run wrote to one descriptor.
+
+    Args:
+        descriptor: Where it comes from.
+        kept: How many of the last bytes are wanted; None for all.
+    """
+
+    def __init__(self, descriptor: int, kept: int | None = None) -> None:
+        self.descriptor = descriptor
+        self.data = b""
+        self.total = 0
+        self._kept = kept
+
+    def read(self) -> bool:
+        """Reads what is there; whether there may be more."""
+        new = os.read(self.descriptor, _CHUNK)
+        self.total += len(new)
+        self.data = self.data + new if self.data else new
+        if self._kept is not None:
+            self.data = self.data[-self._kept :]
+        return len(new) == _CHUNK
 
 
 @dataclasses.dataclass
@@ -34,86 +116,119 @@ class Run:
     `end` is `"exit"`, `"signal"`, `"stopped"` (by us, for another run's sake) or one of `LIMITS`.
     """
 
-    pid: int
-    stdout_fd: int
-    stderr_fd: int
+    stdout: Output
+    stderr: Output
+    pid: int = 0
     end: str = ""
     signal: int = 0
+    exit_code: int = 0
     alive: bool = True
-    stdout: bytearray = dataclasses.field(default_factory=bytearray)
-    stderr: bytearray = dataclasses.field(default_factory=bytearray)
-    stderr_seen: int = 0
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
-
-class Bell:
-    """Wakes `poll` when a child dies (SIGCHLD through a pipe)."""
-
-    def __init__(self) -> None:
-        self.fd, self._write_fd = os.pipe()
-        os.set_blocking(self.fd, False)
-        os.set_blocking(self._write_fd, False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-
-    def quiet(self) -> None:
-        """Empties the pipe."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self.fd, 512):
-                pass
+    @property
+    def preamble(self) -> bytes:
+        """How far the child came before the program's own code, see `loading.py`; or nothing."""
+        return self.stdout.data[:1]
 
 
-def start(body: Callable[[], None], stdin: int, keep: tuple[int, ...] = ()) -> Run:
-    """Forks a child that runs `body` with fresh descriptors 0, 1, 2, then `keep`, and no other."""
+def start(nursery: Nursery, orders: Any, given: list[int], wait: bool = True) -> Run:
+    """Has a child forked, with pipes for its output.
+
+    Args:
+        nursery: Where.
+        orders: What it is to do, see `actions.py`.
+        given: Descriptors: its standard input, the request, and others.
+        wait: Whether the zygote is to wait for its children now.
+    """
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _signal.set_wakeup_fd(-1)
-            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            os.setsid()
-            confine.signal_with_parent(parent, signal.SIGKILL)
-            confine.take_descriptors(stdin, out_write, err_write, keep)
-            body()
-        finally:
-            os._exit(1)
+    nursery.fork(orders, [given[0], out_write, err_write, *given[1:]], wait)
     os.close(out_write)
     os.close(err_write)
-    os.set_blocking(out_read, False)
-    os.set_blocking(err_read, False)
-    return Run(pid, out_read, err_read)
+    return Run(Output(out_read), Output(err_read, _STDERR_KEPT))
 
 
-def _cpu_seconds(pid: int) -> float:
-    try:
-        return time.clock_gettime(~pid << 3 | 2)  # the CPU-time clock of another process
-    except OSError:
-        return 0.0
+def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any]) -> None:
+    """Returns when all `runs`, and all that they left behind, are dead.
+
+    The last of `runs` is the one that decides: when it ends, the others are killed. So they are
+    when one hits a limit.
+
+    Raises:
+        ParentGoneError: If the other end of `control` was closed.
+        ZygoteGoneError: If the zygote died.
+    """
+    started = time.monotonic()
+    poll = select.poll()
+    poll.register(control, 0)  # tells of the end only
+    poll.register(nursery, select.POLLIN)
+    reading: dict[int, Output] | None = None
+    wait: float = _UNDISTURBED_MS
+    clean = False
+    while not clean:
+        ready = [descriptor for descriptor, _ in poll.poll(wait)]
+        if control in ready:
+            raise ParentGoneError
+        if not runs[0].pid:
+            for run in runs:
+                run.pid = nursery.next_birth()
+        if nursery.fileno() in ready:
+            pid, status, cpu, memory, clean = nursery.next_death()
+            for run in runs:
+                if run.pid == pid:
+                    _bury(run, status, cpu, memory, limits["cpu_seconds"])
+                    run.wall_seconds = time.monotonic() - started
+            if clean:
+                break
+        if reading is None:
+            reading = {o.descriptor: o for run in runs for o in (run.stdout, run.stderr)}
+            for descriptor in reading:
+                poll.register(descriptor, select.POLLIN)
+        for descriptor in ready:
+            if descriptor in reading:
+                before = reading[descriptor].total
+                reading[descriptor].read()
+                if reading[descriptor].total == before:
+                    poll.unregister(descriptor)
+        wait = _judge(nursery, runs, started, limits)
+    for run in runs:
+        _drain(run, limits)
 
 
-def _read(run: Run, descriptor: int, limit: int) -> bool:
-    """Reads what is there; False at the end of the stream."""
-    try:
-        data = os.read(descriptor, _CHUNK)
-    except BlockingIOError:
-        return True
-    if descriptor == run.stdout_fd:
-        run.stdout += data
+def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, Any]) -> float:
+    """Kills what is over a limit or not needed any more; milliseconds until the next look."""
+    alive = [run for run in runs if run.alive]
+    for run in alive:
+        if _over_output(run, limits):
+            stop(run, "output")
+    remaining = [_remaining(run, started, limits) for run in alive if not run.end]
+    if not runs[-1].alive or any(run.end in LIMITS for run in runs):
+        for run in alive:
+            stop(run, "stopped")
+    if not alive:
+        _kill_children(nursery.pid)
+        return _ORPHANS_MS
+    return 1000 * min(remaining, default=_SHORTEST_WAIT * 10)
+
+
+def _bury(run: Run, status: int, cpu: float, memory: int, cpu_limit: float) -> None:
+    run.alive = False
+    run.cpu_seconds = cpu
+    run.peak_memory_bytes = memory
+    if os.WIFSIGNALED(status):
+        run.signal = os.WTERMSIG(status)
     else:
-        run.stderr_seen += len(data)
-        run.stderr += data
-        del run.stderr[:-_STDERR_KEPT]
-    if len(run.stdout) + run.stderr_seen > limit:
-        _stop(run, "output")
-        return False
-    return bool(data)
+        run.exit_code = os.WEXITSTATUS(status)
+    if not run.end:
+        run.end = "signal" if run.signal else "exit"
+        if run.signal in (signal.SIGXCPU, signal.SIGKILL) and cpu >= cpu_limit:
+            run.end = "cpu"  # the kernel was faster than this process
 
 
-def _stop(run: Run, end: str) -> None:
+def stop(run: Run, end: str) -> None:
+    """Kills a run; `end` says why, unless it has an end already."""
     if not run.end:
         run.end = end
     for kill in (os.killpg, os.kill):  # the child may not have its own group yet
@@ -121,55 +236,25 @@ def _stop(run: Run, end: str) -> None:
             kill(run.pid, signal.SIGKILL)
 
 
-def _reap(run: Run, started: float, cpu_limit: float, block: bool) -> None:
-    pid, status, usage = os.wait4(run.pid, 0 if block else os.WNOHANG)
-    if pid == 0:
-        return
-    run.alive = False
-    run.wall_seconds = time.monotonic() - started
-    run.cpu_seconds = usage.ru_utime + usage.ru_stime
-    run.peak_memory_bytes = usage.ru_maxrss * 1024
-    run.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if not run.end:
-        run.end = "signal" if run.signal else "exit"
-        if run.signal in (signal.SIGXCPU, signal.SIGKILL) and run.cpu_seconds >= cpu_limit:
-            run.end = "cpu"  # the kernel was faster than this process
+def _over_output(run: Run, limits: dict[str, Any]) -> bool:
+    return run.stdout.total + run.stderr.total > limits["output_bytes"] + 1  # the preamble
 
 
-def watch(runs: list[Run], bell: Bell, limits: dict[str, Any]) -> None:
-    """Returns when all `runs` are dead. When one hits a limit, all are killed.
-
-    The first of `runs` is the one that decides: when it ends, the others are killed.
-    """
-    started = time.monotonic()
-    poll = select.poll()
-    poll.register(bell.fd, select.POLLIN)
-    streams = {run.stdout_fd: run for run in runs} | {run.stderr_fd: run for run in runs}
-    for descriptor in streams:
-        poll.register(descriptor, select.POLLIN)
-    while any(run.alive for run in runs):
-        wait = min(_remaining(run, started, limits) for run in runs if run.alive)
-        for descriptor, _ in poll.poll(wait * 1000):
-            if descriptor == bell.fd:
-                bell.quiet()
-            elif not _read(streams[descriptor], descriptor, limits["output_bytes"]):
-                poll.unregister(descriptor)
-        for run in runs:
-            if run.alive:
-                _reap(run, started, limits["cpu_seconds"], block=bool(run.end))
-        if not runs[0].alive or any(run.end in LIMITS for run in runs):
-            for run in runs:
-                if run.alive:
-                    _stop(run, "stopped")
-                    _reap(run, started, limits["cpu_seconds"], block=True)
-    for descriptor, run in streams.items():
-        while _read(run, descriptor, limits["output_bytes"]) and _readable(descriptor):
+def _drain(run: Run, limits: dict[str, Any]) -> None:
+    """Reads what is left, now that nobody writes any more."""
+    for output in (run.stdout, run.stderr):
+        while not _over_output(run, limits) and output.read():
             pass
-        os.close(descriptor)
+        os.close(output.descriptor)
+    if _over_output(run, limits) and run.end in ("exit", "signal"):
+        run.end = "output"
 
 
-def _readable(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], 0)[0])
+def _cpu_seconds(pid: int) -> float:
+    try:
+        return time.clock_gettime(~pid << 3 | 2)  # the CPU-time clock of another process
+    except OSError:
+        return 0.0
 
 
 def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
@@ -182,9 +267,9 @@ def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
         longest: float = limits["wall_seconds"] * limits["stretch"] - passed
         wall = min(wall + _waited_seconds(run.pid), longest)
     if wall <= 0:
-        _stop(run, "wall")
+        stop(run, "wall")
     elif cpu <= 0:
-        _stop(run, "cpu")
+        stop(run, "cpu")
     return max(min(wall, cpu), _SHORTEST_WAIT)
 
 
@@ -199,27 +284,10 @@ def _waited_seconds(pid: int) -> float:
     return max(waited)
 
 
-def kill_leftovers() -> None:
-    """Kills and reaps every child of this process (orphans of a run that were adopted)."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid:
-            continue
-        for child in _children():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, 0)
-
-
-def _children() -> list[int]:
-    found = []
+def _kill_children(parent: int) -> None:
+    """Kills what a zygote has adopted."""
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
-                if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
-                    found.append(int(entry))
-    return found
+                if int(file.read().rpartition(b")")[2].split()[1]) == parent:
+                    os.kill(int(entry), signal.SIGKILL)

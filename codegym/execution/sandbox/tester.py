@@ -16,10 +16,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from . import child, codec, nodes, report, supervise
+from . import child, codec, nodes, report, tracing
+from .loading import describe, load, new_module
+from .task import Confinement, Home, Order, Task, settle
 
 _PROBLEM_FILE = "test.py"
-_SOCKET, _CODES = 3, 4  # where supervise.start puts the descriptors that a child keeps
+_SOCKET, _VERDICT = 3, 5  # where `settle` puts the descriptors that a child keeps
+_CODES = 5  # its place among the descriptors that a child gets
 _ANY_LENGTH = 1 << 30
 
 
@@ -59,60 +62,35 @@ class _Channel:
         return data
 
 
-def attempt(
-    program: child.Program, index: int, codes: int, bell: supervise.Bell
-) -> tuple[bytes, bytes, supervise.Run]:
-    """Runs the test code with the given index against the program.
-
-    Returns:
-        Status and body of the report, and the run that they belong to.
-    """
-    ours, theirs = socket.socketpair()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    # The candidate first: at its birth no process here has read the test code, and the memory of
-    # the verdict does not exist. Memory that was shared before would be the candidate's as well.
-    candidate = supervise.start(
-        lambda: child.run(program, ["code"], serve), nothing, (theirs.fileno(),)
-    )
-    judged = report.Report(program.report.size, 0)
-    tester = supervise.start(
-        lambda: _run_tests(program, judged, index), nothing, (ours.fileno(), codes)
-    )
-    for end in (ours, theirs):
-        end.close()
-    os.close(nothing)
-    supervise.watch([tester, candidate], bell, program.limits)
-    supervise.kill_leftovers()
-    status, body = judged.take()
-    said, words = program.report.take()
-    tester.stdout, tester.stderr = candidate.stdout, candidate.stderr
-    tester.cpu_seconds += candidate.cpu_seconds
-    tester.peak_memory_bytes = max(tester.peak_memory_bytes, candidate.peak_memory_bytes)
-    if candidate.end in supervise.LIMITS:
-        return report.NOTHING, b"", candidate
-    if status != report.GONE:
-        return status, body, tester
-    # The candidate left in the middle: what it said of itself counts, unless it claims success.
-    if said not in (report.RAISED, report.RECURSION, report.MEMORY, report.TOO_LARGE):
-        said = report.NOTHING
-    return said, words, candidate
-
-
-def serve(program: child.Program, namespace: dict[str, Any]) -> None:
-    """In the candidate: answers calls until the tester hangs up."""
-    channel = _Channel(_SOCKET)
-    candidate = child.resolve(namespace, program.entry_point or "")
-    channel.send("ready")
-    while True:
-        try:
-            args, kwargs = channel.receive(_ANY_LENGTH)
-        except EOFError:
-            return
-        channel.send(_answer(program, candidate, args, kwargs, namespace))
+def run_candidate(
+    home: Home, descriptors: list[int], confinement: Confinement, told: Order
+) -> None:
+    """Loads the program and answers calls until the tester hangs up. Never returns."""
+    task = Task(home, descriptors, told)
+    settle(home, descriptors, confinement)
+    namespace = new_module("program")
+    code = load(task, namespace)
+    try:
+        if task.traced:
+            tracing.start(code.program, task.report)
+        exec(code.program, namespace)
+        candidate = child.resolve(namespace, task.entry_point or "")
+        channel = _Channel(_SOCKET)
+        channel.send("ready")
+        while True:
+            try:
+                args, kwargs = channel.receive(_ANY_LENGTH)
+            except EOFError:
+                break
+            channel.send(_answer(task, candidate, args, kwargs, namespace))
+    except BaseException as error:
+        child.write_error(task.report, error)
+    child.flush()
+    os._exit(0)
 
 
 def _answer(
-    program: child.Program,
+    task: Task,
     candidate: Callable[..., Any],
     args: list[Any],
     kwargs: dict[str, Any],
@@ -121,17 +99,17 @@ def _answer(
     """`["value", answer, changed arguments]` or `["error", description]`."""
     given = [codec.decode(value, namespace) for value in args]
     named = {name: codec.decode(value, namespace) for name, value in kwargs.items()}
-    encoder = codec.Encoder(program.report.size)
+    encoder = codec.Encoder(task.report.size)
     try:
         value = candidate(*given, **named)
         answer = encoder.encode(value, 0)
     except MemoryError:
         raise
     except codec.TooLargeError:
-        program.report.write(report.TOO_LARGE)
+        task.report.write(report.TOO_LARGE)
         os._exit(0)
     except BaseException as error:
-        return ["error", child.describe(error)]
+        return ["error", describe(error)]
     # Functions that work in place: the caller must see what became of its lists.
     changed = []
     for index, (before, value) in enumerate(zip(args, given, strict=True)):
@@ -142,33 +120,33 @@ def _answer(
     return ["value", answer, changed]
 
 
-def _run_tests(program: child.Program, judged: report.Report, index: int) -> None:
-    """In the tester: runs the test code and leaves the verdict in `judged`."""
-    source, name = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[index]
-    child.settle(program, "/")
-    channel = _Channel(_SOCKET)
-    namespace = child.new_module("tests")
+def run_tester(
+    home: Home, descriptors: list[int], confinement: Confinement, told: Order
+) -> None:
+    """Runs the test code and leaves the verdict in a file that it alone has. Never returns."""
+    task = Task(home, descriptors, told)
+    codes = descriptors[_CODES]
+    source, name = json.loads(os.pread(codes, os.fstat(codes).st_size, 0))[task.index]
+    home.barrier.forbid_writing()
+    settle(home, descriptors, confinement)
+    namespace = new_module("tests")
     namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-    program.close_in(True, program.limits["threads"])
-    proxy = _Proxy(channel, namespace, program.report.size)
+    proxy = _Proxy(_Channel(_SOCKET), namespace, task.report.size)
+    status, said = report.RETURNED, b""
     try:
-        if program.prelude is not None:
-            exec(program.prelude, namespace)
         proxy.greet()
+        exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
         namespace[name] = namespace.setdefault("candidate", proxy.call)
         exec(compile(source, _PROBLEM_FILE, "exec", dont_inherit=True), namespace)
+        said = b"null"
     except CandidateError as error:
-        status = report.RAISED
-        if error.described["type"] == "RecursionError":
-            status = report.RECURSION
-        judged.write(status, json.dumps(error.described).encode("ascii"))
+        recursion = error.described["type"] == "RecursionError"
+        status = report.RECURSION if recursion else report.RAISED
+        said = json.dumps(error.described).encode("ascii")
     except BaseException as error:
-        described = {**child.describe(error), "line": None}
-        judged.write(report.TEST_FAILED, json.dumps(described).encode("ascii"))
-    else:
-        judged.write(report.RETURNED, b"null")
-    if proxy.gone:
-        judged.write(report.GONE)
+        status = report.TEST_FAILED
+        said = json.dumps({**describe(error), "line": None}).encode("ascii")
+    os.write(_VERDICT, report.GONE if proxy.gone else status + said)
     os._exit(0)
 
 

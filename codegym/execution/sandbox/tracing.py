@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -32,16 +32,17 @@ def _all_code(code: CodeType) -> Iterator[CodeType]:
         waiting.extend(const for const in code.co_consts if isinstance(const, CodeType))
 
 
-def watch(program: CodeType, report: Report) -> Callable[[], None]:
-    """Prepares observation; the returned function starts it (called in the child)."""
+def start(program: CodeType, report: Report) -> None:
+    """Begins to note the executed lines of a program in its report."""
     if sys.version_info >= (3, 12):
-        return _watch_by_monitoring(program, report)
-    return _watch_by_trace(program, report)
+        _watch_by_monitoring(program, report)
+    else:
+        _watch_by_trace(program, report)
 
 
 if sys.version_info >= (3, 12):
 
-    def _watch_by_monitoring(program: CodeType, report: Report) -> Callable[[], None]:
+    def _watch_by_monitoring(program: CodeType, report: Report) -> None:
         monitoring = sys.monitoring
         tool, disable, mark = monitoring.COVERAGE_ID, monitoring.DISABLE, report.mark
 
@@ -49,16 +50,13 @@ if sys.version_info >= (3, 12):
             mark(line)
             return disable
 
-        def start() -> None:
-            monitoring.use_tool_id(tool, "codegym")
-            monitoring.register_callback(tool, monitoring.events.LINE, on_line)
-            for code in _all_code(program):
-                monitoring.set_local_events(tool, code, monitoring.events.LINE)
-
-        return start
+        monitoring.use_tool_id(tool, "codegym")
+        monitoring.register_callback(tool, monitoring.events.LINE, on_line)
+        for code in _all_code(program):
+            monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
 
-def _watch_by_trace(program: CodeType, report: Report) -> Callable[[], None]:
+def _watch_by_trace(program: CodeType, report: Report) -> None:
     mark = report.mark
     # id() is enough: the program's constants keep every code object alive.
     remaining: dict[int, set[int]] = {}
@@ -102,8 +100,5 @@ def _watch_by_trace(program: CodeType, report: Report) -> Callable[[], None]:
             left.discard(code.co_firstlineno)
         return on_event if left else None
 
-    def start() -> None:
-        threading.settrace(on_call)
-        sys.settrace(on_call)
-
-    return start
+    threading.settrace(on_call)
+    sys.settrace(on_call)

@@ -1,0 +1,122 @@
+"""The two ends of a worker's wire: requests in, frames out.
+
+In: length of all, length of the head (4 bytes each), the head as JSON, then one after the other
+the program, the prelude and the inputs, whose lengths the head tells. With the first byte may come
+a descriptor of test code, which is passed on and never read here.
+Out: a frame for each input, then one that says `done`. A frame is four lengths, a JSON header,
+the report, standard output and standard error.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import struct
+import time
+from typing import Any
+
+LENGTHS = struct.Struct("<2I")
+FRAME = struct.Struct("<4I")
+_FLUSH_BYTES = 1 << 16
+_FLUSH_SECONDS = 0.05
+
+Span = tuple[int, int]  # offset and length in the file of a request
+
+
+class ParentGoneError(Exception):
+    """The other end of the wire is closed."""
+
+
+class Request:
+    """One program and its inputs, in a file that children read.
+
+    Args:
+        head: Settings and lengths.
+        body: The program, the prelude and the inputs.
+        codes: Descriptor of test code, or -1.
+    """
+
+    def __init__(self, head: dict[str, Any], body: memoryview, codes: int) -> None:
+        self.head = head
+        self.codes = codes
+        self.kinds: list[str] = [kind for kind, _ in head["inputs"]]
+        self.file = os.memfd_create("request")
+        write_all(self.file, body)
+        self.inputs: list[Span] = []
+        offset = head["program"] + head["prelude"]
+        for _, length in head["inputs"]:
+            self.inputs.append((offset, length))
+            offset += length
+        self._body = body
+
+    def given(self, index: int) -> memoryview:
+        """The bytes of one input."""
+        offset, length = self.inputs[index]
+        return self._body[offset : offset + length]
+
+    def close(self) -> None:
+        """Closes its descriptors."""
+        os.close(self.file)
+        if self.codes >= 0:
+            os.close(self.codes)
+
+
+def receive(control: socket.socket) -> Request:
+    """Waits for the next request.
+
+    Raises:
+        ParentGoneError: If there will be none.
+    """
+    start, ancillary, _, _ = control.recvmsg(LENGTHS.size, socket.CMSG_SPACE(4))
+    codes = array.array("i", [-1])
+    for _, _, data in ancillary:
+        codes = array.array("i", data[:4])
+    start += _exactly(control, LENGTHS.size - len(start))
+    total, head = LENGTHS.unpack(start)
+    data = memoryview(_exactly(control, total))
+    return Request(json.loads(bytes(data[:head])), data[head:], codes[0])
+
+
+def _exactly(control: socket.socket, length: int) -> bytearray:
+    data = bytearray(length)
+    rest = memoryview(data)
+    while rest:
+        count = control.recv_into(rest)
+        if count == 0:
+            raise ParentGoneError
+        rest = rest[count:]
+    return data
+
+
+class Outbox:
+    """Sends frames, several at a time unless the parent would wait for long."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._waiting = bytearray()
+        self._flushed = time.monotonic()
+
+    def frame(self, header: dict[str, Any], *parts: bytes | bytearray | memoryview) -> None:
+        """One answer: header, report, standard output, standard error."""
+        text = json.dumps(header).encode("ascii")
+        lengths = [len(text), *map(len, parts)]
+        lengths += [0] * (4 - len(lengths))
+        for part in (FRAME.pack(*lengths), text, *parts):
+            self._waiting += part
+        late = time.monotonic() > self._flushed + _FLUSH_SECONDS
+        if late or len(self._waiting) > _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what was kept back."""
+        self._control.sendall(self._waiting)
+        self._waiting.clear()
+        self._flushed = time.monotonic()
+
+
+def write_all(descriptor: int, data: memoryview) -> None:
+    """Writes everything, however many calls it takes."""
+    while data:
+        data = data[os.write(descriptor, data) :]

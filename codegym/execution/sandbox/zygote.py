@@ -1,0 +1,117 @@
+"""A process that forks children on command, and does nothing else.
+
+A fork shares memory that both sides then copy page by page as they touch it, so the process that
+forks should touch little: supervision is another's business (`supervise.py`). And since every
+child is its copy, it never holds anything of a program; children read that themselves. The one
+exception is the zygote of a single program, made by `session`, which has it compiled.
+
+Commands come as marshalled tuples with descriptors; answers are marshalled tuples
+`(pid, status, cpu_seconds, peak_memory_bytes, clean)`, one for each child that died. `clean` says
+that no other process is left below; if one is, an answer with pid 0 follows when it is gone.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+import marshal
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import confine
+
+# The wrappers of the module `signal` convert to enums, which costs a child 0.1 ms.
+_signal: Any = importlib.import_module("_signal")
+
+COMMAND_BYTES = 1 << 16
+MOST_DESCRIPTORS = 8
+FAULT = 70  # exit code of a process that failed by our own fault
+
+class Zygote:
+    """The loop of a zygote.
+
+    Args:
+        channel: Packets from and to the supervisor.
+        births: Descriptor that the process id of each child is written to.
+        start: What a child does, given its orders and descriptors; returns never.
+    """
+
+    def __init__(
+        self, channel: socket.socket, births: int, start: Callable[[bytes, list[int]], None]
+    ) -> None:
+        self._channel = channel
+        self._births = births
+        self._start = start
+
+    def serve(self) -> None:
+        """Forks children until the supervisor hangs up."""
+        room = socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
+        mine: set[int] = set()
+        own = os.getpid()
+        # The frames of ours that lie below a program's own are not to count as its.
+        sys.setrecursionlimit(_RECURSION_LIMIT + _depth() + _FRAMES_OF_A_CHILD)
+        while True:
+            command, ancillary, _, _ = self._channel.recvmsg(COMMAND_BYTES, room)
+            if not command:
+                os._exit(0)
+            descriptors = array.array("i", ancillary[0][2]).tolist()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.setsid()
+                    confine.signal_with_parent(own, _signal.SIGKILL)
+                    self._start(command, descriptors)
+                finally:
+                    os._exit(FAULT)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            os.write(self._births, pid.to_bytes(4, "little"))
+            mine.add(pid)
+            if command.endswith(_WAIT):
+                self._wait(mine)
+
+    def _wait(self, mine: set[int]) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, 0)
+            except ChildProcessError:  # the last orphan is gone
+                self._tell(0, 0, 0.0, 0, True)
+                return
+            if pid in mine:
+                mine.discard(pid)
+                clean = not mine and _childless()
+                cpu = usage.ru_utime + usage.ru_stime
+                self._tell(pid, status, cpu, usage.ru_maxrss * 1024, clean)
+                if clean:
+                    return
+
+    def _tell(self, *answer: Any) -> None:
+        self._channel.send(marshal.dumps(answer))
+
+
+_WAIT = b"w"
+_RECURSION_LIMIT = 1000  # Python's default
+_FRAMES_OF_A_CHILD = 2
+
+
+def _depth() -> int:
+    depth, frame = 0, sys._getframe().f_back
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def pack(orders: Any, wait: bool) -> bytes:
+    """A command: fork a child with these orders; then maybe wait for all children."""
+    return marshal.dumps(orders) + (_WAIT if wait else b"-")
+
+
+def _childless() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
