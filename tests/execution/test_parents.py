@@ -257,16 +257,30 @@ def die_with(how: signal.Signals, script: str, folder: Path, delay: float) -> li
     return left_behind(folder)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_no_process_outlives_a_killed_parent(how: signal.Signals, tmp_path: Path) -> None:
-    left = die_with(how, BATCH, tmp_path, 0.3)
-    assert [entry for entry in left if entry.startswith("process")] == []
+SUDDEN = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+@pytest.fixture
+def killed_parents(tmp_path: Path) -> Path:
+    """A folder whose owners were killed in mid-batch, at different moments."""
+    parents = [start_parent(SETUP + BATCH, tmp_path) for _ in SUDDEN]
+    for parent, how in zip(parents, SUDDEN, strict=True):
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        os.killpg(parent.pid, how)
+        parent.communicate(timeout=30)
+        assert parent.returncode == -how
+    return tmp_path
+
+
+def test_no_process_outlives_a_killed_parent(killed_parents: Path) -> None:
+    assert [left for left in left_behind(killed_parents) if left.startswith("process")] == []
 
 
 @pytest.mark.xfail(reason="a program process makes the folder anew when its worker removed it")
-def test_no_folder_outlives_a_killed_parent(tmp_path: Path) -> None:
-    for attempt in range(8):
-        assert die_with(signal.SIGKILL, BATCH, tmp_path, 0.1 + 0.01 * attempt) == []
+def test_no_folder_outlives_a_killed_parent(killed_parents: Path) -> None:
+    assert left_behind(killed_parents) == []
 
 
 @pytest.mark.xfail(strict=True, reason="nobody removes the folder of a worker whose start is cut")
