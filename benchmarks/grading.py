@@ -23,18 +23,19 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from benchmarks.grading_peers import jobs, processes, report, throughput
 from benchmarks.grading_peers.containment import missing_tools
-from benchmarks.grading_peers.contender import Codegym, Contender, understood
-from benchmarks.grading_peers.remote import ContenderError, Remote
+from benchmarks.grading_peers.contender import Codegym, Contender, ContenderError, understood
+from benchmarks.grading_peers.remote import Remote
 from benchmarks.grading_peers.rounds import Case
 from codegym.execution import LocalExecutor, Request, Stdin
 
 _TESTS_OF_STDIN = 3
+_NO_BATCHES: dict[str, Any] = {"scaling": {}, "trainer": []}
 _PACKAGES = Path(sysconfig.get_path("purelib"))
 _STOPPING = {"stop_at_first_failure": True, "shortest_first": True}
 _BLOCK_OF_PROGRAMS = 20
@@ -54,6 +55,8 @@ class Args:
     """length of such a block"""
     samples: int | None = None
     """programs in (c); default: all"""
+    guests: int = 300
+    """programs in (c) for the floor, fresh interpreters and shared children"""
     leetcode: int | None = 200
     """solutions in (d); None: all"""
     time_limit: float = 1.0
@@ -64,6 +67,8 @@ class Args:
     """such batches of each setting"""
     seed: int = 0
     """of samples and their order"""
+    only: tuple[Literal["a", "b", "c", "d", "batches"], ...] = ("a", "b", "c", "d", "batches")
+    """parts to measure"""
     out: Path = Path("benchmarks/results/grading")
     """path of the results without suffix: .json and .md are written"""
 
@@ -84,7 +89,7 @@ class Field:
         self._stack = stack
         self._modules = preloaded_modules()
         self.ours = self._add(lambda: Codegym(report.OURS))
-        self.shared = self._add(lambda: Codegym("codegym, 16 calls a child", calls_per_child=16))
+        self.shared = self._add(lambda: Codegym(report.SHARED, calls_per_child=16))
         self.stopping = []
         if understood(_STOPPING):
             name = "codegym, stop at the first failure, shortest first"
@@ -112,7 +117,7 @@ class Field:
         )
 
     def _fresh(self, *, closed_in: bool) -> Remote:
-        return Remote("fresh interpreter", "fresh", closed_in=closed_in, arguments=[str(_PACKAGES)])
+        return Remote(report.FRESH, "fresh", closed_in=closed_in, arguments=[str(_PACKAGES)])
 
     def _packages(self, peers: Path | None) -> list[Contender]:
         if peers is None:
@@ -171,25 +176,53 @@ def measure_cases(args: Args, field: Field) -> Iterator[tuple[str, dict[str, Any
         ("a3", jobs.trivial_call(3), "(a) A trivial call problem, 3 tests"),
         ("b", jobs.trivial_stdin(_TESTS_OF_STDIN), "(b) A trivial stdin problem, 3 tests"),
     ):
+        if name[0] not in args.only:
+            continue
         check_rejects(trusted, made[0])
         case = Case(name, trusted, made, args.time_limit)
         case.repeat(args.rounds, args.block_seconds)
+        field.notes += case.lost
         yield name, report.case_result(case, title, alike=True)
-    written = jobs.model_written(args.data, args.samples, args.seed)
+    written = jobs.model_written(args.data, args.samples, args.seed) if "c" in args.only else []
     title = f"(c) {len(written)} programs that a model wrote for HumanEval"
     closed = [*field.ours, *field.shared, *field.stopping, *field.untrusting]
-    yield "c", _covered("c", title, closed, written, args)
-    solutions = jobs.leetcode(args.data, args.leetcode, args.seed)
+    if written:
+        yield "c", _covered("c", title, closed, written, args, field.notes)
+    solutions = jobs.leetcode(args.data, args.leetcode, args.seed) if "d" in args.only else []
     title = f"(d) {len(solutions)} canonical solutions of LeetCodeDataset"
-    yield "d", _covered("d", title, trusted, solutions, args)
+    if solutions:
+        yield "d", _covered("d", title, trusted, solutions, args, field.notes)
 
 
 def _covered(
-    name: str, title: str, contenders: Sequence[Contender], made: list[jobs.Job], args: Args
+    name: str,
+    title: str,
+    contenders: Sequence[Contender],
+    made: list[jobs.Job],
+    args: Args,
+    notes: list[str],
 ) -> dict[str, Any]:
-    case = Case(name, contenders, made, args.time_limit)
+    guests = (report.FLOOR, report.FRESH, report.SHARED) if name == "c" else ()
+    case = Case(name, contenders, made, args.time_limit, dict.fromkeys(guests, args.guests))
     case.cover(_BLOCK_OF_PROGRAMS)
+    notes += case.lost
     return report.case_result(case, title, alike=False)
+
+
+def measure_batches(args: Args, core: int) -> dict[str, Any]:
+    """Two workers against one, and a trainer's settings on (c)."""
+    batch = jobs.trivial_stdin(_TESTS_OF_STDIN)
+    scaled = throughput.scaling(batch, batch=args.batch, rounds=args.batch_rounds, core=core)
+    rates = {
+        "rates": scaled.rates,
+        "two_on_two_cores": dataclasses.astuple(scaled.two_on_two_cores),
+        "two_against_free": dataclasses.astuple(scaled.two_against_free),
+    }
+    written = jobs.model_written(args.data, args.samples, args.seed)
+    return {
+        "scaling": rates,
+        "trainer": throughput.trainer(written, time_limit=args.time_limit),
+    }
 
 
 def idle_memory() -> list[dict[str, int]]:
@@ -230,13 +263,7 @@ def main(args: Args) -> None:
         results["notes"] = [*_NOTES, *field.notes]
     results["memory"] = idle_memory()
     os.sched_setaffinity(0, cores)
-    batch = jobs.trivial_stdin(_TESTS_OF_STDIN)
-    scaled = throughput.scaling(batch, batch=args.batch, rounds=args.batch_rounds, core=core)
-    results["scaling"] = dataclasses.asdict(scaled)
-    for key in ("two_on_two_cores", "two_against_free"):
-        results["scaling"][key] = dataclasses.astuple(getattr(scaled, key))
-    written = jobs.model_written(args.data, args.samples, args.seed)
-    results["trainer"] = throughput.trainer(written, time_limit=args.time_limit)
+    results |= measure_batches(args, core) if "batches" in args.only else _NO_BATCHES
     about["load_at_end"] = os.getloadavg()[0]
     results["minutes"] = (time.monotonic() - started) / 60
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -249,7 +276,8 @@ _NOTES = [
     "How it was measured. Graders take turns in short blocks, in an order that rotates; each row "
     "of (a) to (d) has one core for everything, parent included. A ratio on (a) and (b) is the "
     "median over paired blocks, on (c) and (d) that of the totals of the programs that both can "
-    "grade; its interval comes from resampling blocks. Codegym: one worker, isolation strict, "
+    "grade, followed by the median over programs; intervals come from resampling blocks, or "
+    "programs. Codegym: one worker, isolation strict, "
     "coverage on, no cache, a child for each test (or 16 calls a child, as its row says); its time "
     "is taken by the caller of `grade`, the others' inside their own process. CPU ms is a mean.",
     "",

@@ -61,6 +61,10 @@ class Contender(Protocol):
         ...
 
 
+class ContenderError(Exception):
+    """A contender can not be had here; the text says why."""
+
+
 def understood(options: Mapping[str, Any]) -> bool:
     """Whether this version's grader has the arguments."""
     return options.keys() <= inspect.signature(Grader).parameters.keys()

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.grading_peers import processes
 from benchmarks.grading_peers.containment import contained
-from benchmarks.grading_peers.contender import Block
+from benchmarks.grading_peers.contender import Block, ContenderError
 from benchmarks.grading_peers.jobs import Job
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +28,6 @@ _START = (
     "sys.path.remove(root); main()"
 )
 _PATIENCE_SECONDS = 300.0
-
-
-class ContenderError(Exception):
-    """A contender can not be had here; the text says why."""
 
 
 class Remote:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.grading_peers.contender import Contender
+from benchmarks.grading_peers.contender import Block, Contender, ContenderError
 from benchmarks.grading_peers.jobs import Job
 from benchmarks.intervals import Interval, median_of_ratios, ratio_of_sums
 
@@ -20,25 +20,30 @@ class Series:
 
     Attributes:
         name: Of the contender.
-        blocks: For each block, seconds by index of the job.
+        blocks: By round, seconds by index of the job.
         passed: Verdict by index of the job (the last one, where there are several).
         cpu_seconds: CPU time of all blocks together.
+        seconds: All times, in the order in which they were taken.
     """
 
     name: str
-    blocks: list[dict[int, float]] = dataclasses.field(default_factory=list)
+    blocks: dict[int, dict[int, float]] = dataclasses.field(default_factory=dict)
     passed: dict[int, bool] = dataclasses.field(default_factory=dict)
     cpu_seconds: float = 0.0
-    _all: list[float] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
 
-    @property
-    def seconds(self) -> list[float]:
-        """All times, in the order in which they were taken."""
-        return self._all
+    def note(self, index: int, jobs: Sequence[int], block: Block) -> None:
+        """Adds what was measured in a round."""
+        taken: dict[int, list[float]] = {}
+        for job, seconds in zip(jobs, block.seconds, strict=True):
+            taken.setdefault(job, []).append(seconds)
+        self.blocks[index] = {job: sum(times) / len(times) for job, times in taken.items()}
+        self.seconds += block.seconds
+        self.passed.update(zip(jobs, block.passed, strict=True))
 
-    def means(self) -> list[float]:
-        """Mean seconds for each block."""
-        return [sum(block.values()) / len(block) for block in self.blocks]
+    def times(self) -> dict[int, float]:
+        """Seconds of the last block that graded it, by index of the job."""
+        return {job: taken for block in self.blocks.values() for job, taken in block.items()}
 
 
 class Case:
@@ -49,18 +54,30 @@ class Case:
         contenders: Who takes part.
         jobs: What is graded.
         time_limit: Seconds, for a test or for a program, as the grader has it.
+        first_only: By name of a contender, how many of the jobs it gets; all where it has no entry.
+
+    Attributes:
+        series: What was measured, by name of the contender.
+        lost: Which contenders did not come through, in sentences.
     """
 
     def __init__(
-        self, name: str, contenders: Sequence[Contender], jobs: Sequence[Job], time_limit: float
+        self,
+        name: str,
+        contenders: Sequence[Contender],
+        jobs: Sequence[Job],
+        time_limit: float,
+        first_only: Mapping[str, int] | None = None,
     ) -> None:
         self.name = name
         self.jobs = jobs
+        self.lost: list[str] = []
         self._contenders = []
         self._supported: dict[str, list[int]] = {}
         for contender in contenders:
             supported = contender.load(jobs, time_limit)
-            indices = [index for index, able in enumerate(supported) if able]
+            most = (first_only or {}).get(contender.name, len(jobs))
+            indices = [index for index, able in enumerate(supported) if able and index < most]
             if indices:
                 self._contenders.append(contender)
                 self._supported[contender.name] = indices
@@ -96,29 +113,21 @@ class Case:
     def _take_turns(self, rounds: int, indices_of: Callable[[int, Contender], list[int]]) -> None:
         for k in range(rounds):
             first = k % len(self._contenders)
-            for contender in (*self._contenders[first:], *self._contenders[:first]):
+            for contender in [*self._contenders[first:], *self._contenders[:first]]:
                 indices = indices_of(k, contender)
+                if not indices:
+                    continue
                 before = contender.cpu_seconds()
-                block = contender.run(indices)
+                try:
+                    block = contender.run(indices)
+                except ContenderError as error:
+                    self.lost.append(f"Lost in ({self.name}): {error}.")
+                    self._contenders.remove(contender)
+                    continue
                 self.series[contender.name].cpu_seconds += contender.cpu_seconds() - before
-                self._note(contender.name, indices, block.seconds, block.passed)
+                self.series[contender.name].note(k, indices, block)
             print(f"\r{self.name}: {k + 1}/{rounds} ", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-
-    def _note(
-        self,
-        name: str,
-        indices: Sequence[int],
-        seconds: Iterable[float],
-        passed: Iterable[bool],
-    ) -> None:
-        series = self.series[name]
-        total: dict[int, list[float]] = {}
-        for index, taken in zip(indices, seconds, strict=True):
-            total.setdefault(index, []).append(taken)
-            series.seconds.append(taken)
-        series.blocks.append({index: sum(t) / len(t) for index, t in total.items()})
-        series.passed.update(zip(indices, passed, strict=True))
 
     def ratio(self, top: str, bottom: str, *, alike: bool) -> Interval:
         """How many times the time of `bottom` `top` took, on the jobs that both can grade.
@@ -129,11 +138,19 @@ class Case:
             alike: Whether the jobs are alike: then the median over blocks, else the totals.
         """
         one, other = self.series[top], self.series[bottom]
-        if alike:
-            return median_of_ratios(one.means(), other.means())
-        pairs = [
-            (sum(a[i] for i in both), sum(b[i] for i in both))
-            for a, b in zip(one.blocks, other.blocks, strict=True)
-            if (both := a.keys() & b.keys())
-        ]
-        return ratio_of_sums([a for a, _ in pairs], [b for _, b in pairs])
+        tops, bottoms = [], []
+        for k in sorted(one.blocks.keys() & other.blocks.keys()):
+            a, b = one.blocks[k], other.blocks[k]
+            if alike:
+                tops.append(sum(a.values()) / len(a))
+                bottoms.append(sum(b.values()) / len(b))
+            elif both := a.keys() & b.keys():
+                tops.append(sum(a[job] for job in both))
+                bottoms.append(sum(b[job] for job in both))
+        return (median_of_ratios if alike else ratio_of_sums)(tops, bottoms)
+
+    def typical_ratio(self, top: str, bottom: str) -> Interval:
+        """The median over programs of how many times the time of `bottom` `top` took."""
+        one, other = self.series[top].times(), self.series[bottom].times()
+        both = sorted(one.keys() & other.keys())
+        return median_of_ratios([one[job] for job in both], [other[job] for job in both])
