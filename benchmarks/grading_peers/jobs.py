@@ -168,14 +168,15 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _pieces(check: str) -> list[list[str]]:
-    """The asserts of `check(candidate)` one by one; where it is more than asserts, all at once."""
+    """The asserts on `candidate` one by one; where the check is more than asserts, all at once."""
     body = next(
         node.body
         for node in ast.parse(check).body
         if isinstance(node, ast.FunctionDef) and node.name == "check"
     )
     if all(isinstance(statement, ast.Assert) for statement in body):
-        return [["check", ast.unparse(statement), ""] for statement in body]
+        texts = [ast.unparse(statement) for statement in body]
+        return [["check", text, ""] for text in texts if "candidate" in text]
     return [["check", f"{check}\ncheck(candidate)\n", ""]]
 
 
