@@ -95,7 +95,7 @@ def lacking(*features: str) -> list[str]:
 def suite(prefix: list[str], folder: Path, choice: str) -> dict[str, str]:
     """Outcome of each chosen test of the adversarial suite."""
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", f"tests/execution/{SUITE}", "-q", "-n", "2"]
+    command = [sys.executable, "-m", "pytest", f"tests/execution/{SUITE}", "-q"]
     command += [
         "-p",
         "no:cacheprovider",
@@ -136,11 +136,37 @@ def test_a_user_without_privileges_gets_the_same_barriers(as_stranger: list[str]
     assert [line.split()[0] for line in said.splitlines()[1:]] == ["yes"] * 4
 
 
+REACH_OUT = """
+import sys
+from codegym.execution import LocalExecutor
+from codegym.grading import Grader
+from tests.execution.conformance.table import CASES
+
+GROUPS = ("processes", "kernel", "network", "writing to the host", "reading the host", "crashes")
+chosen = [c for c in CASES if c.group in GROUPS and "recursion" not in c.name and not c.lengthy]
+chosen = [c for c in chosen if "namespaces" not in c.needs]
+with LocalExecutor(workers=2, isolation="strict") as pool:
+    futures = [
+        Grader(pool, case.limits).submit(case.problem(), case.text(sys.argv[1], 9, signal=0))
+        for case in chosen
+    ]
+    for case, future in zip(chosen, futures):
+        grade = future.result()
+        if grade.verdict not in case.verdicts:
+            print(case.name, grade)
+print(len(chosen), "attacks")
+"""
+
+
 @needs_everything
 def test_attacks_where_user_namespaces_are_not_allowed(tmp_path: Path) -> None:
-    choice = "attack and (kill or TCP or socket or pipe or fork or ptrace or escape or thread)"
-    outcomes = suite(lacking("namespaces"), tmp_path, choice)
-    assert list(outcomes.values()).count("passed") >= 15
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    command = [*lacking("namespaces"), sys.executable, "-c", REACH_OUT, str(tmp_path)]
+    said = output(command).split()
+    assert (said[1:], int(said[0]) > 60) == (["attacks"], True), said
+    assert [path.name for path in tmp_path.iterdir()] == ["victim"]
+    assert victim.read_text() == "untouched"
 
 
 ASK = """
