@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import queue
 from concurrent.futures import CancelledError, Future
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from codegym.envs.episode import Episode
 from codegym.envs.task import CodeTask
@@ -18,7 +18,7 @@ from codegym.errors import CodegymError, ExecutionError
 from codegym.grading.verdict import Grade
 from codegym.programs.program import Program
 
-__all__ = ["JudgingLane", "Ticket", "Wait"]
+__all__ = ["Graded", "JudgingLane", "Ticket", "Wait"]
 
 Wait = Literal["none", "one", "all"]
 
@@ -38,6 +38,14 @@ class Ticket:
     index: int
     episode: Episode
     program: Program
+
+
+class Graded(NamedTuple):
+    """A program that was judged, its grade, and the terms of its reward."""
+
+    ticket: Ticket
+    grade: Grade
+    terms: dict[str, float]
 
 
 class JudgingLane:
@@ -78,28 +86,42 @@ class JudgingLane:
             future.set_exception(error)
         future.add_done_callback(functools.partial(_report, self._done, ticket))
 
-    def collect(self, wait: Wait) -> list[tuple[Ticket, Grade]]:
+    def collect(self, wait: Wait, *, raises: bool) -> list[Graded]:
         """The grades that are in, in the order in which their programs were sent.
 
         They are told again until :meth:`deliver` or :meth:`forget` takes them away.
 
         Args:
             wait: Wait for none, for one, or for all that are outstanding.
+            raises: Whether to raise what went wrong with a program. If not, it is left out and
+                stays for another call.
 
         Raises:
-            ExecutionError: If a program could not be run, each time until it is forgotten.
+            ExecutionError: If a program could not be run.
+            RewardError: If the reward returned something that is no reward.
             ClosedError: If the grader was closed meanwhile.
         """
         self._drain(wait)
-        arrived = sorted(self._arrived.items(), key=lambda item: item[0].number)
-        for ticket, future in arrived:
-            _raise_failure(ticket, future)
-        return [(ticket, future.result()) for ticket, future in arrived]
+        graded = []
+        for ticket, future in sorted(self._arrived.items(), key=_number):
+            try:
+                grade = future.result()
+                graded.append(Graded(ticket, grade, self._task.terms(grade)))
+            except CancelledError:
+                if raises:
+                    raise ExecutionError(
+                        f"The executor cancelled a program. {_concerns(ticket)}"
+                    ) from None
+            except Exception as error:
+                if raises:
+                    _add_note(error, _concerns(ticket))
+                    raise
+        return graded
 
-    def deliver(self, ticket: Ticket, grade: Grade) -> None:
+    def deliver(self, graded: Graded) -> None:
         """Takes a grade away, and counts the outcomes whose turn has come."""
-        del self._arrived[ticket], self._pending[ticket.index]
-        self._uncounted[ticket] = grade.solved
+        del self._arrived[graded.ticket], self._pending[graded.ticket.index]
+        self._uncounted[graded.ticket] = graded.grade.solved
         self._count()
 
     def forget(self, index: int) -> None:
@@ -140,17 +162,23 @@ def _report(
     done.put((ticket, future))
 
 
-def _raise_failure(ticket: Ticket, future: Future[Grade]) -> None:
-    try:
-        error = future.exception()
-    except CancelledError:
-        error = ExecutionError("The executor cancelled a program. It must run it, or say why not.")
-    if error is None:
-        return
-    note = (
-        f"This is the program of sub-environment {ticket.index}, which has no grade. To go on, "
-        'reset it: reset(options={"reset_mask": ...}).'
+def _number(item: tuple[Ticket, Future[Grade]]) -> int:
+    return item[0].number
+
+
+_CONCERNS = "It concerns the program of sub-environment"
+
+
+def _concerns(ticket: Ticket) -> str:
+    return (
+        f"{_CONCERNS} {ticket.index}, which has no reward. To go on, reset that: "
+        'reset(options={"reset_mask": ...}).'
     )
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
-    raise error
+
+
+def _add_note(error: Exception, note: str) -> None:
+    # Sub-environments that wrote the same program share its error: the last one raised counts.
+    error.__notes__ = [
+        *(old for old in getattr(error, "__notes__", ()) if not old.startswith(_CONCERNS)),
+        note,
+    ]

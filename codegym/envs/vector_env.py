@@ -20,7 +20,7 @@ from gymnasium.vector.utils import batch_space
 from codegym.envs.arguments import TaskArguments, boolean, check_arguments, positive
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
-from codegym.envs.judging import JudgingLane, Ticket
+from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.token_batch import TokenBatch
@@ -40,7 +40,6 @@ from codegym.errors import (
     EpisodeError,
     ResetNeededError,
 )
-from codegym.grading.verdict import Grade
 
 __all__ = ["CodeVectorEnv"]
 
@@ -67,9 +66,10 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     is being judged or, in the mode ``DISABLED``, has ended. Each sub-environment sees the episodes
     that it would see under ``"sync"``.
 
-    A program that could not be run has no reward: ``step`` raises the ``ExecutionError``, and so
-    does each further step until that sub-environment is reset. The others keep their programs and
-    grades. A reset of a sub-environment that is being judged abandons its grade.
+    A program that could not be run has no reward. The sub-environment stays flagged as being
+    judged, also under ``"sync"``, and the next step raises the ``ExecutionError`` before it changes
+    anything; so does each step until that sub-environment is reset. The others keep their programs
+    and grades. A reset of a sub-environment that is being judged abandons its grade.
 
     The start distribution learns outcomes in the order in which programs ended (of one step: by
     index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
@@ -191,7 +191,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             InvalidActionError: If the batch has another shape, no integer type, or an id outside
                 of the vocabulary where it matters.
             ResetNeededError: Before the first reset.
-            ExecutionError: If a program could not be run.
+            ExecutionError: If a program could not be run, see above. Nothing has changed then.
+            RewardError: In the same way, if a reward is no reward.
             ClosedError: After ``close``.
             EpisodeError: In a fork of the process that made the environment.
         """
@@ -245,7 +246,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
 
         Raises:
             ResetNeededError: Before the first reset.
-            ExecutionError: If a program could not be run.
+            ExecutionError: If a program could not be run, see above. Nothing has changed then.
+            RewardError: In the same way, if a reward is no reward.
             ClosedError: After ``close``.
             EpisodeError: In a fork of the process that made the environment.
         """
@@ -274,15 +276,16 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         """
         in_sync = self.judging == "sync" and (wait or tokens is not None)
         begins = self._ended() if self.autoreset_mode is AutoresetMode.NEXT_STEP else []
-        # An error of a grade is raised here, before anything has changed.
-        graded = self._lane.collect("all" if in_sync else "one" if wait and not begins else "none")
+        # What went wrong with a program is raised here and nowhere else: nothing has changed yet.
+        wait_for: Wait = "all" if in_sync else "one" if wait and not begins else "none"
+        graded = self._lane.collect(wait_for, raises=True)
         infos: dict[str, Any] = {}
         starts = [self._draw(i, ResetOptions()) for i in begins]
         if tokens is not None:
             self._append(tokens)
         self._begin(starts, infos)
         if in_sync:
-            graded = self._lane.collect("all")
+            graded = self._lane.collect("all", raises=False)
         rewards = self._deliver(graded, infos)
         if self.judging == "async" or self._being_judged.any():
             infos["judging"] = self._being_judged.copy()
@@ -310,18 +313,18 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         program = self.task.program(episode, self._batch.generated(i).tolist())
         self._lane.send(i, episode, program)
 
-    def _deliver(
-        self, graded: Sequence[tuple[Ticket, Grade]], infos: dict[str, Any]
-    ) -> npt.NDArray[np.float64]:
+    def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Ends the episodes whose grades are in; returns (num_envs,) rewards."""
         rewards = np.zeros(self.num_envs, dtype=np.float64)
-        # The reward may be the caller's and raise: nothing is counted before all terms are known.
-        terms = [self.task.terms(grade) for _, grade in graded]
-        for (ticket, grade), values in zip(graded, terms, strict=True):
-            i = ticket.index
-            self._lane.deliver(ticket, grade)
+        for one in graded:
+            i = one.ticket.index
+            self._lane.deliver(one)
             outcome = self.task.outcome(
-                ticket.episode, ticket.program, self._batch.generated(i), grade, values
+                one.ticket.episode,
+                one.ticket.program,
+                self._batch.generated(i),
+                one.grade,
+                one.terms,
             )
             rewards[i] = outcome.reward
             self._being_judged[i] = False

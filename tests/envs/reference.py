@@ -2,21 +2,108 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from codegym.envs import CodeEnv
+from codegym.errors import ExecutionError
 
 
-def plain(value: Any) -> Any:
-    """The value with object arrays as lists, which NumPy can not compare when they hold arrays."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
-        return [plain(item) for item in value]
-    return value
+def assert_same(mine: Any, theirs: Any, path: str = "") -> None:
+    """Equality to the byte of nested dicts, lists and arrays: types, shapes and values."""
+    assert type(mine) is type(theirs), (path, mine, theirs)
+    if isinstance(mine, Play):
+        mine, theirs = vars(mine), vars(theirs)
+    if isinstance(mine, dict):
+        assert mine.keys() == theirs.keys(), path
+        for key, value in mine.items():
+            assert_same(value, theirs[key], f"{path}/{key}")
+    elif isinstance(mine, tuple | list):
+        assert len(mine) == len(theirs), path
+        for k, (one, other) in enumerate(zip(mine, theirs, strict=True)):
+            assert_same(one, other, f"{path}/{k}")
+    elif isinstance(mine, np.ndarray):
+        assert (mine.dtype, mine.shape) == (theirs.dtype, theirs.shape), path
+        if mine.dtype == object:
+            assert_same(mine.tolist(), theirs.tolist(), path)
+        else:
+            assert np.array_equal(mine, theirs), (path, mine, theirs)
+    else:
+        assert mine == theirs, path
+
+
+@dataclasses.dataclass
+class Play:
+    """One episode of one sub-environment, as its caller saw it."""
+
+    start: dict[str, Any]
+    first_obs: dict[str, Any]
+    last_obs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    info: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Writer:
+    """The tokens of each episode of each sub-environment: a function of both numbers.
+
+    Args:
+        tokenizer: Of the environments.
+        letters: What is written.
+        end: How often a token is the end token.
+    """
+
+    def __init__(self, tokenizer: Any, letters: str, end: float = 0.1) -> None:
+        self._letters = np.array(tokenizer.encode(letters))
+        self._end_id, self._end = tokenizer.end_id, end
+
+    def tokens(self, i: int, episode: int, count: int) -> np.ndarray[Any, Any]:
+        """(count,) tokens; more than an episode needs."""
+        rng = np.random.default_rng([i, episode])
+        tokens = rng.choice(self._letters, size=count)
+        tokens[rng.random(count) < self._end] = self._end_id
+        return tokens
+
+
+def single_plays(
+    writer: Writer, i: int, *, seed: int, episodes: int, budget: int, **arguments: Any
+) -> list[Play | None]:
+    """The episodes of sub-environment `i`, played by a single one; None if it could not be run."""
+    env = CodeEnv(**arguments)
+    plays: list[Play | None] = []
+    for number in range(episodes):
+        obs, info = env.reset(seed=seed + i if number == 0 else None)
+        play = Play(info, obs)
+        try:
+            for token in writer.tokens(i, number, budget):
+                step = env.step(token)
+                if step[2] or step[3]:
+                    break
+        except ExecutionError:
+            plays.append(None)
+        else:
+            play.last_obs, play.reward, play.terminated, play.truncated, play.info = step
+            plays.append(play)
+    return plays
+
+
+def told_by(infos: dict[str, Any], i: int) -> dict[str, Any]:
+    """The info of one sub-environment out of a batch."""
+    told: dict[str, Any] = {}
+    for key, value in infos.items():
+        if not key.startswith("_") and infos[f"_{key}"][i]:
+            one = told_by(value, i) if isinstance(value, dict) else value[i]
+            told[key] = one.item() if isinstance(one, np.generic) else one
+    return told
+
+
+def row_of(obs: dict[str, Any], i: int) -> dict[str, Any]:
+    """A copy of the observation of one sub-environment."""
+    return {key: value[i].copy() for key, value in obs.items()}
 
 
 class SingleEnvs:

@@ -17,7 +17,7 @@ from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, JumpStart, make_start_states
 
 from .executors import MadeUp
-from .reference import SingleEnvs, plain
+from .reference import SingleEnvs, assert_same
 from .rows import TEXTS, problems_of
 
 N, STEPS = 3, 24
@@ -85,12 +85,12 @@ def compare(
     ours: CodeVectorEnv, single: SingleEnvs, mode: AutoresetMode, rng: np.random.Generator
 ) -> int:
     """Steps both and compares all that they return; tells how many episodes ended."""
-    np.testing.assert_equal(ours.reset(seed=5), single.reset(seed=5))
+    assert_same(ours.reset(seed=5), single.reset(seed=5))
     ended = 0
     for _ in range(STEPS):
         actions = actions_of(rng, ours)
         mine, reference = ours.step(actions), single.step(actions)
-        np.testing.assert_equal(plain(mine), plain(reference))
+        assert_same(mine, reference)
         done = mine[2] | mine[3]
         if mode is not AutoresetMode.DISABLED:
             ended += int(done.sum())
@@ -99,7 +99,7 @@ def compare(
             mask = done & (rng.random(N) < 0.8)
             if mask.any():
                 theirs = single.reset(mask=mask)
-                np.testing.assert_equal(ours.reset(options={"reset_mask": mask}), theirs)
+                assert_same(ours.reset(options={"reset_mask": mask}), theirs)
     state = single.envs[0].start_states.state_dict()
     assert ours.start_states.state_dict() == state
     return ended
