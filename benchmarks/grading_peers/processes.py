@@ -1,9 +1,10 @@
-"""Memory and CPU time of processes, from `/proc`."""
+"""Memory, CPU time and page faults of processes, from `/proc`."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 
 def descendants(pid: int) -> list[int]:
@@ -24,16 +25,28 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, everything below it, and all of their children that are gone."""
-    ticks = 0
+class Usage(NamedTuple):
+    """What processes used so far."""
+
+    cpu_seconds: float
+    page_faults: int
+
+    def since(self, before: Usage) -> Usage:
+        """What was used after another moment."""
+        return Usage(self.cpu_seconds - before.cpu_seconds, self.page_faults - before.page_faults)
+
+
+def usage(pid: int) -> Usage:
+    """What a process used, everything below it, and all of their children that are gone."""
+    ticks = faults = 0
     for each in (pid, *descendants(pid)):
         try:
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
         ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+        faults += sum(map(int, fields[7:11]))
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), faults)
 
 
 def own_memory(pid: int) -> dict[str, int]:

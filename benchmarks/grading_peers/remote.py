@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.grading_peers import processes
 from benchmarks.grading_peers.containment import contained
 from benchmarks.grading_peers.contender import Block, ContenderError
 from benchmarks.grading_peers.jobs import Job
+from benchmarks.grading_peers.processes import Usage, usage
 
 ROOT = Path(__file__).parents[2]
 _START = (
@@ -94,9 +94,9 @@ class Remote:
         answer = self._ask({"run": list(indices)})
         return Block(tuple(map(float, answer["seconds"])), tuple(map(bool, answer["passed"])))
 
-    def cpu_seconds(self) -> float:
-        """CPU time of the server and everything below it."""
-        return processes.cpu_seconds(self._process.pid)
+    def usage(self) -> Usage:
+        """Of the server and everything below it."""
+        return usage(self._process.pid)
 
     def close(self) -> None:
         """Ends the server; a containment takes everything inside with it."""

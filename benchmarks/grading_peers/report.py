@@ -57,7 +57,8 @@ def case_result(case: Case, title: str, *, alike: bool) -> dict[str, Any]:
             "seconds": sum(series.seconds),
             "grades_per_second": len(series.seconds) / sum(series.seconds),
             **percentiles(series.seconds),
-            "cpu_ms": 1e3 * series.cpu_seconds / len(series.seconds),
+            "cpu_ms": 1e3 * series.used.cpu_seconds / len(series.seconds),
+            "page_faults": series.used.page_faults / len(series.seconds),
             "passed": sum(series.passed.values()),
             "differs": [case.jobs[k].told["id"] for k in sorted(differ)],
             "ratio": dataclasses.astuple(case.ratio(name, OURS, alike=alike)),
@@ -177,12 +178,13 @@ def _table(case: dict[str, Any]) -> list[str]:
         f"## {case['title']}",
         "",
         "| grader | programs | passed | verdict differs | grades | grades/s | p50 ms | p95 ms "
-        "| p99 ms | CPU ms | time / codegym's (95 %) |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| p99 ms | CPU ms | page faults | time / codegym's (95 %) |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in case["rows"].items():
         cells = [name, row["jobs"], row["passed"], len(row["differs"]), row["grades"]]
         cells += [f"{row[key]:.1f}" for key in ("grades_per_second", "p50", "p95", "p99", "cpu_ms")]
+        cells.append(f"{row['page_faults']:.0f}")
         typical = "" if case["alike"] else f"; median {Interval(*row['typical'])}"
         lines.append(f"| {' | '.join(map(str, cells))} | {Interval(*row['ratio'])}{typical} |")
     return lines

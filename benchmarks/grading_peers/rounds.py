@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.grading_peers.contender import Block, Contender, ContenderError
 from benchmarks.grading_peers.jobs import Job
+from benchmarks.grading_peers.processes import Usage
 from benchmarks.intervals import Interval, median_of_ratios, ratio_of_sums
 
 _WARM_UP = 3
@@ -22,18 +23,20 @@ class Series:
         name: Of the contender.
         blocks: By round, seconds by index of the job.
         passed: Verdict by index of the job (the last one, where there are several).
-        cpu_seconds: CPU time of all blocks together.
+        used: CPU time and page faults of all blocks together.
         seconds: All times, in the order in which they were taken.
     """
 
     name: str
     blocks: dict[int, dict[int, float]] = dataclasses.field(default_factory=dict)
     passed: dict[int, bool] = dataclasses.field(default_factory=dict)
-    cpu_seconds: float = 0.0
+    used: Usage = dataclasses.field(default_factory=lambda: Usage(0.0, 0))
     seconds: list[float] = dataclasses.field(default_factory=list)
 
-    def note(self, index: int, jobs: Sequence[int], block: Block) -> None:
+    def note(self, index: int, jobs: Sequence[int], block: Block, used: Usage) -> None:
         """Adds what was measured in a round."""
+        cpu_seconds, page_faults = self.used
+        self.used = Usage(cpu_seconds + used.cpu_seconds, page_faults + used.page_faults)
         taken: dict[int, list[float]] = {}
         for job, seconds in zip(jobs, block.seconds, strict=True):
             taken.setdefault(job, []).append(seconds)
@@ -117,15 +120,15 @@ class Case:
                 indices = indices_of(k, contender)
                 if not indices:
                     continue
-                before = contender.cpu_seconds()
+                before = contender.usage()
                 try:
                     block = contender.run(indices)
                 except ContenderError as error:
                     self.lost.append(f"Lost in ({self.name}): {error}.")
                     self._contenders.remove(contender)
                     continue
-                self.series[contender.name].cpu_seconds += contender.cpu_seconds() - before
-                self.series[contender.name].note(k, indices, block)
+                used = contender.usage().since(before)
+                self.series[contender.name].note(k, indices, block, used)
             print(f"\r{self.name}: {k + 1}/{rounds} ", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
 

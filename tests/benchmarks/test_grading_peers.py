@@ -14,6 +14,7 @@ from benchmarks.grading_peers import jobs, processes, report
 from benchmarks.grading_peers.containment import missing_tools
 from benchmarks.grading_peers.contender import Block, ContenderError
 from benchmarks.grading_peers.jobs import Job
+from benchmarks.grading_peers.processes import Usage
 from benchmarks.grading_peers.remote import Remote
 from benchmarks.grading_peers.rounds import Case
 
@@ -37,8 +38,8 @@ class Pretender:
         times = tuple(self._seconds * (10 if index % 2 else 1) for index in indices)
         return Block(times, tuple(True for _ in indices))
 
-    def cpu_seconds(self) -> float:
-        return 0.0
+    def usage(self) -> Usage:
+        return Usage(0.0, 0)
 
     def close(self) -> None:
         pass
@@ -152,11 +153,13 @@ def test_the_containment_refuses_files_network_processes_and_devices(tmp_path: P
 
 def test_processes_below_are_found_and_their_time_is_counted() -> None:
     code = "import time\nend = time.process_time() + .1\nwhile time.process_time() < end: pass\n"
-    before = processes.cpu_seconds(os.getpid())
+    before = processes.usage(os.getpid())
     child = subprocess.Popen([sys.executable, "-c", f"{code}input()"], stdin=subprocess.PIPE)
     assert child.pid in processes.descendants(os.getpid())
     child.communicate(b"\n")
-    assert processes.cpu_seconds(os.getpid()) - before >= 0.09
+    used = processes.usage(os.getpid()).since(before)
+    assert used.cpu_seconds >= 0.09
+    assert used.page_faults > 100
 
 
 def test_the_samples_say_the_same_to_all(data_dir: Path) -> None:
