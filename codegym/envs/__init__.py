@@ -2,6 +2,7 @@
 
 from codegym.envs.arguments import TaskArguments
 from codegym.envs.code_env import CodeEnv, EnvState
+from codegym.envs.episode import Episode
 from codegym.envs.prompt_format import (
     AutoFormat,
     ChatFormat,
@@ -11,7 +12,7 @@ from codegym.envs.prompt_format import (
     PromptFormat,
     make_prompt_format,
 )
-from codegym.envs.task import CodeTask, Episode
+from codegym.envs.task import CodeTask
 from codegym.envs.vector_env import CodeVectorEnv
 
 __all__ = [

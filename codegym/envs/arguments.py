@@ -25,6 +25,7 @@ from codegym.tokenization.tokenizer import Tokenizer
 __all__ = [
     "TaskArguments",
     "Weighting",
+    "boolean",
     "check_arguments",
     "make_limits",
     "make_problems",
@@ -134,6 +135,17 @@ def positive(name: str, value: object) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ConfigurationError(f"{name} must be a positive int, got {value!r}.")
+    return value
+
+
+def boolean(name: str, value: object) -> bool:
+    """`value` if it is True or False.
+
+    Raises:
+        ConfigurationError: Otherwise.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
     return value
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import numbers
-from typing import Any, Unpack
+import operator
+from typing import Any, NoReturn, Unpack
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import TaskArguments, check_arguments
+from codegym.envs.arguments import TaskArguments, boolean, check_arguments
+from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import render_ansi
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.task import CodeTask, Episode, TaskViews, find_stop
+from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
+from codegym.envs.task import CodeTask, TaskViews
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
@@ -92,7 +94,13 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     - ``curriculum`` (dict of float): state of the start distribution for this problem.
 
     ## Arguments
-    Keyword arguments of :class:`~codegym.envs.CodeTask`, and ``render_mode``: None or ``"ansi"``.
+    Keyword arguments of :class:`~codegym.envs.CodeTask`, and:
+
+    - ``render_mode``: None or ``"ansi"``;
+    - ``copy``: True returns new arrays with each observation. False returns the environment's own
+      arrays, which the next step or reset overwrites: do not change them, and copy what you keep.
+      Only the observation of an episode's last step is then a copy. A step costs the same at any
+      context length.
 
     ## References
     - Dou et al., StepCoder: Improve Code Generation with Reinforcement Learning from Compiler
@@ -124,17 +132,27 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  # as declared by Gymnasium
 
-    def __init__(self, *, render_mode: str | None = None, **task: Unpack[TaskArguments]) -> None:
+    def __init__(
+        self,
+        *,
+        render_mode: str | None = None,
+        copy: bool = True,
+        **task: Unpack[TaskArguments],
+    ) -> None:
         check_arguments(task)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigurationError(f'render_mode must be None or "ansi", got {render_mode!r}.')
         self.render_mode = render_mode
+        self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)
         self.action_space = self.task.action_space
         self.observation_space = self.task.observation_space
+        self._vocab_size, self._end_id = self.tokenizer.vocab_size, self.tokenizer.end_id
         self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
-        self._length = 0
-        self._written = b""
+        self._mask = np.zeros(self.task.context_length, dtype=np.int8)
+        self._length = self._limit = 0
+        self._stops: StopAutomaton | None = None
+        self._stop_state = ROOT
         self._episode: Episode | None = None
         self._outcome: Outcome | None = None
         self._running = False
@@ -152,28 +170,35 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         """
         self._check_open()
         super().reset(seed=seed)
-        episode = self.task.begin(self.np_random, ResetOptions.parse(options))
-        self._begin(episode)
-        return self._observation(), episode.info()
+        episode, token_ids = self.task.begin(self.np_random, ResetOptions.parse(options))
+        self._begin(episode, token_ids)
+        return self._observation(copy=self.copy), episode.info()
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Appends a token; at the end of the episode, runs and scores the program.
 
         Raises:
             InvalidActionError: If the action is not a token id.
-            ResetNeededError: Before the first reset and after the end of an episode.
+            ResetNeededError: Before the first reset and after the end of an episode, also one
+                whose program could not be run.
             ExecutionError: If the program could not be run. Never the program's fault.
         """
-        episode = self._require_running()
-        self._append(self._checked(action))
-        terminated = self._ends_here(episode)
-        truncated = not terminated and self._budget_used(episode)
-        if not terminated and not truncated:
-            return self._observation(), 0.0, False, False, {}
-        generated = self._ids[len(episode.token_ids) : self._length].copy()
-        (outcome,) = self.task.judge([(episode, generated)])
-        self._running, self._outcome = False, outcome
-        return self._observation(), outcome.reward, terminated, truncated, dict(outcome.info)
+        if not self._running:
+            self._refuse_step()
+        token = self._checked(action)
+        length = self._length
+        self._ids[length] = token
+        self._mask[length] = 1
+        self._length = length = length + 1
+        terminated = token == self._end_id
+        if self._stops is not None and not terminated:
+            self._stop_state = self._stops.advance(self._stop_state, token)
+            terminated = self._stop_state == FOUND
+        if not terminated and length < self._limit:
+            return self._observation(copy=self.copy), 0.0, False, False, {}
+        outcome = self._finish()
+        obs = self._observation(copy=True)
+        return obs, outcome.reward, terminated, not terminated, dict(outcome.info)
 
     def save_state(self) -> EnvState:
         """A snapshot of the episode and of the random generator, to come back to any time.
@@ -205,75 +230,76 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
                 f"{self.task.context_length}. Restore it in an environment made with the same "
                 "arguments."
             )
-        self._begin(state.episode)
-        for token in state.token_ids[len(state.episode.token_ids) :].tolist():
-            self._append(token)
+        episode = state.episode
+        self._begin(episode, state.token_ids)
+        self._limit = self._end_of_budget(episode.start_length)
+        if self._stops is not None:
+            for token in state.token_ids[episode.start_length :].tolist():
+                self._stop_state = self._stops.advance(self._stop_state, token)
         self._running, self._outcome = state.running, state.outcome
         self.np_random.bit_generator.state = copy.deepcopy(state.rng_state)
-        return self._observation(), state.episode.info()
+        return self._observation(copy=self.copy), episode.info()
 
     def render(self) -> str | None:
         """The program so far: given code, generated code, executed lines and the verdict."""
         if self.render_mode is None or self._episode is None:
             return None
-        generated = self._ids[len(self._episode.token_ids) : self._length].tolist()
-        program = self.task.program(self._episode, generated)
+        program = self.task.program(self._episode, self._generated(self._episode).tolist())
         return render_ansi(self._episode, program, self._outcome)
 
     def close(self) -> None:
         """Ends the workers that were started for this environment."""
         if not self._closed:
-            self._closed = True
+            self._closed, self._running = True, False
             self.task.close()
 
-    def _begin(self, episode: Episode) -> None:
+    def _begin(self, episode: Episode, token_ids: npt.NDArray[np.int64]) -> None:
         self._episode, self._outcome, self._running = episode, None, True
-        self._length = len(episode.token_ids)
-        self._ids[:] = self.tokenizer.pad_id
-        self._ids[: self._length] = episode.token_ids
-        self._written = b""
+        self._length = len(token_ids)
+        self._limit = self._end_of_budget(self._length)
+        self._ids[: self._length] = token_ids
+        self._ids[self._length :] = self.tokenizer.pad_id
+        self._mask[: self._length] = 1
+        self._mask[self._length :] = 0
+        self._stops, self._stop_state = self.task.stops(episode), ROOT
 
-    def _append(self, token: int) -> None:
-        self._ids[self._length] = token
-        self._length += 1
-        if self._episode is not None and self._episode.prompt.stop:
-            self._written += self.tokenizer.token_bytes(token)
+    def _finish(self) -> Outcome:
+        """Judges the program of the episode, which ends even if that fails."""
+        self._running = False
+        episode = self._episode
+        if episode is None:
+            self._refuse_step()
+        self._outcome = outcome = self.task.judge(episode, self._generated(episode))
+        return outcome
 
-    def _ends_here(self, episode: Episode) -> bool:
-        if self._ids[self._length - 1] == self.tokenizer.end_id:
-            return True
-        stop = episode.prompt.stop
-        return bool(stop) and find_stop(self._written, stop) is not None
+    def _end_of_budget(self, start_length: int) -> int:
+        return min(start_length + self.task.max_new_tokens, self.task.context_length)
 
-    def _budget_used(self, episode: Episode) -> bool:
-        written = self._length - len(episode.token_ids)
-        return written >= self.task.max_new_tokens or self._length >= self.task.context_length
+    def _generated(self, episode: Episode) -> npt.NDArray[np.int64]:
+        return self._ids[episode.start_length : self._length].copy()
 
-    def _observation(self) -> Observation:
-        attention = np.zeros(self.task.context_length, dtype=np.int8)
-        attention[: self._length] = 1
-        return {"input_ids": self._ids.copy(), "attention_mask": attention}
+    def _observation(self, *, copy: bool) -> Observation:
+        if copy:
+            return {"input_ids": self._ids.copy(), "attention_mask": self._mask.copy()}
+        return {"input_ids": self._ids, "attention_mask": self._mask}
 
     def _checked(self, action: object) -> int:
-        legal = isinstance(action, numbers.Integral) and not isinstance(action, bool)
-        if isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu":
-            action, legal = action.item(), True
-        if not legal or not 0 <= int(action) < self.tokenizer.vocab_size:  # type: ignore[call-overload]  # legal says it is a number
+        try:
+            token = -1 if isinstance(action, bool) else operator.index(action)  # type: ignore[arg-type]  # others raise TypeError
+        except TypeError:
+            token = -1
+        if not 0 <= token < self._vocab_size:
             raise InvalidActionError(
-                f"An action is a token id, an int from 0 to {self.tokenizer.vocab_size - 1}; got "
+                f"An action is a token id, an int from 0 to {self._vocab_size - 1}; got "
                 f"{action!r} of type {type(action).__name__}."
             )
-        return int(action)  # type: ignore[call-overload,no-any-return]  # as above
+        return token
 
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("The environment was closed. Make a new one.")
 
-    def _require_running(self) -> Episode:
+    def _refuse_step(self) -> NoReturn:
         self._check_open()
-        if self._episode is None or not self._running:
-            when = (
-                "before the first reset()" if self._episode is None else "after the episode ended"
-            )
-            raise ResetNeededError(f"step() was called {when}. Call reset() to begin an episode.")
-        return self._episode
+        when = "before the first reset()" if self._episode is None else "after the episode ended"
+        raise ResetNeededError(f"step() was called {when}. Call reset() to begin an episode.")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codegym.envs.episode import Episode
 from codegym.grading.verdict import Grade
 from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
-from codegym.rewards.reward import Reward, checked_terms
 from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Outcome", "assess"]
@@ -32,46 +32,43 @@ class Outcome:
 
 
 def assess(
+    episode: Episode,
     program: Program,
+    generated: npt.NDArray[np.int64],
     grade: Grade,
     *,
-    reward: Reward,
+    terms: Mapping[str, float],
     tokenizer: Tokenizer,
-    generated: npt.NDArray[np.int64],
-    written_from: int,
-    start_length: int,
     context_length: int,
-    info: Mapping[str, Any],
     curriculum: Mapping[str, float],
 ) -> Outcome:
     """Scores a graded program.
 
     Args:
+        episode: What reset drew.
         program: The whole program.
-        grade: Its grade.
-        reward: Values the grade.
-        tokenizer: Tells which bytes a token spells.
         generated: (N,) int64 generated tokens.
-        written_from: Byte offset in the program at which they begin.
-        start_length: Number of tokens before them.
+        grade: Its grade.
+        terms: Of the reward.
+        tokenizer: Tells which bytes a token spells.
         context_length: L.
-        info: What reset told of the episode.
         curriculum: State of the start distribution for this problem.
-
-    Raises:
-        RewardError: If the reward returned something that is no reward.
     """
-    terms = checked_terms(reward, grade)
+    start = episode.start_length
     mask = np.zeros(context_length, dtype=np.int8)
-    mask[start_length : start_length + len(generated)] = loss_mask(
-        program, grade.executed_lines, tokenizer, generated.tolist(), start=written_from
+    mask[start : start + len(generated)] = loss_mask(
+        program,
+        grade.executed_lines,
+        tokenizer,
+        generated.tolist(),
+        start=episode.written_from,
     )
     prompt_mask = np.zeros(context_length, dtype=np.int8)
-    prompt_mask[:start_length] = 1
+    prompt_mask[:start] = 1
     return Outcome(
         reward=float(sum(terms.values())),
         info={
-            **info,
+            **episode.info(),
             "program": program.text,
             "verdict": grade.verdict.value,
             "tests_passed": grade.tests_passed,
@@ -81,7 +78,7 @@ def assess(
             "coverage": statement_coverage(program, grade.executed_lines),
             "loss_mask": mask,
             "prompt_mask": prompt_mask,
-            "reward_terms": terms,
+            "reward_terms": dict(terms),
             "curriculum": dict(curriculum),
         },
     )

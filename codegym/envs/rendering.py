@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
 from codegym.programs.program import Program
-
-if TYPE_CHECKING:
-    from codegym.envs.task import Episode
 
 __all__ = ["render_ansi"]
 

@@ -6,6 +6,7 @@ no episode; the environments keep the tokens.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.arguments import Weighting, make_limits, make_problems, positive
+from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
 from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.stop_sequences import StopAutomaton, find_stop
 from codegym.errors import ConfigurationError, ContextLengthError, UnknownNameError
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
@@ -29,53 +32,28 @@ from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
 from codegym.programs.program import Program
 from codegym.rewards.registry import make_reward
+from codegym.rewards.reward import checked_terms
 from codegym.start_states.prefix import EmptyPrefix, check_prefix
 from codegym.start_states.registry import make_start_states
 from codegym.start_states.start_state import Reference, StartState, StartStates
 from codegym.tokenization.registry import make_tokenizer
 from codegym.tokenization.tokenizer import Tokenizer
 
-__all__ = ["CodeTask", "Episode", "TaskViews", "find_stop"]
+__all__ = ["CodeTask", "TaskViews"]
 
-_CACHED_TEXTS = 16_384
-LITERAL = -1
-"""The stage of an episode whose given code was a literal `prefix` option."""
+IntArray = npt.NDArray[np.int64]
+
+_CACHED_PROBLEMS = _CACHED_TEXTS = 16_384
+_CACHED_STOPS = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Episode:
-    """What reset drew; constant until the end.
+class _Shown:
+    """What is made of a problem once, for all episodes."""
 
-    Attributes:
-        problem: What is asked.
-        prompt: How it is shown.
-        reference: The canonical program, seen from where the prompt ends.
-        start: The given code and its stage; stage -1 if it was a literal prefix.
-        drawn: Whether the start distribution chose it, and so learns from it.
-        token_ids: (start_length,) prompt and given code.
-        prompt_length: Number of prompt tokens.
-        written_from: Byte offset in the program at which generated code begins.
-    """
-
-    problem: Problem
     prompt: Prompt
     reference: Reference
-    start: StartState
-    drawn: bool
-    token_ids: npt.NDArray[np.int64]
-    prompt_length: int
-    written_from: int
-
-    def info(self) -> dict[str, Any]:
-        """What ``reset`` tells of it."""
-        return {
-            "problem_id": self.problem.id,
-            "difficulty": self.problem.difficulty,
-            "stage": self.start.stage,
-            "num_stages": self.start.num_stages,
-            "prompt_length": self.prompt_length,
-            "start_length": len(self.token_ids),
-        }
+    token_ids: IntArray
 
 
 class CodeTask:
@@ -159,6 +137,8 @@ class CodeTask:
         self._owns_grader = grader is None
         self.grader = grader or Grader(executor, make_limits(limits))
         self._encode = functools.lru_cache(_CACHED_TEXTS)(self._encode_uncached)
+        self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
+        self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
 
     @property
     def action_space(self) -> gymnasium.spaces.Discrete[np.int64]:
@@ -180,11 +160,17 @@ class CodeTask:
 
     def reference(self, problem: Problem) -> Reference:
         """The canonical program of a problem; only its header where the source has none."""
-        header = self.prompt_format.render(problem).header
-        return Reference(problem.id, problem.canonical_solution or header, header)
+        return _reference(problem, self.prompt_format.render(problem))
 
-    def begin(self, rng: np.random.Generator, options: ResetOptions) -> Episode:
+    def stops(self, episode: Episode) -> StopAutomaton | None:
+        """Finds the stop sequences of an episode's prompt; None if it has none."""
+        return self._automaton(episode.prompt.stop) if episode.prompt.stop else None
+
+    def begin(self, rng: np.random.Generator, options: ResetOptions) -> tuple[Episode, IntArray]:
         """Draws a problem and a start state.
+
+        Returns:
+            The episode, and the tokens of prompt and given code, (start_length,) int64.
 
         Raises:
             UnknownNameError: If the options name a problem that is not in the set.
@@ -193,87 +179,119 @@ class CodeTask:
             ContextLengthError: If no token can be generated within the context.
         """
         problem = self._draw_problem(rng, options.problem_id)
-        prompt = self.prompt_format.render(problem)
-        reference = self.reference(problem)
+        shown = self._show(problem)
         if options.prefix is None:
-            start = self.start_states.draw(reference, rng, options.stage)
+            start = self.start_states.draw(shown.reference, rng, options.stage)
             given = self._encode(start.prefix)
         else:
-            given, text = options.prefix_tokens(self.tokenizer)
+            ids, text = options.prefix_tokens(self.tokenizer)
             if options.check_prefix:
-                check_prefix(reference, text)
-            start = StartState(text, LITERAL, self.start_states.num_stages(reference))
-        prompt_ids = self._prompt_ids(prompt)
-        token_ids = np.array([*prompt_ids, *given], dtype=np.int64)
+                check_prefix(shown.reference, text)
+            given = np.array(ids, dtype=np.int64)
+            start = StartState(text, LITERAL, self.start_states.num_stages(shown.reference))
+        token_ids = np.concatenate([shown.token_ids, given])
         if len(token_ids) >= self.context_length:
             raise ContextLengthError(
-                f"Problem {problem.id!r} needs {len(prompt_ids)} tokens for its prompt and "
+                f"Problem {problem.id!r} needs {len(shown.token_ids)} tokens for its prompt and "
                 f"{len(given)} for the given code, which leaves no room to write in "
                 f"context_length={self.context_length}. Raise context_length, or leave such "
                 "problems out with problems.filter(...)."
             )
-        written_from = len((prompt.header + start.prefix).encode("utf-8", "surrogateescape"))
-        drawn = options.prefix is None and options.stage is None
-        return Episode(
-            problem, prompt, reference, start, drawn, token_ids, len(prompt_ids), written_from
+        episode = Episode(
+            problem=problem,
+            prompt=shown.prompt,
+            reference=shown.reference,
+            start=start,
+            drawn=options.prefix is None and options.stage is None,
+            start_length=len(token_ids),
+            prompt_length=len(shown.token_ids),
+            written_from=len(_bytes(shown.prompt.header + start.prefix)),
         )
+        return episode, token_ids
 
     def program(self, episode: Episode, generated: Sequence[int]) -> Program:
         """The program that was written: header, given code and generated code up to a stop."""
         written = b"".join(self.tokenizer.token_bytes(int(token)) for token in generated)
         cut = find_stop(written, episode.prompt.stop)
-        given = (episode.prompt.header + episode.start.prefix).encode("utf-8", "surrogateescape")
-        source = given + (written if cut is None else written[:cut])
+        source = _bytes(episode.prompt.header + episode.start.prefix)
+        source += written if cut is None else written[:cut]
         return Program(source.decode("utf-8", "surrogateescape"))
 
-    def judge(self, ended: Sequence[tuple[Episode, npt.NDArray[np.int64]]]) -> list[Outcome]:
-        """Executes and scores the programs of episodes that ended, all at once.
+    def judge(self, episode: Episode, generated: IntArray) -> Outcome:
+        """Executes and scores the program of an episode that ended, and counts its outcome.
 
         Args:
-            ended: Episodes and their generated tokens, (N,) int64.
+            episode: What reset drew.
+            generated: (N,) its generated tokens.
 
         Raises:
-            ExecutionError: If a program could not be run. Never the program's fault.
+            ExecutionError: If the program could not be run. Never the program's fault.
+            RewardError: If the reward returned something that is no reward.
         """
-        programs = [self.program(episode, generated.tolist()) for episode, generated in ended]
-        grades = self.grader.grade_many(
-            [
-                (episode.problem, program.text)
-                for (episode, _), program in zip(ended, programs, strict=True)
-            ]
+        program = self.program(episode, generated.tolist())
+        grade = self.grader.grade(episode.problem, program.text)
+        terms = self.terms(grade)
+        self.count(episode, solved=grade.solved)
+        return self.outcome(episode, program, generated, grade, terms)
+
+    def terms(self, grade: Grade) -> dict[str, float]:
+        """The reward's terms for a grade.
+
+        Raises:
+            RewardError: If the reward returned something that is no reward.
+        """
+        return checked_terms(self.reward, grade)
+
+    def count(self, episode: Episode, *, solved: bool) -> None:
+        """Tells the start distribution what became of an episode that it began."""
+        if episode.drawn:
+            self.start_states.update(episode.reference, episode.start, solved=solved)
+
+    def outcome(
+        self,
+        episode: Episode,
+        program: Program,
+        generated: IntArray,
+        grade: Grade,
+        terms: Mapping[str, float],
+    ) -> Outcome:
+        """What the last step of an episode returns."""
+        return assess(
+            episode,
+            program,
+            generated,
+            grade,
+            terms=terms,
+            tokenizer=self.tokenizer,
+            context_length=self.context_length,
+            curriculum=self.start_states.describe(episode.reference),
         )
-        outcomes = []
-        for (episode, generated), program, grade in zip(ended, programs, grades, strict=True):
-            if episode.drawn:
-                self.start_states.update(episode.reference, episode.start, solved=grade.solved)
-            outcomes.append(
-                assess(
-                    program,
-                    grade,
-                    reward=self.reward,
-                    tokenizer=self.tokenizer,
-                    generated=generated,
-                    written_from=episode.written_from,
-                    start_length=len(episode.token_ids),
-                    context_length=self.context_length,
-                    info=episode.info(),
-                    curriculum=self.start_states.describe(episode.reference),
-                )
-            )
-        return outcomes
 
     def close(self) -> None:
         """Ends the grader's workers if they were made here."""
         if self._owns_grader:
             self.grader.close()
 
-    def _prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        if prompt.ids is not None:
-            return prompt.ids + self._encode(prompt.header)
-        return self._encode(prompt.text + prompt.header)
+    def _show(self, problem: Problem) -> _Shown:
+        shown = self._shown.get(problem.id)
+        if shown is None:
+            prompt = self.prompt_format.render(problem)
+            if prompt.ids is None:
+                token_ids = self._encode_uncached(prompt.text + prompt.header)
+            else:
+                ids = np.array(prompt.ids, dtype=np.int64)
+                token_ids = np.concatenate([ids, self._encode_uncached(prompt.header)])
+            shown = _Shown(prompt, _reference(problem, prompt), token_ids)
+            self._shown[problem.id] = shown
+            if len(self._shown) > _CACHED_PROBLEMS:
+                self._shown.popitem(last=False)
+        return shown
 
-    def _encode_uncached(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text))
+    def _encode_uncached(self, text: str) -> IntArray:
+        return np.array(self.tokenizer.encode(text), dtype=np.int64)
+
+    def _automaton_uncached(self, stop: tuple[str, ...]) -> StopAutomaton:
+        return StopAutomaton(self.tokenizer, stop)
 
     def _draw_problem(self, rng: np.random.Generator, problem_id: str | None) -> Problem:
         if problem_id is not None:
@@ -313,7 +331,9 @@ class TaskViews:
         return self.task.start_states
 
 
-def find_stop(written: bytes, stop: Sequence[str]) -> int | None:
-    """Offset of the first stop sequence in generated bytes, or None."""
-    found = [written.find(text.encode()) for text in stop]
-    return min((offset for offset in found if offset >= 0), default=None)
+def _reference(problem: Problem, prompt: Prompt) -> Reference:
+    return Reference(problem.id, problem.canonical_solution or prompt.header, prompt.header)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

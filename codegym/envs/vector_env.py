@@ -1,11 +1,13 @@
 """Many programs at a time: one environment, all sub-environments in numpy arrays.
 
 Episodes are those of as many single environments under the same seeds and actions; only the
-grading is shared: programs that end in the same step are judged together.
+grading is shared. This module says in which order things happen within a step. The tokens are in
+:mod:`codegym.envs.token_batch`, programs that wait for a grade in :mod:`codegym.envs.judging`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
@@ -15,22 +17,36 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from codegym.envs.arguments import TaskArguments, check_arguments, positive
+from codegym.envs.arguments import TaskArguments, boolean, check_arguments, positive
 from codegym.envs.code_env import CodeEnv
+from codegym.envs.episode import Episode
+from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.task import CodeTask, Episode, TaskViews, find_stop
+from codegym.envs.task import CodeTask, TaskViews
+from codegym.envs.token_batch import TokenBatch
+from codegym.envs.vector_arguments import (
+    Judging,
+    batch_of_tokens,
+    continuation_tokens,
+    make_autoreset_mode,
+    make_judging,
+    reset_mask,
+    spread_options,
+    spread_seeds,
+    sub_env_index,
+)
 from codegym.errors import (
     ClosedError,
-    ConfigurationError,
-    InvalidActionError,
+    EpisodeError,
     ResetNeededError,
-    UnknownNameError,
 )
 
 __all__ = ["CodeVectorEnv"]
 
 Observation = dict[str, Any]  # of (num_envs, L) arrays
+IntArray = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+StepResult = tuple[Observation, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]
 
 
 class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[Any]]):
@@ -40,6 +56,31 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     does: ``input_ids`` and ``attention_mask`` have shape (num_envs, context_length), and each key
     of an info has an array and a mask ``_key`` of the sub-environments that told it.
 
+    ## Judging
+    ``"sync"``: a step waits for the grades of all programs that end in it, judged side by side.
+
+    ``"async"``: it does not. From the step in which its program ends, a sub-environment is *being
+    judged*: flags False, reward 0, its action ignored, ``infos["judging"][i]`` True (each step has
+    this key). Flag, reward and info come in the first later step at whose beginning the grade is
+    in. A step waits, for one grade, only if nothing else could happen in it: every sub-environment
+    is being judged or, in the mode ``DISABLED``, has ended. Each sub-environment sees the episodes
+    that it would see under ``"sync"``.
+
+    A program that could not be run has no reward. The sub-environment stays flagged as being
+    judged, also under ``"sync"``, and the next step raises the ``ExecutionError`` before it changes
+    anything; so does each step until that sub-environment is reset. The others keep their programs
+    and grades. A reset of a sub-environment that is being judged abandons its grade.
+
+    The start distribution learns outcomes in the order in which programs ended (of one step: by
+    index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
+    ``infos["curriculum"]`` may not hold it yet; once nothing is being judged, all are counted.
+
+    ## Whole continuations
+    Agents that generate with an engine of their own need no step for each token:
+    :meth:`submit` appends a whole continuation to one sub-environment, :meth:`collect` is a step
+    that appends nothing. Both may be mixed with ``step``. They are methods of this class:
+    Gymnasium's wrappers do not see them.
+
     Args:
         num_envs: Number of sub-environments.
         autoreset_mode: When a sub-environment that ended begins anew: on the next step, in the
@@ -47,6 +88,11 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             ``reset(options={"reset_mask": ...})`` says so. While it waits for that, in the mode
             ``DISABLED``, it ignores its action, returns reward 0 and keeps its flags, so that
             agents can finish a batch of episodes of different lengths.
+        judging: ``"sync"`` or ``"async"``, see above.
+        copy: True returns new arrays with each observation. False returns the environment's own
+            arrays, always the same two: the next step, submit or reset writes into them. Do not
+            change them; copy what is to be kept. ``final_obs`` and everything else that is
+            returned is the caller's. A step costs the same at any context length.
         task: Keyword arguments of :class:`~codegym.envs.CodeTask`.
 
     Raises:
@@ -69,27 +115,36 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         num_envs: int,
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        judging: Judging = "sync",
+        copy: bool = True,
         **task: Unpack[TaskArguments],
     ) -> None:
         check_arguments(task)
         self.num_envs = positive("num_envs", num_envs)
-        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.autoreset_mode = make_autoreset_mode(autoreset_mode)
+        self.judging = make_judging(judging)
+        self.copy = boolean("copy", copy)
         self.metadata = {**CodeEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = CodeTask(**task)
         self.single_action_space = self.task.action_space
         self.single_observation_space = self.task.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        shape = (num_envs, self.task.context_length)
-        self._ids = np.full(shape, self.tokenizer.pad_id, dtype=np.int64)
-        self._attention = np.zeros(shape, dtype=np.int8)
-        self._length = np.zeros(num_envs, dtype=np.int64)
-        self._start_length = np.zeros(num_envs, dtype=np.int64)
+        self._batch = TokenBatch(
+            num_envs, self.task.context_length, self.task.max_new_tokens, self.tokenizer
+        )
+        self._lane = JudgingLane(self.task)
+        self._vocab_size = self.tokenizer.vocab_size
         self._episodes: list[Episode | None] = [None] * num_envs
-        self._written = [b""] * num_envs
+        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._never_reset = num_envs
+        # A sub-environment writes, is being judged, or has ended.
+        self._writing = np.zeros(num_envs, dtype=bool)
+        self._being_judged = np.zeros(num_envs, dtype=bool)
         self._terminated = np.zeros(num_envs, dtype=bool)
         self._truncated = np.zeros(num_envs, dtype=bool)
-        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._by_agent = np.zeros(num_envs, dtype=bool)  # the end is a termination
+        self._pid = os.getpid()
 
     def reset(
         self,
@@ -110,23 +165,23 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
 
         Raises:
             ConfigurationError: If seeds, options or the mask do not fit the batch.
-            ResetNeededError: If a sub-environment that was never reset is left out.
+            UnknownNameError: If the options name something unknown.
+            StartStateError: If they ask for a start state that does not exist.
+            ContextLengthError: If prompt and given code fill the context.
         """
-        self._check_open()
+        self._check_usable()
         given = dict(options or {})
-        mask = self._reset_mask(given.pop("reset_mask", None))
-        seeds = self._seeds(seed)
-        parsed = [ResetOptions.parse(one) for one in _unbatch(given, self.num_envs)]
-        infos: dict[str, Any] = {}
-        for i in np.flatnonzero(mask).tolist():
+        rows = np.flatnonzero(reset_mask(given.pop("reset_mask", None), self.num_envs)).tolist()
+        seeds = spread_seeds(seed, self.num_envs)
+        parsed = [ResetOptions.parse(one) for one in spread_options(given, self.num_envs)]
+        for i in rows:
             if seeds[i] is not None or self._rngs[i] is None:
                 self._rngs[i] = seeding.np_random(seeds[i])[0]
-            self._begin(i, parsed[i], infos)
-        return self._observation(), infos
+        infos: dict[str, Any] = {}
+        self._begin([self._draw(i, parsed[i]) for i in rows], infos)
+        return self._batch.observation(copy=self.copy), infos
 
-    def step(
-        self, actions: npt.NDArray[np.int64]
-    ) -> tuple[Observation, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+    def step(self, actions: npt.NDArray[np.int64]) -> StepResult:
         """Appends one token to each running sub-environment.
 
         Args:
@@ -136,77 +191,171 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             InvalidActionError: If the batch has another shape, no integer type, or an id outside
                 of the vocabulary where it matters.
             ResetNeededError: Before the first reset.
-            ExecutionError: If a program could not be run.
+            ExecutionError: If a program could not be run, see above. Nothing has changed then.
+            RewardError: In the same way, if a reward is no reward.
+            ClosedError: After ``close``.
+            EpisodeError: In a fork of the process that made the environment.
         """
-        self._check_open()
-        if None in self._episodes:
-            raise ResetNeededError("step() was called before the first reset(). Call reset().")
-        waiting = self._terminated | self._truncated
-        tokens = self._checked(actions, ~waiting)
-        running = np.flatnonzero(~waiting)
-        self._append(running, tokens[running])
-        rewards = np.zeros(self.num_envs, dtype=np.float64)
-        infos: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            for i in np.flatnonzero(waiting).tolist():
-                self._begin(i, ResetOptions(), infos)
-        ended = running[self._terminated[running] | self._truncated[running]]
-        terminated, truncated = self._terminated.copy(), self._truncated.copy()
-        if len(ended):
-            self._judge(ended.tolist(), rewards, infos)
-        return self._observation(), rewards, terminated, truncated, infos
+        self._check_usable()
+        self._check_reset()
+        tokens = batch_of_tokens(actions, self._vocab_size, self._writing)
+        return self._advance(tokens, wait=not self._writing.any())
+
+    def submit(self, index: int, continuation: Sequence[int] | IntArray) -> int:
+        """Appends a whole continuation to one sub-environment, as that many steps would.
+
+        If it ends the episode, the program is sent to the grader at once; :meth:`collect` or
+        ``step`` tells the end. Tokens after the end belong to no episode and are left out.
+
+        Args:
+            index: Of the sub-environment.
+            continuation: (T,) token ids, at least one.
+
+        Returns:
+            How many of the tokens were appended, the one that ends the episode included.
+
+        Raises:
+            ConfigurationError: If there is no such sub-environment.
+            InvalidActionError: If the tokens are no ids of the vocabulary.
+            ResetNeededError: If the sub-environment was not reset, is being judged, or has ended.
+            ClosedError: After ``close``.
+            EpisodeError: In a fork of the process that made the environment.
+        """
+        self._check_usable()
+        i = sub_env_index(index, self.num_envs)
+        tokens = continuation_tokens(continuation, self._vocab_size)
+        if not self._writing[i]:
+            raise ResetNeededError(
+                f"Sub-environment {i} takes no continuation: it was not reset, is being judged, "
+                "or has ended. collect() tells the end; autoreset or reset() begins anew."
+            )
+        count, terminated, truncated = self._batch.extend(i, tokens)
+        if terminated or truncated:
+            self._send(i, by_agent=terminated)
+        return count
+
+    def collect(self, *, wait: bool = True) -> StepResult:
+        """A step that appends no token: tells the ends of programs that were sent.
+
+        Args:
+            wait: Wait for grades if any is to come: under ``"sync"`` for all, under ``"async"``
+                for one, and not in a step in which a sub-environment begins. False: never wait.
+
+        Returns:
+            What ``step`` returns.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+            ExecutionError: If a program could not be run, see above. Nothing has changed then.
+            RewardError: In the same way, if a reward is no reward.
+            ClosedError: After ``close``.
+            EpisodeError: In a fork of the process that made the environment.
+        """
+        self._check_usable()
+        self._check_reset()
+        return self._advance(None, wait=wait)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Ends the workers that were started for this environment (called by ``close``)."""
+        """Ends the workers that were started for this environment (called by ``close``).
+
+        Grades that are pending are abandoned. Programs that a grader or executor of the caller's
+        is running run on in its own workers.
+        """
+        if os.getpid() != self._pid:
+            return  # the workers are the parent's
+        for i in range(self.num_envs):
+            self._lane.forget(i)
         self.task.close()
 
-    def _append(self, rows: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]) -> None:
-        """Writes one token to each of some rows and sets the flags of those that end."""
-        position = self._length[rows]
-        self._ids[rows, position] = tokens
-        self._attention[rows, position] = 1
-        self._length[rows] = position + 1
-        terminated = tokens == self.tokenizer.end_id
-        for k, i in enumerate(rows.tolist()):
-            episode = self._episodes[i]
-            if episode is not None and episode.prompt.stop:
-                self._written[i] += self.tokenizer.token_bytes(int(tokens[k]))
-                terminated[k] |= find_stop(self._written[i], episode.prompt.stop) is not None
-        length = self._length[rows]
-        budget_used = length - self._start_length[rows] >= self.task.max_new_tokens
-        budget_used |= length >= self.task.context_length
-        self._terminated[rows] = terminated
-        self._truncated[rows] = budget_used & ~terminated
+    def _advance(self, tokens: IntArray | None, *, wait: bool) -> StepResult:
+        """One step: some begin, some write, and those whose grade is in end.
 
-    def _judge(
-        self, ended: list[int], rewards: npt.NDArray[np.float64], infos: dict[str, Any]
-    ) -> None:
-        pairs = [(self._episode(i), self._generated(i)) for i in ended]
-        for i, outcome in zip(ended, self.task.judge(pairs), strict=True):
+        Args:
+            tokens: (num_envs,) token ids; None: nothing is written.
+            wait: Whether to wait for a grade if nothing begins.
+        """
+        in_sync = self.judging == "sync" and (wait or tokens is not None)
+        begins = self._ended() if self.autoreset_mode is AutoresetMode.NEXT_STEP else []
+        # What went wrong with a program is raised here and nowhere else: nothing has changed yet.
+        wait_for: Wait = "all" if in_sync else "one" if wait and not begins else "none"
+        graded = self._lane.collect(wait_for, raises=True)
+        infos: dict[str, Any] = {}
+        starts = [self._draw(i, ResetOptions()) for i in begins]
+        if tokens is not None:
+            self._append(tokens)
+        self._begin(starts, infos)
+        if in_sync:
+            graded = self._lane.collect("all", raises=False)
+        rewards = self._deliver(graded, infos)
+        if self.judging == "async" or self._being_judged.any():
+            infos["judging"] = self._being_judged.copy()
+            infos["_judging"] = self._being_judged.copy()
+        terminated, truncated = self._terminated.copy(), self._truncated.copy()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            self._begin([self._draw(i, ResetOptions()) for i in self._ended()], infos)
+        return self._batch.observation(copy=self.copy), rewards, terminated, truncated, infos
+
+    def _append(self, tokens: IntArray) -> None:
+        """Writes one token to each row that writes, and sends the programs that end."""
+        if self._writing.all():
+            ends = self._batch.append(slice(None), tokens)
+            rows = None
+        else:
+            rows = np.flatnonzero(self._writing)
+            ends = self._batch.append(rows, tokens[rows])
+        for k in np.flatnonzero(ends.terminated | ends.truncated).tolist():
+            self._send(k if rows is None else int(rows[k]), by_agent=bool(ends.terminated[k]))
+
+    def _send(self, i: int, *, by_agent: bool) -> None:
+        """Sends the program of an episode that ended to the grader."""
+        self._writing[i], self._being_judged[i], self._by_agent[i] = False, True, by_agent
+        episode = self._episode(i)
+        program = self.task.program(episode, self._batch.generated(i).tolist())
+        self._lane.send(i, episode, program)
+
+    def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:
+        """Ends the episodes whose grades are in; returns (num_envs,) rewards."""
+        rewards = np.zeros(self.num_envs, dtype=np.float64)
+        for one in graded:
+            i = one.ticket.index
+            self._lane.deliver(one)
+            outcome = self.task.outcome(
+                one.ticket.episode,
+                one.ticket.program,
+                self._batch.generated(i),
+                one.grade,
+                one.terms,
+            )
             rewards[i] = outcome.reward
+            self._being_judged[i] = False
+            self._terminated[i], self._truncated[i] = self._by_agent[i], not self._by_agent[i]
             if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                final = {"final_obs": self._single_observation(i), "final_info": outcome.info}
+                final = {"final_obs": self._batch.row(i), "final_info": outcome.info}
                 self._add_info(infos, final, i)
             else:
                 self._add_info(infos, outcome.info, i)
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            for i in ended:
-                self._begin(i, ResetOptions(), infos)
+        return rewards
 
-    def _begin(self, i: int, options: ResetOptions, infos: dict[str, Any]) -> None:
+    def _draw(self, i: int, options: ResetOptions) -> tuple[int, Episode, IntArray]:
         rng = self._rngs[i]
         if rng is None:
             raise ResetNeededError(f"Sub-environment {i} was never reset. Call reset().")
-        episode = self.task.begin(rng, options)
-        length = len(episode.token_ids)
-        self._episodes[i], self._written[i] = episode, b""
-        self._length[i] = self._start_length[i] = length
-        self._ids[i] = self.tokenizer.pad_id
-        self._ids[i, :length] = episode.token_ids
-        self._attention[i] = 0
-        self._attention[i, :length] = 1
-        self._terminated[i] = self._truncated[i] = False
-        self._add_info(infos, episode.info(), i)
+        return i, *self.task.begin(rng, options)
+
+    def _begin(
+        self, starts: Sequence[tuple[int, Episode, IntArray]], infos: dict[str, Any]
+    ) -> None:
+        for i, episode, tokens in starts:
+            self._lane.forget(i)
+            self._never_reset -= self._episodes[i] is None
+            self._episodes[i] = episode
+            self._batch.begin(i, tokens, self.task.stops(episode))
+            self._writing[i] = True
+            self._being_judged[i] = self._terminated[i] = self._truncated[i] = False
+            self._add_info(infos, episode.info(), i)
+
+    def _ended(self) -> list[int]:
+        return np.flatnonzero(self._terminated | self._truncated).tolist()
 
     def _episode(self, i: int) -> Episode:
         episode = self._episodes[i]
@@ -214,88 +363,16 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             raise ResetNeededError(f"Sub-environment {i} was never reset. Call reset().")
         return episode
 
-    def _generated(self, i: int) -> npt.NDArray[np.int64]:
-        return self._ids[i, self._start_length[i] : self._length[i]].copy()
-
-    def _observation(self) -> Observation:
-        return {"input_ids": self._ids.copy(), "attention_mask": self._attention.copy()}
-
-    def _single_observation(self, i: int) -> Observation:
-        return {"input_ids": self._ids[i].copy(), "attention_mask": self._attention[i].copy()}
-
-    def _checked(self, actions: object, matters: Flags) -> npt.NDArray[np.int64]:
-        array = np.asarray(actions)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-            raise InvalidActionError(
-                f"Actions are an int array of shape ({self.num_envs},), one token id for each "
-                f"sub-environment; got shape {array.shape} and dtype {array.dtype}."
-            )
-        wrong = ((array < 0) | (array >= self.tokenizer.vocab_size)) & matters
-        if wrong.any():
-            i = int(np.flatnonzero(wrong)[0])
-            raise InvalidActionError(
-                f"An action is a token id from 0 to {self.tokenizer.vocab_size - 1}; "
-                f"sub-environment {i} got {array[i]}."
-            )
-        return array.astype(np.int64, copy=False)
-
-    def _reset_mask(self, mask: object) -> Flags:
-        if mask is None:
-            return np.ones(self.num_envs, dtype=bool)
-        array = np.asarray(mask)
-        if array.shape != (self.num_envs,) or array.dtype != np.bool_ or not array.any():
-            raise ConfigurationError(
-                f'options["reset_mask"] must be a bool array of shape ({self.num_envs},) with at '
-                f"least one True, got shape {array.shape} and dtype {array.dtype}."
-            )
-        return array
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int):
-            return [seed + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ConfigurationError(
-                f"Give one seed for each of the {self.num_envs} sub-environments, or an int; got "
-                f"{len(seed)} seeds."
-            )
-        return seed
-
-    def _check_open(self) -> None:
+    def _check_usable(self) -> None:
         if self.closed:
             raise ClosedError("The vector environment was closed. Make a new one.")
-
-
-def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    if isinstance(mode, AutoresetMode):
-        return mode
-    names = {one.value: one for one in AutoresetMode} | {one.name: one for one in AutoresetMode}
-    if mode not in names:
-        raise UnknownNameError("autoreset mode", mode, names)
-    return names[mode]
-
-
-def _unbatch(options: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
-    """Options of each sub-environment from single values and sequences of num_envs values.
-
-    A prefix is the exception: a flat sequence of ints is one prefix of token ids, for all.
-    """
-    singles: list[dict[str, Any]] = [{} for _ in range(num_envs)]
-    for name, value in options.items():
-        batched = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
-        if (
-            name == "prefix"
-            and batched
-            and all(np.ndim(v) == 0 and not isinstance(v, str) and v is not None for v in value)
-        ):
-            batched = False
-        if batched and len(value) != num_envs:
-            raise ConfigurationError(
-                f'options["{name}"] must be one value or one for each of the {num_envs} '
-                f"sub-environments, got {len(value)}."
+        if os.getpid() != self._pid:
+            raise EpisodeError(
+                f"This vector environment was made in process {self._pid} and is used in its fork "
+                f"{os.getpid()}, where its pending grades never arrive and its random numbers "
+                "would repeat. Make a new one in each process."
             )
-        values = value if batched else [value] * num_envs
-        for single, one in zip(singles, values, strict=True):
-            single[name] = one.item() if isinstance(one, np.generic) else one
-    return singles
+
+    def _check_reset(self) -> None:
+        if self._never_reset:
+            raise ResetNeededError("step() was called before the first reset(). Call reset().")

@@ -42,8 +42,8 @@ def request(value: int) -> Request:
     return Request("def f(x):\n    return x * x\n", (Call((value,)),), entry_point="f")
 
 
-def below(pid: int) -> list[int]:
-    """All descendants of a process."""
+def children(pid: int) -> list[int]:
+    """The processes whose parent this one is."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -51,9 +51,13 @@ def below(pid: int) -> list[int]:
         except OSError:
             continue
         if int(fields[1]) == pid:
-            child = int(stat.parent.name)
-            found += [child, *below(child)]
+            found.append(int(stat.parent.name))
     return found
+
+
+def below(pid: int) -> list[int]:
+    """All descendants of a process."""
+    return [found for child in children(pid) for found in (child, *below(child))]
 
 
 def own_workers() -> list[int]:

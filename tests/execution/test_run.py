@@ -23,62 +23,6 @@ from codegym.problems.problem import BinaryTree, LinkedList
 
 from .conftest import Run
 
-READERS = {
-    "input": "a = input(); b = input()",
-    "readline": "import sys\na = sys.stdin.readline().strip(); b = sys.stdin.readline().strip()",
-    "read": "import sys\na, b = sys.stdin.read().split()",
-    "buffer": "import sys\na, b = sys.stdin.buffer.read().decode().split()",
-    "iteration": "import sys\na, b = [line.strip() for line in sys.stdin]",
-    "open(0)": "a, b = open(0).read().split()",
-    "open(0) lines": "a, b = map(str.strip, open(0))",
-    "/dev/stdin": "a, b = open('/dev/stdin').read().split()",
-    "os.read": "import os\na, b = os.read(0, 99).decode().split()",
-    "EOF loop": "lines = []\ntry:\n    while True: lines.append(input())\n"
-    "except EOFError: a, b = lines",
-    "rebound": "import sys\ninput = sys.stdin.readline\na = input().strip(); b = input().strip()",
-    "io": "import io, os\ninput = io.BytesIO(os.read(0, os.fstat(0).st_size)).readline\n"
-    "a = input().decode().strip(); b = input().decode().strip()",
-    "fileinput": "import fileinput\na, b = [line.strip() for line in fileinput.input()]",
-}
-WRITERS = {
-    "print": "print(x)",
-    "sys.stdout": "import sys\nsys.stdout.write(x + '\\n')",
-    "buffer": "import sys\nsys.stdout.buffer.write((x + '\\n').encode())",
-    "mixed": "import sys\nprint(x[0], end='', flush=True)\nsys.stdout.write(x[1:])\nprint()",
-    "os.write": "import os\nos.write(1, (x + '\\n').encode())",
-    "open(1)": "open(1, 'w').write(x + '\\n')",
-    "stderr too": "import sys\nprint('noise', file=sys.stderr)\nprint(x)",
-    "StringIO, atexit": "import sys, io, os, atexit\nsys.stdout = io.StringIO()\n"
-    "atexit.register(lambda: os.write(1, sys.stdout.getvalue().encode()))\nprint(x)",
-    "no newline": "print(x, end='')",
-}
-ENDINGS = {
-    "falls off": "",
-    "exit()": "exit()",
-    "quit()": "quit()",
-    "sys.exit": "import sys\nsys.exit()",
-    "sys.exit(0)": "import sys\nsys.exit(0)",
-    "SystemExit": "raise SystemExit",
-}
-
-
-@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-def test_every_way_of_reading(run: Run, reader: str) -> None:
-    seen = run(reader + "\nprint(a, b, sep='|')", "one\ntwo\n")
-    assert (seen.stdout, seen.reason) == ("one|two\n", ExitReason.FINISHED), seen
-
-
-@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
-def test_every_way_of_writing(run: Run, writer: str) -> None:
-    seen = run("x = 'answer'\n" + writer)
-    assert (seen.stdout.strip(), seen.reason) == ("answer", ExitReason.FINISHED), seen
-
-
-@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_every_way_of_ending(run: Run, ending: str) -> None:
-    seen = run("print(1)\n" + ending)
-    assert (seen.stdout, seen.reason, seen.exit_code) == ("1\n", ExitReason.FINISHED, 0), seen
-
 
 def test_exit_codes_and_messages_are_seen(run: Run) -> None:
     assert run("exit(3)").exit_code == 3
@@ -213,41 +157,6 @@ def test_what_is_no_program_is_a_compile_error(run: Run, program: str, error: st
     assert seen.reason is ExitReason.COMPILE_ERROR
     assert seen.error_type == error or error is None
     assert not seen.executed_lines
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "\ufeffprint(1)",
-        "print(1)\r\n",
-        "# -*- coding: latin-1 -*-\nprint(1)",
-        "\x0cprint(1)",
-        "print(1)",
-    ],
-)
-def test_odd_but_legal_sources_run(run: Run, program: str) -> None:
-    assert run(program).stdout == "1\n"
-
-
-def test_big_stack_threads_and_deep_recursion(run: Run) -> None:
-    program = """
-import sys, threading
-sys.setrecursionlimit(10**6)
-threading.stack_size(2**26)
-def depth(n): return 0 if n == 0 else 1 + depth(n - 1)
-def main(): print(depth(20000))
-thread = threading.Thread(target=main)
-thread.start()
-"""
-    assert run(program).stdout == "20000\n"
-    cached = """
-import sys, functools
-sys.setrecursionlimit(10**6)
-@functools.cache
-def depth(n): return 0 if n == 0 else 1 + depth(n - 1)
-print(depth(15000))
-"""
-    assert run(cached).stdout == "15000\n"
 
 
 def test_each_test_has_a_process_of_its_own(executor: LocalExecutor) -> None:

@@ -1,0 +1,1 @@
+"""Measurements of the project, each a program: `python -m benchmarks.NAME`."""

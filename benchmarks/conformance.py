@@ -1,0 +1,220 @@
+"""Runs the conformance suite on codegym's grader and on other people's.
+
+Usage, from the repository::
+
+    python -m benchmarks.conformance [--graders FOLDER] [--only codegym verl ...] [--jobs 2]
+
+Without FOLDER, codegym alone is asked. FOLDER holds one checkout for each other grader, under the
+name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/human-eval`, and so on;
+`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil datasets`.
+What is not there is left out.
+
+Every case is run in containment of its own (see `graders/contain.py`), codegym's too; where this
+machine can not contain them, nothing is run. The table goes to
+``benchmarks/results/conformance.json`` and ``conformance.md``.
+
+An outcome is `ok`; `false reject` of an honest program; `false accept` of another; `host effect`,
+if the program changed something outside, left a process, connected, ate more than 1 GiB or read
+what it should not; `crash`, if the grader died or gave no verdict in 75 s; `n/a`, if the grader's
+interface can not express the case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import concurrent.futures
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.graders.adapters.table import ADAPTERS
+from benchmarks.graders.contain import Containment, ContainmentError
+from benchmarks.graders.report import OUTCOMES, as_markdown
+from benchmarks.graders.task import Adapter, Road, Task
+from codegym.problems import CallTest, CodeTest, StdinTest, UnitTest
+from tests.execution.conformance.case import SECRET, SECRET_VARIABLE, Case
+from tests.execution.conformance.table import CASES
+
+ROOT = Path(__file__).parents[1]
+_LIMITS = (1.0, 3.0, 2**28)
+RESULTS = Path(__file__).parent / "results"
+
+
+def task_of(case: Case, *, calls: bool) -> Task:
+    """The case as a task; `calls` asks for its variant with calls, if it has one."""
+    tests: tuple[UnitTest, ...] = case.calls if calls and case.calls else case.tests
+    limits = case.limits
+    return Task(
+        road="lines" if not tests else _road(tests[0]),
+        program=case.program,
+        tests=tuple(map(_words, tests)),
+        entry_point="f" if calls and case.calls else case.entry_point,
+        limits=(limits.cpu_seconds, limits.wall_seconds, limits.memory_bytes),
+    )
+
+
+def _road(test: UnitTest) -> Road:
+    if isinstance(test, StdinTest):
+        return "lines"
+    return "calls" if isinstance(test, CallTest) else "code"
+
+
+def _words(test: UnitTest) -> tuple[str, str]:
+    if isinstance(test, StdinTest):
+        return test.stdin, test.stdout
+    if isinstance(test, CodeTest):
+        return test.source, test.name
+    return repr(test.args), repr(test.expected)
+
+
+def outcome(case: Case, adapter: Adapter, report: dict[str, Any]) -> str:
+    """Which of `OUTCOMES` a report is."""
+    if "accepted" not in report:
+        return "crash"
+    accepted = report["accepted"]
+    if not adapter.remote and (report["effects"] or (case.leak and accepted)):
+        return "host effect"
+    if accepted is (case.kind == "accept"):
+        return "ok"
+    return "false reject" if case.kind == "accept" else "false accept"
+
+
+def ask(
+    case: Case, adapter: Adapter, containment: Containment, python: Path, sources: Path
+) -> dict[str, Any]:
+    """Runs one case on one grader."""
+    task = task_of(case, calls="lines" not in adapter.roads)
+    if not adapter.can_ask(task) or (case.ours and adapter.name != "codegym"):
+        return {"outcome": "n/a"}
+    report = containment.run(adapter.name, task, python, sources)
+    kind = outcome(case, adapter, report)
+    words = report.get("words") or report.get("killed") or report.get("error") or "no verdict"
+    if "exit" in report and "accepted" not in report and "error" not in report:
+        words = f"no verdict, exit code {report['exit']}"
+    entry = {"outcome": kind, "said": words[-300:], "seconds": report.get("seconds")}
+    if report.get("effects"):
+        entry["effects"] = report["effects"]
+    if adapter.name == "codegym" and not _as_expected(case, words):
+        entry["unexpected"] = f"expected one of {[str(v) for v in case.verdicts]}"
+    return entry
+
+
+def _as_expected(case: Case, words: str) -> bool:
+    return any(words.startswith(str(verdict)) for verdict in case.verdicts)
+
+
+def control(adapter: Adapter, containment: Containment, python: Path, sources: Path) -> str:
+    """Why this grader can not be asked: it fails on a right or on a wrong program of one line."""
+    lines = "lines" in adapter.roads
+    body = "print({} * int(input()))" if lines else "def f(x): return {} * x"
+    tests = (("3\n", "6\n"),) if lines else (("(3,)", "6"),)
+    for factor, right in ((2, True), (3, False)):
+        entry_point = None if lines else "f"
+        task = Task("lines" if lines else "calls", body.format(factor), tests, entry_point, _LIMITS)
+        report = containment.run(adapter.name, task, python, sources)
+        if report.get("accepted") is not right:
+            return f"is not in order: {report.get('error') or report}"
+    return ""
+
+
+def version_of(adapter: Adapter, sources: Path) -> str:
+    """The commit and its date."""
+    command = ["git", "-C", str(sources), "log", "-1", "--format=%h of %cs"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown version"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--graders", type=Path, help="folder of checkouts and of env/")
+    parser.add_argument("--only", nargs="*", choices=ADAPTERS, default=list(ADAPTERS))
+    parser.add_argument("--cases", default="", help="only cases whose name contains this")
+    parser.add_argument("--jobs", type=int, default=2, help="cases that run side by side")
+    parser.add_argument("--list", action="store_true", help="list the graders and end")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
+    return parser.parse_args()
+
+
+def places(args: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
+    """Interpreter and sources of each grader that is here."""
+    found = {"codegym": (Path(sys.executable), ROOT)} if "codegym" in args.only else {}
+    if args.graders is not None:
+        folder = args.graders.absolute()
+        for name in args.only:
+            if name != "codegym" and (folder / name).is_dir():
+                found[name] = (folder / "env" / "bin" / "python", folder / name)
+    for name in args.only:
+        if name not in found:
+            print(f"{name}: not in the folder, left out", file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    """Runs the benchmark from the command line."""
+    args = _arguments()
+    if args.list:
+        for adapter in ADAPTERS.values():
+            print(f"{adapter.name:15}{adapter.source:50}{adapter.function}")
+        return
+    containment = Containment((SECRET_VARIABLE, SECRET))
+    try:
+        containment.check()
+    except ContainmentError as error:
+        sys.exit(f"Nothing was run: {error}")
+    graders = places(args)
+    for name in list(graders):
+        if complaint := control(ADAPTERS[name], containment, *graders[name]):
+            print(f"{name} {complaint}; left out", file=sys.stderr)
+            del graders[name]
+    cases = [case for case in CASES if args.cases in case.name]
+    rows: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
+        futures = {
+            threads.submit(ask, case, ADAPTERS[name], containment, *place): (case, name)
+            for case in cases
+            for name, place in graders.items()
+        }
+        for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
+            case, name = futures[future]
+            rows[case.name][name] = entry = future.result()
+            if "unexpected" in entry or (name == "codegym" and entry["outcome"] != "ok"):
+                print(f"\r{case.name}: {entry}", file=sys.stderr)
+            print(f"\r{done}/{len(futures)} ", end="", file=sys.stderr, flush=True)
+    content = {
+        "settings": {
+            "date": datetime.date.today().isoformat(),
+            "command": f"python -m benchmarks.conformance --graders FOLDER --jobs {args.jobs}",
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "cpus": os.cpu_count(),
+        },
+        "graders": {
+            name: {
+                "version": version_of(ADAPTERS[name], place[1]),
+                "function": ADAPTERS[name].function,
+                "source": ADAPTERS[name].source,
+                "remark": ADAPTERS[name].remark,
+            }
+            for name, place in graders.items()
+        },
+        "cases": [
+            {"name": c.name, "kind": c.kind, "group": c.group, "tries": c.tries}
+            | {"said": rows[c.name]}
+            for c in cases
+        ],
+    }
+    args.results.mkdir(exist_ok=True, parents=True)
+    (args.results / "conformance.json").write_text(json.dumps(content, indent=1) + "\n")
+    page = as_markdown(content)
+    (args.results / "conformance.md").write_text(page)
+    print("\n" + page.partition("\n## ")[0], f"\nOutcomes: {', '.join(OUTCOMES)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,357 @@
+"""Does a long-lived pool grow, or change its mind? Thousands of grades, a tenth of them hostile.
+
+One pool and one grader without a memory grade a seeded mixture: the honest and the merely wrong
+programs of the conformance suite and programs that a model wrote, and, for every tenth grade, an
+attack or a cheat of that suite under short limits. After each block of grades, when all have been
+answered, everything that the pool occupies is noted (`footprint.py`).
+
+Before that, every program is graded a few times, for its first grade and to leave out those whose
+verdict or time is near one of our short limits: these are not told apart by any machine.
+
+Growth is the slope of a straight line over the second half of the samples. A verdict that differs
+from the first one, or from the suite's, is an error.
+
+    python -m benchmarks.soak --data FOLDER [--grades 20000]
+
+Writes ``benchmarks/results/soak.json``, ``soak.md`` and ``soak.png``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import itertools
+import json
+import os
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import tyro
+from matplotlib import pyplot as plt
+from numpy.typing import NDArray
+
+from benchmarks import footprint
+from benchmarks.grading_peers.jobs import model_written
+from benchmarks.grading_peers.processes import descendants
+from benchmarks.grading_peers.report import machine
+from codegym.execution import ExecutionLimits, LocalExecutor
+from codegym.grading import Grade, Grader
+from codegym.problems import Problem
+from tests.execution.conformance.table import CASES
+
+RESULTS = Path(__file__).parent / "results"
+HOSTILE = ExecutionLimits(
+    cpu_seconds=0.2, wall_seconds=0.4, memory_bytes=160 * 2**20, output_bytes=2**16
+)
+HONEST = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3.0)
+_LONG = 0.06
+"""CPU seconds above which an honest program is left out: a soak counts grades, not seconds."""
+_NEAR = (0.5, 0.97)
+"""Shares of a CPU limit between which a hostile program is near it."""
+_SETTLING = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Soak of a long-lived pool."""
+
+    grades: int = 20_000
+    """how many"""
+    hostile: float = 0.1
+    """share of them that attack or cheat"""
+    workers: int = 2
+    """processes of the pool"""
+    every: int = 200
+    """grades between two samples"""
+    written: int = 300
+    """programs of the model to take, if the data folder has them"""
+    most: float = 32.0
+    """KiB of growth for each 1,000 grades, above which a sum of memory fails"""
+    seed: int = 0
+    """of the mixture"""
+    data: Path | None = None
+    """folder of the data sets; default: $CODEGYM_DATA; without one: no programs of the model"""
+    results: Path = RESULTS
+    """where to write"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Program:
+    """One program of the mixture, and what may come of it (nothing: whatever came first)."""
+
+    name: str
+    problem: Problem
+    text: str
+    hostile: bool
+    verdicts: tuple[str, ...] = ()
+
+
+Outcome = tuple[str, int, str | None]
+"""Verdict, number of tests passed, type of the error."""
+
+
+def programs(args: Args, folder: Path) -> list[Program]:
+    """All that can be drawn from."""
+    found = [
+        Program(case.name, case.problem(), text, hostile, tuple(map(str, case.verdicts)))
+        for case in CASES
+        if case.tests and not case.lengthy
+        for hostile in [case.name.startswith(("attack:", "cheat:"))]
+        for text in [case.text(str(folder), port=9, signal=0)]
+    ]
+    data = args.data or os.environ.get("CODEGYM_DATA")
+    if data is not None:
+        found += [
+            Program(f"model: {job.problem.id}, {number}", job.problem, job.program, False)
+            for number, job in enumerate(model_written(Path(data), args.written, args.seed))
+        ]
+    return found
+
+
+class Soak:
+    """A pool, its graders, and what each program's grade was at first."""
+
+    def __init__(self, pool: LocalExecutor) -> None:
+        self._graders = {
+            True: Grader(pool, HOSTILE, cache_size=0),
+            False: Grader(pool, HONEST, cache_size=0),
+        }
+        self._first: dict[str, Outcome] = {}
+        self.changes: list[dict[str, Any]] = []
+
+    def submit(self, program: Program) -> Future[Grade]:
+        """Starts one grade."""
+        return self._graders[program.hostile].submit(program.problem, program.text)
+
+    def note(self, program: Program, grade: Grade, number: int) -> None:
+        """Compares a grade with the first one of this program."""
+        seen = outcome(grade)
+        first = self._first.setdefault(program.name, seen)
+        if seen != first:
+            change = {"program": program.name, "grade": number, "first": first, "now": seen}
+            self.changes.append({**change, "message": grade.error_message})
+
+    def sift(self, candidates: list[Program]) -> tuple[list[Program], dict[str, str]]:
+        """Those that can be judged under short limits, and why the others can not."""
+        kept, left = [], {}
+        rounds = [[self.submit(program) for program in candidates] for _ in range(2)]
+        for program, *futures in zip(candidates, *rounds, strict=True):
+            grades = [future.result() for future in futures]
+            reason = _unfit(program, grades)
+            if reason is None:
+                kept.append(program)
+                self.note(program, grades[0], 0)
+            else:
+                left[program.name] = reason
+        return kept, left
+
+
+def outcome(grade: Grade) -> Outcome:
+    """What must be the same each time."""
+    return grade.verdict.value, grade.tests_passed, grade.error_type
+
+
+def _unfit(program: Program, grades: list[Grade]) -> str | None:
+    most = [max(test.cpu_seconds for test in grade.tests if test) for grade in grades]
+    if program.hostile:
+        low, high = (share * HOSTILE.cpu_seconds for share in _NEAR)
+        if any(low < seconds < high for seconds in most):
+            return f"needs {max(most):.2f} s of CPU time, which is near the limit"
+    elif sum((test.cpu_seconds for test in grades[0].tests if test), 0.0) > _LONG:
+        return f"needs more than {_LONG:g} s of CPU time"
+    if program.verdicts and not all(grade.verdict.value in program.verdicts for grade in grades):
+        return f"got {' and '.join(g.verdict.value for g in grades)} under these limits"
+    if outcome(grades[0]) != outcome(grades[1]):
+        return f"got {outcome(grades[0])}, then {outcome(grades[1])}"
+    return None
+
+
+def mixture(kept: list[Program], args: Args) -> Iterator[Program]:
+    """An endless, seeded sequence."""
+    rng = random.Random(args.seed)
+    hostile = [program for program in kept if program.hostile]
+    honest = [program for program in kept if not program.hostile]
+    while True:
+        yield rng.choice(hostile if rng.random() < args.hostile else honest)
+
+
+def block(soak: Soak, drawn: list[Program], number: int) -> int:
+    """Grades some programs; returns the most processes that were seen below this one."""
+    futures = [soak.submit(program) for program in drawn]
+    most, waiting = 0, set(futures)
+    while waiting:
+        waiting = wait(waiting, timeout=0.5).not_done
+        most = max(most, len(descendants(os.getpid())))
+    for offset, (program, future) in enumerate(zip(drawn, futures, strict=True)):
+        soak.note(program, future.result(), number + offset)
+    return most
+
+
+def settle(workers: int) -> None:
+    """Waits until nothing but the workers is left, for a while at most."""
+    deadline = time.monotonic() + _SETTLING
+    while len(descendants(os.getpid())) > workers and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gc.collect()
+
+
+def measure(args: Args, folder: Path) -> dict[str, Any]:
+    """The whole soak."""
+    started, about = time.perf_counter(), machine()
+    host = folder / "host"
+    host.mkdir()
+    (host / "victim").write_text("untouched")
+    count = args.grades // args.every
+    # Made beforehand: the notes of a soak must not be what grows.
+    samples = np.full((count, len(footprint.NAMES)), np.nan)
+    grades, seconds, busiest, hostile = np.arange(1.0, count + 1) * args.every, 0.0, 0, 0
+    with LocalExecutor(workers=args.workers) as pool:
+        soak = Soak(pool)
+        kept, left = soak.sift(programs(args, host))
+        sequence = mixture(kept, args)
+        first_workers = descendants(os.getpid())
+        began = time.perf_counter()
+        for index in range(count):
+            drawn = list(itertools.islice(sequence, args.every))
+            hostile += sum(program.hostile for program in drawn)
+            busiest = max(busiest, block(soak, drawn, index * args.every + 1))
+            settle(args.workers)
+            samples[index] = footprint.footprint(folder)
+            print(f"\r{(index + 1) * args.every} grades ", end="", flush=True)
+        seconds = time.perf_counter() - began
+        same_workers = set(first_workers) & set(descendants(os.getpid()))
+    about["load_at_end"] = os.getloadavg()[0]
+    return {
+        "command": f"python -m benchmarks.soak --data FOLDER --grades {args.grades}",
+        "machine": about,
+        "settings": {k: v for k, v in dataclasses.asdict(args).items() if k not in _PLACES},
+        "limits": {"hostile": dataclasses.asdict(HOSTILE), "honest": dataclasses.asdict(HONEST)},
+        "minutes": (time.perf_counter() - started) / 60,
+        "grades_a_second": count * args.every / seconds,
+        "hostile_grades": hostile,
+        "programs": dict(sorted(Counter(map(_kind, kept)).items())),
+        "left_out": left,
+        "changes": soak.changes,
+        "workers_replaced": args.workers - len(same_workers),
+        "most_processes_while_busy": busiest,
+        "host_untouched": os.listdir(host) == ["victim"]
+        and (host / "victim").read_text() == "untouched",
+        "names": footprint.NAMES,
+        "grades": grades.tolist(),
+        "samples": samples.tolist(),
+        "growth": [dataclasses.asdict(one) for one in footprint.growth(grades, samples, args.most)],
+    }
+
+
+_PLACES = ("data", "results")
+
+
+def _kind(program: Program) -> str:
+    return program.name.partition(":")[0]
+
+
+def passed(found: dict[str, Any]) -> bool:
+    """Whether nothing grew and no grade changed."""
+    grown = [one["name"] for one in found["growth"] if one["verdict"] in ("fail", "too wide")]
+    return not grown and not found["changes"] and found["host_untouched"]
+
+
+def page(found: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    about, settings = found["machine"], found["settings"]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in found["programs"].items())
+    lines = [
+        "# Soak of a long-lived pool",
+        "",
+        f"`{found['command']}`, {found['minutes']:.1f} minutes; Python {about['python']}, "
+        f"{about['cpu']}, {about['cpus']} CPUs, load {about['load_at_start']:.1f} at the start "
+        f"and {about['load_at_end']:.1f} at the end.",
+        "",
+        f"**{'Passed' if passed(found) else 'Failed'}.** {settings['grades']} grades, "
+        f"{found['hostile_grades']} of them hostile, {found['grades_a_second']:.0f} a second, "
+        f"through one pool of {settings['workers']} workers. {len(found['changes'])} grades "
+        "differed from the first one of the same program (verdict, tests passed, type of the "
+        f"error). {found['workers_replaced']} workers had to be replaced; at most "
+        f"{found['most_processes_while_busy']} processes were seen below the parent. The host's "
+        f"folder was {'left alone' if found['host_untouched'] else 'CHANGED'}.",
+        "",
+        f"Programs by kind: {kinds}. Limits of hostile programs: {HOSTILE.cpu_seconds:g} s of CPU "
+        f"time, {HOSTILE.wall_seconds:g} s on the clock, {HOSTILE.memory_bytes >> 20} MiB.",
+        "",
+        f"Samples are taken at rest, after every {settings['every']} grades. Growth: least "
+        f"squares over the second half of them, with 95 % intervals. Memory passes if the upper "
+        f"end is at most {settings['most']:g} KiB; a count if no later sample is above the "
+        "largest of the first half.",
+        "",
+        "![curves](soak.png)",
+        "",
+        "| | largest, first half | last | growth in 1,000 grades | |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found["growth"]:
+        unit = " KiB" if one["name"] in footprint.MEMORY else ""
+        slope = f"{one['slope']:+.2f} ({one['low']:+.2f} to {one['high']:+.2f}){unit}"
+        ends = f"{one['first']:.0f}{unit} | {one['last']:.0f}{unit}"
+        lines.append(f"| {one['name']} | {ends} | {slope} | {one['verdict']} |")
+    lines += ["", f"Changed grades: {len(found['changes'])}", *([""] if found["changes"] else [])]
+    lines += [
+        f"- grade {c['grade']}, {c['program']}: {c['first']}, then {c['now']}"
+        for c in found["changes"]
+    ]
+    lines += ["", f"Left out beforehand: {len(found['left_out'])}", ""]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found["left_out"].items():
+        reasons.setdefault(reason, []).append(name)
+    lines += [f"- {reason}: {'; '.join(names)}" for reason, names in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """The curves: memory above, counts below."""
+    grades: NDArray[np.float64] = np.asarray(found["grades"])
+    samples: NDArray[np.float64] = np.asarray(found["samples"])
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8, 8), sharex=True)
+    for index, name in enumerate(footprint.NAMES):
+        memory = name in footprint.MEMORY
+        values = samples[:, index] / (footprint.KIB if memory else 1.0)
+        (above if memory else below).plot(grades, values, label=name, linewidth=1.2)
+    above.set_ylabel("MiB")
+    below.set_ylabel("count")
+    below.set_xlabel("grades")
+    for axes in (above, below):
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def main(args: Args) -> None:
+    """Runs the benchmark and writes its results."""
+    mpl.use("Agg")
+    if args.grades < 4 * args.every:
+        raise SystemExit(f"--grades must be at least 4 times --every, got {args.grades}.")
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="codegym-soak-") as folder:
+        tempfile.tempdir = folder
+        try:
+            found = measure(args, Path(folder))
+        finally:
+            tempfile.tempdir = before
+    args.results.mkdir(exist_ok=True)
+    (args.results / "soak.json").write_text(json.dumps(found) + "\n")
+    (args.results / "soak.md").write_text(page(found))
+    draw(found, args.results / "soak.png")
+    print("\n" + page(found))
+    raise SystemExit(0 if passed(found) else 1)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

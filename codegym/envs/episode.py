@@ -1,0 +1,51 @@
+"""What reset drew: a value that stays the same until the episode ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from codegym.envs.prompt_format import Prompt
+from codegym.problems.problem import Problem
+from codegym.start_states.start_state import Reference, StartState
+
+__all__ = ["LITERAL", "Episode"]
+
+LITERAL = -1
+"""The stage of an episode whose given code was a literal `prefix` option."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Episode:
+    """What reset drew; constant until the end.
+
+    Attributes:
+        problem: What is asked.
+        prompt: How it is shown.
+        reference: The canonical program, seen from where the prompt ends.
+        start: The given code and its stage; stage -1 if it was a literal prefix.
+        drawn: Whether the start distribution chose it, and so learns from it.
+        start_length: Number of tokens of prompt and given code.
+        prompt_length: Number of prompt tokens.
+        written_from: Byte offset in the program at which generated code begins.
+    """
+
+    problem: Problem
+    prompt: Prompt
+    reference: Reference
+    start: StartState
+    drawn: bool
+    start_length: int
+    prompt_length: int
+    written_from: int
+
+    def info(self) -> dict[str, Any]:
+        """What ``reset`` tells of it."""
+        return {
+            "problem_id": self.problem.id,
+            "difficulty": self.problem.difficulty,
+            "stage": self.start.stage,
+            "num_stages": self.start.num_stages,
+            "prompt_length": self.prompt_length,
+            "start_length": self.start_length,
+        }

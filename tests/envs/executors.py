@@ -1,0 +1,144 @@
+"""Executors that run nothing: what they see is a function of the program's text."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+import zlib
+from concurrent.futures import Future
+from typing import Any
+
+from codegym.errors import ClosedError, WorkerError
+from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin
+from codegym.problems import CallTest, Problem, ProblemSet, StdinTest
+
+REASONS = (
+    ExitReason.FINISHED,
+    ExitReason.FINISHED,
+    ExitReason.FINISHED,
+    ExitReason.EXCEPTION,
+    ExitReason.COMPILE_ERROR,
+    ExitReason.CPU_LIMIT,
+)
+
+
+def key_of(request: Request) -> int:
+    return zlib.crc32(request.program.encode("utf-8", "surrogateescape"))
+
+
+class MadeUp:
+    """Answers at once. A third of all programs is right, others fail in several ways.
+
+    Args:
+        problems: Whose tests it knows the answers to.
+    """
+
+    def __init__(self, problems: ProblemSet) -> None:
+        self._answers = {key: value for p in problems for key, value in _answers(p)}
+        self.programs: list[str] = []
+
+    def submit(self, request: Request) -> Future[Result]:
+        self.programs.append(request.program)
+        future: Future[Result] = Future()
+        future.set_result(self.result(request))
+        return future
+
+    def close(self) -> None:
+        return
+
+    def result(self, request: Request) -> Result:
+        key = key_of(request)
+        seen = [self._observation(key, k, one) for k, one in enumerate(request.inputs)]
+        return Result(tuple(seen))
+
+    def _observation(self, key: int, k: int, one: Any) -> Observation:
+        reason = REASONS[key % len(REASONS)]
+        lines = frozenset(line for line in range(1, 12) if (key >> line) & 1)
+        if reason is ExitReason.COMPILE_ERROR:
+            return Observation(reason, error_type="SyntaxError", error_message="made up")
+        if reason is not ExitReason.FINISHED:
+            name = "ValueError" if reason is ExitReason.EXCEPTION else None
+            return Observation(reason, error_type=name, executed_lines=lines)
+        right = key % len(REASONS) < 2 or (key >> 8) % (k + 2) == 0
+        answer = self._answers.get(repr(one)) if right else "wrong"
+        text = answer if isinstance(answer, str) else ""
+        return Observation(reason, value=answer, returned=True, stdout=text, executed_lines=lines)
+
+
+def _answers(problem: Problem) -> Any:
+    for test in problem.tests:
+        if isinstance(test, StdinTest):
+            yield repr(Stdin(test.stdin)), test.stdout
+        elif isinstance(test, CallTest):
+            yield repr(Call(test.args, test.kwargs, test.expression)), test.expected
+
+
+class Late:
+    """Answers from another thread, after random delays and so out of order.
+
+    Args:
+        inner: Knows the answers.
+        seed: Of the delays.
+        longest: Longest delay, in seconds.
+        fails: Texts; a program that holds one of them can not be run.
+    """
+
+    def __init__(
+        self, inner: MadeUp, *, seed: int = 0, longest: float = 0.004, fails: tuple[str, ...] = ()
+    ) -> None:
+        self.inner, self.fails, self.held = inner, fails, False
+        self._random, self._longest = random.Random(seed), longest
+        self._heap: list[tuple[float, int, Request, Future[Result]]] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self.submitted = self.answered = 0
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def submit(self, request: Request) -> Future[Result]:
+        future: Future[Result] = Future()
+        with self._changed:
+            if self._closed:
+                raise ClosedError("closed")
+            due = time.monotonic() + self._random.random() * self._longest
+            heapq.heappush(self._heap, (due, self.submitted, request, future))
+            self.submitted += 1
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            pending, self._heap = self._heap, []
+            self._changed.notify()
+        for *_, future in pending:
+            future.set_exception(ClosedError("The executor was closed."))
+        self.thread.join(5)
+
+    def hold(self, held: bool) -> None:
+        """Answers nothing while `held`."""
+        with self._changed:
+            self.held = held
+            self._changed.notify()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (self.held or not self._is_due()):
+                    pause = None
+                    if self._heap and not self.held:
+                        pause = max(0.0, self._heap[0][0] - time.monotonic())
+                    self._changed.wait(pause)
+                if self._closed:
+                    return
+                *_, request, future = heapq.heappop(self._heap)
+            if any(text in request.program for text in self.fails):
+                future.set_exception(WorkerError("the machine is on fire"))
+            else:
+                future.set_result(self.inner.result(request))
+            self.answered += 1
+
+    def _is_due(self) -> bool:
+        return bool(self._heap) and self._heap[0][0] <= time.monotonic()

@@ -1,0 +1,79 @@
+"""What runs below a process and what it leaves behind, as the kernel tells it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_PROCESSES = Path("/proc")
+
+
+def children_of(pid: int) -> set[int]:
+    """Living direct children; a zombie is none."""
+    found: set[int] = set()
+    for file in _PROCESSES.glob(f"{pid}/task/*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, file.read_text().split()))
+    return {child for child in found if alive(child)}
+
+
+def below(pid: int) -> set[int]:
+    """All living descendants."""
+    children = children_of(pid)
+    return children.union(*map(below, children))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return (_PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def mentioning(text: str) -> list[int]:
+    """Processes whose command line holds this text: forked copies keep their parent's."""
+    found = []
+    for file in _PROCESSES.glob("[0-9]*/cmdline"):
+        try:
+            if text in file.read_text():
+                found.append(int(file.parent.name))
+        except (OSError, UnicodeDecodeError):
+            continue
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def left_behind(folder: Path, seconds: float = 3.0) -> list[str]:
+    """What still is after some time: entries of a temporary folder, processes that name it."""
+
+    def found() -> list[str]:
+        return sorted(os.listdir(folder)) + [f"process {pid}" for pid in mentioning(str(folder))]
+
+    wait_until(lambda: not found(), seconds)
+    return found()
+
+
+def start_parent(script: str, folder: Path) -> subprocess.Popen[str]:
+    """A process group of its own that runs a script; its temporary files go to `folder`."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

@@ -1,0 +1,319 @@
+"""The process that owns a pool: threads, forks, signals, and what it leaves when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from codegym.execution import LocalExecutor, Request, Stdin
+from codegym.grading import Grader
+from codegym.problems.problem import Problem, StdinTest
+
+from .process_tree import below, children_of, left_behind, start_parent, wait_until
+
+PRINT = Problem("print", "", "", (StdinTest("3\n", "6\n"),))
+
+SETUP = """
+import os, signal, sys, time, warnings
+from codegym.execution import *
+from codegym.grading import Grader
+from codegym.problems.problem import Problem, StdinTest
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork() with threads
+PRINT = Problem("print", "", "", (StdinTest("3\\n", "6\\n"),))
+
+def programs(label, count):
+    return [(PRINT, f"print(int(input()) * 2)  # {label} {i}") for i in range(count)]
+"""
+
+
+def run_parent(script: str, folder: Path) -> None:
+    """Runs a script that must succeed, say nothing, and leave nothing."""
+    with start_parent(SETUP + script, folder) as parent:
+        try:
+            out, err = parent.communicate(timeout=90)
+        finally:
+            parent.kill()
+    assert (parent.returncode, out, err) == (0, "", "")
+    assert left_behind(folder) == []
+
+
+def test_one_grader_serves_many_threads() -> None:
+    with LocalExecutor(workers=2) as pool:
+        grader = Grader(pool)
+
+        def work(thread: int) -> list[bool]:
+            factors = [2 if i % 2 else 3 for i in range(20)]
+            lines = [f"print(int(input()) * {f})  # {thread % 3}" for f in factors]
+            return [grader.grade(PRINT, line).solved for line in lines]
+
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(work, range(8))) == [[False, True] * 10] * 8
+
+
+def test_workers_outlive_the_thread_that_first_asked() -> None:
+    before = children_of(os.getpid())
+    request = Request("print(1)", (Stdin(""),))
+    with LocalExecutor(workers=1) as pool:
+        thread = threading.Thread(target=pool.run, args=(request,))
+        thread.start()
+        thread.join()
+        workers = children_of(os.getpid()) - before
+        time.sleep(0.1)
+        assert pool.run(request).observations[0].stdout == "1\n"
+        assert children_of(os.getpid()) - before == workers
+
+
+def test_a_fork_while_grades_are_running_gets_its_own_workers(tmp_path: Path) -> None:
+    run_parent(
+        """
+pool = LocalExecutor(workers=2)
+grader = Grader(pool)
+futures, children = [], []
+for fork in range(4):
+    futures += [grader.submit(*pair) for pair in programs(f"parent {fork}", 40)]
+    while not futures[-20].done():
+        time.sleep(0.001)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        grades = grader.grade_many(programs("child", 3) + programs(f"parent {fork}", 40)[-3:])
+        os._exit(0 if all(grade.solved for grade in grades) else 1)
+    children.append(child)
+assert all(future.result().solved for future in futures)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+assert grader.grade(*programs("parent, after", 1)[0]).solved
+""",
+        tmp_path,
+    )
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a fork inherits the grader's lock as another thread held it"
+)
+def test_a_fork_does_not_inherit_a_lock_that_is_held(tmp_path: Path) -> None:
+    run_parent(
+        """
+import threading
+inside, leave = threading.Event(), threading.Event()
+
+class Slow(str):
+    # A key of the grader's memory: looked up while another thread forks.
+    def __hash__(self):
+        inside.set()
+        leave.wait()
+        return str.__hash__(self)
+
+grader = Grader()
+thread = threading.Thread(target=grader.grade, args=(PRINT, Slow("print(6)")))
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    os._exit(0 if grader.grade(PRINT, "print(6)").solved else 1)
+status = os.waitpid(child, 0)[1]
+leave.set()
+thread.join()
+grader.close()
+assert status == 0, status
+""",
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_every_start_method_of_multiprocessing(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        SETUP
+        + f"""
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+grader = Grader(LocalExecutor(workers=1))
+
+def solved(label):
+    return [grade.solved for grade in grader.grade_many(programs(label, 3))]
+
+if __name__ == "__main__":
+    assert solved("parent")
+    context = multiprocessing.get_context({method!r})
+    with ProcessPoolExecutor(2, context) as processes:
+        assert list(processes.map(solved, "abcd")) == [[True] * 3] * 4
+    assert solved("parent, after")
+"""
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert left_behind(temporary) == []
+
+
+def test_the_parent_is_left_as_it_was(tmp_path: Path) -> None:
+    run_parent(
+        """
+import ctypes, gc, locale, resource, threading
+
+def state():
+    subreaper = ctypes.c_int()
+    ctypes.CDLL(None).prctl(37, ctypes.byref(subreaper), 0, 0, 0)
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    umask = os.umask(0)
+    os.umask(umask)
+    wakeup = signal.set_wakeup_fd(-1)
+    return {
+        "handlers": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        "wakeup": wakeup,
+        "timer": signal.getitimer(signal.ITIMER_REAL),
+        "subreaper": subreaper.value,
+        "limits": {which: resource.getrlimit(which) for which in limits},
+        "folder": os.getcwd(),
+        "umask": umask,
+        "environment": dict(os.environ),
+        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        "trace": (sys.gettrace(), threading.gettrace(), sys.getrecursionlimit()),
+        "hooks": (sys.excepthook, threading.excepthook, sys.stdout, sys.stderr),
+        "affinity": os.sched_getaffinity(0),
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+    }
+
+before = state()
+with LocalExecutor(workers=2) as pool:
+    futures = [Grader(pool).submit(*pair) for pair in programs("a", 10)]
+    assert state() == before
+    assert all(future.result().solved for future in futures)
+    pool.run(Request("import os\\nos.abort()", (Stdin(""),)))
+    pool.run(Request("x = [0] * 10**9", (Stdin(""),)))
+    assert state() == before
+assert state() == before
+assert threading.active_count() == 1
+""",
+        tmp_path,
+    )
+
+
+BATCH = """
+pool = LocalExecutor(workers=2)
+grader = Grader(pool, cache_size=0)
+assert all(grade.solved for grade in grader.grade_many(programs("first", 20)))
+print("ready", flush=True)
+nap = "import time\\ntime.sleep(0.02)\\nopen('left', 'w').write('x')\\nprint(6)  # "
+grader.grade_many([(PRINT, nap + str(i)) for i in range(4000)])
+"""
+IN_WITH = "with LocalExecutor(workers=2) as pool:\n" + "\n".join(
+    f"    {line}" for line in BATCH.splitlines()[2:]
+)
+
+
+@pytest.mark.parametrize("batch", [BATCH, IN_WITH], ids=["forgotten", "with"])
+def test_ctrl_c_ends_in_keyboard_interrupt_and_leaves_nothing(batch: str, tmp_path: Path) -> None:
+    parents = [start_parent(SETUP + batch, tmp_path) for _ in range(3)]
+    for index, parent in enumerate(parents):
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        time.sleep(0.07 * index)
+        began = time.monotonic()
+        os.killpg(parent.pid, signal.SIGINT)
+        _, err = parent.communicate(timeout=30)
+        assert time.monotonic() - began < 5
+        assert parent.returncode == -signal.SIGINT
+        assert err.splitlines()[-1] == "KeyboardInterrupt"
+        assert "Exception ignored" not in err
+    assert left_behind(tmp_path) == []
+
+
+STARTING = """
+print("ready", flush=True)
+LocalExecutor(workers=2).run(Request("while True: pass", (Stdin(""),)))
+"""
+
+
+def die_with(how: signal.Signals, script: str, folder: Path, delay: float) -> list[str]:
+    """What is left when a parent dies a while after it has said that it is ready."""
+    with start_parent(SETUP + script, folder) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        if script is STARTING:
+            assert wait_until(lambda: below(parent.pid))
+        time.sleep(delay)
+        os.killpg(parent.pid, how)
+        parent.communicate(timeout=30)
+    return left_behind(folder)
+
+
+SUDDEN = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+@pytest.fixture
+def killed_parents(tmp_path: Path) -> Path:
+    """A folder whose owners were killed in mid-batch, at different moments."""
+    parents = [start_parent(SETUP + BATCH, tmp_path) for _ in SUDDEN]
+    for parent, how in zip(parents, SUDDEN, strict=True):
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        os.killpg(parent.pid, how)
+        parent.communicate(timeout=30)
+        assert parent.returncode == -how
+    return tmp_path
+
+
+def test_no_process_outlives_a_killed_parent(killed_parents: Path) -> None:
+    assert [left for left in left_behind(killed_parents) if left.startswith("process")] == []
+
+
+@pytest.mark.xfail(reason="a program process makes the folder anew when its worker removed it")
+def test_no_folder_outlives_a_killed_parent(killed_parents: Path) -> None:
+    assert left_behind(killed_parents) == []
+
+
+@pytest.mark.xfail(strict=True, reason="nobody removes the folder of a worker whose start is cut")
+def test_ctrl_c_while_workers_start_leaves_nothing(tmp_path: Path) -> None:
+    assert die_with(signal.SIGINT, STARTING, tmp_path, 0.0) == []
+
+
+@pytest.mark.xfail(strict=True, reason="a worker that finds its parent dead leaves its folder")
+def test_a_parent_killed_while_workers_start_leaves_nothing(tmp_path: Path) -> None:
+    assert die_with(signal.SIGKILL, STARTING, tmp_path, 0.0) == []
+
+
+def test_a_fork_that_lives_on_does_not_keep_the_workers_of_a_killed_parent(
+    tmp_path: Path,
+) -> None:
+    script = """
+pool = LocalExecutor(workers=2)
+assert all(grade.solved for grade in Grader(pool).grade_many(programs("first", 20)))
+child = os.fork()  # holds copies of the parent's sockets
+if child == 0:
+    os.setsid()
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(60)
+"""
+    with start_parent(SETUP + script, tmp_path) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        workers = children_of(parent.pid) - {child}
+        assert len(workers) == 2
+        parent.kill()
+        try:
+            assert left_behind(tmp_path) == []
+        finally:
+            os.kill(child, signal.SIGKILL)
