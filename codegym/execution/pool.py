@@ -232,14 +232,14 @@ class _Pool:
         said = ""
         request, codes = message.part(inputs)
         for _ in range(_ATTEMPTS):
-            if worker is None:
-                worker = self._start()
             try:
+                if worker is None:
+                    worker = self._start()
                 frames = worker.exchange(request, codes, message.patience)
                 if not 0 < len(frames) <= len(inputs):
                     raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
-            except (OSError, EOFError, ValueError) as error:
-                failure, said = error, worker.last_words()
+            except (WorkerError, OSError, EOFError, ValueError) as error:
+                failure, said = error, worker.last_words() if worker else ""
                 self._retire(worker)
                 worker = None
                 if self._closed:

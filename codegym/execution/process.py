@@ -130,7 +130,7 @@ class WorkerProcess:
     def _exactly(self, length: int) -> bytes:
         if length > _LARGEST:
             raise ValueError(f"a message of {length} bytes")
-        data = self._stream.read(length)
+        data: bytes = self._stream.read(length)
         if len(data) < length:
             raise EOFError("the worker closed the connection")
         return data

@@ -14,10 +14,10 @@ from codegym.errors import ClosedError, ConfigurationError, ProblemError
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.pool import LocalExecutor
-from codegym.execution.result import Call, Request, Result, Stdin, TestCode
-from codegym.grading.judge import judge
+from codegym.execution.result import Result
+from codegym.grading.course import Course, Plan
 from codegym.grading.verdict import Grade
-from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.problems.problem import Problem
 
 __all__ = ["Grader"]
 
@@ -37,6 +37,10 @@ class Grader:
             executor that is given stays its owner's.
         limits: What one test may use.
         coverage: Whether grades tell the executed lines.
+        stop_at_first_failure: Whether to leave out the tests after the first that fails, which is
+            faster for a trainer that only asks whether a program is right. Such a grade has the
+            verdict of that test, fewer executed lines, and `tests_run < tests_total`.
+        shortest_first: Run tests with short inputs first; else in the problem's order.
         cache_size: Number of grades that are kept; 0 keeps none.
 
     Raises:
@@ -56,6 +60,8 @@ class Grader:
         limits: ExecutionLimits | None = None,
         *,
         coverage: bool = True,
+        stop_at_first_failure: bool = False,
+        shortest_first: bool = False,
         cache_size: int = 65_536,
     ) -> None:
         if executor is not None and not isinstance(executor, Executor):
@@ -69,6 +75,8 @@ class Grader:
             )
         self.limits = ExecutionLimits() if limits is None else limits
         self.coverage = coverage
+        self.stop_at_first_failure = stop_at_first_failure
+        self.shortest_first = shortest_first
         self._executor = executor
         self._owned = executor is None
         self._closed = False
@@ -77,6 +85,9 @@ class Grader:
         self._cache_size = cache_size
         self._running: dict[tuple[int, _Key], Future[Grade]] = {}
         self._hash_of = functools.lru_cache(_REMEMBERED_PROBLEMS)(_content_hash)
+        self._plan_of = functools.lru_cache(_REMEMBERED_PROBLEMS)(
+            lambda one: Plan(one.problem, shortest_first)
+        )
 
     def grade(self, problem: Problem, program: str) -> Grade:
         """Grades one program.
@@ -126,16 +137,21 @@ class Grader:
             if running is not None:
                 running.add_done_callback(functools.partial(_pass_on, answer))
                 return answer
-            executor = self._ensure_executor()
             first = self._running[mine] = Future()
         first.add_done_callback(functools.partial(_pass_on, answer))
+        course = Course(
+            self._plan_of(_ById(problem)),
+            program,
+            self.limits,
+            coverage=self.coverage,
+            stop=self.stop_at_first_failure,
+        )
         try:
-            result = executor.submit(self._request(problem, program))
+            self._run(course, mine, first)
         except BaseException:
             with self._lock:
                 self._running.pop(mine, None)
             raise
-        result.add_done_callback(functools.partial(self._finish, problem, mine, first))
         return answer
 
     def close(self) -> None:
@@ -157,29 +173,29 @@ class Grader:
         self.close()
 
     def _ensure_executor(self) -> Executor:
-        if self._executor is None:
-            self._executor = LocalExecutor()
-        return self._executor
+        with self._lock:
+            if self._executor is None:
+                self._executor = LocalExecutor()
+            return self._executor
 
-    def _request(self, problem: Problem, program: str) -> Request:
-        return Request(
-            program=program,
-            inputs=tuple(_input(test) for test in problem.tests),
-            entry_point=problem.entry_point,
-            prelude=problem.prelude,
-            limits=self.limits,
-            coverage=self.coverage,
-        )
+    def _run(self, course: Course, mine: tuple[int, _Key], answer: Future[Grade]) -> None:
+        """Sends off the next tests of a course."""
+        result = self._ensure_executor().submit(course.next_request())
+        result.add_done_callback(functools.partial(self._go_on, course, mine, answer))
 
-    def _finish(
+    def _go_on(
         self,
-        problem: Problem,
+        course: Course,
         mine: tuple[int, _Key],
         answer: Future[Grade],
         result: Future[Result],
     ) -> None:
         try:
-            grade = judge(problem, result.result())
+            course.record(result.result())
+            if not course.finished:
+                self._run(course, mine, answer)
+                return
+            grade = course.grade()
         except BaseException as error:
             with self._lock:
                 self._running.pop(mine, None)
@@ -217,11 +233,3 @@ def _pass_on(answer: Future[Grade], first: Future[Any]) -> None:
         answer.set_result(first.result())
     else:
         answer.set_exception(error)
-
-
-def _input(test: UnitTest) -> Stdin | Call | TestCode:
-    if isinstance(test, StdinTest):
-        return Stdin(test.stdin)
-    if isinstance(test, CallTest):
-        return Call(test.args, test.kwargs, test.expression)
-    return TestCode(test.source, test.name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from codegym.errors import ExecutionError
-from codegym.execution.result import ExitReason, Observation, Result
+from collections.abc import Sequence
+
+from codegym.execution.result import ExitReason, Observation
 from codegym.grading.compare import same_output, same_value
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
 
-__all__ = ["judge"]
+__all__ = ["judge", "judge_test"]
 
 _SHOWN = 200
 
@@ -41,28 +42,26 @@ _SENTENCES = {
 }
 
 
-def judge(problem: Problem, result: Result) -> Grade:
+def judge(problem: Problem, seen: Sequence[Observation | None]) -> Grade:
     """The grade of a program from what was seen on each test of `problem`.
 
-    Raises:
-        ExecutionError: If the executor did not report on each test.
+    Args:
+        problem: What was asked.
+        seen: One observation for each of its tests; None for tests that were not run. At least
+            one was.
     """
-    observations = result.observations
-    if len(observations) != len(problem.tests):
-        raise ExecutionError(
-            f"The executor reported on {len(observations)} of {len(problem.tests)} tests of "
-            f"problem {problem.id!r}. It must return one observation for each input."
-        )
     tests = tuple(
-        _judge_test(problem, *pair) for pair in zip(problem.tests, observations, strict=True)
+        None if one is None else judge_test(problem, test, one)
+        for test, one in zip(problem.tests, seen, strict=True)
     )
-    verdict = min((test.verdict for test in tests), key=_WORST_FIRST.index)
-    first = next(test for test in tests if test.verdict is verdict)
+    ran = [test for test in tests if test is not None]
+    verdict = min((test.verdict for test in ran), key=_WORST_FIRST.index)
+    first = next(test for test in ran if test.verdict is verdict)
     return Grade(
         verdict=verdict,
-        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in tests),
+        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in ran),
         tests_total=len(tests),
-        executed_lines=frozenset().union(*(seen.executed_lines for seen in observations)),
+        executed_lines=frozenset().union(*(one.executed_lines for one in seen if one is not None)),
         error_type=first.error_type,
         error_message=first.error_message,
         error_line=first.error_line,
@@ -70,7 +69,8 @@ def judge(problem: Problem, result: Result) -> Grade:
     )
 
 
-def _judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade:
+def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade:
+    """The grade of one test."""
     if seen.reason is not ExitReason.FINISHED:
         return TestGrade(
             verdict=_VERDICTS[seen.reason],

@@ -51,13 +51,14 @@ class Grade:
 
     Attributes:
         verdict: ``"accepted"`` only if every test was run and passed.
-        tests_passed: Number of tests that passed.
+        tests_passed: Number of tests that were run and passed.
         tests_total: Number of tests of the problem.
         executed_lines: 1-based lines of the program, union over the tests that ran.
         error_type: Name of the exception's class, or None.
         error_message: A sentence for a human, or None.
         error_line: 1-based line of the program, or None.
-        tests: One entry for each test that was run.
+        tests: One entry for each test of the problem, in its order; None for a test that was not
+            run, because the grader stops at the first failure.
     """
 
     verdict: Verdict
@@ -67,7 +68,7 @@ class Grade:
     error_type: str | None = None
     error_message: str | None = None
     error_line: int | None = None
-    tests: tuple[TestGrade, ...] = ()
+    tests: tuple[TestGrade | None, ...] = ()
 
     @property
     def solved(self) -> bool:
@@ -75,6 +76,11 @@ class Grade:
         return self.verdict is Verdict.ACCEPTED
 
     @property
+    def tests_run(self) -> int:
+        """Number of tests that were run: all, unless the grader stops at the first failure."""
+        return sum(test is not None for test in self.tests)
+
+    @property
     def pass_ratio(self) -> float:
-        """Share of the tests that passed, in [0, 1]."""
+        """Share of the tests that passed, in [0, 1]; a lower bound if some were not run."""
         return self.tests_passed / self.tests_total

@@ -23,9 +23,7 @@ from .loading import describe, load, new_module, prepare
 from .task import Confinement, Home, Order, Task, settle
 
 
-def run_script(
-    home: Home, descriptors: list[int], confinement: Confinement, told: Order
-) -> None:
+def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program as `__main__`, or calls its entry point without arguments, on descriptor 0.
 
     Never returns.
@@ -50,9 +48,7 @@ def run_script(
     os._exit(0)
 
 
-def run_call(
-    home: Home, descriptors: list[int], confinement: Confinement, told: Order
-) -> None:
+def run_call(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program, then calls its entry point. Never returns."""
     task = Task(home, descriptors, told)
     settle(home, descriptors, confinement)
@@ -70,9 +66,7 @@ def run_call(
     os._exit(0)
 
 
-def run_calls(
-    home: Home, descriptors: list[int], confinement: Confinement, told: Order
-) -> None:
+def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Answers several calls in this one process, each in a fresh module. Never returns.
 
     Stops at the first that ends in anything but a value or an ordinary exception: that one is

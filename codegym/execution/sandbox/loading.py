@@ -1,5 +1,6 @@
-"""From source text to a module that is ready to run. The compiler is the first to meet hostile
-text, so this happens in a child that is closed in.
+"""From source text to a module that is ready to run.
+
+The compiler is the first to meet hostile text, so this happens in a child that is closed in.
 """
 
 from __future__ import annotations

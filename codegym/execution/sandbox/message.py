@@ -71,8 +71,8 @@ def receive(control: socket.socket) -> Request:
     """
     start, ancillary, _, _ = control.recvmsg(LENGTHS.size, socket.CMSG_SPACE(4))
     codes = array.array("i", [-1])
-    for _, _, data in ancillary:
-        codes = array.array("i", data[:4])
+    for _, _, rights in ancillary:
+        codes = array.array("i", rights[:4])
     start += _exactly(control, LENGTHS.size - len(start))
     total, head = LENGTHS.unpack(start)
     data = memoryview(_exactly(control, total))

@@ -18,7 +18,7 @@ import socket
 import time
 from typing import Any
 
-from . import confine, zygote
+from . import zygote
 from .message import ParentGoneError
 
 LIMITS = ("cpu", "wall", "output")
@@ -237,7 +237,8 @@ def stop(run: Run, end: str) -> None:
 
 
 def _over_output(run: Run, limits: dict[str, Any]) -> bool:
-    return run.stdout.total + run.stderr.total > limits["output_bytes"] + 1  # the preamble
+    most: int = limits["output_bytes"] + 1  # the preamble
+    return run.stdout.total + run.stderr.total > most
 
 
 def _drain(run: Run, limits: dict[str, Any]) -> None:

@@ -70,7 +70,9 @@ class Task:
     __slots__ = ("code", "entry_point", "given", "index", "prelude", "report", "source", "traced")
 
     def __init__(self, home: Home, descriptors: list[int], told: Order) -> None:
-        program, prelude, given, report_bytes, lines, self.index, self.entry_point, self.traced = told
+        program, prelude, given, report_bytes, lines, self.index, self.entry_point, self.traced = (
+            told
+        )
         request = descriptors[REQUEST]
         sources = os.pread(request, program + prelude, 0)
         self.source, self.prelude = sources[:program], sources[program:]

@@ -120,9 +120,7 @@ def _answer(
     return ["value", answer, changed]
 
 
-def run_tester(
-    home: Home, descriptors: list[int], confinement: Confinement, told: Order
-) -> None:
+def run_tester(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the test code and leaves the verdict in a file that it alone has. Never returns."""
     task = Task(home, descriptors, told)
     codes = descriptors[_CODES]

@@ -30,6 +30,7 @@ COMMAND_BYTES = 1 << 16
 MOST_DESCRIPTORS = 8
 FAULT = 70  # exit code of a process that failed by our own fault
 
+
 class Zygote:
     """The loop of a zygote.
 
