@@ -105,18 +105,6 @@ def test_wrappers_of_rewards_and_observations(arguments: dict[str, Any]) -> None
     assert (actions.step(np.zeros(N, dtype=np.int64))[0]["input_ids"] == 97).any(1).all()
 
 
-def test_torch_tensors(arguments: dict[str, Any]) -> None:
-    pytest.importorskip("array_api_compat", reason="Gymnasium's conversion to torch needs it")
-    torch = pytest.importorskip("torch")
-    envs = vector.NumpyToTorch(CodeVectorEnv(N, copy=False, judging="async", **arguments))
-    obs, _ = envs.reset(seed=0)
-    for _ in range(8):
-        obs, rewards, _, _, infos = envs.step(torch.full((N,), 97))
-    assert obs["input_ids"].dtype == torch.int64
-    assert isinstance(infos["judging"], torch.Tensor)
-    assert isinstance(rewards, torch.Tensor)
-
-
 def test_sb3_through_its_own_adapter(arguments: dict[str, Any]) -> None:
     env_util = pytest.importorskip("stable_baselines3.common.env_util")
     theirs = env_util.make_vec_env(
