@@ -123,7 +123,7 @@ def control(adapter: Adapter, containment: Containment, python: Path, sources: P
     return ""
 
 
-def version_of(adapter: Adapter, sources: Path) -> str:
+def version_of(sources: Path) -> str:
     """The commit and its date."""
     command = ["git", "-C", str(sources), "log", "-1", "--format=%h of %cs"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -196,7 +196,7 @@ def main() -> None:
         },
         "graders": {
             name: {
-                "version": version_of(ADAPTERS[name], place[1]),
+                "version": version_of(place[1]),
                 "function": ADAPTERS[name].function,
                 "source": ADAPTERS[name].source,
                 "remark": ADAPTERS[name].remark,

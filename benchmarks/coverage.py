@@ -316,7 +316,8 @@ def main(args: Args) -> None:
     started, about = time.monotonic(), machine()
     problems = list(load_problems("leetcode", data=args.data / _FILE))
     random.Random(args.seed).shuffle(problems)
-    pythons = list(args.pythons) or find_pythons()
+    named = [os.path.abspath(shutil.which(name) or name) for name in args.pythons]
+    pythons = named or find_pythons()
     rows = [measure(python, problems[: args.problems], args) for python in pythons]
     about["load_at_end"] = os.getloadavg()[0]
     results = {

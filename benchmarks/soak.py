@@ -315,19 +315,23 @@ def page(found: dict[str, Any]) -> str:
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """The curves: memory above, counts below."""
+    """The curves: memory as its change since the first sample, and counts."""
     grades: NDArray[np.float64] = np.asarray(found["grades"])
     samples: NDArray[np.float64] = np.asarray(found["samples"])
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 8), sharex=True)
     for index, name in enumerate(footprint.NAMES):
-        memory = name in footprint.MEMORY
-        values = samples[:, index] / (footprint.KIB if memory else 1.0)
-        (above if memory else below).plot(grades, values, label=name, linewidth=1.2)
-    above.set_ylabel("MiB")
+        values = samples[:, index]
+        if name in footprint.MEMORY:
+            label = f"{name} ({values[0] / footprint.KIB:.0f} MiB at first)"
+            above.plot(grades, (values - values[0]) / footprint.KIB, label=label, linewidth=1.2)
+        else:
+            # Dashes of their own: several counts are equal.
+            dashes = (index, (3, 2 + index % 4))
+            below.plot(grades, values, label=name, linewidth=1.6, linestyle=dashes)
+    above.set_ylabel("change, MiB")
     below.set_ylabel("count")
     below.set_xlabel("grades")
     for axes in (above, below):
-        axes.set_ylim(bottom=0)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120, bbox_inches="tight")

@@ -140,6 +140,7 @@ class Containment:
         command += ["--proc", "/proc", "--dev", "/dev"]
         for folder in ("/tmp", "/dev/shm", "/host", "/private"):
             command += ["--perms", "1777", "--size", str(2**28), "--tmpfs", folder]
+        command += ["--perms", "0755", "--dir", "/etc"]
         for name in _SYSTEM:
             if os.path.islink(name):
                 command += ["--symlink", os.readlink(name), name]
@@ -159,7 +160,7 @@ def _limited(user: int | None) -> list[str]:
     words = ["prlimit", *(f"--{name}={value}" for name, value in _LIMITS.items())]
     if user is not None:
         drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-        words = [*drop, "--no-new-privs", *words]
+        words = [*drop, "--inh-caps=-all", "--no-new-privs", *words]
     return words
 
 

@@ -52,6 +52,10 @@ def usage(pid: int) -> Usage:
 def own_memory(pid: int) -> dict[str, int]:
     """Bytes that a process has for itself (`own`), its fair share (`pss`), and resident (`rss`).
 
+    `own` takes memory that is no file's by fair share: processes that were forked from each other
+    share it, and their `own` adds up to what all of them have. Files count where no other process
+    maps them.
+
     Raises:
         PermissionError: If its memory is hidden from this user.
     """
@@ -59,7 +63,7 @@ def own_memory(pid: int) -> dict[str, int]:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         key, _, rest = line.partition(":")
         sizes[key] = int(rest.split()[0]) * 1024
-    own = sizes["Private_Clean"] + sizes["Private_Dirty"] + sizes.get("Private_Hugetlb", 0)
+    own = sizes["Pss_Anon"] + sizes["Pss_Shmem"] + sizes["Private_Clean"]
     return {"own": own, "pss": sizes["Pss"], "rss": sizes["Rss"]}
 
 

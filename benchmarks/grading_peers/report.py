@@ -88,7 +88,7 @@ def bars(results: dict[str, Any]) -> list[Bar]:
     if results["scaling"]:
         found += _scaling_bars(results["scaling"])
     if results["memory"]:
-        own = max(process["own"] for process in results["memory"]) / _MB
+        own = sum(process["own"] for process in results["memory"]) / _MB
         found.append(Bar("idle worker: at most 25 MB of its own", f"{own:.1f} MB", own <= 25))
     return found
 
@@ -206,8 +206,8 @@ def _batches(results: dict[str, Any]) -> list[str]:
             cells += [f"{row['grades_per_second']:.0f}", row["solved"], row["tests_run"]]
             lines.append(f"| {' | '.join(map(str, cells))} |")
     if results["memory"]:
-        lines += ["", "Memory of an idle worker, MB:"]
+        lines += ["", "Memory of an idle worker, MB a process:", ""]
         for process in results["memory"]:
             sizes = ", ".join(f"{key} {process[key] / _MB:.1f}" for key in ("own", "pss", "rss"))
-            lines += ["", f"- {sizes}"]
+            lines.append(f"- {sizes}")
     return lines

@@ -16,6 +16,7 @@ from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import render_ansi
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.spaces import observation_space
 from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.errors import (
@@ -146,7 +147,9 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)
         self.action_space = self.task.action_space
-        self.observation_space = self.task.observation_space
+        self.observation_space = observation_space(
+            self.tokenizer.vocab_size, self.task.context_length
+        )
         self._vocab_size, self._end_id = self.tokenizer.vocab_size, self.tokenizer.end_id
         self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
         self._mask = np.zeros(self.task.context_length, dtype=np.int8)

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from codegym.envs.episode import Episode
 from codegym.envs.task import CodeTask
-from codegym.errors import CodegymError, ExecutionError
+from codegym.errors import ClosedError, CodegymError, ExecutionError
 from codegym.grading.verdict import Grade
 from codegym.programs.program import Program
 
@@ -60,7 +60,7 @@ class JudgingLane:
 
     def __init__(self, task: CodeTask) -> None:
         self._task = task
-        self._done: queue.SimpleQueue[tuple[Ticket, Future[Grade]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Ticket, Future[Grade]] | None] = queue.SimpleQueue()
         self._sent = 0
         self._pending: dict[int, Ticket] = {}
         self._arrived: dict[Ticket, Future[Grade]] = {}
@@ -99,7 +99,7 @@ class JudgingLane:
         Raises:
             ExecutionError: If a program could not be run.
             RewardError: If the reward returned something that is no reward.
-            ClosedError: If the grader was closed meanwhile.
+            ClosedError: If the grader or this lane was closed meanwhile.
         """
         self._drain(wait)
         graded = []
@@ -132,11 +132,19 @@ class JudgingLane:
             del self._uncounted[ticket]
             self._count()
 
+    def close(self) -> None:
+        """Abandons all programs and wakes a thread that waits for a grade."""
+        self._pending.clear()
+        self._arrived.clear()
+        self._uncounted.clear()
+        self._done.put(None)
+
     def _drain(self, wait: Wait) -> None:
-        while self._must_wait(wait):
-            self._take(*self._done.get())
-        while not self._done.empty():
-            self._take(*self._done.get())
+        while self._must_wait(wait) or not self._done.empty():
+            arrival = self._done.get()
+            if arrival is None:
+                raise ClosedError("The vector environment was closed while grades were pending.")
+            self._take(*arrival)
 
     def _must_wait(self, wait: Wait) -> bool:
         outstanding = len(self._pending) > len(self._arrived)
@@ -157,7 +165,9 @@ class JudgingLane:
 
 
 def _report(
-    done: queue.SimpleQueue[tuple[Ticket, Future[Grade]]], ticket: Ticket, future: Future[Grade]
+    done: queue.SimpleQueue[tuple[Ticket, Future[Grade]] | None],
+    ticket: Ticket,
+    future: Future[Grade],
 ) -> None:
     done.put((ticket, future))
 

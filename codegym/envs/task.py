@@ -145,19 +145,6 @@ class CodeTask:
         """One action for each token."""
         return gymnasium.spaces.Discrete(self.tokenizer.vocab_size)
 
-    @property
-    def observation_space(self) -> gymnasium.spaces.Dict:
-        """Token ids and attention mask, both of shape (context_length,)."""
-        shape = (self.context_length,)
-        return gymnasium.spaces.Dict(
-            {
-                "input_ids": gymnasium.spaces.Box(
-                    0, self.tokenizer.vocab_size - 1, shape, np.int64
-                ),
-                "attention_mask": gymnasium.spaces.Box(0, 1, shape, np.int8),
-            }
-        )
-
     def reference(self, problem: Problem) -> Reference:
         """The canonical program of a problem; only its header where the source has none."""
         return _reference(problem, self.prompt_format.render(problem))

@@ -8,6 +8,7 @@ grading is shared. This module says in which order things happen within a step. 
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
@@ -22,6 +23,7 @@ from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.spaces import observation_space
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.token_batch import TokenBatch
 from codegym.envs.vector_arguments import (
@@ -127,9 +129,10 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self.metadata = {**CodeEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = CodeTask(**task)
         self.single_action_space = self.task.action_space
-        self.single_observation_space = self.task.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        lengths = self.tokenizer.vocab_size, self.task.context_length
+        self.single_observation_space = observation_space(*lengths)
+        self.observation_space = observation_space(*lengths, num_envs)
         self._batch = TokenBatch(
             num_envs, self.task.context_length, self.task.max_new_tokens, self.tokenizer
         )
@@ -145,6 +148,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self._truncated = np.zeros(num_envs, dtype=bool)
         self._by_agent = np.zeros(num_envs, dtype=bool)  # the end is a termination
         self._pid = os.getpid()
+        # Also when the environment is dropped: a pending program would keep its worker.
+        self._end_workers = weakref.finalize(self, _close_task, self.task, self._pid)
 
     def reset(
         self,
@@ -261,11 +266,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         Grades that are pending are abandoned. Programs that a grader or executor of the caller's
         is running run on in its own workers.
         """
-        if os.getpid() != self._pid:
-            return  # the workers are the parent's
-        for i in range(self.num_envs):
-            self._lane.forget(i)
-        self.task.close()
+        self._lane.close()
+        self._end_workers()
 
     def _advance(self, tokens: IntArray | None, *, wait: bool) -> StepResult:
         """One step: some begin, some write, and those whose grade is in end.
@@ -376,3 +378,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     def _check_reset(self) -> None:
         if self._never_reset:
             raise ResetNeededError("step() was called before the first reset(). Call reset().")
+
+
+def _close_task(task: CodeTask, pid: int) -> None:
+    if os.getpid() == pid:  # in a fork, the workers are the parent's
+        task.close()

@@ -10,6 +10,7 @@ from codegym.execution.executor import Executor
 from codegym.execution.isolation import Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.pool import LocalExecutor
+from codegym.execution.ray_executor import RayExecutor
 from codegym.execution.result import (
     Call,
     ExitReason,
@@ -30,6 +31,7 @@ __all__ = [
     "LocalExecutor",
     "Observation",
     "Opaque",
+    "RayExecutor",
     "Request",
     "Result",
     "Stdin",

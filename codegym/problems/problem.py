@@ -6,12 +6,14 @@ A problem knows nothing of tokens, prompts or processes. It does no I/O.
 from __future__ import annotations
 
 import dataclasses
+import decimal
+import fractions
 import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from codegym.errors import ProblemError
+from codegym.errors import ConfigurationError, ProblemError
 
 __all__ = [
     "BinaryTree",
@@ -121,7 +123,8 @@ class Problem:
         metadata: Whatever else the source tells: url, release date, ... Not hashed.
 
     Raises:
-        ProblemError: If there is no test, a call without entry point, or an empty id.
+        ProblemError: If there is no test, something that is no test, a call without entry point,
+            an entry point that names no function, or an empty id.
     """
 
     id: str
@@ -146,6 +149,19 @@ class Problem:
                 f"Problem {self.id!r} has no tests. A program can not be judged without at least "
                 "one; an empty test list is never a pass."
             )
+        if not isinstance(self.tests, tuple | list):
+            raise ProblemError(
+                f"Problem {self.id!r} needs a tuple of tests, got {type(self.tests).__name__}."
+            )
+        for test in self.tests:
+            complaint = _complaint(test)
+            if complaint:
+                raise ProblemError(f"Problem {self.id!r}: {complaint}.")
+        if self.entry_point is not None and not _is_entry_point(self.entry_point):
+            raise ProblemError(
+                f"Problem {self.id!r} has {self.entry_point!r} for an entry point. Name the "
+                'function ("name" or "Class().method"), or give None for standard-input tests.'
+            )
         if self.entry_point is None and any(not isinstance(t, StdinTest) for t in self.tests):
             raise ProblemError(
                 f"Problem {self.id!r} has tests that call a function, but no entry point. Name the "
@@ -154,7 +170,11 @@ class Problem:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of everything that decides what is asked and how it is judged."""
+        """SHA-256 (hex) of everything that decides what is asked and how it is judged.
+
+        Raises:
+            ConfigurationError: If a test holds anything but plain data.
+        """
         return _content_hash(self)
 
     def __eq__(self, other: object) -> bool:
@@ -165,6 +185,58 @@ class Problem:
 
 
 _LONG_INT_BITS = 10_000
+_ATOMS = (
+    type(None),
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bytearray,
+    decimal.Decimal,
+    fractions.Fraction,
+)
+_PLAIN = (
+    "must be plain data (None, numbers, strings, bytes, lists, tuples, sets, dicts, LinkedList or "
+    "BinaryTree)"
+)
+
+
+def _is_entry_point(name: object) -> bool:
+    if not isinstance(name, str):
+        return False
+    owner, made, method = name.partition("().")
+    return owner.isidentifier() and (method.isidentifier() if made else True)
+
+
+def _complaint(test: object) -> str | None:
+    """Why this can be no test; None if it can. What its values are is seen when they are used."""
+    if isinstance(test, StdinTest):
+        good = isinstance(test.stdin, str) and isinstance(test.stdout, str)
+        return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
+    if isinstance(test, CodeTest):
+        good = isinstance(test.source, str) and _is_name(test.name)
+        return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
+    if not isinstance(test, CallTest):
+        return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"
+    if not isinstance(test.args, tuple | list) or not isinstance(test.alternatives, tuple | list):
+        return f"args and alternatives of a CallTest must be tuples, got {test!r:.200}"
+    if not isinstance(test.kwargs, tuple | list) or not all(map(_is_keyword, test.kwargs)):
+        return f"kwargs of a CallTest must be (name, value) pairs, got {test.kwargs!r:.200}"
+    if not isinstance(test.expression, str | None):
+        return f"expression of a CallTest must be a string or None, got {test.expression!r:.200}"
+    tolerance = test.tolerance
+    if tolerance is not None and not (isinstance(tolerance, int | float) and tolerance >= 0):
+        return f"tolerance of a CallTest must be a number of at least 0 or None, got {tolerance!r}"
+    return None
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+def _is_keyword(pair: object) -> bool:
+    return isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -181,9 +253,19 @@ def _content_hash(problem: Problem) -> str:
         problem.entry_point,
         problem.prelude,
         problem.comparison,
-        tuple(_stable(test) for test in problem.tests),
+        _stable_tests(problem),
     )
     return _hash_text(repr(content))
+
+
+def _stable_tests(problem: Problem) -> tuple[Any, ...]:
+    try:
+        return tuple(_stable(test) for test in problem.tests)
+    except RecursionError:
+        raise ConfigurationError(
+            f"A value in a test of problem {problem.id!r} {_PLAIN}, and this one contains itself "
+            "or is nested hundreds of levels deep."
+        ) from None
 
 
 def _stable(value: Any) -> Any:
@@ -199,4 +281,9 @@ def _stable(value: Any) -> Any:
         return (type(value).__name__, *(_stable(item) for item in value))
     if isinstance(value, int) and value.bit_length() > _LONG_INT_BITS:
         return hex(value)  # Python refuses to write that many decimal digits
+    if not isinstance(value, _ATOMS):
+        raise ConfigurationError(
+            f"An argument or expected value {_PLAIN}, got {type(value).__name__}: {value!r:.100}. "
+            "Use CallTest.expression for arguments that are made by code."
+        )
     return value

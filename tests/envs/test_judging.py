@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,20 +129,19 @@ def test_a_step_waits_only_when_all_are_being_judged(problems: ProblemSet, late:
 
 
 def test_autoreset_counts_as_something_to_do(problems: ProblemSet, late: Late) -> None:
+    late.hold(True)
     with Grader(late) as grader:
         envs = CodeVectorEnv(2, judging="async", grader=grader, **arguments_of(problems))
         envs.reset(seed=0)
-        envs.step(np.array([envs.tokenizer.end_id, 97]))
-        late.hold(True)
-        envs.submit(1, [97, envs.tokenizer.end_id])
-        assert envs.collect(wait=False)[4]["judging"].tolist() == [True, True]
-        late.hold(False)
-        *_, terminated, _, _ = envs.collect()
-        assert terminated.sum() >= 1
-        late.hold(True)
-        *_, infos = envs.collect()  # what ended begins: no reason to wait for the other
-        np.testing.assert_array_equal(infos["_problem_id"], terminated)
-        late.hold(False)
+        for i in range(2):
+            envs.submit(i, [97, 97 + i, envs.tokenizer.end_id])
+        assert envs.collect(wait=False)[4]["judging"].all()
+        late.answer(0)
+        assert envs.step(np.array([-1, -1]))[2].tolist() == [True, False]
+        # The first begins: no reason to wait for the other, whose grade would never come.
+        *_, infos = envs.step(np.array([-1, -1]))
+        assert infos["_problem_id"].tolist() == [True, False]
+        assert infos["judging"].tolist() == [False, True]
         envs.close()
 
 
@@ -216,22 +214,25 @@ def test_a_reward_that_raises_loses_no_grade(problems: ProblemSet) -> None:
         envs.close()
 
 
-def test_a_reset_abandons_the_grade(problems: ProblemSet, late: Late) -> None:
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_reset_abandons_the_grade(problems: ProblemSet, late: Late, first: int) -> None:
     late.hold(True)
+    starts = Recorder()
+    arguments = arguments_of(problems, start=starts)
     with Grader(late, cache_size=0) as grader:
-        envs = CodeVectorEnv(2, judging="async", grader=grader, **arguments_of(problems))
+        envs = CodeVectorEnv(1, judging="async", grader=grader, **arguments)
         envs.reset(seed=0)
-        end_all(envs)
-        envs.reset(seed=1)
-        late.hold(False)
-        while late.answered < late.submitted:
-            time.sleep(0.001)
-        for _ in range(3):
-            _, rewards, terminated, _, infos = envs.step(np.array([97, 97]))
-            assert not terminated.any()
-            assert not rewards.any()
-            assert "verdict" not in infos
-            assert not infos["judging"].any()
+        envs.submit(0, [*b"old", envs.tokenizer.end_id])
+        envs.reset(seed=0)
+        assert not envs.step(np.array([97]))[4]["judging"].any()
+        envs.submit(0, [*b"new", envs.tokenizer.end_id])
+        late.answer(first)
+        assert envs.collect(wait=False)[2].tolist() == [first == 1]
+        late.answer(1 - first)
+        infos = envs.collect(wait=False)[4]
+        if first == 0:
+            assert infos["program"][0].endswith("anew")
+        assert len(starts.told) == 1
         envs.close()
 
 
@@ -247,11 +248,62 @@ class Recorder(CurriculumOfSubtasks):
         super().update(reference, start, solved=solved)
 
 
+def test_outcomes_are_counted_in_the_order_of_the_ends(problems: ProblemSet, late: Late) -> None:
+    late.hold(True)
+    starts = Recorder()
+    with Grader(late) as grader:
+        envs = CodeVectorEnv(
+            4,
+            judging="async",
+            autoreset_mode="DISABLED",
+            grader=grader,
+            **arguments_of(problems, start=starts),
+        )
+        envs.reset(seed=0)
+        for i in (2, 0, 3, 1):
+            envs.submit(i, [97 + i, envs.tokenizer.end_id])
+        told = []
+        for number, ended in ((1, 0), (3, 1), (0, 2), (2, 3)):
+            late.answer(number)
+            *_, terminated, _, infos = envs.collect()
+            assert np.flatnonzero(infos["_verdict"]).tolist() == [ended]
+            told.append(len(starts.told))
+        assert terminated.all()
+        assert told == [0, 0, 2, 4]
+        ids = infos["problem_id"]
+        envs.close()
+    assert ids[3] == starts.told[2][0]
+
+
+def test_an_outcome_does_not_wait_for_one_that_was_abandoned(
+    problems: ProblemSet, late: Late
+) -> None:
+    late.hold(True)
+    starts = Recorder()
+    with Grader(late) as grader:
+        envs = CodeVectorEnv(
+            2,
+            judging="async",
+            autoreset_mode="DISABLED",
+            grader=grader,
+            **arguments_of(problems, start=starts),
+        )
+        envs.reset(seed=0)
+        for i in range(2):
+            envs.submit(i, [97 + i, envs.tokenizer.end_id])
+        late.answer(1)
+        assert envs.collect()[2].tolist() == [False, True]
+        assert starts.told == []
+        envs.reset(options={"reset_mask": np.array([True, False])})
+        assert len(starts.told) == 1
+        envs.close()
+
+
 def test_waves_move_a_curriculum_alike_in_both_ways_of_judging(problems: ProblemSet) -> None:
     told = {}
     for judging in ("sync", "async"):
         starts = Recorder()
-        executor = Late(MadeUp(problems), seed=3)
+        executor = Late(MadeUp(problems), seed=3, longest=0.03)
         with Grader(executor) as grader:
             envs = CodeVectorEnv(
                 8,

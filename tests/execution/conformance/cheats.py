@@ -115,7 +115,8 @@ CALL_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
         _WRONG,
     ),
     "lies only once": (
-        "class E(int):\n    n = 0\n    def __eq__(s, o):\n        E.n += 1\n        return E.n < 9\n"
+        "class E(int):\n    n = 0\n"
+        "    def __eq__(s, o):\n        E.n += 1\n        return E.n < 9\n"
         "    def __hash__(s): return 0\ndef f(x): return E(0)",
         DOUBLE_CALLS,
         _WRONG,
@@ -195,7 +196,7 @@ CALL_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
     ),
     "patches the grader's modules": (
         "import sys\nfor name, module in list(sys.modules.items()):\n"
-        "    for word in ('compare', 'same_value', 'judge', 'check_correctness', 'custom_compare_'):\n"
+        "    for word in ('compare', 'same_value', 'judge', 'custom_compare_'):\n"
         "        if hasattr(module, word): setattr(module, word, lambda *a, **k: True)\n"
         "def f(x): return 0",
         DOUBLE_CALLS,
@@ -264,7 +265,8 @@ LINE_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
         _EITHER,
     ),
     "stdout that equals everything": (
-        "import sys\nclass E(str):\n    def __eq__(s, o): return True\n    __hash__ = str.__hash__\n"
+        "import sys\nclass E(str):\n"
+        "    def __eq__(s, o): return True\n    __hash__ = str.__hash__\n"
         "    def strip(s): return s\n    def split(s, *a): return [s]\n"
         "class O:\n    def write(s, t): pass\n    def flush(s): pass\n"
         "    def getvalue(s): return E('6')\nsys.stdout = O()\n"

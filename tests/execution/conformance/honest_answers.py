@@ -71,7 +71,8 @@ VALUES: dict[str, tuple[str, Any, Any]] = {
         {"a": 2, "b": 1},
     ),
     "defaultdict for dict": (
-        "from collections import *\ndef f(x):\n    d = defaultdict(int)\n    d[x] += 1\n    return d",
+        "from collections import *\n"
+        "def f(x):\n    d = defaultdict(int)\n    d[x] += 1\n    return d",
         "k",
         {"k": 1},
     ),

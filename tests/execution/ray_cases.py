@@ -1,0 +1,343 @@
+"""Cases that need a Ray of two CPUs; `test_ray_executor.py` runs this file in its own process.
+
+Ray changes a process for good: threads, signal handlers, environment. It must not do that to the
+process in which the other tests run.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    ExecutionError,
+    UnknownNameError,
+    WorkerError,
+)
+from codegym.execution import (
+    Call,
+    ExecutionLimits,
+    Executor,
+    ExitReason,
+    LocalExecutor,
+    Observation,
+    Opaque,
+    RayExecutor,
+    Request,
+    Result,
+    Stdin,
+    TestCode,
+)
+from codegym.grading import Grader
+from codegym.problems import BinaryTree, LinkedList, load_problems
+from tests.execution.test_pool import below, command
+
+LIMITS = ExecutionLimits(
+    cpu_seconds=0.5, wall_seconds=1.5, memory_bytes=128 * 2**20, output_bytes=2**16
+)
+NAP = "import time, sys\ntime.sleep(float(sys.stdin.read()))\nprint(1)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray() -> Iterator[Any]:
+    """A Ray that is the user's, not an executor's. Nothing of it is left at the end."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        object_store_memory=80 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+    yield ray
+    family = below(os.getpid())
+    ray.shutdown()
+    assert gone(family)
+
+
+@pytest.fixture(scope="session")
+def executor(ray: Any) -> Iterator[RayExecutor]:
+    with RayExecutor(workers=2, cpus_per_worker=0.5) as executor:
+        yield executor
+
+
+def until(happened: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def gone(pids: list[int]) -> bool:
+    return until(lambda: not any(map(command, pids)))
+
+
+def square(value: int) -> Request:
+    return Request("def f(x):\n    return x * x\n", (Call((value,)),), entry_point="f")
+
+
+def nap(seconds: float) -> Request:
+    return Request(NAP, (Stdin(str(seconds)),), limits=ExecutionLimits(wall_seconds=90.0))
+
+
+def value_of(expression: str) -> Request:
+    source = f"def f():\n    return {expression}\n"
+    return Request(source, (Call(),), entry_point="f", limits=LIMITS)
+
+
+def actors(doing: str = "") -> list[int]:
+    """Processes of all living actors; Ray names a process for what it does."""
+    title = f"ray::_Actor{doing}"
+    return sorted(pid for pid in below(os.getpid()) if command(pid).startswith(title))
+
+
+def busy_actor() -> int:
+    """An actor that has a request."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found.extend(actors(".run"))
+        return bool(found)
+
+    assert until(look), "no actor has a request"
+    return found[0]
+
+
+def same(ours: Observation, theirs: Observation) -> bool:
+    """Equal but for what is measured, where an Opaque equals its like."""
+    measured = {"cpu_seconds", "wall_seconds", "peak_memory_bytes"}
+    if ours.reason is ExitReason.OUTPUT_LIMIT:
+        measured.add("stdout")  # how much of it was read before the kill
+    return all(
+        repr(getattr(ours, name)) == repr(getattr(theirs, name))
+        for name in Observation.__dataclass_fields__
+        if name not in measured
+    )
+
+
+def test_is_an_executor_and_answers_in_order(executor: RayExecutor) -> None:
+    assert isinstance(executor, Executor)
+    assert executor.workers == 2
+    assert copy.deepcopy(executor) is executor
+    futures = [executor.submit(square(i)) for i in range(30)]
+    assert [f.result().observations[0].value for f in futures] == [i * i for i in range(30)]
+
+
+HOSTILE = {
+    "never ends": "while True: pass",
+    "sleeps": "import time\ntime.sleep(100)",
+    "memory": "x = bytearray(2**30)",
+    "output": "while True: print('x' * 1000)",
+    "leaves": "import os\nos._exit(0)",
+    "raises": "def f(x):\n    return x\n\nf(1)\nraise KeyError('gone')",
+    "no program": "def f(:\n",
+    "kills its parents": "import os\nfor p in (os.getppid(), 0, -1, 1): os.kill(p, 9)",
+    "forks": "import os\nwhile True: os.fork()",
+    "looks for Ray": "import glob\nprint(glob.glob('/tmp/**', recursive=True))",
+    "opens a socket": "import socket\nsocket.socket()",
+    "says done": "print('ok')\nraise SystemExit(3)",
+    "no text": "import sys\nsys.stdout.buffer.write(bytes(range(256)))",
+}
+
+
+def test_the_same_is_seen_as_locally(executor: RayExecutor) -> None:
+    values = ["{1: {2, 3}}", "frozenset({1})", "object()", "[float('nan')]", "2**5000", "b'\\xff'"]
+    # As deep as a value may be before it is no plain data: it has to cross one more fence here.
+    values += [f"eval('[' * {depth} + ']' * {depth})" for depth in (20, 80)]
+    deep = "def f(n):\n    x = []\n    for _ in range(n):\n        x = [x]\n    return x\n"
+    depths = (100, 200, 300, 400, 480, 520, 600, 800, 900, 950, 1000, 2000)
+    test = TestCode("def check(f):\n    assert f(2) == 4\n", "check")
+    tree = "import collections\nclass T:\n    pass\n"
+    requests = [
+        *(Request(source, (Stdin(""), Stdin("1")), limits=LIMITS) for source in HOSTILE.values()),
+        *(value_of(value) for value in values),
+        Request(deep, tuple(Call((n,)) for n in depths), entry_point="f", limits=LIMITS),
+        Request("def f(x):\n    return x * 2\n", (test,), entry_point="f", limits=LIMITS),
+        Request("def f(x):\n    return x * 3\n", (test,), entry_point="f", limits=LIMITS),
+        Request(
+            "def f(x):\n    return x\n",
+            (Call((LinkedList((1, 2)),)), Call((BinaryTree((1, None, 2)),)), Call(({(1,)},))),
+            entry_point="f",
+            limits=LIMITS,
+            prelude=tree,
+            coverage=False,
+        ),
+    ]
+    before = actors()
+    with LocalExecutor(workers=2) as local:
+        theirs = [local.submit(request) for request in requests]
+        ours = [executor.submit(request) for request in requests]
+        for request, one, other in zip(requests, ours, theirs, strict=True):
+            pairs = zip(one.result().observations, other.result().observations, strict=True)
+            for mine, yours in pairs:
+                assert same(mine, yours), (request.program, mine, yours)
+    assert set(before) <= set(actors())  # no program brought its actor down
+
+
+def test_requests_and_results_survive_the_journey() -> None:
+    given = (Stdin("a\ud800"), Call((LinkedList((1,)), {2}), (("k", 3),)), TestCode("x", "check"))
+    request = Request("p", given, entry_point="f", limits=LIMITS)
+    assert pickle.loads(pickle.dumps(request)) == request
+    values = [Opaque("T"), LinkedList((1,)), BinaryTree((None,)), frozenset({1}), 1j]
+    result = Result((Observation(next(iter(["finished"])), value=values),))  # type: ignore[arg-type]
+    assert repr(pickle.loads(pickle.dumps(result))) == repr(result)
+
+
+def test_real_programs_get_the_same_verdicts(executor: RayExecutor, data_dir: Path) -> None:
+    problems = {p.id: p for p in load_problems("humaneval", data=data_dir / "HumanEval.jsonl.gz")}
+    with gzip.open(data_dir / "humaneval_codegen16b_samples.jsonl.gz", "rt") as file:
+        rows = [json.loads(line) for line in file]
+    pairs = [
+        (problems[row["task_id"]], program) for row in rows[::10] for program in row["programs"][:1]
+    ]
+    pairs += [(problem, problem.canonical_solution) for problem in list(problems.values())[::10]]
+    with LocalExecutor(workers=2) as local:
+        theirs = Grader(local, LIMITS).grade_many(pairs)
+    ours = Grader(executor, LIMITS).grade_many(pairs)
+    assert [grade.verdict for grade in ours] == [grade.verdict for grade in theirs]
+    assert [grade.executed_lines for grade in ours] == [grade.executed_lines for grade in theirs]
+    assert len({grade.verdict for grade in ours}) > 2
+
+
+def test_a_slow_program_holds_up_no_other(executor: RayExecutor) -> None:
+    slow = executor.submit(nap(3.0))
+    futures = [executor.submit(square(i)) for i in range(20)]
+    assert [f.result().observations[0].value for f in futures] == [i * i for i in range(20)]
+    assert not slow.done()
+    assert slow.result().observations[0].stdout == "1\n"
+
+
+def test_a_killed_actor_loses_no_result(executor: RayExecutor) -> None:
+    pids = actors()
+    futures = [executor.submit(nap(0.5)) for _ in range(6)]
+    os.kill(busy_actor(), signal.SIGKILL)
+    assert [f.result(timeout=60).observations[0].stdout for f in futures] == ["1\n"] * 6
+    assert until(lambda: len(actors()) == 2), "Ray did not restart the actor"
+    assert len(set(actors()) & set(pids)) == 1
+
+
+def test_actors_that_die_unnoticed_lose_no_result(executor: RayExecutor) -> None:
+    for pid in actors():
+        os.kill(pid, signal.SIGKILL)
+    futures = [executor.submit(square(i)) for i in range(6)]
+    assert [f.result(timeout=60).observations[0].value for f in futures] == [0, 1, 4, 9, 16, 25]
+
+
+def test_a_request_that_loses_two_actors_is_an_error(executor: RayExecutor) -> None:
+    future = executor.submit(nap(60.0))
+    for _ in range(2):
+        os.kill(busy_actor(), signal.SIGKILL)
+    with pytest.raises(WorkerError, match="2 Ray actors were lost") as caught:
+        future.result(timeout=60)
+    assert type(caught.value) is WorkerError
+    assert executor.run(square(3)).observations[0].value == 9
+
+
+def test_our_errors_keep_their_type(executor: RayExecutor) -> None:
+    with pytest.raises(ConfigurationError, match="plain data"):
+        executor.submit(Request("", (Call((object(),)),), entry_point="f"))
+    with pytest.raises(ConfigurationError, match="inputs is empty"):
+        executor.submit(Request("", ()))
+    with pytest.raises(ExecutionError, match="prelude") as caught:
+        executor.run(Request("", (Stdin(""),), prelude="import no_such_module"))
+    assert type(caught.value) is ExecutionError
+    assert executor.run(square(4)).observations[0].value == 16
+
+
+def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
+    for arguments in (
+        {"workers": 0},
+        {"workers": True},
+        {"workers_per_actor": 1.5},
+        {"calls_per_child": 0},
+        {"cpus_per_worker": -1},
+        {"cpus_per_worker": "1"},
+        {"start_seconds": float("nan")},
+    ):
+        (name,) = arguments
+        with pytest.raises(ConfigurationError, match=name):
+            RayExecutor(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="strict"):
+        RayExecutor(isolation="strickt")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="already"):
+        RayExecutor(address="192.0.2.1:6379")
+    before = actors()
+    with pytest.raises(WorkerError, match="python=") as caught:
+        RayExecutor(workers=1, cpus_per_worker=0, python="/no/such/python")
+    assert type(caught.value) is WorkerError
+    with pytest.raises(WorkerError, match=r"started \d of 3 actors in 2 s.*2 CPUs"):
+        RayExecutor(workers=3, start_seconds=2.0)
+    assert until(lambda: actors() == before), "the actors of a failed start are left"
+
+
+def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -> None:
+    others = actors()
+    pool = RayExecutor(workers=2, workers_per_actor=2, cpus_per_worker=0)
+    (actor,) = set(actors()) - set(others)
+    futures: list[Future[Result]] = [pool.submit(nap(30.0)) for _ in range(4)]
+    cancelled = pool.submit(square(1))
+    assert cancelled.cancel()
+    assert until(lambda: sum(future.running() for future in futures) == 2)  # both at one actor
+    assert busy_actor() == actor
+    family = [actor, *below(actor)]
+    started = time.monotonic()
+    pool.close()
+    pool.close()
+    assert time.monotonic() - started < 5
+    assert not wait(futures, timeout=0).not_done
+    for future in futures:
+        with pytest.raises(ClosedError):
+            future.result()
+    with pytest.raises(CancelledError):
+        cancelled.result()
+    with pytest.raises(ClosedError):
+        pool.submit(square(1))
+    assert gone(family)
+    assert actors() == others
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_is_told_so(executor: RayExecutor) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            executor.submit(square(1))
+        except ExecutionError as error:
+            executor.close()  # harmless here
+            os._exit(0 if "fork" in str(error) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert executor.run(square(5)).observations[0].value == 25
+
+
+def test_a_ray_that_is_shut_down_is_an_error_and_no_hang(ray: Any) -> None:
+    """Last, for it takes Ray away from all others."""
+    assert ray.is_initialized()  # executors were closed before, but the user had started it
+    with RayExecutor(workers=2, cpus_per_worker=0, start_seconds=30.0) as pool:
+        futures = [pool.submit(nap(30.0)) for _ in range(4)]
+        assert until(lambda: sum(future.running() for future in futures) == 2)
+        family = below(os.getpid())
+        ray.shutdown()
+        for future in [*futures, pool.submit(square(1))]:
+            with pytest.raises(WorkerError, match="Ray"):
+                future.result(timeout=60)
+        assert not ray.is_initialized()
+    assert gone(family)

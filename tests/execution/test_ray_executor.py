@@ -1,0 +1,90 @@
+"""The Ray executor, each time in a process of its own: Ray changes the process that uses it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codegym.errors import ConfigurationError
+from codegym.execution import RayExecutor
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """Variables that keep Ray's files, and its token, out of the user's home and `/tmp/ray`."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'codegym[ray]'")
+    folder = tempfile.mkdtemp(prefix="ray-")  # pytest's are too long for the path of a socket
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RAY_", "PYTEST_"))
+    }
+    yield inherited | {
+        "RAY_TMPDIR": folder,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    shutil.rmtree(folder)
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_cases_on_two_workers(environment: dict[str, str]) -> None:
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=12"]
+    run(["-m", "pytest", *options, "tests/execution/ray_cases.py"], environment)
+
+
+def test_a_ray_of_its_own_ends_with_the_last_executor(environment: dict[str, str]) -> None:
+    program = """
+import os, time
+from codegym.execution import *
+from tests.execution.test_pool import below, command
+def ask(pool, text):
+    return pool.run(Request(f"print({text!r})", (Stdin(""),))).observations[0].stdout
+first = RayExecutor(workers=1, cpus_per_worker=0.5)
+with RayExecutor(workers=1, cpus_per_worker=0.5) as second:
+    assert ask(first, "a") + ask(second, "b") == "a\\nb\\n"
+    first.close()
+    assert ask(second, "c") == "c\\n"
+    family = below(os.getpid())
+    assert len(family) > 4, family
+import ray
+assert not ray.is_initialized()
+deadline = time.monotonic() + 10
+while any(map(command, family)) and time.monotonic() < deadline:
+    time.sleep(0.02)
+assert not any(map(command, family)), list(map(command, family))
+"""
+    run(["-c", program], environment)
+
+
+def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'codegym\[ray\]'"):
+        RayExecutor()
+
+
+def test_ray_is_not_imported_before_it_is_needed() -> None:
+    run(["-c", "import codegym.execution, sys\nassert 'ray' not in sys.modules"], dict(os.environ))
