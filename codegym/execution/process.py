@@ -69,7 +69,7 @@ class WorkerProcess:
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 # A fixed seed: the order of a set is the same in every worker.
-                env={"PYTHONHASHSEED": "0"},
+                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
                 cwd="/",
                 start_new_session=True,
             )

@@ -52,18 +52,29 @@ def run_call(home: Home, descriptors: list[int], confinement: Confinement, told:
     """Runs the program, then calls its entry point. Never returns."""
     task = Task(home, descriptors, told)
     settle(home, descriptors, confinement)
-    arguments = marshal.loads(task.given[0])
-    namespace = new_module("program")
-    code = load(task, namespace)
     try:
-        if task.traced:
-            tracing.start(code.program, task.report)
-        exec(code.program, namespace)
-        _answer(task, call(namespace, task.entry_point, arguments))
+        answer(task)
     except BaseException as error:
         write_error(task.report, error)
     flush()
     os._exit(0)
+
+
+def answer(task: Task) -> None:
+    """Runs the program, calls its entry point, reports the value."""
+    arguments = marshal.loads(task.given[0])
+    namespace = new_module("program")
+    code = load(task, namespace)
+    if task.traced:
+        tracing.start(code.program, task.report)
+    exec(code.program, namespace)
+    value = call(namespace, task.entry_point or "", arguments)
+    try:
+        text = codec.encode(value, task.report.size)
+    except codec.TooLargeError:
+        task.report.write(report.TOO_LARGE)
+    else:
+        task.report.write(report.RETURNED, text.encode("ascii"))
 
 
 def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
@@ -134,15 +145,6 @@ def call(namespace: dict[str, Any], entry_point: str, given: list[Any]) -> Any:
         return eval(expression, namespace)
     named = {name: codec.decode(value, namespace) for name, value in kwargs}
     return candidate(*[codec.decode(value, namespace) for value in args], **named)
-
-
-def _answer(task: Task, value: Any) -> None:
-    try:
-        text = codec.encode(value, task.report.size)
-    except codec.TooLargeError:
-        task.report.write(report.TOO_LARGE)
-    else:
-        task.report.write(report.RETURNED, text.encode("ascii"))
 
 
 def _leave(task: Task, exit_code: int) -> None:

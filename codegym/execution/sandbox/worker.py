@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import confine, namespaces, report
-from .actions import starter
+from .actions import rehearse, starter
 from .barrier import Barrier
 from .loading import FILENAME
 from .message import Outbox, ParentGoneError, receive
@@ -62,6 +62,7 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
             confine.adopt_orphans()
             confine.hide_memory()
             confine.new_streams()
+            rehearse(home)
             home.barrier.close_in_zygote()
             Zygote(theirs, births_write, starter(home)).serve()
         except BaseException:
