@@ -71,7 +71,7 @@ class Job:
         Args:
             inputs: The share.
             seen: One observation for each input that was run.
-            hopeless: Whether the program never started, so that all inputs would end as the last.
+            hopeless: Whether the program ended before it came to its input, as it would on all.
         """
         self._out -= 1
         self._seen[inputs.start : inputs.start + len(seen)] = seen

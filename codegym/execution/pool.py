@@ -23,7 +23,7 @@ from codegym.execution.isolation import require_isolation
 from codegym.execution.job import Job
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
-from codegym.execution.wire import Message, never_started, observe
+from codegym.execution.wire import Message, observe, same_for_all
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -213,7 +213,7 @@ class _Pool:
             self._fail(job, error)
             return worker
         with self._changed:
-            job.record(inputs, seen, hopeless=never_started(frames[-1]))
+            job.record(inputs, seen, hopeless=same_for_all(frames[-1]))
             closed = self._closed and job.waits
             if job.waits and job not in self._jobs:
                 self._jobs.appendleft(job)

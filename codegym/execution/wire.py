@@ -13,7 +13,7 @@ from codegym.execution import values
 from codegym.execution.process import Frame
 from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin, TestCode
 
-__all__ = ["Message", "never_started", "observe"]
+__all__ = ["Message", "observe", "same_for_all"]
 
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
@@ -117,7 +117,7 @@ _ERRORS = {
 }
 
 
-_STARTED, _COMPILE_ERROR, _PRELUDE = "S", "C", "P"
+_COMPILE_ERROR, _PRELUDE = "C", "P"
 
 
 def observe(frame: Frame) -> Observation:
@@ -147,9 +147,9 @@ def observe(frame: Frame) -> Observation:
     )
 
 
-def never_started(frame: Frame) -> bool:
-    """Whether the program came to nothing before its first line: so it will on every input."""
-    return bool(frame.header["preamble"] != _STARTED)
+def same_for_all(frame: Frame) -> bool:
+    """Whether the program ended before it came to its input: so it will on every other."""
+    return bool(frame.header["alike"])
 
 
 def _outcome(header: dict[str, Any], report: bytes) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def answer(task: Task) -> None:
     if task.traced:
         tracing.start(code.program, task.report)
     exec(code.program, namespace)
+    task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
         text = codec.encode(value, task.report.size)

@@ -42,6 +42,7 @@ class Request:
         self.head = head
         self.codes = codes
         self.kinds: list[str] = [kind for kind, _ in head["inputs"]]
+        self.reads_stdin = "stdin" in self.kinds
         self.file = os.memfd_create("request")
         write_all(self.file, body)
         self.inputs: list[Span] = []

@@ -4,8 +4,8 @@ Anonymous shared memory has no descriptor that a program could close and survive
 A program can write nonsense into it: what is read from here is only ever what the program says
 of itself, and the parent believes it no more than that. It is emptied after each child.
 
-Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, one byte for
-each line, the report.
+Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, 1 byte that
+says whether the program was loaded, one byte for each line, the report.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
 
 _EVENTS = slice(9, 17)
-_HEADER = 17
+_LOADED = 17
+_HEADER = 18
 
 
 def new_memory(size: int) -> mmap.mmap:
@@ -52,6 +53,15 @@ class Report:
         """Notes that a line was executed; ignores lines that do not exist."""
         if 0 < line <= self.lines:
             self._memory[_HEADER + line] = 1
+
+    def mark_loaded(self) -> None:
+        """Notes that the program's module was executed to its end."""
+        self._memory[_LOADED] = 1
+
+    @property
+    def loaded(self) -> bool:
+        """Whether that was noted."""
+        return self._memory[_LOADED] != 0
 
     def count_events(self, events: int) -> None:
         """Notes how often the trace function was called so far."""

@@ -34,6 +34,7 @@ _LOST = {
     "wall": 0.0,
     "memory": 0,
     "lines": [],
+    "alike": False,
 }
 
 
@@ -46,6 +47,7 @@ class Seen:
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
     events: int = 0  # of tracing
+    loaded: bool = True
 
     @property
     def fine(self) -> bool:
@@ -208,7 +210,7 @@ class Runner:
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        seen = Seen(run, *told.read(), told.executed(), told.events())
+        seen = Seen(run, *told.read(), told.executed(), told.events(), told.loaded)
         told.clear()
         return seen
 
@@ -216,6 +218,8 @@ class Runner:
         """Tells what was seen; whether the inputs after it are still wanted."""
         run = seen.run
         self._check(run)
+        # Loading a program for a call does not depend on the call.
+        alike = run.preamble != STARTED or not (seen.loaded or request.reads_stdin)
         header = {
             "end": run.end,
             "status": seen.status.decode("latin-1"),
@@ -225,10 +229,11 @@ class Runner:
             "wall": run.wall_seconds,
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
+            "alike": alike,
         }
         self._outbox.frame(header, seen.body, run.stdout.data[1:], run.stderr.data)
-        if run.preamble != STARTED:
-            return False  # it is the same for every input
+        if alike:
+            return False
         return seen.fine or not request.head["stop_on_error"]
 
     def _check(self, run: Run) -> None:

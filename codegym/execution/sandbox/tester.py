@@ -74,6 +74,7 @@ def run_candidate(
         if task.traced:
             tracing.start(code.program, task.report)
         exec(code.program, namespace)
+        task.report.mark_loaded()
         candidate = child.resolve(namespace, task.entry_point or "")
         channel = _Channel(_SOCKET)
         channel.send("ready")

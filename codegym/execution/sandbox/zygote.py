@@ -95,7 +95,7 @@ class Zygote:
 
 _WAIT = b"w"
 _RECURSION_LIMIT = 1000  # Python's default
-_FRAMES_OF_A_CHILD = 2
+_FRAMES_OF_A_CHILD = 3
 
 
 def _depth() -> int:
