@@ -28,9 +28,16 @@ from codegym.grading import Grade, Grader, Verdict
 from codegym.problems import Problem, StdinTest
 
 RESULTS = Path(__file__).parent / "results"
-LIMITS = ExecutionLimits(cpu_seconds=0.5, wall_seconds=2.0)
+LIMITS = ExecutionLimits(cpu_seconds=0.5, wall_seconds=1.5)
+"""In the proportion of the default limits."""
 _COPIES = 8
 _BURN = "import time\nwhile time.process_time() < {seconds}: pass\nprint('done')\n# {copy}\n"
+_THREADS = (
+    "import threading, time\ndef burn():\n    while time.process_time() < {seconds}: pass\n"
+    "threads = [threading.Thread(target=burn) for _ in range(4)]\n"
+    "for each in threads: each.start()\nfor each in threads: each.join()\n"
+    "print('done')\n# {copy}\n"
+)
 _SLEEP = "import time\ntime.sleep({seconds})\nprint('done')\n# {copy}\n"
 SHARES = (0.5, 0.8, 1.5)
 """Of a limit, that programs of known time use."""
@@ -65,7 +72,11 @@ class Program:
 def of_known_time() -> list[Program]:
     """Programs that use a share of the limit of CPU time, or of time on the clock."""
     problem = Problem("time", "", "", (StdinTest("", "done\n"),))
-    kinds = {"burns": (_BURN, LIMITS.cpu_seconds), "sleeps": (_SLEEP, LIMITS.wall_seconds)}
+    kinds = {
+        "burns": (_BURN, LIMITS.cpu_seconds),
+        "burns in four threads": (_THREADS, LIMITS.cpu_seconds),
+        "sleeps": (_SLEEP, LIMITS.wall_seconds),
+    }
     return [
         Program(
             f"{kind} {share:.0%} of its limit, {copy}",

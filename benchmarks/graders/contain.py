@@ -26,7 +26,7 @@ __all__ = ["Containment", "ContainmentError"]
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/passwd")
 _MEMORY = 6 * 2**30
-_LIMITS = {"as": 4 * 2**30, "nproc": 300, "fsize": 2**28, "cpu": 90, "core": 0, "nofile": 1024}
+_LIMITS = {"as": 4 * 2**30, "nproc": 80, "fsize": 2**28, "cpu": 90, "core": 0, "nofile": 1024}
 _FIRST_USER = 61_000
 _PATIENCE = DEADLINE + 15
 

@@ -43,6 +43,7 @@ class Task:
         """The inverse of :meth:`to_json`."""
         fields = json.loads(text)
         fields["tests"] = tuple(map(tuple, fields["tests"]))
+        fields["limits"] = tuple(fields["limits"])
         return Task(**fields)
 
     def values(self) -> list[tuple[list[Any], Any]]:
@@ -82,7 +83,8 @@ class Adapter:
         grade: Asks it; the path is the folder with its sources.
         methods: Whether a function may be a method of `class Solution`.
         any_value: Whether values may be more than JSON can hold.
-        remote: Programs are meant to run on another machine, so that effects are not counted.
+        remote: Programs are meant to run on another machine: effects are not counted, what they
+            see there is no secret, and a sandbox that died is a rejection.
         remark: What a reader must know.
     """
 

@@ -20,10 +20,10 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Ends(NamedTuple):
-    """Which programs ended, (R,) bool each; never both for one program."""
+    """Which programs ended, (R,) bool, and which of them by a token that says so, (R,) bool."""
 
+    ended: Flags
     terminated: Flags
-    truncated: Flags
 
 
 class TokenBatch:
@@ -87,15 +87,13 @@ class TokenBatch:
         found = self._stops.advance(rows, tokens)
         if found is not None:
             terminated |= found
-        truncated = self._next[rows] >= self._limit[rows]
-        truncated &= ~terminated
-        return Ends(terminated, truncated)
+        return Ends(terminated | (self._next[rows] >= self._limit[rows]), terminated)
 
     def extend(self, i: int, tokens: IntArray) -> tuple[int, bool, bool]:
         """Writes tokens to one row that has not ended, up to its end.
 
         Returns:
-            How many were written, and whether the row is terminated or truncated by them.
+            How many were written, whether the row ended, and whether by a token that says so.
         """
         place = int(self._next[i])
         tokens = tokens[: int(self._limit[i]) - place]
@@ -110,7 +108,7 @@ class TokenBatch:
         self._flat_ids[place:after] = tokens
         self._flat_mask[place:after] = 1
         self._next[i] = after
-        return len(tokens), terminated, not terminated and after >= int(self._limit[i])
+        return len(tokens), terminated or after >= int(self._limit[i]), terminated
 
     def generated(self, i: int) -> IntArray:
         """The generated tokens of a row, a copy."""

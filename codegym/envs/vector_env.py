@@ -234,8 +234,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
                 f"Sub-environment {i} takes no continuation: it was not reset, is being judged, "
                 "or has ended. collect() tells the end; autoreset or reset() begins anew."
             )
-        count, terminated, truncated = self._batch.extend(i, tokens)
-        if terminated or truncated:
+        count, ended, terminated = self._batch.extend(i, tokens)
+        if ended:
             self._send(i, by_agent=terminated)
         return count
 
@@ -305,7 +305,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         else:
             rows = np.flatnonzero(self._writing)
             ends = self._batch.append(rows, tokens[rows])
-        for k in np.flatnonzero(ends.terminated | ends.truncated).tolist():
+        for k in np.flatnonzero(ends.ended).tolist():
             self._send(k if rows is None else int(rows[k]), by_agent=bool(ends.terminated[k]))
 
     def _send(self, i: int, *, by_agent: bool) -> None:

@@ -229,6 +229,42 @@ def test_a_stopped_worker_is_replaced_and_holds_up_nobody() -> None:
         assert not alive(stopped)
 
 
+BURN = "import threading, time\ndef burn():\n    while time.process_time() < 0.3: pass\n"
+IN_THREADS = (
+    "threads = [threading.Thread(target=burn) for _ in range(4)]\n"
+    "for each in threads: each.start()\nfor each in threads: each.join()\n"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("burn()\n", id="alone"),
+        pytest.param(
+            IN_THREADS,
+            id="in threads",
+            marks=pytest.mark.xfail(
+                strict=True, reason="what ended threads waited for a CPU is forgotten"
+            ),
+        ),
+    ],
+)
+def test_waiting_for_a_cpu_is_no_time_of_the_program(body: str) -> None:
+    cores = os.sched_getaffinity(0)
+    if os.getloadavg()[0] > 2 * len(cores):
+        pytest.skip("others keep this machine so busy that no wall limit can allow for it")
+    os.sched_setaffinity(0, [min(cores)])  # three programs share one CPU: 0.9 s on the clock
+    try:
+        limits = ExecutionLimits(cpu_seconds=0.5, wall_seconds=0.5)
+        with started(3) as pool:
+            request = Request(f"{BURN}{body}print('done')", (Stdin(""),), limits=limits)
+            futures = [pool.executor.submit(request) for _ in range(3)]
+            seen = [future.result(timeout=30).observations[0] for future in futures]
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert [each.reason for each in seen] == [ExitReason.FINISHED] * 3, seen
+
+
 def test_cancelled_requests_are_not_run_and_hold_up_nobody() -> None:
     with started(1) as pool:
         futures = [pool.executor.submit(SLEEP) for _ in range(4)]

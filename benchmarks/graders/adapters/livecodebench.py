@@ -1,4 +1,4 @@
-"""LiveCodeBench: `check_correctness`, with its default time limit of 6 s a test."""
+"""LiveCodeBench: `evaluate_generations_by_problem`, with its default time limit of 6 s a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _grade(task: Task, sources: Path) -> Verdict:
     grader = importlib.import_module("lcb_runner.evaluation.compute_code_generation_metrics")
 
     sample = {"input_output": json.dumps(as_columns(task))}
-    results, _ = grader.check_correctness(sample, task.program, timeout=6, debug=False)
+    (results,), _ = grader.evaluate_generations_by_problem(([task.program], sample, False, 6))
     # As its script counts: `np.all(np.array(results) > 0)`.
     return Verdict(all(result > 0 for result in results), str(results)[:200])
 
@@ -28,7 +28,7 @@ def _grade(task: Task, sources: Path) -> Verdict:
 ADAPTER = Adapter(
     "livecodebench",
     "https://github.com/LiveCodeBench/LiveCodeBench",
-    "lcb_runner.evaluation.compute_code_generation_metrics.check_correctness",
+    "lcb_runner.evaluation: evaluate_generations_by_problem",
     ("lines", "calls"),
     _grade,
 )

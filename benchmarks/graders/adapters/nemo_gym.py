@@ -35,7 +35,7 @@ def _grade(task: Task, sources: Path) -> Verdict:
 ADAPTER = Adapter(
     "nemo-gym",
     "https://github.com/NVIDIA-NeMo/Gym",
-    "resources_servers/code_gen: lcb_integration...check_correctness",
+    "resources_servers/code_gen/lcb_integration: check_correctness",
     ("lines", "calls"),
     _grade,
 )

@@ -1,14 +1,16 @@
 """open-r1: `code_reward`, with a provider that runs its script here instead of on E2B.
 
-The provider does what a notebook does: removes the indentation, runs the script, and answers with
-the value of its last expression. The program itself runs in a process that the script starts.
+The provider does what a notebook does: removes the indentation, runs the script in a process of its
+own, and answers with the value of its last expression, or None where the script failed.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -18,20 +20,28 @@ from benchmarks.graders.task import Adapter, Task, Verdict
 
 __all__ = ["ADAPTER"]
 
+_SECONDS = 30
+
 
 class _Here:
     def execute_scripts(self, scripts: list[str], languages: list[str]) -> list[float | None]:
-        return [self._run(script) for script in scripts]
+        return [_run(script) for script in scripts]
 
-    def _run(self, script: str) -> float | None:
-        tree = ast.parse(textwrap.dedent(script))
-        last = tree.body.pop()
-        assert isinstance(last, ast.Expr)
-        names: dict[str, Any] = {}
+
+def _run(script: str) -> float | None:
+    tree = ast.parse(textwrap.dedent(script))
+    last = tree.body[-1]
+    assert isinstance(last, ast.Expr)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer"
+        keep = f"open({str(answer)!r}, 'w').write(str({ast.unparse(last)}))"
+        tree.body[-1] = ast.parse(keep).body[0]
+        (Path(folder) / "script.py").write_text(ast.unparse(tree))
         try:
-            exec(compile(tree, "script", "exec"), names)
-            return float(eval(compile(ast.Expression(last.value), "script", "eval"), names))
-        except Exception:  # as the E2B provider answers for a script that failed
+            command = [sys.executable, str(Path(folder) / "script.py")]
+            subprocess.run(command, timeout=_SECONDS, start_new_session=True)
+            return float(answer.read_text())
+        except (OSError, ValueError, subprocess.TimeoutExpired):
             return None
 
 
@@ -61,5 +71,5 @@ ADAPTER = Adapter(
     ("lines",),
     _grade,
     remote=True,
-    remark="made to run in a remote E2B sandbox: only its verdicts are counted",
+    remark="made to run in a remote E2B sandbox: effects are not counted, and no verdict is a 0",
 )

@@ -112,30 +112,37 @@ READS = {
     "if not answer: raise KeyError",
 }
 HIDDEN = {
-    "lists the root": "import os\nos.listdir('/')",
-    "lists the home folder": "import os\nos.listdir(os.path.expanduser('~root'))",
-    "lists /tmp": "import os\nos.listdir('/tmp')",
-    "reads /etc/passwd": "open('/etc/passwd').read()",
-    "reads the parent's memory map": "import os\nopen(f'/proc/{os.getppid()}/maps').read()",
-    "opens the parent's memory": "import os\nopen(f'/proc/{os.getppid()}/mem', 'rb').close()",
-    "opens a terminal": "open('/dev/tty')",
-    "opens a disk": "import os\n[os.open('/dev/' + d, 0) for d in ('vda', 'sda', 'mem', 'kmsg')]",
+    "lists the root": "import os\nos.listdir('/')\nprint('never')",
+    "lists the home folder": "import os\nos.listdir(os.path.expanduser('~root'))\nprint('never')",
+    "lists /tmp": "import os\nos.listdir('/tmp')\nprint('never')",
+    "reads /etc/passwd": "open('/etc/passwd').read()\nprint('never')",
+    "reads the parent's memory map": "import os\nopen(f'/proc/{os.getppid()}/maps').read()\n"
+    "print('never')",
+    "opens the parent's memory": "import os\nopen(f'/proc/{os.getppid()}/mem', 'rb').close()\n"
+    "print('never')",
+    "opens a terminal": "open('/dev/tty')\nprint('never')",
+    "opens a disk": "import os\n[os.open('/dev/' + d, 0) for d in ('vda', 'sda', 'mem', 'kmsg')]\n"
+    "print('never')",
     "imports the grader": "import codegym.problems\nprint('never')",
 }
 
 
 def _refused(name: str, group: str, program: str, needs: str, errors: tuple[str, ...]) -> Case:
+    # Some leave no trace but their success.
+    got_through = program.endswith("print('never')")
     return Case(
         f"attack: {name}",
         "reject",
         group,
         name,
-        program + "\n",
+        f"{program}\ndef f(): return 'never'\n",
         NEVER,
         _CRASH,
         calls=NEVER_CALLS,
         error_types=errors,
         needs=(needs,),
+        leak=got_through,
+        ours="codegym" in program,
     )
 
 

@@ -52,7 +52,7 @@ class Case:
         error_types: If not empty, the exception that ends the program is one of these.
         needs: What must be there for codegym's verdict: a barrier (`"calls"`, `"files"`,
             `"namespaces"`, see :class:`~codegym.execution.Isolation`) or `"numpy"`.
-        leak: The expected answer can be given only by a program that saw what it should not.
+        leak: The expected answer is given only by a program that got where it should not.
         ours: The verdict is a rule of codegym's, which other judges need not share.
         lengthy: Takes more than five seconds, which a quick run of the suite need not spend.
     """
