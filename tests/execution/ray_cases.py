@@ -169,6 +169,9 @@ def test_the_same_is_seen_as_locally(executor: RayExecutor) -> None:
         *(Request(source, (Stdin(""), Stdin("1")), limits=LIMITS) for source in HOSTILE.values()),
         *(value_of(value) for value in values),
         Request(deep, tuple(Call((n,)) for n in depths), entry_point="f", limits=LIMITS),
+        Request(
+            "print(1 / int(input()))", (Stdin("1"), Stdin("0"), Stdin("2")), stop_on_error=True
+        ),
         Request("def f(x):\n    return x * 2\n", (test,), entry_point="f", limits=LIMITS),
         Request("def f(x):\n    return x * 3\n", (test,), entry_point="f", limits=LIMITS),
         Request(
