@@ -6,18 +6,18 @@ Usage, from the repository::
 
 Without FOLDER, codegym alone is asked. FOLDER holds one checkout for each other grader, under the
 name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/human-eval`, and so on;
-`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil datasets`.
+`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil pydantic`.
 What is not there is left out.
 
 Every case is run in containment of its own (see `graders/contain.py`), codegym's too; where this
 machine can not contain them, nothing is run. The table goes to
-``benchmarks/results/conformance.json`` and ``conformance.md``. It takes about an hour on two CPUs; a run
-that was interrupted goes on with `--resume`.
+``benchmarks/results/conformance.json`` and ``conformance.md``. It takes about an hour on two CPUs;
+a run that was interrupted goes on with `--resume`.
 
 An outcome is `ok`; `false reject` of an honest program; `false accept` of another; `host effect`,
 if the program changed something outside, left a process, connected, ate more than 1 GiB or read
 what it should not; `crash`, if the grader died or gave no verdict in 60 s; `n/a`, if the grader's
-interface can not express the case.
+interface can not express the case. An honest program that is not accepted is run a second time.
 """
 
 from __future__ import annotations
@@ -94,10 +94,14 @@ def ask(
     """Runs one case on one grader."""
     task = task_of(case, calls="lines" not in adapter.roads)
     pointless = (case.ours and adapter.name != "codegym") or (case.leak and adapter.remote)
+    pointless |= case.lenient and adapter.exact
     if pointless or not adapter.can_ask(task):
         return {"outcome": "n/a"}
-    report = containment.run(adapter.name, task, python, sources)
-    kind = outcome(case, adapter, report)
+    for _ in range(2):  # a busy machine may have been too slow for an honest program
+        report = containment.run(adapter.name, task, python, sources)
+        kind = outcome(case, adapter, report)
+        if kind == "ok" or case.kind == "reject":
+            break
     words = report.get("words") or report.get("killed") or report.get("error") or "no verdict"
     if "exit" in report and "accepted" not in report and "error" not in report:
         words = f"no verdict, exit code {report['exit']}"
