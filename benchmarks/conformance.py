@@ -2,21 +2,22 @@
 
 Usage, from the repository::
 
-    python -m benchmarks.conformance [--graders FOLDER] [--only codegym verl ...] [--jobs 2]
+    python -m benchmarks.conformance [--graders FOLDER] [--only codegym verl ...] [--resume]
 
 Without FOLDER, codegym alone is asked. FOLDER holds one checkout for each other grader, under the
 name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/human-eval`, and so on;
-`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil datasets`.
+`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil pydantic`.
 What is not there is left out.
 
 Every case is run in containment of its own (see `graders/contain.py`), codegym's too; where this
 machine can not contain them, nothing is run. The table goes to
-``benchmarks/results/conformance.json`` and ``conformance.md``.
+``benchmarks/results/conformance.json`` and ``conformance.md``. It takes about an hour on two CPUs;
+a run that was interrupted goes on with `--resume`.
 
 An outcome is `ok`; `false reject` of an honest program; `false accept` of another; `host effect`,
 if the program changed something outside, left a process, connected, ate more than 1 GiB or read
-what it should not; `crash`, if the grader died or gave no verdict in 75 s; `n/a`, if the grader's
-interface can not express the case.
+what it should not; `crash`, if the grader died or gave no verdict in 60 s; `n/a`, if the grader's
+interface can not express the case. An honest program that is not accepted is run a second time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import argparse
 import collections
 import concurrent.futures
 import datetime
+import hashlib
 import json
 import os
 import platform
@@ -42,6 +44,7 @@ from tests.execution.conformance.case import SECRET, SECRET_VARIABLE, Case
 from tests.execution.conformance.table import CASES
 
 ROOT = Path(__file__).parents[1]
+_WRITE_EVERY = 50
 _LIMITS = (1.0, 3.0, 2**28)
 RESULTS = Path(__file__).parent / "results"
 
@@ -91,10 +94,14 @@ def ask(
     """Runs one case on one grader."""
     task = task_of(case, calls="lines" not in adapter.roads)
     pointless = (case.ours and adapter.name != "codegym") or (case.leak and adapter.remote)
+    pointless |= case.lenient and adapter.exact
     if pointless or not adapter.can_ask(task):
         return {"outcome": "n/a"}
-    report = containment.run(adapter.name, task, python, sources)
-    kind = outcome(case, adapter, report)
+    for _ in range(2):  # a busy machine may have been too slow for an honest program
+        report = containment.run(adapter.name, task, python, sources)
+        kind = outcome(case, adapter, report)
+        if kind == "ok" or case.kind == "reject":
+            break
     words = report.get("words") or report.get("killed") or report.get("error") or "no verdict"
     if "exit" in report and "accepted" not in report and "error" not in report:
         words = f"no verdict, exit code {report['exit']}"
@@ -139,6 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--groups", nargs="*", help="only cases of these groups")
     parser.add_argument("--jobs", type=int, default=2, help="cases that run side by side")
     parser.add_argument("--list", action="store_true", help="list the graders and end")
+    parser.add_argument("--resume", action="store_true", help="ask only what was not asked before")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
     return parser.parse_args()
 
@@ -155,6 +163,62 @@ def places(args: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
         if name not in found:
             print(f"{name}: not in the folder, left out", file=sys.stderr)
     return found
+
+
+def earlier(folder: Path, versions: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Entries of the last run, by what was asked and grader, of graders that have not changed."""
+    path = folder / "conformance.json"
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text())
+    same = {n for n, grader in content["graders"].items() if versions.get(n) == grader["version"]}
+    return {
+        (entry["asked"], name): entry
+        for case in content["cases"]
+        for name, entry in case["said"].items()
+        if name in same and "asked" in entry
+    }
+
+
+def fingerprint(case: Case) -> str:
+    """Changes with anything that decides what is asked."""
+    asked = "".join(task_of(case, calls=calls).to_json() for calls in (False, True))
+    return hashlib.sha256(asked.encode()).hexdigest()[:12]
+
+
+def write(
+    folder: Path, jobs: int, versions: dict[str, str], rows: dict[str, dict[str, Any]]
+) -> str:
+    """Writes both files; returns the page. Cases that were not put to all graders are left out."""
+    content = {
+        "settings": {
+            "date": datetime.date.today().isoformat(),
+            "command": f"python -m benchmarks.conformance --graders FOLDER --jobs {jobs}",
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "cpus": os.cpu_count(),
+        },
+        "graders": {
+            name: {
+                "version": version,
+                "function": ADAPTERS[name].function,
+                "source": ADAPTERS[name].source,
+                "remark": ADAPTERS[name].remark,
+            }
+            for name, version in versions.items()
+        },
+        "cases": [
+            {"name": c.name, "kind": c.kind, "group": c.group, "tries": c.tries}
+            | {"said": {name: rows[c.name][name] for name in versions}}
+            for c in CASES
+            if rows[c.name].keys() >= versions.keys()
+        ],
+    }
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / "conformance.json").write_text(json.dumps(content, indent=1) + "\n")
+    page = as_markdown(content)
+    (folder / "conformance.md").write_text(page)
+    return page
 
 
 def main() -> None:
@@ -174,48 +238,30 @@ def main() -> None:
         if complaint := control(ADAPTERS[name], containment, *graders[name]):
             print(f"{name} {complaint}; left out", file=sys.stderr)
             del graders[name]
+    versions = {name: version_of(place[1]) for name, place in graders.items()}
     groups = args.groups or {case.group for case in CASES}
     cases = [case for case in CASES if args.cases in case.name and case.group in groups]
+    known = earlier(args.results, versions) if args.resume else {}
     rows: dict[str, dict[str, Any]] = collections.defaultdict(dict)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
-        futures = {
-            threads.submit(ask, case, ADAPTERS[name], containment, *place): (case, name)
-            for case in cases
-            for name, place in graders.items()
-        }
+        futures = {}
+        for case in cases:
+            asked = fingerprint(case)
+            for name, place in graders.items():
+                if (asked, name) in known:
+                    rows[case.name][name] = known[asked, name]
+                else:
+                    future = threads.submit(ask, case, ADAPTERS[name], containment, *place)
+                    futures[future] = (case, name, asked)
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
-            case, name = futures[future]
-            rows[case.name][name] = entry = future.result()
+            case, name, asked = futures[future]
+            rows[case.name][name] = entry = future.result() | {"asked": asked}
             if "unexpected" in entry or (name == "codegym" and entry["outcome"] != "ok"):
                 print(f"\r{case.name}: {entry}", file=sys.stderr)
             print(f"\r{done}/{len(futures)} ", end="", file=sys.stderr, flush=True)
-    content = {
-        "settings": {
-            "date": datetime.date.today().isoformat(),
-            "command": f"python -m benchmarks.conformance --graders FOLDER --jobs {args.jobs}",
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "cpus": os.cpu_count(),
-        },
-        "graders": {
-            name: {
-                "version": version_of(place[1]),
-                "function": ADAPTERS[name].function,
-                "source": ADAPTERS[name].source,
-                "remark": ADAPTERS[name].remark,
-            }
-            for name, place in graders.items()
-        },
-        "cases": [
-            {"name": c.name, "kind": c.kind, "group": c.group, "tries": c.tries}
-            | {"said": rows[c.name]}
-            for c in cases
-        ],
-    }
-    args.results.mkdir(exist_ok=True, parents=True)
-    (args.results / "conformance.json").write_text(json.dumps(content, indent=1) + "\n")
-    page = as_markdown(content)
-    (args.results / "conformance.md").write_text(page)
+            if done % _WRITE_EVERY == 0:
+                write(args.results, args.jobs, versions, rows)
+    page = write(args.results, args.jobs, versions, rows)
     print("\n" + page.partition("\n## ")[0], f"\nOutcomes: {', '.join(OUTCOMES)}")
 
 

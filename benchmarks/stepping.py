@@ -37,7 +37,7 @@ class Args:
     """checkout of RL4LMs; its TextGenEnv takes part"""
     rounds: int = 15
     """blocks of each contender"""
-    block_seconds: float = 0.1
+    block_seconds: float = 0.05
     """length of a block; one step where that takes longer"""
     num_envs: tuple[int, ...] = (64, 1024, 4096, 8192)
     """sub-environments of the vector environment"""

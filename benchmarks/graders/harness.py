@@ -25,7 +25,7 @@ from benchmarks.graders.task import Task
 
 __all__ = ["DEADLINE", "main"]
 
-DEADLINE = 75.0
+DEADLINE = 60.0
 """Seconds after which a grader without a verdict counts as hanging."""
 _SETTLING = 1.5
 _MEMORY = 2**30

@@ -59,7 +59,7 @@ def as_markdown(content: dict[str, Any]) -> str:
         "is asked those that its interface can express.",
         "",
         "*Host effects*: programs that changed a file outside, left a process, connected, used "
-        "more than 1 GiB or read a secret. *Crashes*: the grader died or gave no verdict in 75 s. "
+        "more than 1 GiB or read a secret. *Crashes*: the grader died or gave no verdict in 60 s. "
         "All graders, codegym too, ran in the same containment (namespaces, no root, 4 GiB of "
         "address space a process, 80 processes), which stops some attacks that they do not.",
         "",

@@ -51,6 +51,11 @@ class Task:
         return [(list(ast.literal_eval(a)), ast.literal_eval(b)) for a, b in self.tests]
 
     @property
+    def name(self) -> str | None:
+        """The name of the function or method to call."""
+        return self.entry_point and self.entry_point.rpartition(".")[2]
+
+    @property
     def fenced(self) -> str:
         """The program as a model would write it."""
         return f"```python\n{self.program}\n```"
@@ -82,6 +87,8 @@ class Adapter:
         roads: What it can be asked about.
         grade: Asks it; the path is the folder with its sources.
         methods: Whether a function may be a method of `class Solution`.
+        no_arguments: Whether a call may have none.
+        exact: Whether it compares with Python's `==`.
         any_value: Whether values may be more than JSON can hold.
         remote: Programs are meant to run on another machine: effects are not counted, what they
             see there is no secret, and a sandbox that died is a rejection.
@@ -94,6 +101,8 @@ class Adapter:
     roads: tuple[Road, ...]
     grade: Callable[[Task, Path], Verdict]
     methods: bool = True
+    no_arguments: bool = True
+    exact: bool = False
     any_value: bool = False
     remote: bool = False
     remark: str = ""
@@ -102,6 +111,7 @@ class Adapter:
         """Whether the grader's interface can express the task."""
         return (
             task.road in self.roads
+            and (self.no_arguments or all(arguments != "()" for arguments, _ in task.tests))
             and (self.methods or "class Solution" not in task.program)
             and (self.any_value or task.survives_json)
         )

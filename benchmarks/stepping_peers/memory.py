@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.stepping_peers.contender import Lengths
-from benchmarks.stepping_peers.ours import LETTER, arguments, prefix
+from benchmarks.stepping_peers.ours import LETTER, arguments
 from codegym.envs import CodeVectorEnv
 
 __all__ = ["bytes_per_token", "taken"]
@@ -21,7 +21,7 @@ def taken(lengths: Lengths, num_envs: int) -> int:
     gc.collect()
     tracemalloc.start()
     envs = CodeVectorEnv(num_envs, copy=False, **given)
-    envs.reset(seed=0, options=prefix(lengths))
+    envs.reset(seed=0)
     envs.step(np.full(num_envs, LETTER))
     gc.collect()
     size, _ = tracemalloc.get_traced_memory()

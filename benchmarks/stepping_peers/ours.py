@@ -27,7 +27,6 @@ __all__ = [
     "Idle",
     "arguments",
     "asynchronous",
-    "prefix",
     "single",
     "synchronous",
     "vector",
@@ -35,9 +34,7 @@ __all__ = [
 ]
 
 LETTER = 97
-_PROBLEM = Problem(
-    id="p", description="x", canonical_solution="", tests=(CallTest((1,), 1),), entry_point="f"
-)
+_SHOWN = "# \n"
 
 
 class Idle:
@@ -57,21 +54,22 @@ class Idle:
 
 
 def arguments(lengths: Lengths) -> dict[str, Any]:
-    """Keyword arguments of an environment of these lengths."""
+    """Keyword arguments of an environment of these lengths: a byte is a token."""
+    problem = Problem(
+        id="p",
+        description="x" * (lengths.prompt - len(_SHOWN)),
+        canonical_solution="",
+        tests=(CallTest((1,), 1),),
+        entry_point="f",
+    )
     return {
-        "problems": ProblemSet.of([_PROBLEM]),
+        "problems": ProblemSet.of([problem]),
         "tokenizer": ByteTokenizer(),
         "prompt_format": "completion",
         "max_new_tokens": lengths.new,
         "context_length": lengths.context,
         "grader": Grader(Idle()),
     }
-
-
-def prefix(lengths: Lengths) -> dict[str, Any]:
-    """Reset options with which prompt and given code have the wanted number of tokens."""
-    prompt = len("# x\n")
-    return {"prefix": "#" * (lengths.prompt - prompt), "check_prefix": False}
 
 
 def single(lengths: Lengths, *, copy: bool, wrapped: bool = False) -> Contender:
@@ -89,7 +87,7 @@ def single(lengths: Lengths, *, copy: bool, wrapped: bool = False) -> Contender:
     return Contender(
         name,
         1,
-        lambda: env.reset(seed=0, options=prefix(lengths)),
+        env.reset,
         functools.partial(step, action),
         lengths.new - 1,
         env.close,
@@ -143,7 +141,7 @@ def whole_episodes(lengths: Lengths, num_envs: int, *, judging: str) -> Contende
 
     name = f"codegym vector, {judging}, copy=False, with ends and resets"
     width = num_envs * lengths.new
-    return Contender(name, width, lambda: envs.reset(seed=0), episode, 4, envs.close)
+    return Contender(name, width, envs.reset, episode, 4, envs.close)
 
 
 def _makers(lengths: Lengths, num_envs: int) -> Sequence[Callable[[], CodeEnv]]:
@@ -160,7 +158,7 @@ def _batched(envs: Any, name: str, lengths: Lengths) -> Contender:
     return Contender(
         name,
         envs.num_envs,
-        lambda: envs.reset(seed=0, options=prefix(lengths)),
+        envs.reset,
         functools.partial(step, actions),
         lengths.new - 1,
         envs.close,

@@ -158,7 +158,7 @@ def _connect(address: str | None) -> ModuleType:
             ray.init(
                 address=address, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False
             )
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray's are of any kind, Exception itself among them
             raise WorkerError(
                 f"Cannot reach or start Ray with address={address!r}: {error}. Give the address "
                 "that `ray start` printed, or None."

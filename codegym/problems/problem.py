@@ -212,23 +212,34 @@ def _is_entry_point(name: object) -> bool:
 def _complaint(test: object) -> str | None:
     """Why this can be no test; None if it can. What its values are is seen when they are used."""
     if isinstance(test, StdinTest):
-        good = isinstance(test.stdin, str) and isinstance(test.stdout, str)
+        good = _is_text(test.stdin) and _is_text(test.stdout)
         return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
     if isinstance(test, CodeTest):
-        good = isinstance(test.source, str) and _is_name(test.name)
+        good = _is_text(test.source) and _is_name(test.name)
         return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
     if not isinstance(test, CallTest):
         return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"
-    if not isinstance(test.args, tuple | list) or not isinstance(test.alternatives, tuple | list):
+    if not (_are_items(test.args) and _are_items(test.alternatives)):
         return f"args and alternatives of a CallTest must be tuples, got {test!r:.200}"
-    if not isinstance(test.kwargs, tuple | list) or not all(map(_is_keyword, test.kwargs)):
+    if not (_are_items(test.kwargs) and all(map(_is_keyword, test.kwargs))):
         return f"kwargs of a CallTest must be (name, value) pairs, got {test.kwargs!r:.200}"
-    if not isinstance(test.expression, str | None):
+    if test.expression is not None and not _is_text(test.expression):
         return f"expression of a CallTest must be a string or None, got {test.expression!r:.200}"
-    tolerance = test.tolerance
-    if tolerance is not None and not (isinstance(tolerance, int | float) and tolerance >= 0):
-        return f"tolerance of a CallTest must be a number of at least 0 or None, got {tolerance!r}"
+    if test.tolerance is not None and not _is_tolerance(test.tolerance):
+        return f"tolerance of a CallTest must be at least 0 or None, got {test.tolerance!r}"
     return None
+
+
+def _are_items(value: object) -> bool:
+    return isinstance(value, tuple | list)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_tolerance(value: object) -> bool:
+    return isinstance(value, int | float) and value >= 0
 
 
 def _is_name(value: object) -> bool:

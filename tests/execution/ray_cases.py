@@ -13,7 +13,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,12 @@ from codegym.execution import (
 )
 from codegym.grading import Grader
 from codegym.problems import BinaryTree, LinkedList, load_problems
-from tests.execution.test_pool import below, command
+from tests.execution.process_tree import alive, below, mentioning, wait_until
 
 LIMITS = ExecutionLimits(
     cpu_seconds=0.5, wall_seconds=1.5, memory_bytes=128 * 2**20, output_bytes=2**16
 )
+PATIENCE = 60.0  # seconds until a busy machine has done what it does at once
 NAP = "import time, sys\ntime.sleep(float(sys.stdin.read()))\nprint(1)"
 
 
@@ -76,17 +77,8 @@ def executor(ray: Any) -> Iterator[RayExecutor]:
         yield executor
 
 
-def until(happened: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if happened():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def gone(pids: list[int]) -> bool:
-    return until(lambda: not any(map(command, pids)))
+def gone(pids: set[int]) -> bool:
+    return wait_until(lambda: not any(map(alive, pids)), PATIENCE)
 
 
 def square(value: int) -> Request:
@@ -104,8 +96,7 @@ def value_of(expression: str) -> Request:
 
 def actors(doing: str = "") -> list[int]:
     """Processes of all living actors; Ray names a process for what it does."""
-    title = f"ray::_Actor{doing}"
-    return sorted(pid for pid in below(os.getpid()) if command(pid).startswith(title))
+    return sorted(below(os.getpid()).intersection(mentioning(f"ray::_Actor{doing}")))
 
 
 def busy_actor() -> int:
@@ -116,7 +107,7 @@ def busy_actor() -> int:
         found.extend(actors(".run"))
         return bool(found)
 
-    assert until(look), "no actor has a request"
+    assert wait_until(look, PATIENCE), "no actor has a request"
     return found[0]
 
 
@@ -169,6 +160,9 @@ def test_the_same_is_seen_as_locally(executor: RayExecutor) -> None:
         *(Request(source, (Stdin(""), Stdin("1")), limits=LIMITS) for source in HOSTILE.values()),
         *(value_of(value) for value in values),
         Request(deep, tuple(Call((n,)) for n in depths), entry_point="f", limits=LIMITS),
+        Request(
+            "print(1 / int(input()))", (Stdin("1"), Stdin("0"), Stdin("2")), stop_on_error=True
+        ),
         Request("def f(x):\n    return x * 2\n", (test,), entry_point="f", limits=LIMITS),
         Request("def f(x):\n    return x * 3\n", (test,), entry_point="f", limits=LIMITS),
         Request(
@@ -228,8 +222,8 @@ def test_a_killed_actor_loses_no_result(executor: RayExecutor) -> None:
     pids = actors()
     futures = [executor.submit(nap(0.5)) for _ in range(6)]
     os.kill(busy_actor(), signal.SIGKILL)
-    assert [f.result(timeout=60).observations[0].stdout for f in futures] == ["1\n"] * 6
-    assert until(lambda: len(actors()) == 2), "Ray did not restart the actor"
+    assert [f.result(timeout=PATIENCE).observations[0].stdout for f in futures] == ["1\n"] * 6
+    assert wait_until(lambda: len(actors()) == 2, PATIENCE), "Ray did not restart the actor"
     assert len(set(actors()) & set(pids)) == 1
 
 
@@ -237,7 +231,14 @@ def test_actors_that_die_unnoticed_lose_no_result(executor: RayExecutor) -> None
     for pid in actors():
         os.kill(pid, signal.SIGKILL)
     futures = [executor.submit(square(i)) for i in range(6)]
-    assert [f.result(timeout=60).observations[0].value for f in futures] == [0, 1, 4, 9, 16, 25]
+    assert [f.result(timeout=PATIENCE).observations[0].value for f in futures] == [
+        0,
+        1,
+        4,
+        9,
+        16,
+        25,
+    ]
 
 
 def test_a_request_that_loses_two_actors_is_an_error(executor: RayExecutor) -> None:
@@ -245,7 +246,7 @@ def test_a_request_that_loses_two_actors_is_an_error(executor: RayExecutor) -> N
     for _ in range(2):
         os.kill(busy_actor(), signal.SIGKILL)
     with pytest.raises(WorkerError, match="2 Ray actors were lost") as caught:
-        future.result(timeout=60)
+        future.result(timeout=PATIENCE)
     assert type(caught.value) is WorkerError
     assert executor.run(square(3)).observations[0].value == 9
 
@@ -284,7 +285,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
     assert type(caught.value) is WorkerError
     with pytest.raises(WorkerError, match=r"started \d of 3 actors in 2 s.*2 CPUs"):
         RayExecutor(workers=3, start_seconds=2.0)
-    assert until(lambda: actors() == before), "the actors of a failed start are left"
+    assert wait_until(lambda: actors() == before, PATIENCE), "the actors of a failed start are left"
 
 
 def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -> None:
@@ -294,9 +295,11 @@ def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -
     futures: list[Future[Result]] = [pool.submit(nap(30.0)) for _ in range(4)]
     cancelled = pool.submit(square(1))
     assert cancelled.cancel()
-    assert until(lambda: sum(future.running() for future in futures) == 2)  # both at one actor
+    assert wait_until(
+        lambda: sum(future.running() for future in futures) == 2, PATIENCE
+    )  # both at one actor
     assert busy_actor() == actor
-    family = [actor, *below(actor)]
+    family = {actor, *below(actor)}
     started = time.monotonic()
     pool.close()
     pool.close()
@@ -333,11 +336,11 @@ def test_a_ray_that_is_shut_down_is_an_error_and_no_hang(ray: Any) -> None:
     assert ray.is_initialized()  # executors were closed before, but the user had started it
     with RayExecutor(workers=2, cpus_per_worker=0, start_seconds=30.0) as pool:
         futures = [pool.submit(nap(30.0)) for _ in range(4)]
-        assert until(lambda: sum(future.running() for future in futures) == 2)
+        assert wait_until(lambda: sum(future.running() for future in futures) == 2, PATIENCE)
         family = below(os.getpid())
         ray.shutdown()
         for future in [*futures, pool.submit(square(1))]:
             with pytest.raises(WorkerError, match="Ray"):
-                future.result(timeout=60)
+                future.result(timeout=PATIENCE)
         assert not ray.is_initialized()
     assert gone(family)

@@ -283,7 +283,6 @@ def test_no_process_outlives_a_killed_parent(killed_parents: list[str]) -> None:
     assert [left for left in killed_parents if left.startswith("process")] == []
 
 
-@pytest.mark.xfail(reason="a program process makes the folder anew when its worker removed it")
 def test_no_folder_outlives_a_killed_parent(killed_parents: list[str]) -> None:
     assert killed_parents == []
 

@@ -39,15 +39,19 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *command],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=180,
-    )
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *command],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
+        # Ray gives itself 30 seconds to start, which on a busy machine can be too short.
+        if "timed out during startup" not in done.stdout:
+            break
     assert done.returncode == 0, done.stdout
 
 
@@ -58,9 +62,9 @@ def test_cases_on_two_workers(environment: dict[str, str]) -> None:
 
 def test_a_ray_of_its_own_ends_with_the_last_executor(environment: dict[str, str]) -> None:
     program = """
-import os, time
+import os
 from codegym.execution import *
-from tests.execution.test_pool import below, command
+from tests.execution.process_tree import alive, below, wait_until
 def ask(pool, text):
     return pool.run(Request(f"print({text!r})", (Stdin(""),))).observations[0].stdout
 first = RayExecutor(workers=1, cpus_per_worker=0.5)
@@ -72,10 +76,7 @@ with RayExecutor(workers=1, cpus_per_worker=0.5) as second:
     assert len(family) > 4, family
 import ray
 assert not ray.is_initialized()
-deadline = time.monotonic() + 10
-while any(map(command, family)) and time.monotonic() < deadline:
-    time.sleep(0.02)
-assert not any(map(command, family)), list(map(command, family))
+assert wait_until(lambda: not any(map(alive, family)), 60)
 """
     run(["-c", program], environment)
 

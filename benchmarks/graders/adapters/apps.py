@@ -37,11 +37,12 @@ def _grade(task: Task, sources: Path) -> Verdict:
     else:
         calls = task.values()
         tests = {"inputs": [args for args, _ in calls], "outputs": [[e] for _, e in calls]}
-        tests["fn_name"] = task.entry_point
+        tests["fn_name"] = task.name
     problem = {"input_output": tests}
     results = grader.check_correctness(problem, task.program, grader.TIMEOUT, False)
     # As its script counts: `np.all(problem_results > 0)`.
-    return Verdict(all(result > 0 for result in results), str(results)[:200])
+    passed = isinstance(results, list) and all(result > 0 for result in results)
+    return Verdict(passed, str(results)[:200])
 
 
 ADAPTER = Adapter(

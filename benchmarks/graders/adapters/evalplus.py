@@ -35,5 +35,6 @@ ADAPTER = Adapter(
     ("calls",),
     _grade,
     methods=False,
+    exact=True,
     any_value=True,
 )

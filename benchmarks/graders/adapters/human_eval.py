@@ -32,6 +32,7 @@ ADAPTER = Adapter(
     ("calls", "code"),
     _grade,
     methods=False,
+    exact=True,
     any_value=True,
     remark="says of itself that it is no security sandbox",
 )

@@ -18,7 +18,7 @@ def as_columns(task: Task) -> dict[str, Any]:
     return {
         "inputs": ["\n".join(map(json.dumps, args)) for args, _ in calls],
         "outputs": [json.dumps(expected) for _, expected in calls],
-        "fn_name": task.entry_point,
+        "fn_name": task.name,
     }
 
 
@@ -27,6 +27,6 @@ def as_rows(task: Task) -> list[dict[str, Any]]:
     columns = as_columns(task)
     kind = "stdin" if task.road == "lines" else "functional"
     return [
-        {"input": i, "output": o, "testtype": kind, "metadata": {"func_name": task.entry_point}}
+        {"input": i, "output": o, "testtype": kind, "metadata": {"func_name": task.name}}
         for i, o in zip(columns["inputs"], columns["outputs"], strict=True)
     ]

@@ -22,7 +22,8 @@ def _grade(task: Task, sources: Path) -> Verdict:
     sample = {"input_output": json.dumps(as_columns(task))}
     (results,), _ = grader.evaluate_generations_by_problem(([task.program], sample, False, 6))
     # As its script counts: `np.all(np.array(results) > 0)`.
-    return Verdict(all(result > 0 for result in results), str(results)[:200])
+    passed = isinstance(results, list) and all(result > 0 for result in results)
+    return Verdict(passed, str(results)[:200])
 
 
 ADAPTER = Adapter(
@@ -31,4 +32,5 @@ ADAPTER = Adapter(
     "lcb_runner.evaluation: evaluate_generations_by_problem",
     ("lines", "calls"),
     _grade,
+    no_arguments=False,
 )

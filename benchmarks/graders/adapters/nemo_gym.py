@@ -38,4 +38,5 @@ ADAPTER = Adapter(
     "resources_servers/code_gen/lcb_integration: check_correctness",
     ("lines", "calls"),
     _grade,
+    no_arguments=False,
 )

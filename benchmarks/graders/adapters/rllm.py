@@ -14,6 +14,8 @@ __all__ = ["ADAPTER"]
 
 
 def _grade(task: Task, sources: Path) -> Verdict:
+    # Programs are run after `import pandas`, which takes long at the first time.
+    importlib.import_module("pandas")
     pretend(
         "rllm.tools",
         "rllm.tools.code_tools",
@@ -34,4 +36,5 @@ ADAPTER = Adapter(
     "rllm.rewards.code_reward.RewardCodeFn",
     ("lines", "calls"),
     _grade,
+    no_arguments=False,
 )

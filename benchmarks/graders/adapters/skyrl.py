@@ -28,4 +28,5 @@ ADAPTER = Adapter(
     "skyrl_gym.envs.lcb.livecodebench.compute_score",
     ("lines", "calls"),
     _grade,
+    no_arguments=False,
 )

@@ -26,4 +26,5 @@ ADAPTER = Adapter(
     "verl.utils.reward_score.prime_code.compute_score",
     ("lines", "calls"),
     _grade,
+    no_arguments=False,
 )

@@ -54,6 +54,7 @@ class Case:
             `"namespaces"`, see :class:`~codegym.execution.Isolation`) or `"numpy"`.
         leak: The expected answer is given only by a program that got where it should not.
         ours: The verdict is a rule of codegym's, which other judges need not share.
+        lenient: A judge that compares with Python's `==` would reasonably reject the answer.
         lengthy: Takes more than five seconds, which a quick run of the suite need not spend.
     """
 
@@ -71,6 +72,7 @@ class Case:
     needs: tuple[str, ...] = ()
     leak: bool = False
     ours: bool = False
+    lenient: bool = False
     lengthy: bool = False
 
     @property
