@@ -113,8 +113,9 @@ def require_isolation(python: str | None, *, strict: bool) -> None:
             f'{what} Run on a kernel with Landlock (5.19) and seccomp, or say isolation="auto" to '
             "go without."
         )
-    warnings.warn(
-        f'{what} Programs are run all the same; isolation="strict" refuses instead.',
-        RuntimeWarning,
-        stacklevel=3,
-    )
+    _warn_once(f'{what} Programs are run all the same; isolation="strict" refuses instead.')
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=4)

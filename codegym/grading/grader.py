@@ -80,7 +80,7 @@ class Grader:
         self._executor = executor
         self._owned = executor is None
         self._closed = False
-        self._lock = threading.RLock()
+        self._locks: dict[int, threading.RLock] = {}
         self._grades: collections.OrderedDict[_Key, Grade] = collections.OrderedDict()
         self._cache_size = cache_size
         self._running: dict[tuple[int, _Key], Future[Grade]] = {}
@@ -171,6 +171,11 @@ class Grader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def _lock(self) -> threading.RLock:
+        # By process: at a fork another thread may hold the parent's, and would never let it go.
+        return self._locks.setdefault(os.getpid(), threading.RLock())
 
     def _ensure_executor(self) -> Executor:
         with self._lock:

@@ -162,20 +162,7 @@ SUICIDES = {
 }
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param(
-            how,
-            marks=pytest.mark.xfail(
-                strict=True, raises=WorkerError, reason="taken for a SIGKILL from outside"
-            )
-            if how == "CPU limit"
-            else (),
-        )
-        for how in SUICIDES
-    ],
-)
+@pytest.mark.parametrize("how", SUICIDES)
 def test_no_program_can_pass_its_own_death_for_a_fault_of_ours(
     executor: LocalExecutor, how: str
 ) -> None:
@@ -255,13 +242,7 @@ IN_THREADS = (
     "body",
     [
         pytest.param("burn()\n", id="alone"),
-        pytest.param(
-            IN_THREADS,
-            id="in threads",
-            marks=pytest.mark.xfail(
-                strict=True, reason="what ended threads waited for a CPU is forgotten"
-            ),
-        ),
+        pytest.param(IN_THREADS, id="in threads"),
     ],
 )
 def test_waiting_for_a_cpu_is_no_time_of_the_program(body: str) -> None:

@@ -96,9 +96,6 @@ assert grader.grade(*programs("parent, after", 1)[0]).solved
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a fork inherits the grader's lock as another thread held it"
-)
 def test_a_fork_does_not_inherit_a_lock_that_is_held(tmp_path: Path) -> None:
     run_parent(
         """
@@ -287,12 +284,10 @@ def test_no_folder_outlives_a_killed_parent(killed_parents: list[str]) -> None:
     assert killed_parents == []
 
 
-@pytest.mark.xfail(strict=True, reason="nobody removes the folder of a worker whose start is cut")
 def test_ctrl_c_while_workers_start_leaves_nothing(tmp_path: Path) -> None:
     assert die_while_workers_start(signal.SIGINT, tmp_path) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a worker that finds its parent dead leaves its folder")
 def test_a_parent_killed_while_workers_start_leaves_nothing(tmp_path: Path) -> None:
     assert die_while_workers_start(signal.SIGKILL, tmp_path) == []
 

@@ -232,7 +232,6 @@ def test_what_is_missing_is_told() -> None:
 
 
 @needs_everything
-@pytest.mark.xfail(strict=True, reason="warns once for each line that makes an executor")
 def test_auto_warns_once_for_each_process() -> None:
     two = "from codegym.execution import *\na = LocalExecutor()\nb = LocalExecutor()\n"
     assert output([*lacking("landlock"), sys.executable, "-c", two]).count("RuntimeWarning") == 1

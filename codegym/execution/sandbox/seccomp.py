@@ -78,7 +78,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _CLONE_THREAD = 0x10000
 _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET = 1, 1, 5
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_SECCOMP = 15, 16, 22
-_SIGKILL, _F_SETSIG = 9, 10
+_SIGKILL, _F_SETSIG, _RLIMIT_CPU = 9, 10, 0
 _LARGEST_JUMP = 255
 _BY_FILTER = 2
 _OWN = 0x7FFFFFF1  # stands for the own process id; no process has it
@@ -88,6 +88,7 @@ _WORD = struct.Struct("<I")
 _Code = tuple[int, int, int, int]
 _ALLOWED: _Code = (_RETURN, 0, 0, _ALLOW)
 _REFUSED: _Code = (_RETURN, 0, 0, _ERRNO | _EPERM)
+_PRETENDED: _Code = (_RETURN, 0, 0, _ERRNO)
 _UNKNOWN: _Code = (_RETURN, 0, 0, _ERRNO | _ENOSYS)
 _Actions = dict[int, list[_Code]]
 
@@ -127,6 +128,18 @@ def _signal_to(pid: int, number: int) -> list[_Code]:
     return [_argument(0), (_EQUAL, 0, len(rest), pid), *rest, _REFUSED]
 
 
+def _unless_cpu_limit(resource: int, value: int, rest: list[_Code]) -> list[_Code]:
+    """Pretends to set the limit on CPU time: above it the kernel kills, as only we may."""
+    return [
+        _argument(resource),
+        (_EQUAL, 0, 3, _RLIMIT_CPU),
+        _argument(value),  # a pointer; none if the limit is only asked for
+        (_EQUAL, 1, 0, 0),
+        _PRETENDED,
+        *rest,
+    ]
+
+
 def _special_once(arch: int) -> dict[int, list[_Code]]:
     socketpair: list[_Code] = [_argument(0), (_EQUAL, 1, 0, _AF_UNIX)]
     socketpair += [_REFUSED, *_only(1, [_SOCK_STREAM, _SOCK_SEQPACKET], mask=0xF)]
@@ -143,7 +156,8 @@ def _special_each(arch: int) -> dict[int, list[_Code]]:
         _CLONE3: [_UNKNOWN],  # its flags are behind a pointer: the C library falls back
         (62, 129)[arch]: _signal_to(_OWN, 1),  # kill
         (234, 131)[arch]: _signal_to(_OWN, 2),  # tgkill
-        (302, 261)[arch]: _only(0, [0, _OWN]),  # prlimit64
+        (302, 261)[arch]: _unless_cpu_limit(1, 2, _only(0, [0, _OWN])),  # prlimit64
+        (160, 164)[arch]: _unless_cpu_limit(0, 1, [_ALLOWED]),  # setrlimit
         (157, 167)[arch]: _only(0, [_PR_SET_NAME, _PR_GET_NAME]),  # prctl
     }
 

@@ -125,6 +125,7 @@ class Run:
     alive: bool = True
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
+    waited_seconds: float = 0.0  # for a CPU, as far as that mattered; threads end, and take theirs
     peak_memory_bytes: int = 0
 
     @property
@@ -266,7 +267,8 @@ def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
     if wall <= 0:
         # A busy machine is not the program's fault: waiting for a CPU does not count.
         longest: float = limits["wall_seconds"] * limits["stretch"] - passed
-        wall = min(wall + _waited_seconds(run.pid), longest)
+        run.waited_seconds = max(run.waited_seconds, _waited_seconds(run.pid))
+        wall = min(wall + run.waited_seconds, longest)
     if wall <= 0:
         stop(run, "wall")
     elif cpu <= 0:

@@ -58,7 +58,8 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
             control.close()
             os.close(births)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            confine.signal_with_parent(parent, int(signal.SIGKILL))
+            if not confine.signal_with_parent(parent, int(signal.SIGKILL)):
+                os._exit(0)
             confine.adopt_orphans()
             confine.hide_memory()
             confine.new_streams()
@@ -96,7 +97,8 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     for hook in () if isolated else hooks:
         os.register_at_fork(**hook)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _end(box))
-    confine.signal_with_parent(parent, int(signal.SIGTERM))
+    if not confine.signal_with_parent(parent, int(signal.SIGTERM)):
+        _end(box)
     confine.adopt_orphans()
     confine.prepare_worker()
     _look_like_a_fresh_interpreter()

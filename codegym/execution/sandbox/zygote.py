@@ -63,8 +63,8 @@ class Zygote:
             if pid == 0:
                 try:
                     os.setsid()
-                    confine.signal_with_parent(own, _signal.SIGKILL)
-                    self._start(command, descriptors)
+                    if confine.signal_with_parent(own, _signal.SIGKILL):
+                        self._start(command, descriptors)
                 finally:
                     os._exit(FAULT)
             for descriptor in descriptors:
