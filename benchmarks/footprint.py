@@ -39,8 +39,8 @@ COUNTS = (
     "shared memory entries",
 )
 NAMES = (*MEMORY, *COUNTS)
-SHARES = ("parent PSS", "workers PSS")
-"""Change with whoever else maps the same libraries; told, not judged."""
+OF_OTHERS = ("parent PSS", "workers PSS", "shared memory entries")
+"""Depend on who else maps the same libraries or uses the folder; told, not judged."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +66,15 @@ class Growth:
     verdict: str
 
 
+def workers() -> set[int]:
+    """The children of this process."""
+    return {
+        int(pid)
+        for file in Path("/proc/self/task").glob("*/children")
+        for pid in file.read_text().split()
+    }
+
+
 def footprint(folder: Path) -> list[float]:
     """One value for each of :data:`NAMES`.
 
@@ -74,11 +83,9 @@ def footprint(folder: Path) -> list[float]:
     """
     me = os.getpid()
     below = descendants(me)
-    parent = _memory([me])
-    workers = _memory(below)
     return [
-        *parent,
-        *workers,
+        *_memory([me]),
+        *_memory(below),
         _sum(_descriptors, [me]),
         _sum(_descriptors, below),
         len(below),
@@ -109,7 +116,7 @@ def growth(grades: NDArray[np.float64], samples: NDArray[np.float64], most: floa
         slope, error = _line(grades[half:] / 1000, later)
         if np.isnan(values).any():
             verdict = "hidden"
-        elif name in SHARES:
+        elif name in OF_OTHERS:
             verdict = "not judged"
         elif name in COUNTS:
             verdict = "pass" if later.max() <= first.max() else "fail"

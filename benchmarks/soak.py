@@ -195,12 +195,23 @@ def block(soak: Soak, drawn: list[Program], number: int) -> int:
     return most
 
 
-def settle(workers: int) -> None:
-    """Waits until nothing but the workers is left, for a while at most."""
+def settle(rest: int | None = None) -> int:
+    """Waits until no more processes are below than at rest (None: than a while ago), or too long.
+
+    Returns:
+        How many there are.
+    """
     deadline = time.monotonic() + _SETTLING
-    while len(descendants(os.getpid())) > workers and time.monotonic() < deadline:
+    since, count = time.monotonic(), len(descendants(os.getpid()))
+    while time.monotonic() < deadline:
+        now = len(descendants(os.getpid()))
+        if now != count:
+            since, count = time.monotonic(), now
+        if count <= rest if rest is not None else time.monotonic() - since > 1.0:
+            break
         time.sleep(0.01)
     gc.collect()
+    return count
 
 
 def measure(args: Args, folder: Path) -> dict[str, Any]:
@@ -217,17 +228,17 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         soak = Soak(pool)
         kept, left = soak.sift(programs(args, host))
         sequence = mixture(kept, args)
-        first_workers = descendants(os.getpid())
+        rest, first_workers = settle(), footprint.workers()
         began = time.perf_counter()
         for index in range(count):
             drawn = list(itertools.islice(sequence, args.every))
             hostile += sum(program.hostile for program in drawn)
             busiest = max(busiest, block(soak, drawn, index * args.every + 1))
-            settle(args.workers)
+            settle(rest)
             samples[index] = footprint.footprint(folder)
             print(f"\r{(index + 1) * args.every} grades ", end="", flush=True)
         seconds = time.perf_counter() - began
-        same_workers = set(first_workers) & set(descendants(os.getpid()))
+        replaced = len(first_workers - footprint.workers())
     about["load_at_end"] = os.getloadavg()[0]
     return {
         "command": f"python -m benchmarks.soak --data FOLDER --grades {args.grades}",
@@ -240,7 +251,7 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         "programs": dict(sorted(Counter(map(_kind, kept)).items())),
         "left_out": left,
         "changes": soak.changes,
-        "workers_replaced": args.workers - len(same_workers),
+        "workers_replaced": replaced,
         "most_processes_while_busy": busiest,
         "host_untouched": os.listdir(host) == ["victim"]
         and (host / "victim").read_text() == "untouched",

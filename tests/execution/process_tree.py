@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
@@ -67,13 +67,23 @@ def left_behind(folder: Path, seconds: float = 3.0) -> list[str]:
     return found()
 
 
-def start_parent(script: str, folder: Path) -> subprocess.Popen[str]:
-    """A process group of its own that runs a script; its temporary files go to `folder`."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script],
-        env={**os.environ, "TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@contextlib.contextmanager
+def parents(folder: Path, *scripts: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Process groups of their own that run scripts; their temporary files go to `folder`."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", script],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        for script in scripts
+    ]
+    try:
+        yield started
+    finally:
+        for parent in started:
+            with parent:
+                parent.kill()

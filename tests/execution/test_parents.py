@@ -19,7 +19,7 @@ from codegym.execution import LocalExecutor, Request, Stdin
 from codegym.grading import Grader
 from codegym.problems.problem import Problem, StdinTest
 
-from .process_tree import children_of, left_behind, mentioning, start_parent, wait_until
+from .process_tree import children_of, left_behind, mentioning, parents, wait_until
 
 PRINT = Problem("print", "", "", (StdinTest("3\n", "6\n"),))
 
@@ -38,13 +38,19 @@ def programs(label, count):
 
 def run_parent(script: str, folder: Path) -> None:
     """Runs a script that must succeed, say nothing, and leave nothing."""
-    with start_parent(SETUP + script, folder) as parent:
-        try:
-            out, err = parent.communicate(timeout=90)
-        finally:
-            parent.kill()
+    with parents(folder, SETUP + script) as [parent]:
+        out, err = parent.communicate(timeout=90)
     assert (parent.returncode, out, err) == (0, "", "")
     assert left_behind(folder) == []
+
+
+def wait_for_word(parent: subprocess.Popen[str], expected: str | None = "ready") -> str:
+    """The first line that a parent prints."""
+    assert parent.stdout is not None
+    word = parent.stdout.readline().strip()
+    if not word or expected not in (None, word):
+        pytest.fail(f"the parent said {word!r}: {parent.communicate(timeout=30)[1]}")
+    return word
 
 
 def test_one_grader_serves_many_threads() -> None:
@@ -221,16 +227,15 @@ IN_WITH = "with LocalExecutor(workers=2) as pool:\n" + "\n".join(
 
 
 def test_ctrl_c_ends_in_keyboard_interrupt_and_leaves_nothing(tmp_path: Path) -> None:
-    parents = [start_parent(SETUP + batch, tmp_path) for batch in (BATCH, IN_WITH, BATCH)]
-    for index, parent in enumerate(parents):
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "ready\n"
-        time.sleep(0.07 * index)
-        os.killpg(parent.pid, signal.SIGINT)
-        _, err = parent.communicate(timeout=20)  # the batch would take longer
-        assert parent.returncode == -signal.SIGINT
-        assert err.splitlines()[-1] == "KeyboardInterrupt"
-        assert "Exception ignored" not in err
+    with parents(tmp_path, *(SETUP + batch for batch in (BATCH, IN_WITH, BATCH))) as running:
+        for index, parent in enumerate(running):
+            wait_for_word(parent)
+            time.sleep(0.07 * index)
+            os.killpg(parent.pid, signal.SIGINT)
+            _, err = parent.communicate(timeout=20)  # the batch would take longer
+            assert parent.returncode == -signal.SIGINT
+            assert err.splitlines()[-1] == "KeyboardInterrupt"
+            assert "Exception ignored" not in err
     assert left_behind(tmp_path) == []
 
 
@@ -242,9 +247,8 @@ LocalExecutor(workers=2).run(Request("while True: pass", (Stdin(""),)))
 
 def die_while_workers_start(how: signal.Signals, folder: Path) -> list[str]:
     """What is left when a parent dies while its first worker is being started."""
-    with start_parent(SETUP + STARTING, folder) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "ready\n"
+    with parents(folder, SETUP + STARTING) as [parent]:
+        wait_for_word(parent)
         assert wait_until(lambda: mentioning(str(folder)))
         starting = mentioning(str(folder))
         # Stopped, so that this moment lasts until the parent is dead.
@@ -266,14 +270,13 @@ SUDDEN = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
 def killed_parents(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What is left of parents that were killed in mid-batch, at different moments."""
     folder = tmp_path_factory.mktemp("parents")
-    parents = [start_parent(SETUP + BATCH, folder) for _ in SUDDEN]
-    for parent, how in zip(parents, SUDDEN, strict=True):
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "ready\n"
-        time.sleep(0.1)
-        os.killpg(parent.pid, how)
-        parent.communicate(timeout=30)
-        assert parent.returncode == -how
+    with parents(folder, *[SETUP + BATCH] * len(SUDDEN)) as running:
+        for parent, how in zip(running, SUDDEN, strict=True):
+            wait_for_word(parent)
+            time.sleep(0.1)
+            os.killpg(parent.pid, how)
+            parent.communicate(timeout=30)
+            assert parent.returncode == -how
     return left_behind(folder)
 
 
@@ -307,9 +310,8 @@ if child == 0:
 print(child, flush=True)
 time.sleep(60)
 """
-    with start_parent(SETUP + script, tmp_path) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+    with parents(tmp_path, SETUP + script) as [parent]:
+        child = int(wait_for_word(parent, None))
         workers = children_of(parent.pid) - {child}
         assert len(workers) == 2
         parent.kill()

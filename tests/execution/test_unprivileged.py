@@ -24,7 +24,7 @@ SLOW = (
     "compile or recursion or endless or huge or numpy or regular or sleeps or waits or burn or "
     "flood or pieces or loops or every or stops or alarm or limit or lock or slow or long"
 )
-CHOICE = f"(attack and not ({SLOW})) or environment or directory or threads"
+CHOICE = f"(attack and not ({SLOW} or (memory and threads))) or environment or directory or counted"
 WHOLE = bool(os.environ.get("CODEGYM_WHOLE_SUITE"))
 """Set: all tests of the suite, which takes minutes, in place of those chosen."""
 NEEDED = sorted({str(ROOT), sys.prefix, sys.base_prefix})

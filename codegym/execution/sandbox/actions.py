@@ -70,7 +70,7 @@ def _open_session(
     task = Task(home, descriptors, told)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        code = compile_program(task.source, task.prelude)
+        code = compile_program(task)
     confine.take_descriptors(descriptors[:REQUEST], descriptors[REQUEST + 1 :])
     gc.freeze()  # what a collection in a child walks over, it has to copy
     start = starter(Home(home.barrier, home.memory, code))

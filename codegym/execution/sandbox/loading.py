@@ -13,7 +13,7 @@ import types
 from types import CodeType
 from typing import Any, NoReturn, Protocol
 
-from . import nodes, report
+from . import nodes, report, tracing
 
 FILENAME = "program.py"
 STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
@@ -43,6 +43,7 @@ class Loadable(Protocol):
     source: bytes
     prelude: bytes
     code: Code | None
+    traced: bool
     report: report.Report
 
 
@@ -54,21 +55,23 @@ def new_module(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def compile_program(source: bytes, prelude: bytes) -> Code:
-    """Compiles a program.
+def compile_program(task: Loadable) -> Code:
+    """Compiles a program and, if its executed lines are wanted, prepares it for that.
 
     Raises:
         BaseException: Whatever the compiler raises for it.
         PreludeError: If the prelude does not compile.
     """
-    text = source.decode("utf-8", "surrogatepass")
+    text = task.source.decode("utf-8", "surrogatepass")
     if len(text) < _LARGE:
         linecache.cache[FILENAME] = (len(text), None, text.splitlines(True), FILENAME)
     program = compile(text.removeprefix("\ufeff"), FILENAME, "exec", dont_inherit=True)
-    if not prelude:
+    if task.traced:
+        program = tracing.prepare(program, task.report)
+    if not task.prelude:
         return Code(program, None)
     try:
-        return Code(program, compile(prelude, "prelude.py", "exec", dont_inherit=True))
+        return Code(program, compile(task.prelude, "prelude.py", "exec", dont_inherit=True))
     except BaseException as error:
         raise PreludeError from error
 
@@ -76,7 +79,7 @@ def compile_program(source: bytes, prelude: bytes) -> Code:
 def load(task: Loadable, namespace: dict[str, Any]) -> Code:
     """Compiles the program, if it is not, and runs the prelude; or tells why not, and exits."""
     try:
-        code = task.code or compile_program(task.source, task.prelude)
+        code = task.code or compile_program(task)
     except PreludeError as error:
         _give_up(task, PRELUDE, describe(error.__cause__ or error))
     except SyntaxError as error:

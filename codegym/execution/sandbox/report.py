@@ -4,8 +4,8 @@ Anonymous shared memory has no descriptor that a program could close and survive
 A program can write nonsense into it: what is read from here is only ever what the program says
 of itself, and the parent believes it no more than that. It is emptied after each child.
 
-Layout: 8 bytes length of the report, 1 byte status, 8 bytes number of trace events, 1 byte that
-says whether the program was loaded, one byte for each line, the report.
+Layout: 8 bytes length of the report, 1 byte status, 1 byte that says whether the program was
+loaded, one byte for each line, the report.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ TOO_LARGE = b"O"
 TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
 
-_EVENTS = slice(9, 17)
-_LOADED = 17
-_HEADER = 18
+_LOADED = 9
+_HEADER = 10
 
 
 def new_memory(size: int) -> mmap.mmap:
@@ -63,13 +62,9 @@ class Report:
         """Whether that was noted."""
         return self._memory[_LOADED] != 0
 
-    def count_events(self, events: int) -> None:
-        """Notes how often the trace function was called so far."""
-        self._memory[_EVENTS] = events.to_bytes(8, "little")
-
-    def events(self) -> int:
-        """The noted number of trace events."""
-        return int.from_bytes(self._memory[_EVENTS], "little")
+    def marks(self) -> tuple[mmap.mmap, int]:
+        """The memory, and where in it the mark of line 0 is."""
+        return self._memory, _HEADER
 
     def write(self, status: bytes, body: bytes = b"") -> None:
         """Leaves the report; the length comes last, so that half a report is none."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import mmap
 import os
 import signal
@@ -46,7 +45,6 @@ class Seen:
     status: bytes = report.NOTHING
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
-    events: int = 0  # of tracing
     loaded: bool = True
 
     @property
@@ -161,7 +159,7 @@ class Runner:
         seen = self._attempt(request, index, nursery, traced)
         if traced and _failed_by_tracing(seen, request.head["limits"]):
             lines = seen.lines
-            seen = self._attempt(request, index, nursery, traced=False)
+            seen = self._attempt(request, index, self._nursery, traced=False)
             seen.lines = lines
         return seen
 
@@ -210,7 +208,7 @@ class Runner:
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        seen = Seen(run, *told.read(), told.executed(), told.events(), told.loaded)
+        seen = Seen(run, *told.read(), told.executed(), told.loaded)
         told.clear()
         return seen
 
@@ -292,10 +290,9 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
 
 def _failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     """Whether a run may have failed because it was observed; observing must never be the cause."""
-    if not tracing.BY_TRACE:
+    if not tracing.TAKES_TIME:
         return False
-    if seen.status == report.RECURSION:
-        return True  # the trace function takes a frame
-    end = seen.run.end
-    limit: float = limits[f"{end}_seconds"] if end in ("cpu", "wall") else math.inf
-    return seen.events * tracing.EVENT_SECONDS > _NOTICEABLE * limit
+    if seen.run.end == "wall":
+        waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]
+        return not waited_only
+    return seen.run.end == "cpu" or seen.status == report.MEMORY

@@ -30,8 +30,9 @@ class Session:
             program=request.head["program"],
             prelude=request.head["prelude"],
             given=[],
-            report_bytes=0,
-            lines=0,
+            report_bytes=request.head["report_bytes"],
+            lines=request.head["lines"],
+            traced=request.head["coverage"],
         )
         descriptors = [null, null, 2, request.file, theirs.fileno(), births_write]
         parent.fork(("session", None, told), descriptors, wait=True)

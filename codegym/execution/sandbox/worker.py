@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, report
+from . import confine, namespaces, report, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
 from .loading import FILENAME
@@ -110,6 +110,7 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     enforced = barrier.enforced()
     memory = report.new_memory(_REPORT_BYTES)
     control = socket.socket(fileno=descriptor)
+    tracing.rehearse(memory)
     gc.collect()
     gc.disable()
     gc.freeze()
