@@ -21,7 +21,7 @@ Key = tuple[str, int]
 """Lengths as text, and number of sub-environments (0: single)."""
 Measured = Mapping[Key, Sequence[Contender]]
 
-_SINGLE, _MANY, _MOST = 0, 1024, 8192
+_SINGLE, _MANY = 0, 1024
 _CITED = {"64+48": 4492, "512+256": 3656, "1024+512": 2830}
 _BARS = {"single": 100_000.0, "vector": 3_000_000.0, "times": 30.0, "slower": 1.1, "bytes": 10.0}
 _OURS = "codegym vector, {}, copy=False"
@@ -111,10 +111,10 @@ def _vector_bars(measured: Measured, all_lengths: Sequence[Lengths], judging: st
 
 
 def linear_fit(measured: Measured, lengths: Lengths, name: str) -> dict[str, float] | None:
-    """Time of a step over the number of sub-envs: ``a + b n``, and the exponent of the largest.
+    """Time of a step over the number of sub-envs: ``a + b n``, and the exponent of its growth.
 
-    The exponent is that of the growth between the two largest numbers: 1 is linear, below 1 a fixed
-    part still shows.
+    The exponent is the slope of a line through the logarithms from 1,024 sub-envs on: 1 is linear,
+    below 1 a fixed part still shows.
     """
     points = sorted(
         (num_envs, one.median)
@@ -123,11 +123,12 @@ def linear_fit(measured: Measured, lengths: Lengths, name: str) -> dict[str, flo
         for one in group
         if one.name == name
     )
-    if len(points) < 3:
+    counts, seconds = np.array(points, dtype=np.float64).reshape(-1, 2).T
+    large = counts >= _MANY
+    if large.sum() < 2:
         return None
-    counts, seconds = np.array(points).T
     each, fixed = np.polyfit(counts, seconds, 1, w=1 / seconds)
-    exponent = np.log(seconds[-1] / seconds[-2]) / np.log(counts[-1] / counts[-2])
+    exponent, _ = np.polyfit(np.log(counts[large]), np.log(seconds[large]), 1)
     return {
         "microseconds": 1e6 * float(fixed),
         "nanoseconds_each": 1e9 * float(each),

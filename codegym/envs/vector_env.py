@@ -93,8 +93,9 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         judging: ``"sync"`` or ``"async"``, see above.
         copy: True returns new arrays with each observation. False returns the environment's own
             arrays, always the same two: the next step, submit or reset writes into them. Do not
-            change them; copy what is to be kept. ``final_obs`` and everything else that is
-            returned is the caller's. A step costs the same at any context length.
+            change them; copy what is to be kept. Their rows are contiguous, they as a whole need
+            not be. ``final_obs`` and everything else that is returned is the caller's. A step
+            costs the same at any context length.
         task: Keyword arguments of :class:`~codegym.envs.CodeTask`.
 
     Raises:
@@ -289,7 +290,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         if in_sync:
             graded = self._lane.collect("all", raises=False)
         rewards = self._deliver(graded, infos)
-        if self.judging == "async" or self._being_judged.any():
+        if self.judging == "async" or len(self._lane):
             infos["judging"] = self._being_judged.copy()
             infos["_judging"] = self._being_judged.copy()
         terminated, truncated = self._terminated.copy(), self._truncated.copy()
