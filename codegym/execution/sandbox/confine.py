@@ -86,11 +86,15 @@ def rlimits(limits: dict[str, Any], base_memory: int) -> tuple[int, ...]:
         limits["file_bytes"],
         limits["open_files"],
     )
-    hard = [resource.getrlimit(which)[1] for which in _RLIMITS]
     return tuple(
         value if most == resource.RLIM_INFINITY else min(value, most)
-        for value, most in zip(wanted, hard, strict=True)
+        for value, most in zip(wanted, hard_limits(), strict=True)
     )
+
+
+def hard_limits() -> tuple[int, ...]:
+    """The present hard limits of what :func:`set_rlimits` sets."""
+    return tuple(resource.getrlimit(which)[1] for which in _RLIMITS)
 
 
 def set_rlimits(values: tuple[int, ...]) -> None:

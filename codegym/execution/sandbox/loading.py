@@ -6,7 +6,6 @@ The compiler is the first to meet hostile text, so this happens in a child that 
 from __future__ import annotations
 
 import json
-import linecache
 import os
 import sys
 import types
@@ -20,7 +19,6 @@ STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
 """The first byte on standard output, written before the program can write."""
 
 _MESSAGE_CHARACTERS = 500
-_LARGE = 1 << 20
 
 
 class PreludeError(Exception):
@@ -30,11 +28,16 @@ class PreludeError(Exception):
 class Code:
     """A compiled program and what must run before it."""
 
-    __slots__ = ("prelude", "program")
+    __slots__ = ("prelude", "program", "text")
 
-    def __init__(self, program: CodeType, prelude: CodeType | None) -> None:
+    def __init__(self, text: str, program: CodeType, prelude: CodeType | None) -> None:
+        self.text = text
         self.program = program
         self.prelude = prelude
+
+    def get_source(self, _name: str) -> str:
+        """The program's text, as `__loader__` of its module gives it to tracebacks."""
+        return self.text
 
 
 class Loadable(Protocol):
@@ -63,15 +66,13 @@ def compile_program(task: Loadable) -> Code:
         PreludeError: If the prelude does not compile.
     """
     text = task.source.decode("utf-8", "surrogatepass")
-    if len(text) < _LARGE:
-        linecache.cache[FILENAME] = (len(text), None, text.splitlines(True), FILENAME)
     program = compile(text.removeprefix("\ufeff"), FILENAME, "exec", dont_inherit=True)
     if task.traced:
         program = tracing.prepare(program, task.report)
     if not task.prelude:
-        return Code(program, None)
+        return Code(text, program, None)
     try:
-        return Code(program, compile(task.prelude, "prelude.py", "exec", dont_inherit=True))
+        return Code(text, program, compile(task.prelude, "prelude.py", "exec", dont_inherit=True))
     except BaseException as error:
         raise PreludeError from error
 
@@ -104,6 +105,7 @@ def _give_up(task: Loadable, why: bytes, described: dict[str, Any]) -> NoReturn:
 
 def prepare(code: Code, namespace: dict[str, Any]) -> None:
     """Puts into a namespace what the problem promises: node classes and the prelude's names."""
+    namespace["__loader__"] = code
     if namespace["__name__"] != "__main__":
         namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
     if code.prelude is not None:
