@@ -65,7 +65,8 @@ def page(found: dict[str, Any]) -> str:
         "",
         f"Programs of more than {large['least'] >> 20} MiB, {large['times']} times each, "
         f"afterwards: {'; '.join(large['programs']) or 'none'}. Private memory of parent and "
-        f"workers in MiB: {told[0]} before, {told[1]} right after them, {told[2]} after small programs again.",
+        f"workers in MiB: {told[0]} before, {told[1]} right after them, "
+        f"{told[2]} after small programs again.",
     ]
     lines += ["", f"Changed grades: {len(found['changes'])}", *([""] if found["changes"] else [])]
     lines += [
