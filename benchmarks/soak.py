@@ -35,13 +35,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import tyro
-from matplotlib import pyplot as plt
-from numpy.typing import NDArray
 
 from benchmarks import footprint
 from benchmarks.grading_peers.jobs import model_written
 from benchmarks.grading_peers.processes import descendants
 from benchmarks.grading_peers.report import machine
+from benchmarks.soak_report import draw, page, passed
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grade, Grader
 from codegym.problems import Problem
@@ -57,6 +56,10 @@ _LONG = 0.06
 _NEAR = (0.5, 0.97)
 """Shares of a CPU limit between which a hostile program is near it."""
 _SETTLING = 5.0
+_LARGE = 2**20
+"""Characters of source above which a program is graded apart: C's allocator keeps or returns such
+blocks as it likes, and jumps of megabytes would hide a leak of kilobytes."""
+_BURST = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +141,11 @@ class Soak:
         if seen != first:
             change = {"program": program.name, "grade": number, "first": first, "now": seen}
             self.changes.append({**change, "message": grade.error_message})
+
+    def burst(self, program: Program) -> None:
+        """Grades one program many times."""
+        for future in [self.submit(program) for _ in range(_BURST)]:
+            self.note(program, future.result(), -1)
 
     def sift(self, candidates: list[Program]) -> tuple[list[Program], dict[str, str]]:
         """Those that can be judged under short limits, and why the others can not."""
@@ -226,7 +234,9 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
     grades, seconds, busiest, hostile = np.arange(1.0, count + 1) * args.every, 0.0, 0, 0
     with LocalExecutor(workers=args.workers) as pool:
         soak = Soak(pool)
-        kept, left = soak.sift(programs(args, host))
+        candidates = programs(args, host)
+        large = [program for program in candidates if len(program.text) > _LARGE]
+        kept, left = soak.sift([program for program in candidates if program not in large])
         sequence = mixture(kept, args)
         rest, first_workers = settle(), footprint.workers()
         began = time.perf_counter()
@@ -238,6 +248,16 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
             samples[index] = footprint.footprint(folder)
             print(f"\r{(index + 1) * args.every} grades ", end="", flush=True)
         seconds = time.perf_counter() - began
+        apart = [footprint.footprint(folder)]
+        for program in large or kept[:1]:
+            soak.burst(program)
+        settle(rest)
+        apart.append(footprint.footprint(folder))
+        for program in itertools.islice(sequence, args.every // _BURST):
+            if not program.hostile:
+                soak.burst(program)
+        settle(rest)
+        apart.append(footprint.footprint(folder))
         replaced = len(first_workers - footprint.workers())
     about["load_at_end"] = os.getloadavg()[0]
     return {
@@ -258,6 +278,8 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         "names": footprint.NAMES,
         "grades": grades.tolist(),
         "samples": samples.tolist(),
+        "large": {"programs": [p.name for p in large], "times": _BURST, "least": _LARGE},
+        "around_large": apart,
         "growth": [dataclasses.asdict(one) for one in footprint.growth(grades, samples, args.most)],
     }
 
@@ -267,85 +289,6 @@ _PLACES = ("data", "results")
 
 def _kind(program: Program) -> str:
     return program.name.partition(":")[0]
-
-
-def passed(found: dict[str, Any]) -> bool:
-    """Whether nothing grew and no grade changed."""
-    grown = [one["name"] for one in found["growth"] if one["verdict"] in ("fail", "too wide")]
-    return not grown and not found["changes"] and found["host_untouched"]
-
-
-def page(found: dict[str, Any]) -> str:
-    """The results as Markdown."""
-    about, settings = found["machine"], found["settings"]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in found["programs"].items())
-    lines = [
-        "# Soak of a long-lived pool",
-        "",
-        f"`{found['command']}`, {found['minutes']:.1f} minutes; Python {about['python']}, "
-        f"{about['cpu']}, {about['cpus']} CPUs, load {about['load_at_start']:.1f} at the start "
-        f"and {about['load_at_end']:.1f} at the end.",
-        "",
-        f"**{'Passed' if passed(found) else 'Failed'}.** {settings['grades']} grades, "
-        f"{found['hostile_grades']} of them hostile, {found['grades_a_second']:.0f} a second, "
-        f"through one pool of {settings['workers']} workers. {len(found['changes'])} grades "
-        "differed from the first one of the same program (verdict, tests passed, type of the "
-        f"error). {found['workers_replaced']} workers had to be replaced; at most "
-        f"{found['most_processes_while_busy']} processes were seen below the parent. The host's "
-        f"folder was {'left alone' if found['host_untouched'] else 'CHANGED'}.",
-        "",
-        f"Programs by kind: {kinds}. Limits of hostile programs: {HOSTILE.cpu_seconds:g} s of CPU "
-        f"time, {HOSTILE.wall_seconds:g} s on the clock, {HOSTILE.memory_bytes >> 20} MiB.",
-        "",
-        f"Samples are taken at rest, after every {settings['every']} grades. Growth: least "
-        f"squares over the second half of them, with 95 % intervals. Memory passes if the upper "
-        f"end is at most {settings['most']:g} KiB; a count if no later sample is above the "
-        "largest of the first half.",
-        "",
-        "![curves](soak.png)",
-        "",
-        "| | largest, first half | last | growth in 1,000 grades | |",
-        "|---|---|---|---|---|",
-    ]
-    for one in found["growth"]:
-        unit = " KiB" if one["name"] in footprint.MEMORY else ""
-        slope = f"{one['slope']:+.2f} ({one['low']:+.2f} to {one['high']:+.2f}){unit}"
-        ends = f"{one['first']:.0f}{unit} | {one['last']:.0f}{unit}"
-        lines.append(f"| {one['name']} | {ends} | {slope} | {one['verdict']} |")
-    lines += ["", f"Changed grades: {len(found['changes'])}", *([""] if found["changes"] else [])]
-    lines += [
-        f"- grade {c['grade']}, {c['program']}: {c['first']}, then {c['now']}"
-        for c in found["changes"]
-    ]
-    lines += ["", f"Left out beforehand: {len(found['left_out'])}", ""]
-    reasons: dict[str, list[str]] = {}
-    for name, reason in found["left_out"].items():
-        reasons.setdefault(reason, []).append(name)
-    lines += [f"- {reason}: {'; '.join(names)}" for reason, names in reasons.items()]
-    return "\n".join(lines) + "\n"
-
-
-def draw(found: dict[str, Any], path: Path) -> None:
-    """The curves: memory as its change since the first sample, and counts."""
-    grades: NDArray[np.float64] = np.asarray(found["grades"])
-    samples: NDArray[np.float64] = np.asarray(found["samples"])
-    figure, (above, below) = plt.subplots(2, 1, figsize=(8, 8), sharex=True)
-    for index, name in enumerate(footprint.NAMES):
-        values = samples[:, index]
-        if name in footprint.MEMORY:
-            label = f"{name} ({values[0] / footprint.KIB:.0f} MiB at first)"
-            above.plot(grades, (values - values[0]) / footprint.KIB, label=label, linewidth=1.2)
-        else:
-            # Dashes of their own: several counts are equal.
-            dashes = (index, (3, 2 + index % 4))
-            below.plot(grades, values, label=name, linewidth=1.6, linestyle=dashes)
-    above.set_ylabel("change, MiB")
-    below.set_ylabel("count")
-    below.set_xlabel("grades")
-    for axes in (above, below):
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def main(args: Args) -> None:

@@ -46,7 +46,7 @@ class RayExecutor:
         python: As for :class:`~codegym.execution.pool.LocalExecutor`, a path on the nodes.
         isolation: As for :class:`~codegym.execution.pool.LocalExecutor`, on each node.
         calls_per_child: As for :class:`~codegym.execution.pool.LocalExecutor`.
-        address: The cluster, as `ray.init` understands it.
+        address: The cluster, as `ray.init` understands it; Ray Client's `ray://` is untested.
         start_seconds: How long Ray may take to start, or to restart, an actor.
 
     Raises:
