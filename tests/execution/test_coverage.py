@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from codegym.execution import Call, ExecutionLimits, ExitReason, Stdin, TestCode
 
-from .conftest import Run
+from .conftest import LIMITS, Run
 
 PROGRAM = '''\
 """Docstring."""
@@ -121,7 +123,20 @@ def room():
 print(depth(room()) > 900)
 """
     assert run_on(program).stdout == "True\n"
-    # About three times as slow under a trace function, but within the limit without.
-    slow = "n = 0\nfor i in range(6_000_000):\n    n += 1\nprint(n)\nif n < 0:\n    pass\n"
-    limits = ExecutionLimits(cpu_seconds=1.2, wall_seconds=6.0)
-    assert run_on(slow, limits=limits).reason is ExitReason.FINISHED
+
+
+def test_time_that_observing_takes_is_not_the_programs(run: Run) -> None:
+    # Several times as slow with probes, which do nothing here as often as `pass` does.
+    slow = "def f():\n    for i in range(1_000_000):\n" + "        pass\n" * 50
+    alone = run(slow, Call(), coverage=False, limits=LIMITS)
+    limits = ExecutionLimits(cpu_seconds=2 * alone.cpu_seconds, wall_seconds=20.0)
+    seen = run(slow, Call(), limits=limits)
+    assert (seen.reason, len(seen.executed_lines)) == (ExitReason.FINISHED, 52)
+
+
+def test_a_program_that_only_waits_runs_once(run: Run) -> None:
+    limits = ExecutionLimits(cpu_seconds=1.0, wall_seconds=1.0)
+    began = time.monotonic()
+    seen = run("import time\ntime.sleep(60)\n", limits=limits)
+    assert (seen.reason, seen.executed_lines) == (ExitReason.WALL_LIMIT, {1, 2})
+    assert time.monotonic() - began < 1.9

@@ -166,46 +166,43 @@ def _write_handlers(handlers: list[Handler]) -> bytes:
 
 
 def _write_locations(table: bytes, edits: list[Edit]) -> bytes:
-    """The table of locations: entries begin with a byte above 127 and cover up to 8 units."""
+    """The table of locations: entries of each instruction, which begin with a byte above 127."""
     written = bytearray()
     changes = [edit for edit in edits if edit.grown]
     changes.append(Edit(1 << 32, 0))
     heads = [place for place, byte in enumerate(table) if byte > 127]
     change = copied = start = 0
     for number, head in enumerate(heads, 1):
-        end = start + (table[head] & 7) + 1
-        if changes[change].start < end:
+        length = (table[head] & 7) + 1
+        if changes[change].start == start:
             following = heads[number] if number < len(heads) else len(table)
             written += table[copied:head]
             first = change
-            while changes[change].start < end:
+            while changes[change].start == start:
                 change += 1
-            _split(written, table[head:following], start, end, changes[first:change])
+            _relocate(written, table[head:following], length, changes[first:change])
             copied = following
-        start = end
+        start += length
     return bytes(written + table[copied:])
 
 
-def _split(written: bytearray, entry: bytes, start: int, end: int, changes: list[Edit]) -> None:
-    """Writes the entries for what becomes of a piece of code that has one location."""
+def _relocate(written: bytearray, entry: bytes, length: int, changes: list[Edit]) -> None:
+    """Writes the entries for an instruction that grows, that something is put before, or both."""
     kind, delta, rest = entry[0] >> 3 & 15, _SAME_LINE, entry[1:]
     if _ONE_LINE <= kind < _NO_COLUMNS:
         kind, delta = _ONE_LINE, bytes((2 * (kind - _ONE_LINE),))
     elif kind in (_NO_COLUMNS, _LONG):
-        length = 1
-        while entry[length] & 0x40:
-            length += 1
-        delta, rest = entry[1 : length + 1], entry[length + 1 :]
+        size = 1
+        while entry[size] & 0x40:
+            size += 1
+        delta, rest = entry[1 : size + 1], entry[size + 1 :]
     for edit in changes:
-        if edit.start < edit.end:
-            end += edit.grown
-            continue
-        if edit.start > start:
-            _locate(written, edit.start - start, kind, delta, rest)
-            start, delta = edit.start, _SAME_LINE
-        _locate(written, edit.grown, _NO_COLUMNS, delta, b"")
-        delta = _SAME_LINE
-    _locate(written, end - start, kind, delta, rest)
+        if edit.start == edit.end:
+            _locate(written, edit.grown, _NO_COLUMNS, delta, b"")
+            delta = _SAME_LINE
+        else:
+            length += edit.grown
+    _locate(written, length, kind, delta, rest)
 
 
 def _locate(written: bytearray, length: int, kind: int, delta: bytes, rest: bytes) -> None:
