@@ -239,6 +239,37 @@ def test_ctrl_c_ends_in_keyboard_interrupt_and_leaves_nothing(tmp_path: Path) ->
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.xfail(strict=True, reason="the interrupted thread keeps the pool's lock")
+def test_ctrl_c_while_a_lock_is_taken_does_not_hang(tmp_path: Path) -> None:
+    # Where the interpreter may look for signals: after the call that took the lock, before
+    # anything is there to release it.
+    run_parent(
+        """
+import threading
+
+def interrupt(frame, event, _):
+    called_by = frame.f_back.f_globals.get("__name__", "") if frame.f_back else ""
+    if event == "return" and frame.f_code is taken and called_by.startswith("codegym."):
+        raise KeyboardInterrupt
+    return interrupt
+
+taken = threading.Condition.__enter__.__code__
+signal.alarm(20)
+with LocalExecutor(workers=2) as pool:
+    assert pool.run(Request("print(1)", (Stdin(""),))).observations[0].stdout == "1\\n"
+    nap = Request("import time\\ntime.sleep(2)", (Stdin(""),))
+    pool.submit(nap)
+    try:
+        sys.settrace(interrupt)
+        pool.submit(nap)
+    except KeyboardInterrupt:
+        pass
+    sys.settrace(None)
+""",
+        tmp_path,
+    )
+
+
 STARTING = """
 print("ready", flush=True)
 LocalExecutor(workers=2).run(Request("while True: pass", (Stdin(""),)))
