@@ -137,7 +137,10 @@ class _Pool:
         self._size = size
         self._python = python
         self._isolation = isolation
-        self._changed = threading.Condition()
+        # Entered by itself, not through the condition, whose `__enter__` is Python code: a
+        # KeyboardInterrupt in there would leave it locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._jobs: collections.deque[Job] = collections.deque()
         self._threads: list[threading.Thread] = []
         self._workers: set[WorkerProcess] = set()
@@ -145,7 +148,7 @@ class _Pool:
         self._closed = False
 
     def submit(self, job: Job) -> Future[Result]:
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ClosedError("This executor was closed. Make a new LocalExecutor.")
             self._jobs.append(job)
@@ -158,7 +161,7 @@ class _Pool:
         return job.future
 
     def close(self) -> None:
-        with self._changed:
+        with self._lock:
             self._closed = True
             pending, self._jobs = list(self._jobs), collections.deque()
             workers = list(self._workers)
@@ -180,7 +183,7 @@ class _Pool:
         self._retire(worker)
 
     def _next(self) -> tuple[Job, range] | None:
-        with self._changed:
+        with self._lock:
             self._idle += 1
             try:
                 while not self._closed:
@@ -212,7 +215,7 @@ class _Pool:
         except BaseException as error:
             self._fail(job, error)
             return worker
-        with self._changed:
+        with self._lock:
             job.record(inputs, seen, hopeless=same_for_all(frames[-1]))
             closed = self._closed and job.waits
             if job.waits and job not in self._jobs:
@@ -254,7 +257,7 @@ class _Pool:
 
     def _start(self) -> WorkerProcess:
         worker = WorkerProcess(self._python, self._isolation)
-        with self._changed:
+        with self._lock:
             self._workers.add(worker)
             closed = self._closed
         if closed:
@@ -264,13 +267,13 @@ class _Pool:
 
     def _retire(self, worker: WorkerProcess | None) -> None:
         if worker is not None:
-            with self._changed:
+            with self._lock:
                 self._workers.discard(worker)
             with contextlib.suppress(OSError):
                 worker.kill()
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        with self._changed:
+        with self._lock:
             job.drop()
         with contextlib.suppress(InvalidStateError):  # another share failed before
             job.future.set_exception(error)

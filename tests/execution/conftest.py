@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -22,6 +23,13 @@ from codegym.execution import (
 
 Run = Callable[..., Observation]
 LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3.0, memory_bytes=256 * 2**20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """What tests start can be interrupted, also if a shell started the tests with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def find_python(version: str) -> str | None:

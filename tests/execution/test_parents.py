@@ -239,7 +239,6 @@ def test_ctrl_c_ends_in_keyboard_interrupt_and_leaves_nothing(tmp_path: Path) ->
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the interrupted thread keeps the pool's lock")
 def test_ctrl_c_while_a_lock_is_taken_does_not_hang(tmp_path: Path) -> None:
     # Where the interpreter may look for signals: after the call that took the lock, before
     # anything is there to release it.

@@ -70,6 +70,8 @@ class Barrier:
 
     def enforced(self) -> dict[str, bool]:
         """What really holds, tried out in a child that is closed in."""
+        if not self._isolated:
+            return {"files": False, "calls": False, "namespaces": False}
         child = os.fork()
         if child == 0:
             code = 0
@@ -79,7 +81,7 @@ class Barrier:
                 code = 1 * _refused("/") + 2 * (filtered and _refuses_fork())
             finally:
                 os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if self._isolated else 0
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         return {
             "files": code > 0 and bool(code & 1) and landlock.abi() >= _FULL_LANDLOCK,
             "calls": code > 0 and bool(code & 2),
