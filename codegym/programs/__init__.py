@@ -1,6 +1,8 @@
 """WHAT HAS BEEN WRITTEN? Program text with exact byte, line and token positions, and its syntax."""
 
+from codegym.programs.lines import NEUTRAL, neutral_lines
 from codegym.programs.program import Program, token_spans
+from codegym.programs.steps import step_tokens
 from codegym.programs.syntax import (
     CONDITIONALS,
     Statement,
@@ -11,10 +13,13 @@ from codegym.programs.syntax import (
 
 __all__ = [
     "CONDITIONALS",
+    "NEUTRAL",
     "Program",
     "Statement",
     "comments",
     "conditional_starts",
+    "neutral_lines",
     "statements",
+    "step_tokens",
     "token_spans",
 ]

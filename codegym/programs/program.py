@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from codegym.tokenization.tokenizer import Tokenizer
 
-__all__ = ["Program", "token_spans"]
+__all__ = ["NEWLINE", "Program", "token_spans"]
 
-_NEWLINE = re.compile(rb"\r\n|\n|\r")
+NEWLINE = re.compile(rb"\r\n|\n|\r")
+"""What ends a line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Program:
     @functools.cached_property
     def line_starts(self) -> npt.NDArray[np.int64]:
         """Byte offset at which each line starts, (num_lines,) int64."""
-        starts = [0, *(match.end() for match in _NEWLINE.finditer(self.source))]
+        starts = [0, *(match.end() for match in NEWLINE.finditer(self.source))]
         if len(starts) > 1 and starts[-1] == len(self.source):
             starts.pop()  # a final newline ends a line, it does not begin one
         return np.array(starts, dtype=np.int64)

@@ -16,7 +16,14 @@ import tree_sitter_python
 from codegym.errors import UnknownNameError
 from codegym.programs.program import Program
 
-__all__ = ["CONDITIONALS", "Statement", "comments", "conditional_starts", "statements"]
+__all__ = [
+    "CONDITIONALS",
+    "Statement",
+    "comments",
+    "conditional_starts",
+    "does_nothing",
+    "statements",
+]
 
 CONDITIONALS = ("if", "elif", "for", "while", "case", "try")
 """The kinds of statement that count as conditional by default (StepCoder does not name its own)."""
@@ -55,6 +62,10 @@ _COMPOUND = frozenset(
 _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
 # Declarations that have no code at all: they take effect with the block that holds them.
 _DECLARATIONS = frozenset({"global_statement", "nonlocal_statement"})
+# An expression that holds none of these does nothing but fail.
+_EFFECTS = frozenset(
+    {"call", "await", "yield", "named_expression", "assignment", "augmented_assignment"}
+)
 _PARSER_LANGUAGE = tree_sitter.Language(tree_sitter_python.language())
 
 
@@ -130,6 +141,36 @@ def statements(program: Program) -> list[Statement]:
         elif node.type == "decorator" or _is_simple(node):
             found.append(_statement(program, node, node.end_byte, _declaration(program, node)))
     return sorted(found, key=lambda statement: (statement.start, statement.end))
+
+
+def does_nothing(line: bytes) -> bool:
+    """Whether a line is made of whole simple statements without effect.
+
+    These are ``pass``, expressions of names, constants, operators, attributes and subscripts, and
+    assignments of something to itself. Operators and subscripts are taken at their word: that a
+    class may give them an effect is not seen.
+    """
+    root = tree_sitter.Parser(_PARSER_LANGUAGE).parse(line).root_node
+    parts = [node for node in root.named_children if node.type != "comment"]
+    return bool(parts) and not root.has_error and all(map(_is_idle, parts))
+
+
+def _is_idle(statement: tree_sitter.Node) -> bool:
+    if statement.type != "expression_statement":
+        return statement.type == "pass_statement"
+    expressions = statement.named_children
+    if len(expressions) == 1 and expressions[0].type == "assignment":
+        left = expressions[0].child_by_field_name("left")
+        right = expressions[0].child_by_field_name("right")
+        if left is None or right is None or _symbols(left) != _symbols(right):
+            return False
+        expressions = [right]
+    return not any(node.type in _EFFECTS for part in expressions for node in _walk(part))
+
+
+def _symbols(node: tree_sitter.Node) -> list[bytes | None]:
+    """The text of a node without its white space."""
+    return [leaf.text for leaf in _walk(node) if not leaf.children]
 
 
 def _is_simple(node: tree_sitter.Node) -> bool:

@@ -1,0 +1,117 @@
+r"""The steps of process supervision: lines that were generated and are not neutral, as tokens.
+
+A step ends with the token that spells the newline of its line, or, for a last line that no newline
+ends, its last byte. A token is at most one step: one that ends several lines (``"\n\n"``,
+``":\n    pass\n"``) is the step of all of them that are not neutral, and no step if there is none.
+The line in which generation begins is generated, those before it are not.
+
+Steps are found while tokens come, and are the same as those found afterwards.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from codegym.programs.lines import NEUTRAL, LineReader
+from codegym.tokenization.tokenizer import Tokenizer
+
+__all__ = ["Step", "StepReader", "step_tokens"]
+
+
+class Step(NamedTuple):
+    """A step.
+
+    Attributes:
+        token: Its last token, counted from the first generated one.
+        start: Byte offset in the program of the first byte that was generated of its first line.
+    """
+
+    token: int
+    start: int
+
+
+class StepReader:
+    """Follows a program that is being generated from step to step.
+
+    Args:
+        before: The bytes of the program that were not generated.
+        kinds: What counts as neutral: names of :data:`~codegym.programs.NEUTRAL`.
+
+    Raises:
+        UnknownNameError: If a kind is not one of these.
+    """
+
+    def __init__(self, before: bytes = b"", kinds: Collection[str] = NEUTRAL) -> None:
+        self._lines = LineReader(kinds)
+        self._lines.read(before)
+        self._written_from = len(before)
+        self._ends: list[int] = []  # byte offset after each generated token
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens were read."""
+        return len(self._ends)
+
+    def read(self, spellings: Iterable[bytes]) -> list[Step]:
+        """The steps that end with some more generated tokens.
+
+        Args:
+            spellings: The bytes of each token.
+        """
+        steps = []
+        for spelling in spellings:
+            lines = [line for line in self._lines.read(spelling) if line.neutral is None]
+            if lines:
+                start = max(lines[0].start, self._written_from)
+                steps.append(Step(len(self._ends), start))
+            self._ends.append((self._ends or [self._written_from])[-1] + len(spelling))
+        return steps
+
+    def last(self, size: int) -> Step | None:
+        """The step of a last line without newline, if the program ends here.
+
+        Args:
+            size: Bytes of the program; what was read beyond them is not part of it.
+        """
+        line = self._lines.unfinished(size)
+        if line is None or line.neutral is not None or size <= self._written_from:
+            return None
+        return Step(bisect.bisect_left(self._ends, size), max(line.start, self._written_from))
+
+
+def step_tokens(
+    tokenizer: Tokenizer,
+    token_ids: Sequence[int],
+    *,
+    before: str = "",
+    kinds: Collection[str] = NEUTRAL,
+) -> list[int]:
+    r"""Which of the generated tokens of a program end a step.
+
+    Args:
+        tokenizer: Tells which bytes a token spells.
+        token_ids: (N,) the generated tokens, with or without an end token.
+        before: The program's text before them: header and given code.
+        kinds: What counts as neutral: names of :data:`~codegym.programs.NEUTRAL`.
+
+    Returns:
+        Indices of tokens, ascending.
+
+    Raises:
+        UnknownNameError: If a kind is not one of these.
+
+    >>> from codegym.tokenization import MiniTokenizer
+    >>> tokenizer = MiniTokenizer()
+    >>> tokens = tokenizer.encode("    # Twice.\n    return 2 * x\n")
+    >>> [tokenizer.decode(tokens[: k + 1]) for k in step_tokens(tokenizer, tokens)]
+    ['    # Twice.\n    return 2 * x\n']
+    """
+    reader = StepReader(before.encode("utf-8", "surrogateescape"), kinds)
+    spellings = [tokenizer.token_bytes(int(token)) for token in token_ids]
+    tokens = [step.token for step in reader.read(spellings)]
+    last = reader.last(len(before.encode("utf-8", "surrogateescape")) + sum(map(len, spellings)))
+    if last is not None and last.token not in tokens[-1:]:
+        tokens.append(last.token)
+    return tokens
