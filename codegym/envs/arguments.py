@@ -19,6 +19,7 @@ from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.load import load_problems
+from codegym.rewards.process import ProcessReward
 from codegym.start_states.start_state import StartStates
 from codegym.tokenization.tokenizer import Tokenizer
 
@@ -55,7 +56,7 @@ class TaskArguments(TypedDict, total=False):
     tokenizer: str | Tokenizer | Any
     prompt_format: str | PromptFormat
     start: str | StartStates
-    reward: str | Callable[[Grade], float | Mapping[str, float]]
+    reward: str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward
     max_new_tokens: int
     context_length: int
     limits: ExecutionLimits | Mapping[str, float] | None

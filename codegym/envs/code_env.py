@@ -16,7 +16,9 @@ from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import render_ansi
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.scoring import paying_tokens
 from codegym.envs.spaces import observation_space
+from codegym.envs.step_scores import NOTHING, Scored, StepScores, ask
 from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.errors import (
@@ -41,6 +43,7 @@ class EnvState:
     running: bool
     outcome: Outcome | None
     rng_state: Any
+    scored: Scored = NOTHING
 
 
 class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
@@ -65,6 +68,11 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     0 until the episode ends; then the sum of the named terms of ``reward``. The default is
     StepCoder's: +1 if all tests pass, -0.3 if one fails, -0.6 on a runtime error or a limit, -1 if
     the program does not compile.
+
+    A :class:`~codegym.rewards.ProcessReward` adds the scores of the lines that were written. In its
+    mode ``"outcome"`` it is paid with the outcome. In the others, a step whose token ends a line
+    that is scored pays what that changes, and the last step the rest: the outcome, and what a last
+    line without newline earns.
 
     ## Starting State
     ``start`` chooses how much of the canonical solution is given: nothing (``"empty"``), or up to
@@ -91,8 +99,11 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     - ``executed_lines`` (tuple of 1-based int), ``coverage`` (float, share of statements executed);
     - ``loss_mask`` ((context_length,) int8): 1 exactly on generated tokens that were executed;
     - ``prompt_mask`` ((context_length,) int8): 1 on prompt and given code;
-    - ``reward_terms`` (dict of float), which sum to the reward;
-    - ``curriculum`` (dict of float): state of the start distribution for this problem.
+    - ``reward_terms`` (dict of float), which sum to what all steps of the episode paid: without a
+      process reward paid on the way, this step's reward;
+    - ``curriculum`` (dict of float): state of the start distribution for this problem;
+    - ``token_rewards`` ((context_length,) float32), with a process reward only: what each generated
+      token earned, with the same sum. The outcome is that of the last token.
 
     ## Arguments
     Keyword arguments of :class:`~codegym.envs.CodeTask`, and:
@@ -154,6 +165,9 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
         self._mask = np.zeros(self.task.context_length, dtype=np.int8)
         self._length = self._limit = 0
+        pays = paying_tokens(self.task.process, self.tokenizer)
+        self._pays = None if pays is None else pays.tobytes()  # cheaper to index than an array
+        self._steps: StepScores | None = None
         self._stops: StopAutomaton | None = None
         self._stop_state = ROOT
         self._episode: Episode | None = None
@@ -185,6 +199,9 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             ResetNeededError: Before the first reset and after the end of an episode, also one
                 whose program could not be run.
             ExecutionError: If the program could not be run. Never the program's fault.
+            RewardError: If the reward is no reward, or a step scorer failed. Before the end, the
+                token is written and the episode goes on: what has no score is asked for with the
+                next line, and paid then.
         """
         if not self._running:
             self._refuse_step()
@@ -198,7 +215,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self._stop_state = self._stops.advance(self._stop_state, token)
             terminated = self._stop_state == FOUND
         if not terminated and length < self._limit:
-            return self._observation(copy=self.copy), 0.0, False, False, {}
+            reward = 0.0 if self._pays is None else self._pay(self._pays[token])
+            return self._observation(copy=self.copy), reward, False, False, {}
         outcome = self._finish()
         obs = self._observation(copy=True)
         return obs, outcome.reward, terminated, not terminated, dict(outcome.info)
@@ -215,7 +233,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             raise ResetNeededError("There is no episode to save: call reset() first.")
         rng_state = copy.deepcopy(self.np_random.bit_generator.state)
         tokens = self._ids[: self._length].copy()
-        return EnvState(self._episode, tokens, self._running, self._outcome, rng_state)
+        scored = NOTHING if self._steps is None else self._steps.scored
+        return EnvState(self._episode, tokens, self._running, self._outcome, rng_state, scored)
 
     def restore_state(self, state: EnvState) -> tuple[Observation, dict[str, Any]]:
         """Goes back to a snapshot, also one of another environment with the same arguments.
@@ -234,7 +253,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
                 "arguments."
             )
         episode = state.episode
-        self._begin(episode, state.token_ids)
+        self._begin(episode, state.token_ids, state.scored)
         self._limit = self._end_of_budget(episode.start_length)
         if self._stops is not None:
             for token in state.token_ids[episode.start_length :].tolist():
@@ -256,7 +275,12 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self._closed, self._running = True, False
             self.task.close()
 
-    def _begin(self, episode: Episode, token_ids: npt.NDArray[np.int64]) -> None:
+    def _begin(
+        self,
+        episode: Episode,
+        token_ids: npt.NDArray[np.int64],
+        scored: Scored = NOTHING,
+    ) -> None:
         self._episode, self._outcome, self._running = episode, None, True
         self._length = len(token_ids)
         self._limit = self._end_of_budget(self._length)
@@ -265,6 +289,16 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._mask[: self._length] = 1
         self._mask[self._length :] = 0
         self._stops, self._stop_state = self.task.stops(episode), ROOT
+        self._steps = self.task.steps(episode, scored)
+
+    def _pay(self, pays: int) -> float:
+        """What a step that ends nothing pays. `pays`: whether its token may be paid for."""
+        if not pays or self._steps is None or self.task.process is None or self._episode is None:
+            return 0.0
+        tokens = self._ids[: self._length]
+        self._steps.follow(tokens)
+        ask(self.task.process, [(self._steps, tokens)])
+        return self._steps.pay(self._length - self._episode.start_length)
 
     def _finish(self) -> Outcome:
         """Judges the program of the episode, which ends even if that fails."""
@@ -272,7 +306,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         episode = self._episode
         if episode is None:
             self._refuse_step()
-        self._outcome = outcome = self.task.judge(episode, self._generated(episode))
+        tokens = self._ids[: self._length]
+        self._outcome = outcome = self.task.judge(episode, tokens, self._steps)
         return outcome
 
     def _end_of_budget(self, start_length: int) -> int:

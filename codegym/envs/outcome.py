@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.episode import Episode
+from codegym.envs.step_scores import Paid
 from codegym.grading.verdict import Grade
 from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
@@ -23,7 +24,7 @@ class Outcome:
     """What the last step of an episode returns.
 
     Attributes:
-        reward: Sum of the reward's terms.
+        reward: Of the last step.
         info: All keys of the last step.
     """
 
@@ -37,7 +38,7 @@ def assess(
     generated: npt.NDArray[np.int64],
     grade: Grade,
     *,
-    terms: Mapping[str, float],
+    paid: Paid,
     tokenizer: Tokenizer,
     context_length: int,
     curriculum: Mapping[str, float],
@@ -49,7 +50,7 @@ def assess(
         program: The whole program.
         generated: (N,) int64 generated tokens.
         grade: Its grade.
-        terms: Of the reward.
+        paid: What the episode is worth.
         tokenizer: Tells which bytes a token spells.
         context_length: L.
         curriculum: State of the start distribution for this problem.
@@ -65,8 +66,12 @@ def assess(
     )
     prompt_mask = np.zeros(context_length, dtype=np.int8)
     prompt_mask[:start] = 1
+    info: dict[str, Any] = {}
+    if paid.token_rewards is not None:
+        info["token_rewards"] = np.zeros(context_length, dtype=np.float32)
+        info["token_rewards"][start : start + len(generated)] = paid.token_rewards
     return Outcome(
-        reward=float(sum(terms.values())),
+        reward=paid.reward,
         info={
             **episode.info(),
             "program": program.text,
@@ -78,7 +83,8 @@ def assess(
             "coverage": statement_coverage(program, grade.executed_lines),
             "loss_mask": mask,
             "prompt_mask": prompt_mask,
-            "reward_terms": dict(terms),
+            "reward_terms": dict(paid.terms),
             "curriculum": dict(curriculum),
+            **info,
         },
     )

@@ -60,5 +60,5 @@ def _verdict(outcome: Outcome) -> str:
     return (
         f"{_BOLD}{colour}{info['verdict']}{_RESET}{error}  tests "
         f"{info['tests_passed']}/{info['tests_total']}  coverage {info['coverage']:.0%}  reward "
-        f"{outcome.reward:+.2f}"
+        f"{sum(info['reward_terms'].values()):+.2f}"
     )

@@ -22,8 +22,14 @@ from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
 from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.step_scores import NOTHING, Paid, Scored, StepScores, ask
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
-from codegym.errors import ConfigurationError, ContextLengthError, UnknownNameError
+from codegym.errors import (
+    ConfigurationError,
+    ContextLengthError,
+    RewardError,
+    UnknownNameError,
+)
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
@@ -31,6 +37,7 @@ from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
 from codegym.programs.program import Program
+from codegym.rewards.process import PROCESS, ProcessReward
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import checked_terms
 from codegym.start_states.prefix import EmptyPrefix, check_prefix
@@ -74,8 +81,8 @@ class CodeTask:
             :class:`~codegym.envs.PromptFormat`.
         start: ``"empty"``, ``"cccs"``, ``"uniform"``, ``"lines"``, ``"jsrl"``, or a
             :class:`~codegym.start_states.StartStates` shared with others.
-        reward: ``"stepcoder"``, ``"binary"``, ``"pass_ratio"``, ``"rltf"``, or a callable of the
-            :class:`~codegym.grading.Grade`.
+        reward: ``"stepcoder"``, ``"binary"``, ``"pass_ratio"``, ``"rltf"``, a callable of the
+            :class:`~codegym.grading.Grade`, or a :class:`~codegym.rewards.ProcessReward`.
         max_new_tokens: Budget of generated tokens.
         context_length: L, the length of an observation; prompt, given and generated tokens.
         limits: What a program may use, per test: an :class:`~codegym.execution.ExecutionLimits`
@@ -104,7 +111,7 @@ class CodeTask:
         tokenizer: str | Tokenizer | Any = "byte",
         prompt_format: str | PromptFormat = "auto",
         start: str | StartStates = "empty",
-        reward: str | Callable[[Grade], float | Mapping[str, float]] = "stepcoder",
+        reward: str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward = "stepcoder",
         max_new_tokens: int = 1024,
         context_length: int = 4096,
         limits: ExecutionLimits | Mapping[str, float] | None = None,
@@ -123,6 +130,10 @@ class CodeTask:
         self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
         self.prompt_format = make_prompt_format(prompt_format, tokenizer)
         self.start_states = make_start_states(start)
+        self.process: ProcessReward | None = None
+        if isinstance(reward, ProcessReward):
+            reward.check_tokenizer(self.tokenizer)
+            self.process, reward = reward, reward.outcome
         self.reward = make_reward(reward)
         self.weighting = weighting
         self.problems = make_problems(
@@ -152,6 +163,17 @@ class CodeTask:
     def stops(self, episode: Episode) -> StopAutomaton | None:
         """Finds the stop sequences of an episode's prompt; None if it has none."""
         return self._automaton(episode.prompt.stop) if episode.prompt.stop else None
+
+    def steps(self, episode: Episode, scored: Scored = NOTHING) -> StepScores | None:
+        """Follows the steps of an episode; None without a process reward.
+
+        Args:
+            episode: What reset drew.
+            scored: What was scored and paid before, for an episode that goes on.
+        """
+        if self.process is None:
+            return None
+        return StepScores(self.process, self.tokenizer, episode, scored)
 
     def begin(self, rng: np.random.Generator, options: ResetOptions) -> tuple[Episode, IntArray]:
         """Draws a problem and a start state.
@@ -204,22 +226,28 @@ class CodeTask:
         source += written if cut is None else written[:cut]
         return Program(source.decode("utf-8", "surrogateescape"))
 
-    def judge(self, episode: Episode, generated: IntArray) -> Outcome:
+    def judge(self, episode: Episode, tokens: IntArray, steps: StepScores | None) -> Outcome:
         """Executes and scores the program of an episode that ended, and counts its outcome.
 
         Args:
             episode: What reset drew.
-            generated: (N,) its generated tokens.
+            tokens: (n,) prompt, given code and generated tokens.
+            steps: Its steps, with a process reward.
 
         Raises:
             ExecutionError: If the program could not be run. Never the program's fault.
-            RewardError: If the reward returned something that is no reward.
+            RewardError: If the reward returned something that is no reward, or the scorer failed.
         """
+        generated = tokens[episode.start_length :].copy()
         program = self.program(episode, generated.tolist())
-        grade = self.grader.grade(episode.problem, program.text)
+        pending = self.grader.submit(episode.problem, program.text)
+        if self.process is not None and steps is not None:  # while the program runs
+            steps.finish(tokens, program)
+            ask(self.process, [(steps, tokens)])
+        grade = pending.result()
         terms = self.terms(grade)
         self.count(episode, solved=grade.solved)
-        return self.outcome(episode, program, generated, grade, terms)
+        return self.outcome(episode, program, generated, grade, terms, steps)
 
     def terms(self, grade: Grade) -> dict[str, float]:
         """The reward's terms for a grade.
@@ -227,7 +255,13 @@ class CodeTask:
         Raises:
             RewardError: If the reward returned something that is no reward.
         """
-        return checked_terms(self.reward, grade)
+        terms = checked_terms(self.reward, grade)
+        if self.process is not None and PROCESS in terms:
+            raise RewardError(
+                f"The outcome of a ProcessReward must have no term named {PROCESS!r}: that is what "
+                f"its scores are paid. {type(self.reward).__name__} returned {terms!r}."
+            )
+        return terms
 
     def count(self, episode: Episode, *, solved: bool) -> None:
         """Tells the start distribution what became of an episode that it began."""
@@ -241,14 +275,19 @@ class CodeTask:
         generated: IntArray,
         grade: Grade,
         terms: Mapping[str, float],
+        steps: StepScores | None,
     ) -> Outcome:
-        """What the last step of an episode returns."""
+        """What the last step of an episode returns; `steps`: all scored, with a process reward."""
+        if steps is None:
+            paid = Paid.at_the_end(terms)
+        else:
+            paid = steps.settle(terms, len(generated), solved=grade.solved)
         return assess(
             episode,
             program,
             generated,
             grade,
-            terms=terms,
+            paid=paid,
             tokenizer=self.tokenizer,
             context_length=self.context_length,
             curriculum=self.start_states.describe(episode.reference),

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import numbers
 import operator
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from codegym.errors import ConfigurationError, InvalidActionError, UnknownNameError
+from codegym.errors import (
+    ConfigurationError,
+    EpisodeError,
+    InvalidActionError,
+    UnknownNameError,
+)
 
 __all__ = [
     "Judging",
@@ -19,6 +25,7 @@ __all__ = [
     "continuation_tokens",
     "make_autoreset_mode",
     "make_judging",
+    "refuse_fork",
     "reset_mask",
     "spread_options",
     "spread_seeds",
@@ -54,6 +61,19 @@ def make_judging(judging: object) -> Judging:
     if not isinstance(judging, str) or judging not in _JUDGING:
         raise UnknownNameError("way of judging", judging, map(str, _JUDGING))
     return _JUDGING[judging]
+
+
+def refuse_fork(pid: int) -> NoReturn:
+    """Says that the environment is used in a fork of the process `pid`, which made it.
+
+    Raises:
+        EpisodeError: Always.
+    """
+    raise EpisodeError(
+        f"This vector environment was made in process {pid} and is used in its fork "
+        f"{os.getpid()}, where its pending grades never arrive and its random numbers would "
+        "repeat. Make a new one in each process."
+    )
 
 
 def sub_env_index(index: object, num_envs: int) -> int:

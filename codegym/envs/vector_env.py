@@ -23,6 +23,7 @@ from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.scoring import ScoringLane
 from codegym.envs.spaces import observation_space
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.token_batch import TokenBatch
@@ -32,16 +33,13 @@ from codegym.envs.vector_arguments import (
     continuation_tokens,
     make_autoreset_mode,
     make_judging,
+    refuse_fork,
     reset_mask,
     spread_options,
     spread_seeds,
     sub_env_index,
 )
-from codegym.errors import (
-    ClosedError,
-    EpisodeError,
-    ResetNeededError,
-)
+from codegym.errors import ClosedError, ResetNeededError
 
 __all__ = ["CodeVectorEnv"]
 
@@ -76,6 +74,11 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     The start distribution learns outcomes in the order in which programs ended (of one step: by
     index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
     ``infos["curriculum"]`` may not hold it yet; once nothing is being judged, all are counted.
+
+    With a :class:`~codegym.rewards.ProcessReward`, lines are paid for in the step in which they
+    end, and what the last token earns with the outcome. A step asks the scorer once at most, for
+    all lines that ended, and before that once more if the last call failed: a scorer that fails is
+    told as a program that could not be run is.
 
     ## Whole continuations
     Agents that generate with an engine of their own need no step for each token:
@@ -138,8 +141,11 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             num_envs, self.task.context_length, self.task.max_new_tokens, self.tokenizer
         )
         self._lane = JudgingLane(self.task)
+        process = self.task.process
+        scoring = None if process is None else ScoringLane(process, self.tokenizer, self._batch)
+        self._scoring = scoring
         self._vocab_size = self.tokenizer.vocab_size
-        self._episodes: list[Episode | None] = [None] * num_envs
+        self._episodes: dict[int, Episode] = {}
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._never_reset = num_envs
         # A sub-environment writes, is being judged, or has ended.
@@ -238,6 +244,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         count, ended, terminated = self._batch.extend(i, tokens)
         if ended:
             self._send(i, by_agent=terminated)
+        elif self._scoring is not None:
+            self._scoring.extend(i)
         return count
 
     def collect(self, *, wait: bool = True) -> StepResult:
@@ -279,17 +287,25 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         """
         in_sync = self.judging == "sync" and (wait or tokens is not None)
         begins = self._ended() if self.autoreset_mode is AutoresetMode.NEXT_STEP else []
-        # What went wrong with a program is raised here and nowhere else: nothing has changed yet.
         wait_for: Wait = "all" if in_sync else "one" if wait and not begins else "none"
+        # What went wrong with a score or a program is raised here and nowhere else: nothing has
+        # changed yet.
+        scoring = self._scoring
+        if scoring is not None:
+            scoring.ask_again()
         graded = self._lane.collect(wait_for, raises=True)
         infos: dict[str, Any] = {}
         starts = [self._draw(i, ResetOptions()) for i in begins]
         if tokens is not None:
             self._append(tokens)
         self._begin(starts, infos)
+        if scoring is not None:
+            scoring.ask()  # while programs run
         if in_sync:
             graded = self._lane.collect("all", raises=False)
         rewards = self._deliver(graded, infos)
+        if scoring is not None:
+            scoring.pay(rewards, self._writing)
         if self.judging == "async" or len(self._lane):
             infos["judging"] = self._being_judged.copy()
             infos["_judging"] = self._being_judged.copy()
@@ -308,26 +324,31 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             ends = self._batch.append(rows, tokens[rows])
         for k in np.flatnonzero(ends.ended).tolist():
             self._send(k if rows is None else int(rows[k]), by_agent=bool(ends.terminated[k]))
+        if self._scoring is not None:
+            self._scoring.append(tokens, self._writing)
 
     def _send(self, i: int, *, by_agent: bool) -> None:
         """Sends the program of an episode that ended to the grader."""
         self._writing[i], self._being_judged[i], self._by_agent[i] = False, True, by_agent
-        episode = self._episode(i)
+        episode = self._episodes[i]
         program = self.task.program(episode, self._batch.generated(i).tolist())
         self._lane.send(i, episode, program)
+        if self._scoring is not None:
+            self._scoring.end(i, program)
 
     def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Ends the episodes whose grades are in; returns (num_envs,) rewards."""
         rewards = np.zeros(self.num_envs, dtype=np.float64)
         for one in graded:
-            i = one.ticket.index
+            ticket, grade, terms = one
+            i = ticket.index
+            steps = None if self._scoring is None else self._scoring[i]
+            if steps is not None and not steps.is_complete:
+                continue  # the scorer failed; the next step asks again
             self._lane.deliver(one)
+            generated = self._batch.generated(i)
             outcome = self.task.outcome(
-                one.ticket.episode,
-                one.ticket.program,
-                self._batch.generated(i),
-                one.grade,
-                one.terms,
+                ticket.episode, ticket.program, generated, grade, terms, steps
             )
             rewards[i] = outcome.reward
             self._being_judged[i] = False
@@ -350,9 +371,11 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     ) -> None:
         for i, episode, tokens in starts:
             self._lane.forget(i)
-            self._never_reset -= self._episodes[i] is None
+            self._never_reset -= i not in self._episodes
             self._episodes[i] = episode
             self._batch.begin(i, tokens, self.task.stops(episode))
+            if self._scoring is not None:
+                self._scoring.begin(i, episode)
             self._writing[i] = True
             self._being_judged[i] = self._terminated[i] = self._truncated[i] = False
             self._add_info(infos, episode.info(), i)
@@ -360,21 +383,11 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     def _ended(self) -> list[int]:
         return np.flatnonzero(self._terminated | self._truncated).tolist()
 
-    def _episode(self, i: int) -> Episode:
-        episode = self._episodes[i]
-        if episode is None:
-            raise ResetNeededError(f"Sub-environment {i} was never reset. Call reset().")
-        return episode
-
     def _check_usable(self) -> None:
         if self.closed:
             raise ClosedError("The vector environment was closed. Make a new one.")
         if os.getpid() != self._pid:
-            raise EpisodeError(
-                f"This vector environment was made in process {self._pid} and is used in its fork "
-                f"{os.getpid()}, where its pending grades never arrive and its random numbers "
-                "would repeat. Make a new one in each process."
-            )
+            refuse_fork(self._pid)
 
     def _check_reset(self) -> None:
         if self._never_reset:

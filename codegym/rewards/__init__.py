@@ -1,4 +1,4 @@
-"""WHAT IS IT WORTH? Rewards: named terms that are functions of the grade."""
+"""WHAT IS IT WORTH? Rewards: named terms of the grade, and what the lines of a program add."""
 
 from codegym.rewards.outcome import (
     BinaryReward,
@@ -6,6 +6,7 @@ from codegym.rewards.outcome import (
     RLTFReward,
     StepCoderReward,
 )
+from codegym.rewards.process import ProcessReward, StepScorer
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import (
     FunctionReward,
@@ -18,9 +19,11 @@ __all__ = [
     "BinaryReward",
     "FunctionReward",
     "PassRatioReward",
+    "ProcessReward",
     "RLTFReward",
     "Reward",
     "StepCoderReward",
+    "StepScorer",
     "WeightedReward",
     "checked_terms",
     "make_reward",

@@ -41,6 +41,11 @@ class StepCoderReward:
         }
         return levels.get(verdict, self.runtime_error)
 
+    @property
+    def margin(self) -> float:
+        """By how much every right program is better than every wrong one."""
+        return self.accepted - max(self.failed, self.runtime_error, self.compile_error)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BinaryReward:
@@ -49,6 +54,11 @@ class BinaryReward:
     def __call__(self, grade: Grade) -> Mapping[str, float]:
         """1 or 0."""
         return {"unit_tests": float(grade.solved)}
+
+    @property
+    def margin(self) -> float:
+        """By how much every right program is better than every wrong one."""
+        return 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

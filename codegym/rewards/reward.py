@@ -68,6 +68,12 @@ class WeightedReward:
     def __init__(self, parts: Mapping[str, tuple[float, Reward]]) -> None:
         if not parts:
             raise ConfigurationError("A WeightedReward needs at least one part.")
+        for name, (_, reward) in parts.items():
+            if not callable(reward):
+                raise ConfigurationError(
+                    f"The part {name!r} of a WeightedReward must be a callable of the grade, got "
+                    f"{type(reward).__name__}."
+                )
         self.parts = dict(parts)
 
     def __call__(self, grade: Grade) -> Mapping[str, float]:

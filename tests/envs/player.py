@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from codegym.envs import CodeVectorEnv
 from codegym.errors import ExecutionError
 
-from .reference import Play, Writer, row_of, told_by
+from .reference import Play, Writer, rounded, row_of, told_by
 
 START = ("problem_id", "difficulty", "stage", "num_stages", "prompt_length", "start_length")
 NOWHERE = -7
@@ -27,11 +27,20 @@ class Player:
         lane: ``"tokens"``, ``"sequences"`` or ``"both"``.
         budget: Tokens that are at hand for each episode.
         seed: Of the environments and of what is left to chance here.
+        dense: Whether something may be paid before the end.
     """
 
     def __init__(
-        self, envs: CodeVectorEnv, writer: Writer, *, lane: str, budget: int, seed: int
+        self,
+        envs: CodeVectorEnv,
+        writer: Writer,
+        *,
+        lane: str,
+        budget: int,
+        seed: int,
+        dense: bool = False,
     ) -> None:
+        self.dense = dense
         self.envs, self.writer, self.lane, self.budget = envs, writer, lane, budget
         self.rng = np.random.default_rng(seed)
         self.seed = seed
@@ -105,7 +114,10 @@ class Player:
         was_ended = self.ended.copy()
         done = (terminated | truncated) & ~was_ended
         assert not (terminated & truncated).any()
-        assert not rewards[~done].any()
+        assert not rewards[was_ended | self.judging & ~done].any()
+        assert self.dense or not rewards[~done].any()
+        for i in np.flatnonzero(rewards):
+            self.open[i].reward += float(rewards[i])
         told = infos.get("_final_info" if same else "_verdict", np.zeros_like(done))
         np.testing.assert_array_equal(told, done)
         for i in np.flatnonzero(done):
@@ -115,7 +127,7 @@ class Player:
             play.last_obs = info["final_obs"] if same else row_of(obs, i)
             play.info = info["final_info"] if same else info
             play.info.pop("judging", None)
-            play.reward, play.terminated = float(rewards[i]), bool(terminated[i])
+            play.reward, play.terminated = rounded(play.reward), bool(terminated[i])
             play.truncated = bool(truncated[i])
             self.plays[i].append(play)
             self.ended[i] = True

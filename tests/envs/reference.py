@@ -37,7 +37,7 @@ def assert_same(mine: Any, theirs: Any, path: str = "") -> None:
 
 @dataclasses.dataclass
 class Play:
-    """One episode of one sub-environment, as its caller saw it."""
+    """One episode of one sub-environment, as its caller saw it; `reward` is that of all steps."""
 
     start: dict[str, Any]
     first_obs: dict[str, Any]
@@ -81,14 +81,21 @@ def single_plays(
         try:
             for token in writer.tokens(i, number, budget):
                 step = env.step(token)
+                play.reward += step[1]
                 if step[2] or step[3]:
                     break
         except ExecutionError:
             plays.append(None)
         else:
-            play.last_obs, play.reward, play.terminated, play.truncated, play.info = step
+            play.last_obs, _, play.terminated, play.truncated, play.info = step
+            play.reward = rounded(play.reward)
             plays.append(play)
     return plays
+
+
+def rounded(reward: float) -> float:
+    """A return without what is left of the order in which its parts were added."""
+    return round(reward, 12)
 
 
 def told_by(infos: dict[str, Any], i: int) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from codegym.start_states import CurriculumOfSubtasks, JumpStart, make_start_sta
 from .executors import MadeUp
 from .reference import SingleEnvs, assert_same
 from .rows import TEXTS, problems_of
+from .scorers import MODES, process_reward
 
 N, STEPS = 3, 24
-REWARDS = ("stepcoder", "binary", "pass_ratio", "rltf")
+REWARDS = ("stepcoder", "binary", "pass_ratio", "rltf", *map(process_reward, MODES))
 STARTS = ("empty", "cccs", "uniform", "lines", "jsrl", "cccs, eager", "jsrl, eager")
 
 
@@ -36,7 +37,7 @@ def start_of(name: str) -> Any:
 
 def actions_of(rng: np.random.Generator, envs: CodeVectorEnv) -> np.ndarray[Any, Any]:
     """Letters, line breaks and a few stop sequences of HumanEval, and now and then the end."""
-    letters = np.array(envs.tokenizer.encode("\n#defclass x=1"))
+    letters = np.array(envs.tokenizer.encode("\n\n\n#defclass x=1"))
     actions = rng.choice(letters, size=N)
     actions[rng.random(N) < 0.1] = envs.tokenizer.end_id
     return actions
