@@ -69,7 +69,6 @@ class ScoringLane:
     def begin(self, i: int, episode: Episode) -> None:
         """Begins an episode; what the one before it is owed is forgotten."""
         self._of[i] = StepScores(self._reward, self._tokenizer, episode)
-        self._touched.discard(i)
 
     def append(self, tokens: IntArray, writing: Flags) -> None:
         """One token was written to each sub-environment, and some go on writing.

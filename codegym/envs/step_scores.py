@@ -102,10 +102,8 @@ class StepScores:
         """
         reader = self._reader
         if reader is None:
-            given = (self._episode.prompt.header + self._episode.start.prefix).encode(
-                "utf-8", "surrogateescape"
-            )
-            self._reader = reader = StepReader(given, self._reward.neutral)
+            given = Program(self._episode.prompt.header + self._episode.start.prefix)
+            self._reader = reader = StepReader(given.source, self._reward.neutral)
         new = tokens[self._episode.start_length + reader.num_tokens :].tolist()
         self._steps += reader.read(map(self._tokenizer.token_bytes, new))
 
@@ -124,7 +122,7 @@ class StepScores:
         size = len(program.source)
         self._keep([step for step in self._steps if step.start < size])
         last = None if self._reader is None else self._reader.last(size)
-        if last is not None and all(last.token != step.token for step in self._steps[-1:]):
+        if last is not None:
             self._steps.append(last)
 
     def unscored(self, tokens: IntArray) -> list[IntArray]:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from codegym.programs.lines import NEUTRAL, LineReader
+from codegym.programs.program import Program
 from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Step", "StepReader", "step_tokens"]
@@ -48,6 +49,7 @@ class StepReader:
         self._lines.read(before)
         self._written_from = len(before)
         self._ends: list[int] = []  # byte offset after each generated token
+        self._last = -1  # the token of the last step
 
     @property
     def num_tokens(self) -> int:
@@ -64,8 +66,8 @@ class StepReader:
         for spelling in spellings:
             lines = [line for line in self._lines.read(spelling) if line.neutral is None]
             if lines:
-                start = max(lines[0].start, self._written_from)
-                steps.append(Step(len(self._ends), start))
+                self._last = len(self._ends)
+                steps.append(Step(self._last, max(lines[0].start, self._written_from)))
             self._ends.append((self._ends or [self._written_from])[-1] + len(spelling))
         return steps
 
@@ -78,7 +80,8 @@ class StepReader:
         line = self._lines.unfinished(size)
         if line is None or line.neutral is not None or size <= self._written_from:
             return None
-        return Step(bisect.bisect_left(self._ends, size), max(line.start, self._written_from))
+        token = bisect.bisect_left(self._ends, size)
+        return None if token == self._last else Step(token, max(line.start, self._written_from))
 
 
 def step_tokens(
@@ -108,10 +111,9 @@ def step_tokens(
     >>> [tokenizer.decode(tokens[: k + 1]) for k in step_tokens(tokenizer, tokens)]
     ['    # Twice.\n    return 2 * x\n']
     """
-    reader = StepReader(before.encode("utf-8", "surrogateescape"), kinds)
+    given = Program(before).source
+    reader = StepReader(given, kinds)
     spellings = [tokenizer.token_bytes(int(token)) for token in token_ids]
-    tokens = [step.token for step in reader.read(spellings)]
-    last = reader.last(len(before.encode("utf-8", "surrogateescape")) + sum(map(len, spellings)))
-    if last is not None and last.token not in tokens[-1:]:
-        tokens.append(last.token)
-    return tokens
+    steps = reader.read(spellings)
+    last = reader.last(len(given) + sum(map(len, spellings)))
+    return [step.token for step in (*steps, *([] if last is None else [last]))]

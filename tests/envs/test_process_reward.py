@@ -183,6 +183,89 @@ def test_a_newline_on_the_last_token_of_the_budget(make: Any, mode: str) -> None
     assert not info["token_rewards"][: start + 9].any()
 
 
+class Merged(ByteTokenizer):
+    """Bytes, and tokens that hold newlines and text."""
+
+    words = (
+        b"\n\n",
+        b"\n    return y",
+        b":\n        pass\n",
+        b"\n    ",
+        b"\n    # c\n    return 1\n",
+    )
+    vocab_size = 258 + len(words)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return self.words[token_id - 258] if token_id >= 258 else super().token_bytes(token_id)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ((b"    y = 1", 258, 256), [1]),  # a code line and a blank one
+        ((b"    y = 1", 258, 258, b" ", 256), [1]),
+        ((b"    y = 1", 261, b"return y", 256), [1, 9]),
+        ((b"    y = 1", 259, 256), [1]),  # the last line ends with a token that is a step already
+        ((b"    pass", 259, 256), [1]),
+        ((b"    if x", 260, 256), [1]),  # one of the two lines does nothing
+        ((b"    if x", 262, 256), [1]),
+        ((b"    pass", 262, 256), [1]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["outcome", "online", "difference"])
+def test_tokens_that_hold_newlines_and_text(
+    make: Any, mode: str, words: tuple[Any, ...], asked: list[int]
+) -> None:
+    tokens = [token for word in words for token in (word if isinstance(word, bytes) else [word])]
+    first = len(words[0]) - 1
+    scorer = Texts(Merged(), lambda _: 0.5)
+    env = make(process_reward(mode, scorer), tokenizer=Merged())
+    env.reset(seed=0, options={"problem_id": "sign"})
+    steps = [env.step(token) for token in tokens]
+    told = [one for call in scorer.calls for one in call]
+    decode = Merged().decode
+    assert told == [PROMPT + decode(tokens[: first + k + 1]) for k in asked]
+    info = steps[-1][4]
+    assert_sums([step[1] for step in steps], info)
+    paid = info["token_rewards"][info["start_length"] :][: len(tokens) - 1]
+    assert set(np.flatnonzero(paid)) <= {first + k for k in asked}
+    envs = make(process_reward(mode), 1, tokenizer=Merged(), autoreset_mode="DISABLED")
+    one = make(process_reward(mode), tokenizer=Merged())
+    for single in (envs, one):
+        single.reset(seed=0, options={"problem_id": "sign"})
+    envs.submit(0, tokens)
+    last = [one.step(token) for token in tokens][-1]
+    infos = envs.collect()[4]
+    np.testing.assert_array_equal(infos["token_rewards"][0], last[4]["token_rewards"])
+
+
+def test_lines_may_end_with_a_return(make: Any) -> None:
+    scorer = Texts(BYTES, last_line)
+    play(make(process_reward("online", scorer)), "    y = 1\r    z = 2\r\n")
+    first = PROMPT + "    y = 1\r"
+    assert scorer.calls == [[first], [first + "    z = 2\r"]]
+
+
+def test_what_the_scorer_is_given_is_its_own(make: Any) -> None:
+    kept: list[Any] = []
+
+    def scorer(sequences: Any) -> Any:
+        kept.extend(sequences)
+        return [0.5] * len(sequences)
+
+    for mode, num_envs in (("online", None), ("outcome", None), ("online", 1), ("outcome", 1)):
+        env = make(process_reward(mode, scorer), num_envs, copy=False)
+        obs, _ = env.reset(seed=0, options={"problem_id": "sign"})
+        for token in [*b"    y = 1\n    z = 2\n    return y", env.tokenizer.end_id]:
+            env.step(token if num_envs is None else np.array([token]))
+        assert len(kept) == 3
+        assert not any(np.shares_memory(one, obs["input_ids"]) for one in kept)
+        assert {(one.dtype, one.ndim) for one in kept} == {(np.dtype(np.int64), 1)}
+        if mode == "outcome":
+            assert all(np.shares_memory(kept[0], one) for one in kept), "one array for an episode"
+        kept.clear()
+
+
 TEXT = st.lists(
     st.sampled_from(
         ["    y = 1\n", "y", "\n", " # c", "    pass\n", "    f(x)\n", "    ", "=", "'"]
