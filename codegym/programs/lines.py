@@ -102,10 +102,13 @@ class LineReader:
 
     def read(self, data: bytes) -> list[Line]:
         """The lines that end with some more bytes of the program."""
+        if b"\n" not in data and b"\r" not in data:  # most tokens
+            self._rest += data
+            self._returned &= not data
+            return []
         if self._returned and data.startswith(b"\n"):
             data, self._start = data[1:], self._start + 1
-            self._returned = False
-        self._returned = data.endswith(b"\r") if data else self._returned
+        self._returned = data.endswith(b"\r")
         text, begin, lines = self._rest + data, 0, []
         for newline in NEWLINE.finditer(text, len(self._rest)):
             line = text[begin : newline.start()]

@@ -48,7 +48,8 @@ class StepReader:
         self._lines = LineReader(kinds)
         self._lines.read(before)
         self._written_from = len(before)
-        self._ends: list[int] = []  # byte offset after each generated token
+        self._end = len(before)  # byte offset after the last token
+        self._ends: list[int] = []  # and after each generated one
         self._last = -1  # the token of the last step
 
     @property
@@ -64,11 +65,12 @@ class StepReader:
         """
         steps = []
         for spelling in spellings:
-            lines = [line for line in self._lines.read(spelling) if line.neutral is None]
-            if lines:
+            starts = [line.start for line in self._lines.read(spelling) if line.neutral is None]
+            if starts:
                 self._last = len(self._ends)
-                steps.append(Step(self._last, max(lines[0].start, self._written_from)))
-            self._ends.append((self._ends or [self._written_from])[-1] + len(spelling))
+                steps.append(Step(self._last, max(starts[0], self._written_from)))
+            self._end += len(spelling)
+            self._ends.append(self._end)
         return steps
 
     def last(self, size: int) -> Step | None:
