@@ -215,7 +215,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self._stop_state = self._stops.advance(self._stop_state, token)
             terminated = self._stop_state == FOUND
         if not terminated and length < self._limit:
-            reward = 0.0 if self._pays is None else self._pay(self._pays[token])
+            reward = self._pay() if self._pays is not None and self._pays[token] else 0.0
             return self._observation(copy=self.copy), reward, False, False, {}
         outcome = self._finish()
         obs = self._observation(copy=True)
@@ -291,14 +291,14 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._stops, self._stop_state = self.task.stops(episode), ROOT
         self._steps = self.task.steps(episode, scored)
 
-    def _pay(self, pays: int) -> float:
-        """What a step that ends nothing pays. `pays`: whether its token may be paid for."""
-        if not pays or self._steps is None or self.task.process is None or self._episode is None:
+    def _pay(self) -> float:
+        """What the last token has earned, if a process reward pays before the end."""
+        if self._steps is None:
             return 0.0
         tokens = self._ids[: self._length]
         self._steps.follow(tokens)
-        ask(self.task.process, [(self._steps, tokens)])
-        return self._steps.pay(self._length - self._episode.start_length)
+        ask([(self._steps, tokens)])
+        return self._steps.pay(tokens)
 
     def _finish(self) -> Outcome:
         """Judges the program of the episode, which ends even if that fails."""

@@ -119,10 +119,10 @@ class ScoringLane:
         for i in [i for i in sorted(self._touched) if self[i].is_complete]:
             self._touched.discard(i)
             if writing[i]:
-                rewards[i] += self[i].pay(self._batch.num_generated(i))
+                rewards[i] += self[i].pay(self._batch.tokens(i))
 
     def _ask(self) -> None:
         rows = [i for i in sorted(self._touched) if not self[i].is_complete]
         self._asks_again = bool(rows)  # also if the call is interrupted
-        ask(self._reward, [(self[i], self._batch.tokens(i)) for i in rows], rows)
+        ask([(self[i], self._batch.tokens(i)) for i in rows], rows)
         self._asks_again = False

@@ -79,8 +79,9 @@ class StepScores:
         episode: Episode,
         scored: Scored = NOTHING,
     ) -> None:
-        self._reward, self._tokenizer, self._episode = reward, tokenizer, episode
-        self._reader: StepReader | None = None  # most episodes' given code need not be read at once
+        self.reward = reward
+        self._tokenizer, self._episode = tokenizer, episode
+        self._reader: StepReader | None = None  # made at the first line end: it reads given code
         self._steps: list[Step] = []
         self._scores, self._paid = list(scored.scores), scored.paid
 
@@ -103,7 +104,7 @@ class StepScores:
         reader = self._reader
         if reader is None:
             given = Program(self._episode.prompt.header + self._episode.start.prefix)
-            self._reader = reader = StepReader(given.source, self._reward.neutral)
+            self._reader = reader = StepReader(given.source, self.reward.neutral)
         new = tokens[self._episode.start_length + reader.num_tokens :].tolist()
         self._steps += reader.read(map(self._tokenizer.token_bytes, new))
 
@@ -115,7 +116,7 @@ class StepScores:
             program: Its program, without what a stop sequence cut off.
         """
         self.follow(tokens)
-        if not self._reward.scores_the_end:
+        if not self.reward.scores_the_end:
             last_token = len(tokens) - self._episode.start_length - 1
             self._keep([step for step in self._steps if step.token < last_token])
             return
@@ -139,8 +140,13 @@ class StepScores:
         """Takes the scores of all steps that had none."""
         self._scores += scores
 
-    def pay(self, count: int) -> float:
-        """What is owed for the first `count` generated tokens of an episode that goes on."""
+    def pay(self, tokens: IntArray) -> float:
+        """What is owed in an episode that goes on, and paid with this.
+
+        Args:
+            tokens: (n,) all of the episode.
+        """
+        count = len(tokens) - self._episode.start_length
         total = float(self._token_rewards(count, None).sum())
         owed, self._paid = total - self._paid, total
         return owed
@@ -165,19 +171,16 @@ class StepScores:
 
     def _token_rewards(self, count: int, solved: bool | None) -> npt.NDArray[np.float64]:
         tokens = [step.token for step in self._steps]
-        return self._reward.token_rewards(tokens, self._scores, count, solved=solved)
+        return self.reward.token_rewards(tokens, self._scores, count, solved=solved)
 
 
 def ask(
-    reward: ProcessReward,
-    episodes: Sequence[tuple[StepScores, IntArray]],
-    sub_envs: Sequence[int] | None = None,
+    episodes: Sequence[tuple[StepScores, IntArray]], sub_envs: Sequence[int] | None = None
 ) -> None:
     """Scores all steps that have no score, in one call of the scorer; none if there is nothing.
 
     Args:
-        reward: Has the scorer.
-        episodes: Each with its tokens, (n,).
+        episodes: Of one process reward, each with its tokens, (n,).
         sub_envs: The number of each, for messages.
 
     Raises:
@@ -188,7 +191,7 @@ def ask(
     if not sequences:
         return
     owners = sub_envs and [i for i, each in zip(sub_envs, unscored, strict=True) for _ in each]
-    scores = reward.score(sequences, owners).tolist()
+    scores = episodes[0][0].reward.score(sequences, owners).tolist()
     for (steps, _), each in zip(episodes, unscored, strict=True):
         steps.add(scores[: len(each)])
         del scores[: len(each)]

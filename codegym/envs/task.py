@@ -241,9 +241,9 @@ class CodeTask:
         generated = tokens[episode.start_length :].copy()
         program = self.program(episode, generated.tolist())
         pending = self.grader.submit(episode.problem, program.text)
-        if self.process is not None and steps is not None:  # while the program runs
+        if steps is not None:  # while the program runs
             steps.finish(tokens, program)
-            ask(self.process, [(steps, tokens)])
+            ask([(steps, tokens)])
         grade = pending.result()
         terms = self.terms(grade)
         self.count(episode, solved=grade.solved)

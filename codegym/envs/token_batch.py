@@ -121,10 +121,6 @@ class TokenBatch:
         """The generated tokens of a row, a copy."""
         return self._flat_ids[self._start[i] : self._next[i]].copy()
 
-    def num_generated(self, i: int) -> int:
-        """How many tokens of a row were generated."""
-        return int(self._next[i] - self._start[i])
-
     def tokens(self, i: int) -> IntArray:
         """All tokens of a row: the batch's own, not to be changed."""
         return self._flat_ids[self._row[i] : self._next[i]]

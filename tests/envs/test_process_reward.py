@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -372,6 +374,13 @@ def test_snapshots_keep_scores_and_what_was_paid(make: Any, mode: str) -> None:
         assert one.save_state().scored == state.scored
         np.testing.assert_equal(write(one, rest), first)
         assert scorer.calls == asked, "lines that have a score are not asked for again"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gymnasiums_checker_finds_nothing(make: Any, mode: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(make(process_reward(mode)), skip_render_check=True)
 
 
 def test_no_call_of_the_scorer_is_needed_without_a_step(make: Any) -> None:
