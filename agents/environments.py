@@ -53,6 +53,8 @@ class TaskSettings:
     """CPU time of a program, per test"""
     num_envs: int = 128
     """sub-environments"""
+    judging: Literal["sync", "async"] = "async"
+    """whether programs are run while others are still being written; the episodes are the same"""
     workers: int | None = None
     """processes that run programs; None: one for each CPU"""
     calls_per_child: int = 16
@@ -180,6 +182,7 @@ def make_envs(
     grader: codegym.Grader,
     tokenizer: Tokenizer,
     num_envs: int | None = None,
+    reward: Any = None,
 ) -> VectorEnv[Any, Any, Any]:
     """A vector env without autoreset, as :mod:`agents.rollout` needs it.
 
@@ -190,6 +193,7 @@ def make_envs(
         grader: Judges; shared.
         tokenizer: Of the policy.
         num_envs: Overrides the settings.
+        reward: A reward of codegym; overrides the settings.
 
     Returns:
         The environment; the caller closes it.
@@ -204,8 +208,10 @@ def make_envs(
         prompt_format=settings.prompt_format,
         start=start,
         weighting=settings.weighting,
-        reward=settings.reward,
+        reward=reward or settings.reward,
         max_new_tokens=settings.max_new_tokens,
         context_length=settings.context_length,
         grader=grader,
+        judging=settings.judging,
+        copy=False,
     )

@@ -137,37 +137,33 @@ def value_loss(
 
 
 def kl_penalised_rewards(
-    reward: Tensor,
+    rewards: Tensor,
     logprobs: Tensor,
     reference_logprobs: Tensor,
     start_length: Tensor,
     length: Tensor,
     *,
     beta: float,
-    token_rewards: Tensor | None = None,
 ) -> Tensor:
-    """StepCoder's token-level reward: ``R_t = -beta (log pi - log pi_ref) + 1[t = last] r``.
+    """Token-level reward with a penalty: ``R_t = r_t - beta (log pi - log pi_ref)``.
+
+    StepCoder (arXiv 2402.01391, section 3.2), where ``r_t`` is 0 but for the last token.
 
     Args:
-        reward: (B,) the environment's reward, paid on the last generated token.
+        rewards: (B, T) of the environment, paid for token t.
         logprobs: (B, T) of the policy that wrote the tokens.
         reference_logprobs: (B, T) of the frozen reference.
         start_length: (B,) first generated column.
         length: (B,) first padding column.
         beta: Weight of the penalty.
-        token_rewards: (B, T) further rewards per token, such as those of a process reward model.
 
     Returns:
         (B, T) rewards; 0 outside the generated tokens.
     """
     columns = torch.arange(logprobs.shape[1], device=logprobs.device)
     generated = (columns >= start_length[:, None]) & (columns < length[:, None])
-    rewards = -beta * (logprobs - reference_logprobs)
-    if token_rewards is not None:
-        rewards = rewards + token_rewards
-    rewards = torch.where(generated, rewards, torch.zeros_like(rewards))
-    last = generated & (columns == length[:, None] - 1)
-    return rewards + torch.where(last, reward[:, None], torch.zeros_like(rewards))
+    penalised = rewards - beta * (logprobs - reference_logprobs)
+    return torch.where(generated, penalised, torch.zeros_like(penalised))
 
 
 def approximate_kl(logprobs: Tensor, other_logprobs: Tensor, mask: Tensor) -> KlEstimates:

@@ -40,11 +40,17 @@ from agents.environments import (
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
-from agents.rollout import Rollout, RolloutCost, Sampling, play
+from agents.prm.reinforce import (
+    RewardModelSettings,
+    load_reward_model,
+    make_dense_reward,
+    with_critic,
+)
+from agents.rollout import RolloutCost, Sampling, Written, write
 from agents.sequences import Sequences
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
-from agents.update import PPOSettings, make_optimizer, prepare, update
+from agents.update import PPOSettings, make_optimizer, prepare, score, update
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, StartStates
@@ -53,7 +59,7 @@ __all__ = ["Args", "Trainer", "make_start"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args(TaskSettings, ModelSettings, PPOSettings):
+class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings):
     """PPO on programs."""
 
     problems: int = 384
@@ -108,6 +114,7 @@ class Trainer:
         grader: Judges; shared, not closed here.
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
+        reward: Of the environment, in place of the one that the command line names.
 
     Raises:
         ConfigurationError: If there is no budget.
@@ -122,18 +129,28 @@ class Trainer:
         grader: codegym.Grader,
         logger: RunLogger,
         screen: RunLogger | None = None,
+        reward: Any = None,
     ) -> None:
         if args.iterations is None and args.seconds is None:
             raise ConfigurationError("PPO needs a budget: iterations, seconds, or both.")
         self.args, self.logger, self.screen = args, logger, screen or logger
         tokenizer = make_tokenizer(args.tokenizer)
         self.policy = policy.to(args.device).eval()
-        self.reference = copy.deepcopy(self.policy).requires_grad_(False).eval()
+        # Nobody asks the reference for values, so it goes without a critic.
+        self.reference = CausalLMPolicy(
+            copy.deepcopy(self.policy.trunk), vocab_size=self.policy.vocab_size
+        )
+        self.reference.requires_grad_(False).eval()
         self.optimizer = make_optimizer(self.policy, args)
         self.problems = problems
         self.start_states = make_start(args)
         self.envs = make_envs(
-            args, problems, start=self.start_states, grader=grader, tokenizer=tokenizer
+            args,
+            problems,
+            start=self.start_states,
+            grader=grader,
+            tokenizer=tokenizer,
+            reward=reward,
         )
         self.iteration = 0
         self.seconds = 0.0
@@ -178,11 +195,14 @@ class Trainer:
         """
         args = self.args
         self._set_learning_rates(done)
-        times = [time.perf_counter()]
-        rollout = self._rollout()
-        times.append(time.perf_counter())
-        batch = prepare(self.policy, self.reference, rollout.sequences, args)
-        times.append(time.perf_counter())
+        written = self._write()
+        began = time.perf_counter()
+        # Meanwhile the last programs are judged.
+        scores = score(self.policy, self.reference, written.tokens, args)
+        score_seconds = time.perf_counter() - began
+        rollout = written.finish()
+        batch = prepare(scores, rollout.sequences, args)
+        began = time.perf_counter()
         shuffle = torch.Generator().manual_seed(_seed(args.seed, self.iteration, 1))
         stats = update(
             self.policy,
@@ -192,7 +212,7 @@ class Trainer:
             shuffle,
             value_only=self.iteration < args.warmup_updates,
         )
-        times.append(time.perf_counter())
+        update_seconds = time.perf_counter() - began
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
         return {
@@ -200,7 +220,9 @@ class Trainer:
             **stage_metrics(self.start_states, self.envs, self.problems),
             **batch.metrics,
             **stats,
-            **_time_metrics(rollout.cost, times),
+            **_time_metrics(rollout.cost),
+            "time/logprobs": score_seconds,
+            "time/update": update_seconds,
             "time/episodes": float(self.episodes),
         }
 
@@ -234,8 +256,8 @@ class Trainer:
         self.iteration, self.episodes = state.iteration, state.episodes
         self.seconds = state.seconds
 
-    def _rollout(self) -> Rollout:
-        return play(
+    def _write(self) -> Written:
+        return write(
             self.policy,
             self.envs,
             episodes=self.args.episodes,
@@ -312,13 +334,12 @@ def _rollout_metrics(sequences: Sequences) -> dict[str, float]:
     return metrics
 
 
-def _time_metrics(cost: RolloutCost, times: list[float]) -> dict[str, float]:
-    _, prepared, updated, ended = times
+def _time_metrics(cost: RolloutCost) -> dict[str, float]:
     return {
         "time/generate": cost.generate_seconds,
         "time/environment": cost.environment_seconds,
-        "time/logprobs": updated - prepared,
-        "time/update": ended - updated,
+        "time/waiting": cost.waiting_seconds,
+        "time/waiting_share": cost.waiting_seconds / cost.seconds,
     }
 
 
@@ -330,33 +351,46 @@ def _now(clock: Literal["wall", "cpu"]) -> float:
     return time.perf_counter() if clock == "wall" else time.process_time()
 
 
-def run(args: Args, logger: RunLogger) -> CausalLMPolicy:
+def run(args: Args, logger: RunLogger, *, screen: RunLogger | None = None) -> CausalLMPolicy:
     """The command.
 
     Args:
         args: The command line.
-        logger: Where to report.
+        logger: Keeps the scalars.
+        screen: Shows progress and notes, if not `logger` does.
 
     Returns:
         The trained policy, which is saved in ``out/policy`` as well.
     """
     torch.set_num_threads(args.threads)
+    screen = screen or logger
     tokenizer = make_tokenizer(args.tokenizer)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
     loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
     problems = fitting(loaded, args, tokenizer)
     if len(problems) < len(loaded):
-        logger.note(
+        screen.note(
             f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
             f"context_length={args.context_length} and are left out."
         )
+    model = load_reward_model(args, tokenizer, device=args.device)
+    reward = make_dense_reward(args, args.reward, model)
+    policy = with_critic(policy, args, model)
     with make_grader(args) as grader:
-        trainer = Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
+        trainer = Trainer(
+            args,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            screen=screen,
+            reward=reward,
+        )
         try:
             trainer.train()
         finally:
             trainer.close()
-    logger.note(
+    screen.note(
         f"PPO: {trainer.iteration} iterations, {trainer.episodes} episodes in "
         f"{trainer.seconds:.0f} s ({args.clock}); saved in {args.out / 'policy'}"
     )

@@ -4,6 +4,11 @@ Episodes are played in waves. All sub-envs are reset, the policy writes until ev
 (autoreset is off, so a finished sub-env waits), and what comes back are whole sequences. Rows that
 have ended leave the key-value cache when that saves more than it costs.
 
+With asynchronous judging, programs that ended are run while others are still being written. When
+the last one is written, some grades are still out. :func:`write` returns at that moment, with all
+tokens, so that the trainer computes log-probabilities in the meantime; :meth:`Written.finish` waits
+for what is left. The order of grades decides nothing: a rollout is a function of its seed.
+
 The log-probabilities seen while sampling are thrown away: PPO's old log-probabilities come from the
 trainer's own forward pass, so that the first ratio is exactly 1.
 """
@@ -21,10 +26,10 @@ from gymnasium.vector import VectorEnv
 
 from agents.decoding import Decoder, sample_tokens
 from agents.policy import CausalLMPolicy
-from agents.sequences import Sequences, take
+from agents.sequences import Sequences, Tokens, take
 from codegym.errors import EpisodeError
 
-__all__ = ["Rollout", "RolloutCost", "Sampling", "play", "play_wave"]
+__all__ = ["Rollout", "RolloutCost", "Sampling", "Written", "play", "write"]
 
 # Rows leave the cache when at least this share of them has ended: copying the cache costs about as
 # much as two steps of generation.
@@ -51,15 +56,23 @@ class RolloutCost:
 
     Attributes:
         generate_seconds: Model and sampling.
-        environment_seconds: Environment, with execution and judging.
+        environment_seconds: Environment while programs were written; with synchronous judging,
+            execution and grading are in it.
+        waiting_seconds: Nothing was left to write, and grades were still to come.
         tokens: Generated tokens.
         steps: Steps of the vector env.
     """
 
     generate_seconds: float = 0.0
     environment_seconds: float = 0.0
+    waiting_seconds: float = 0.0
     tokens: int = 0
     steps: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the rollout."""
+        return self.generate_seconds + self.environment_seconds + self.waiting_seconds
 
     def __add__(self, other: RolloutCost) -> RolloutCost:
         return RolloutCost(
@@ -86,14 +99,44 @@ def play(
     sampling: Sampling = Sampling(),  # frozen
     options: Sequence[Mapping[str, Any]] | None = None,
 ) -> Rollout:
-    """Plays as many waves as give `episodes` episodes.
+    """Writes programs and waits for their grades: :func:`write`, then :meth:`Written.finish`.
+
+    Args:
+        policy: Writes the tokens.
+        envs: A vector env of codegym without autoreset.
+        episodes: How many episodes are wanted.
+        seed: At least 0.
+        sampling: Temperature and nucleus.
+        options: Reset options of each wave; None resets without options.
+
+    Returns:
+        `episodes` sequences on the policy's device, wave by wave in the order of the sub-envs.
+
+    Raises:
+        EpisodeError: If the env ends an episode without saying what became of it.
+    """
+    written = write(policy, envs, episodes=episodes, seed=seed, sampling=sampling, options=options)
+    return written.finish()
+
+
+def write(
+    policy: CausalLMPolicy,
+    envs: VectorEnv[Any, Any, Any],
+    *,
+    episodes: int,
+    seed: int,
+    sampling: Sampling = Sampling(),  # frozen
+    options: Sequence[Mapping[str, Any]] | None = None,
+) -> Written:
+    """Writes programs; with asynchronous judging, the last wave's grades may still be out.
 
     Randomness is a function of `seed` alone: the environments and the sampler are seeded anew for
     each wave, so a rollout can be repeated without saving a generator.
 
     Args:
         policy: Writes the tokens.
-        envs: A vector env of codegym without autoreset.
+        envs: A vector env of codegym without autoreset. Until :meth:`Written.finish` it belongs to
+            this rollout.
         episodes: How many episodes are wanted; the last wave may play a few more, which are
             dropped.
         seed: At least 0.
@@ -101,81 +144,56 @@ def play(
         options: Reset options of each wave; None resets without options.
 
     Returns:
-        `episodes` sequences on the policy's device, wave by wave in the order of the sub-envs.
-    """
-    waves: list[Sequences] = []
-    cost = RolloutCost()
-    for wave in range(-(-episodes // envs.num_envs)):
-        wave_seed = int(np.random.SeedSequence([seed, wave]).generate_state(1)[0])
-        wave_options = None if options is None else options[wave]
-        rollout = play_wave(policy, envs, seed=wave_seed, sampling=sampling, options=wave_options)
-        waves.append(rollout.sequences)
-        cost += rollout.cost
-    sequences = _concatenate(waves)
-    if len(sequences.reward) > episodes:
-        sequences = take(sequences, torch.arange(episodes, device=policy.device))
-    return Rollout(sequences, cost)
-
-
-def play_wave(
-    policy: CausalLMPolicy,
-    envs: VectorEnv[Any, Any, Any],
-    *,
-    seed: int,
-    sampling: Sampling = Sampling(),  # frozen
-    options: Mapping[str, Any] | None = None,
-) -> Rollout:
-    """Plays one episode in every sub-env.
-
-    Args:
-        policy: Writes the tokens.
-        envs: A vector env of codegym without autoreset.
-        seed: Of the environments and the sampler.
-        sampling: Temperature and nucleus.
-        options: Reset options.
-
-    Returns:
-        ``envs.num_envs`` sequences.
+        The tokens, and the way to the grades.
 
     Raises:
         EpisodeError: If the env ends an episode without saying what became of it.
     """
     clock = _Clock()
-    generator = torch.Generator(policy.device).manual_seed(seed)
-    obs, infos = envs.reset(seed=seed, options=None if options is None else dict(options))
-    wave = _Wave(obs, infos)
-    clock.lap("environment")
-    rows = np.arange(envs.num_envs)  # the sub-env of each row of the decoder
-    writing = np.ones(envs.num_envs, dtype=bool)  # by sub-env
-    input_ids = torch.as_tensor(np.asarray(obs["input_ids"]), device=policy.device)
-    length = torch.as_tensor(wave.length(obs), device=policy.device)
-    decoder = Decoder(policy, input_ids, length, reserve=input_ids.shape[1])
-    actions = np.zeros(envs.num_envs, dtype=np.int64)
-    while not wave.ended.all():
-        if writing.any():
-            tokens = sample_tokens(
-                decoder.logits,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                generator=generator,
-            )
-            actions[rows] = tokens.cpu().numpy()
-        clock.lap("generate")
-        clock.steps += 1
-        clock.tokens += int(writing.sum())
-        obs, reward, terminated, truncated, infos = envs.step(actions)
-        wave.record(obs, reward, terminated, truncated, infos)
-        writing = ~(wave.ended | _judging(infos, envs.num_envs))
-        clock.lap("environment")
-        if writing.any():
-            decoder.append(tokens)
-            alive = writing[rows]
-            if alive.mean() <= 1.0 - _COMPACT_SHARE:
-                kept = np.flatnonzero(alive)
-                decoder.keep(torch.as_tensor(kept, device=policy.device))
-                rows = rows[kept]
-        clock.lap("generate")
-    return Rollout(wave.sequences(policy.device), clock.cost())
+    waves: list[_Wave] = []
+    for number in range(-(-episodes // envs.num_envs)):
+        if waves:  # the start distribution knows all outcomes before the next wave begins
+            waves[-1].await_grades(clock)
+        wave_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        wave_options = None if options is None else options[number]
+        wave = _Wave(envs, wave_seed, wave_options)
+        wave.write(policy, sampling, wave_seed, clock)
+        waves.append(wave)
+    return Written(waves, episodes, clock)
+
+
+class Written:
+    """Programs that are written, of which some may still be judged. Made by :func:`write`.
+
+    Attributes:
+        tokens: What was written.
+    """
+
+    def __init__(self, waves: Sequence[_Wave], episodes: int, clock: _Clock) -> None:
+        self._waves = waves
+        self._episodes = episodes
+        self._clock = clock
+        self.tokens: Tokens = self._join([wave.tokens for wave in waves])
+
+    def finish(self) -> Rollout:
+        """Waits for the grades that are still out.
+
+        Returns:
+            The episodes, rows and columns as in :attr:`tokens`.
+
+        Raises:
+            EpisodeError: If the env ends an episode without saying what became of it.
+        """
+        self._clock.lap(None)
+        self._waves[-1].await_grades(self._clock)
+        sequences: Sequences = self._join([wave.sequences() for wave in self._waves])
+        return Rollout(sequences, self._clock.cost())
+
+    def _join(self, waves: Sequence[Any]) -> Any:
+        joined = _concatenate(waves)
+        if len(joined.length) > self._episodes:
+            joined = take(joined, torch.arange(self._episodes, device=joined.length.device))
+        return joined
 
 
 class _Clock:
@@ -183,29 +201,47 @@ class _Clock:
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
-        self._seconds = {"generate": 0.0, "environment": 0.0}
+        self._seconds = {"generate": 0.0, "environment": 0.0, "waiting": 0.0}
         self.tokens = self.steps = 0
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str | None) -> None:
+        """Books the time since the last lap; None: it was not the rollout's."""
         now = time.perf_counter()
-        self._seconds[name] += now - self._last
+        if name is not None:
+            self._seconds[name] += now - self._last
         self._last = now
 
     def cost(self) -> RolloutCost:
         seconds = self._seconds
-        return RolloutCost(seconds["generate"], seconds["environment"], self.tokens, self.steps)
+        return RolloutCost(
+            generate_seconds=seconds["generate"],
+            environment_seconds=seconds["environment"],
+            waiting_seconds=seconds["waiting"],
+            tokens=self.tokens,
+            steps=self.steps,
+        )
 
 
 class _Wave:
-    """Collects each sub-env's episode from the arrays of its reset and of its last step."""
+    """One episode in every sub-env, from its reset to its grade.
 
-    def __init__(self, obs: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
+    Attributes:
+        tokens: What was written, cut to the longest episode; only after :meth:`write`.
+    """
+
+    tokens: Tokens
+
+    def __init__(
+        self, envs: VectorEnv[Any, Any, Any], seed: int, options: Mapping[str, Any] | None
+    ) -> None:
+        self._envs = envs
+        obs, infos = envs.reset(seed=seed, options=None if options is None else dict(options))
         n, width = np.asarray(obs["input_ids"]).shape
-        self.ended = np.zeros(n, dtype=bool)
+        self._obs = obs
+        self._ended = np.zeros(n, dtype=bool)
         self._truncated = np.zeros(n, dtype=bool)
         self._reward = np.zeros(n, dtype=np.float32)
-        self._input_ids = np.zeros((n, width), dtype=np.int64)
-        self._length = np.zeros(n, dtype=np.int64)
+        self._token_rewards = np.zeros((n, width), dtype=np.float32)
         self._loss_mask = np.zeros((n, width), dtype=bool)
         self._verdict = [""] * n
         self._start = {
@@ -213,54 +249,77 @@ class _Wave:
             for key in ("start_length", "stage", "num_stages", "problem_id", "difficulty")
         }
 
-    @staticmethod
-    def length(obs: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(n,) real tokens of each row."""
-        return cast(
-            "np.ndarray[Any, np.dtype[np.int64]]",
-            np.asarray(obs["attention_mask"]).sum(1, dtype=np.int64),
+    def write(self, policy: CausalLMPolicy, sampling: Sampling, seed: int, clock: _Clock) -> None:
+        """Steps until no sub-env writes any more."""
+        n = self._envs.num_envs
+        generator = torch.Generator(policy.device).manual_seed(seed)
+        clock.lap("environment")
+        rows = np.arange(n)  # the sub-env of each row of the decoder
+        input_ids = torch.as_tensor(np.asarray(self._obs["input_ids"]), device=policy.device)
+        length = torch.as_tensor(self._length(), device=policy.device)
+        decoder = Decoder(policy, input_ids, length, reserve=input_ids.shape[1])
+        actions = np.zeros(n, dtype=np.int64)
+        writing = np.ones(n, dtype=bool)  # by sub-env
+        while True:
+            tokens = sample_tokens(
+                decoder.logits,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                generator=generator,
+            )
+            actions[rows] = tokens.cpu().numpy()
+            clock.lap("generate")
+            clock.steps += 1
+            clock.tokens += int(writing.sum())
+            infos = self._step(actions)
+            writing = ~(self._ended | _judging(infos, n))
+            clock.lap("environment")
+            if not writing.any():
+                break
+            decoder.append(tokens)
+            alive = writing[rows]
+            if alive.mean() <= 1.0 - _COMPACT_SHARE:
+                kept = np.flatnonzero(alive)
+                decoder.keep(torch.as_tensor(kept, device=policy.device))
+                rows = rows[kept]
+            clock.lap("generate")
+        self.tokens = self._tokens(policy.device)
+        clock.lap("environment")
+
+    def await_grades(self, clock: _Clock) -> None:
+        """Steps until every sub-env has ended; a step waits for one grade at least."""
+        actions = np.zeros(self._envs.num_envs, dtype=np.int64)  # ignored
+        while not self._ended.all():
+            clock.steps += 1
+            self._step(actions)
+        clock.lap("waiting")
+
+    def _tokens(self, device: torch.device) -> Tokens:
+        length = self._length()
+        # A copy: the env may write its next episodes into the same array.
+        input_ids = np.array(self._obs["input_ids"][:, : int(length.max())])
+        return Tokens(
+            input_ids=torch.as_tensor(input_ids, device=device),
+            start_length=torch.as_tensor(
+                self._start["start_length"].astype(np.int64), device=device
+            ),
+            length=torch.as_tensor(length, device=device),
         )
 
-    def record(
-        self,
-        obs: Mapping[str, Any],
-        reward: np.ndarray[Any, Any],
-        terminated: np.ndarray[Any, Any],
-        truncated: np.ndarray[Any, Any],
-        infos: Mapping[str, Any],
-    ) -> None:
-        """Takes over what a step paid and, of episodes that ended in it, what became of them."""
-        self._reward += np.where(self.ended, 0.0, reward).astype(np.float32)
-        new = (terminated | truncated) & ~self.ended
-        if not new.any():
-            return
-        if "verdict" not in infos or not infos["_verdict"][new].all():
-            raise EpisodeError(
-                "Expected info['verdict'] for every episode that ended in this step, got none for "
-                f"the sub-envs {np.flatnonzero(new).tolist()}. Is this a vector env of codegym?"
-            )
-        self.ended |= new
-        self._truncated[new] = truncated[new]
-        self._input_ids[new] = np.asarray(obs["input_ids"])[new]
-        self._length[new] = self.length(obs)[new]
-        self._loss_mask[new] = infos["loss_mask"][new].astype(bool)
-        for i in np.flatnonzero(new):
-            self._verdict[i] = str(infos["verdict"][i])
-
-    def sequences(self, device: torch.device) -> Sequences:
-        """All episodes, cut to the longest."""
-        width = int(self._length.max())
+    def sequences(self) -> Sequences:
+        """All episodes; only after :meth:`await_grades`."""
+        tokens = self.tokens
+        device, width = tokens.input_ids.device, tokens.input_ids.shape[1]
         solved = np.array([verdict == "accepted" for verdict in self._verdict])
 
         def tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
             return torch.as_tensor(array, device=device)
 
         return Sequences(
-            input_ids=tensor(self._input_ids[:, :width]),
-            start_length=tensor(self._start["start_length"].astype(np.int64)),
-            length=tensor(self._length),
+            *tokens,
             loss_mask=tensor(self._loss_mask[:, :width]),
             reward=tensor(self._reward),
+            token_rewards=tensor(self._token_rewards[:, :width]),
             solved=tensor(solved),
             truncated=tensor(self._truncated),
             stage=tensor(self._start["stage"].astype(np.int64)),
@@ -269,6 +328,34 @@ class _Wave:
             problem_id=tuple(map(str, self._start["problem_id"])),
             difficulty=tuple(map(str, self._start["difficulty"])),
         )
+
+    def _length(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(n,) real tokens of each row."""
+        mask = np.asarray(self._obs["attention_mask"])
+        return cast("np.ndarray[Any, np.dtype[np.int64]]", mask.sum(1, dtype=np.int64))
+
+    def _step(self, actions: np.ndarray[Any, Any]) -> Mapping[str, Any]:
+        """Steps the env; of episodes that ended in it, takes over what became of them."""
+        self._obs, reward, terminated, truncated, infos = self._envs.step(actions)
+        self._reward += np.where(self._ended, 0.0, reward).astype(np.float32)
+        new = (terminated | truncated) & ~self._ended
+        if not new.any():
+            return infos
+        if "verdict" not in infos or not infos["_verdict"][new].all():
+            raise EpisodeError(
+                "Expected info['verdict'] for every episode that ended in this step, got none for "
+                f"the sub-envs {np.flatnonzero(new).tolist()}. Is this a vector env of codegym?"
+            )
+        self._ended |= new
+        self._truncated[new] = truncated[new]
+        self._loss_mask[new] = infos["loss_mask"][new].astype(bool)
+        if "token_rewards" in infos:
+            self._token_rewards[new] = infos["token_rewards"][new]
+        else:
+            self._token_rewards[new, self._length()[new] - 1] = self._reward[new]
+        for i in np.flatnonzero(new):
+            self._verdict[i] = str(infos["verdict"][i])
+        return infos
 
 
 def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -279,7 +366,7 @@ def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bo
     return cast("np.ndarray[Any, np.dtype[np.bool_]]", judging.astype(bool))
 
 
-def _concatenate(waves: Sequence[Sequences]) -> Sequences:
+def _concatenate(waves: Sequence[Any]) -> Any:
     """Several waves as one batch, padded to the longest."""
     width = max(wave.input_ids.shape[1] for wave in waves)
 
@@ -292,4 +379,4 @@ def _concatenate(waves: Sequence[Sequences]) -> Sequences:
             )
         return torch.cat(parts)
 
-    return Sequences(*(join(parts) for parts in zip(*waves, strict=True)))
+    return type(waves[0])(*(join(parts) for parts in zip(*waves, strict=True)))

@@ -10,14 +10,28 @@ Per-token tensors are aligned with the *token*: column ``t`` holds the log-proba
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from codegym.errors import ConfigurationError
 
-__all__ = ["Sequences", "generated_mask", "length_buckets", "pad_tokens", "take"]
+__all__ = ["Sequences", "Tokens", "generated_mask", "length_buckets", "pad_tokens", "take"]
+
+
+class Tokens(NamedTuple):
+    """What was written in ``B`` episodes, whatever it is worth; padded on the right.
+
+    Attributes:
+        input_ids: (B, T) int64: prompt, given code, generated tokens, padding.
+        start_length: (B,) int64: tokens before the first generated one.
+        length: (B,) int64: all tokens without padding.
+    """
+
+    input_ids: Tensor
+    start_length: Tensor
+    length: Tensor
 
 
 class Sequences(NamedTuple):
@@ -29,6 +43,8 @@ class Sequences(NamedTuple):
         length: (B,) int64: all tokens without padding.
         loss_mask: (B, T) bool: true on generated tokens that were executed.
         reward: (B,) float32: the return of the episode.
+        token_rewards: (B, T) float32: what of it was paid for each token; all of it for the last
+            one, unless the reward is dense.
         solved: (B,) bool: all tests passed.
         truncated: (B,) bool: ended by the token budget.
         stage: (B,) int64: the start state's stage; 0 is the empty prefix.
@@ -43,6 +59,7 @@ class Sequences(NamedTuple):
     length: Tensor
     loss_mask: Tensor
     reward: Tensor
+    token_rewards: Tensor
     solved: Tensor
     truncated: Tensor
     stage: Tensor
@@ -50,6 +67,9 @@ class Sequences(NamedTuple):
     verdict: tuple[str, ...]
     problem_id: tuple[str, ...]
     difficulty: tuple[str, ...]
+
+
+Batched = TypeVar("Batched", Tokens, Sequences)
 
 
 def generated_mask(start_length: Tensor, length: Tensor, width: int) -> Tensor:
@@ -88,11 +108,11 @@ def pad_tokens(rows: Sequence[Sequence[int]], *, pad_id: int) -> tuple[Tensor, T
     return torch.tensor(padded, dtype=torch.int64), lengths
 
 
-def take(sequences: Sequences, index: Tensor) -> Sequences:
+def take(sequences: Batched, index: Tensor) -> Batched:
     """The episodes named by `index`, cut to the longest of them.
 
     Args:
-        sequences: B episodes.
+        sequences: B episodes, or their tokens.
         index: (N,) int64 rows, in the order that is wanted.
 
     Returns:
@@ -107,7 +127,8 @@ def take(sequences: Sequences, index: Tensor) -> Sequences:
         picked = field[index]
         return picked[:, :width] if picked.dim() == 2 else picked
 
-    return Sequences(*(pick(field) for field in sequences))  # type: ignore[arg-type]  # by position
+    picked: Any = [pick(field) for field in sequences]  # by position
+    return type(sequences)(*picked)
 
 
 def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterator[Tensor]:

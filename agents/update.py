@@ -23,10 +23,19 @@ from agents.losses import (
     value_loss,
 )
 from agents.policy import CausalLMPolicy
-from agents.sequences import Sequences, generated_mask, length_buckets
+from agents.sequences import Sequences, Tokens, generated_mask, length_buckets
 from codegym.errors import CodegymError
 
-__all__ = ["Batch", "DivergedError", "PPOSettings", "make_optimizer", "prepare", "update"]
+__all__ = [
+    "Batch",
+    "DivergedError",
+    "OldScores",
+    "PPOSettings",
+    "make_optimizer",
+    "prepare",
+    "score",
+    "update",
+]
 
 
 class DivergedError(CodegymError, ArithmeticError):
@@ -48,7 +57,8 @@ class PPOSettings:
     clip_range: float = 0.2
     """of the probability *ratio*"""
     reward_clip: float | None = None
-    """the environment's reward is clipped to plus and minus this (StepCoder's 0.8); None: not"""
+    """what the environment pays for a token is clipped to plus and minus this (StepCoder's 0.8);
+    None: not"""
     value_clip: float | None = None
     """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
     head that starts at zero"""
@@ -107,6 +117,20 @@ class Batch(NamedTuple):
     metrics: Mapping[str, float]
 
 
+class OldScores(NamedTuple):
+    """What policy and reference said before the update; (B, T), aligned with the tokens.
+
+    Attributes:
+        logprobs: Of the policy.
+        values: Of its critic.
+        reference_logprobs: Of the reference.
+    """
+
+    logprobs: Tensor
+    values: Tensor
+    reference_logprobs: Tensor
+
+
 def make_optimizer(policy: CausalLMPolicy, settings: PPOSettings) -> torch.optim.AdamW:
     """AdamW without weight decay, with a learning rate each for policy and critic.
 
@@ -128,17 +152,33 @@ def make_optimizer(policy: CausalLMPolicy, settings: PPOSettings) -> torch.optim
 
 
 @torch.no_grad()
-def prepare(
+def score(
     policy: CausalLMPolicy,
     reference: CausalLMPolicy,
-    sequences: Sequences,
+    tokens: Tokens | Sequences,
     settings: PPOSettings,
-) -> Batch:
-    """Old and reference log-probabilities, KL rewards, values and advantages.
+) -> OldScores:
+    """What both models say of the tokens; needs no grades.
 
     Args:
         policy: As it was in the rollout.
         reference: Frozen.
+        tokens: Of the episodes.
+        settings: Temperature, size of a forward pass.
+
+    Returns:
+        Log-probabilities and values.
+    """
+    logprobs, values = _score_all(policy, tokens, settings)
+    reference_logprobs, _ = _score_all(reference, tokens, settings)
+    return OldScores(logprobs, values, reference_logprobs)
+
+
+def prepare(scores: OldScores, sequences: Sequences, settings: PPOSettings) -> Batch:
+    """KL rewards, advantages and returns.
+
+    Args:
+        scores: Of the sequences' tokens.
         sequences: The episodes.
         settings: Beta, gamma, lambda, masks.
 
@@ -149,14 +189,13 @@ def prepare(
         sequences.start_length, sequences.length, sequences.input_ids.shape[1]
     )
     executed = generated & sequences.loss_mask
-    logprobs, values = _score_all(policy, sequences, settings)
-    reference_logprobs, _ = _score_all(reference, sequences, settings)
-    reward = sequences.reward
+    logprobs, values, reference_logprobs = scores
+    paid = sequences.token_rewards
     if settings.reward_clip is not None:
-        reward = reward.clamp(-settings.reward_clip, settings.reward_clip)
+        paid = paid.clamp(-settings.reward_clip, settings.reward_clip)
     kl_mask = executed if settings.mask_kl else generated
     rewards = kl_penalised_rewards(
-        reward,
+        paid,
         torch.where(kl_mask, logprobs, torch.zeros_like(logprobs)),
         torch.where(kl_mask, reference_logprobs, torch.zeros_like(logprobs)),
         sequences.start_length,
@@ -212,7 +251,8 @@ def update(
         batch: Of :func:`prepare`.
         settings: The knobs.
         generator: Shuffles the episodes; on the CPU.
-        value_only: Only the value head learns, and its gradient stops before the trunk.
+        value_only: Only the critic learns: the value head, and its own trunk if it has one. The
+            policy's trunk gets no gradient.
 
     Returns:
         Named scalars, each the mean over the minibatches; ``first_ratio_error`` is the largest
@@ -287,7 +327,7 @@ def _accumulate(
             lengths[rows],
             temperature=settings.temperature,
             entropy=settings.entropy_coefficient != 0.0 and not value_only,
-            detach_value=True if value_only else None,
+            detach_value=True if value_only and policy.critic is None else None,
         )
         surrogate = policy_loss(
             scores.logprobs,
@@ -323,19 +363,19 @@ def _accumulate(
 
 
 def _score_all(
-    model: CausalLMPolicy, sequences: Sequences, settings: PPOSettings
+    model: CausalLMPolicy, tokens: Tokens | Sequences, settings: PPOSettings
 ) -> tuple[Tensor, Tensor]:
     """(B, T) log-probabilities and values of all episodes, computed in groups."""
-    logprobs = sequences.reward.new_zeros(sequences.input_ids.shape)
+    logprobs = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
     values = torch.zeros_like(logprobs)
-    everything = torch.arange(len(sequences.reward), device=logprobs.device)
-    groups = length_buckets(sequences.length, everything, max_tokens=settings.microbatch_tokens)
+    everything = torch.arange(len(tokens.length), device=logprobs.device)
+    groups = length_buckets(tokens.length, everything, max_tokens=settings.microbatch_tokens)
     for rows in groups:
-        width = int(sequences.length[rows].max())
+        width = int(tokens.length[rows].max())
         scores = model.score(
-            sequences.input_ids[rows, :width],
-            sequences.start_length[rows],
-            sequences.length[rows],
+            tokens.input_ids[rows, :width],
+            tokens.start_length[rows],
+            tokens.length[rows],
             temperature=settings.temperature,
         )
         logprobs[rows, :width], values[rows, :width] = scores.logprobs, scores.values

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from codegym.errors import ConfigurationError, ExecutionError
 from codegym.execution import values
+from codegym.execution.limits import ExecutionLimits
 from codegym.execution.process import Frame
 from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin, TestCode
 
@@ -18,6 +19,7 @@ __all__ = ["Message", "observe", "same_for_all"]
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
 _MARSHAL_VERSION = 4  # the worker may be of another Python version
+_LIMIT_NAMES = tuple(field.name for field in dataclasses.fields(ExecutionLimits))
 STRETCH = 4
 """Wall time does not count while a program waits for a CPU, up to this factor."""
 
@@ -56,7 +58,10 @@ class Message:
             "lines": 1 + request.program.count("\n") + request.program.count("\r"),
             "prelude": len(self._prelude),
             "entry_point": request.entry_point,
-            "limits": {**dataclasses.asdict(limits), "stretch": STRETCH},
+            "limits": {
+                **{name: getattr(limits, name) for name in _LIMIT_NAMES},
+                "stretch": STRETCH,
+            },
             "coverage": request.coverage,
             "calls_per_child": calls_per_child,
             "stop_on_error": request.stop_on_error,

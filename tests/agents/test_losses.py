@@ -81,13 +81,14 @@ def test_value_loss_takes_the_worse_of_clipped_and_unclipped():
     assert value_loss(values, old, returns, mask, clip_range=None).item() == pytest.approx(0.0)
 
 
-def test_kl_penalty_at_every_generated_token_and_the_reward_on_the_last():
+def test_kl_penalty_at_every_generated_token_and_nothing_elsewhere():
     logprobs = tensor([[0.0, -1.0, -2.0, -3.0], [0.0, -1.0, -1.0, 9.0]])
     reference = tensor([[0.0, -1.5, -1.0, -3.0], [0.0, 7.0, -2.0, 9.0]])
+    paid = tensor([[5.0, 0.0, 0.25, 1.0], [0.0, 5.0, -0.3, 5.0]])
     rewards = kl_penalised_rewards(
-        tensor([1.0, -0.3]), logprobs, reference, tensor([1, 2]), tensor([4, 3]), beta=0.1
+        paid, logprobs, reference, tensor([1, 2]), tensor([4, 3]), beta=0.1
     )
-    expected = tensor([[0.0, -0.05, 0.1, 1.0], [0.0, 0.0, -0.1 - 0.3, 0.0]])
+    expected = tensor([[0.0, -0.05, 0.1 + 0.25, 1.0], [0.0, 0.0, -0.1 - 0.3, 0.0]])
     assert torch.allclose(rewards, expected)
 
 

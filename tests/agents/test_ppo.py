@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -43,9 +44,14 @@ def grader() -> Iterator[codegym.Grader]:
 
 
 def _train(
-    folder: Path, grader: codegym.Grader, *, iterations: int, resume: Path | None = None
+    folder: Path,
+    grader: codegym.Grader,
+    *,
+    iterations: int,
+    resume: Path | None = None,
+    **changes: Any,
 ) -> tuple[ppo.Trainer, Path]:
-    args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume)
+    args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume, **changes)
     policy = make_policy(args, vocab_size=512, seed=args.seed)
     problems = load_split(args, split="train", size=args.problems, seed=args.seed)
     resume_at = None if resume is None else int(resume.name) + 1
@@ -76,6 +82,18 @@ def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader
     for a, b in zip(*scalars, strict=True):
         same = {name for name in a if not name.startswith("time/")}
         assert {name: a[name] for name in same} == {name: b[name] for name in same}
+
+
+def test_the_way_of_judging_decides_nothing(grader: codegym.Grader, tmp_path: Path):
+    runs = [
+        _train(tmp_path / way, grader, iterations=3, judging=way)[0] for way in ("sync", "async")
+    ]
+    for name, weight in runs[0].policy.state_dict().items():
+        assert torch.equal(weight, runs[1].policy.state_dict()[name]), name
+    scalars = [read_scalars(tmp_path / way) for way in ("sync", "async")]
+    assert all(row["time/waiting_share"] < 0.05 for row in scalars[0])
+    assert all(0.0 <= row["time/waiting_share"] <= 1.0 for row in scalars[1])
+    assert scalars[0][-1]["rollout/reward"] == scalars[1][-1]["rollout/reward"]
 
 
 def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path: Path):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from fake_env import END, VOCAB, CopyEnv
 
 from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling, play, play_wave
+from agents.rollout import Sampling, play, write
 from codegym.errors import EpisodeError
 
 
@@ -17,7 +19,7 @@ def policy() -> CausalLMPolicy:
 @pytest.mark.parametrize("judging_steps", [0, 2])
 def test_sequences_are_what_the_env_saw(policy: CausalLMPolicy, judging_steps: int):
     env = CopyEnv(64, judging_steps=judging_steps)
-    sequences, cost = play_wave(policy, env, seed=1)
+    sequences, cost = play(policy, env, episodes=64, seed=1)
     assert sequences.length.tolist() == env.count.tolist()
     assert sequences.start_length.tolist() == env.start.tolist()
     for i in range(64):
@@ -35,7 +37,8 @@ def test_sequences_are_what_the_env_saw(policy: CausalLMPolicy, judging_steps: i
 
 
 def test_greedy_writing_is_what_the_full_forward_pass_would_write(policy: CausalLMPolicy):
-    sequences = play_wave(policy, CopyEnv(32), seed=0, sampling=Sampling(temperature=0)).sequences
+    greedy = Sampling(temperature=0)
+    sequences = play(policy, CopyEnv(32), episodes=32, seed=0, sampling=greedy).sequences
     for i in range(32):
         tokens = sequences.input_ids[i, : sequences.length[i]]
         for t in range(int(sequences.start_length[i]), len(tokens)):
@@ -67,4 +70,31 @@ def test_an_env_without_verdicts_is_an_error(policy: CausalLMPolicy):
 
     env.step = mute  # type: ignore[method-assign]
     with pytest.raises(EpisodeError, match="verdict"):
-        play_wave(policy, env, seed=0)
+        play(policy, env, episodes=2, seed=0)
+
+
+@pytest.mark.parametrize("episodes", [12, 16])
+def test_tokens_are_there_before_the_grades(policy: CausalLMPolicy, episodes: int):
+    env = CopyEnv(8, judging_steps=3)
+    written = write(policy, env, episodes=episodes, seed=1)
+    assert not env.ended.all()
+    tokens = written.tokens
+    sequences, cost = written.finish()
+    assert env.ended.all()
+    assert len(tokens.length) == len(sequences.length) == episodes
+    for ours, theirs in zip(tokens, sequences[:3], strict=True):
+        assert torch.equal(ours, theirs)
+    # The waves share the env's arrays; each keeps its own tokens.
+    again = play(policy, CopyEnv(8), episodes=episodes, seed=1).sequences
+    assert torch.equal(sequences.input_ids, again.input_ids)
+    assert 0.0 < cost.waiting_seconds < cost.seconds
+
+
+def test_nothing_is_waited_for_where_judging_is_synchronous(policy: CausalLMPolicy):
+    assert play(policy, CopyEnv(8), episodes=8, seed=1).cost.waiting_seconds < 1e-3
+
+
+def test_time_between_writing_and_finishing_is_not_the_rollouts(policy: CausalLMPolicy):
+    written = write(policy, CopyEnv(8, judging_steps=3), episodes=8, seed=1)
+    time.sleep(0.5)
+    assert written.finish().cost.seconds < 0.5

@@ -9,8 +9,17 @@ from fake_env import VOCAB, CopyEnv
 
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling, play, play_wave
-from agents.update import Batch, DivergedError, PPOSettings, make_optimizer, prepare, update
+from agents.rollout import Sampling, play
+from agents.sequences import Sequences
+from agents.update import (
+    Batch,
+    DivergedError,
+    PPOSettings,
+    make_optimizer,
+    prepare,
+    score,
+    update,
+)
 
 SETTINGS = PPOSettings(warmup_updates=0)
 
@@ -22,7 +31,13 @@ def _policy(**settings: object) -> CausalLMPolicy:
 
 def _batch(policy: CausalLMPolicy, settings: PPOSettings, reference: CausalLMPolicy) -> Batch:
     sequences = play(policy, CopyEnv(64), episodes=64, seed=1).sequences
-    return prepare(policy, reference, sequences, settings)
+    return _prepared(policy, reference, sequences, settings)
+
+
+def _prepared(
+    policy: CausalLMPolicy, reference: CausalLMPolicy, sequences: Sequences, settings: PPOSettings
+) -> Batch:
+    return prepare(score(policy, reference, sequences, settings), sequences, settings)
 
 
 def test_ratio_is_1_in_the_first_minibatch_and_not_later():
@@ -40,8 +55,9 @@ def test_ratio_is_1_in_the_first_minibatch_and_not_later():
 def test_the_temperature_of_the_rollout_is_that_of_the_ratio():
     policy = _policy()
     settings = dataclasses.replace(SETTINGS, temperature=0.5)
-    sequences = play_wave(policy, CopyEnv(32), seed=0, sampling=Sampling(0.5)).sequences
-    batch = prepare(policy, _policy(), sequences, settings)
+    warm = Sampling(0.5)
+    sequences = play(policy, CopyEnv(32), episodes=32, seed=0, sampling=warm).sequences
+    batch = _prepared(policy, _policy(), sequences, settings)
     direct = policy.score(
         sequences.input_ids, sequences.start_length, sequences.length, temperature=0.5
     )
@@ -150,10 +166,9 @@ def test_ppo_learns_to_copy_a_token():
     shuffle = torch.Generator().manual_seed(0)
     rewards = []
     for iteration in range(40):
-        sequences = play_wave(policy, env, seed=iteration).sequences
+        sequences = play(policy, env, episodes=env.num_envs, seed=iteration).sequences
         rewards.append(float(sequences.solved.float().mean()))
-        update(
-            policy, optimizer, prepare(policy, reference, sequences, settings), settings, shuffle
-        )
+        batch = _prepared(policy, reference, sequences, settings)
+        update(policy, optimizer, batch, settings, shuffle)
     assert rewards[0] < 0.1
     assert rewards[-1] > 3 * max(rewards[0], 0.05)

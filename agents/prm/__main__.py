@@ -1,0 +1,176 @@
+"""The process reward model from end to end on CodeGen-Mini, from the empty prefix.
+
+SFT; a first PPO run with the tests' outcome alone; labels from four of its checkpoints; the reward
+model; a second PPO run from the SFT policy, of the same length, with the dense reward and with the
+critic that begins as the reward model. The order of arXiv 2410.17621.
+
+    make prm
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from agents import ppo, sft
+from agents.environments import make_envs, make_grader, make_tokenizer
+from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.policy import CausalLMPolicy
+from agents.prm import collect
+from agents.prm import train as reward_model
+from agents.rollout import Sampling
+from agents.telemetry import RunLogger
+
+__all__ = ["Args", "evenly", "main"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Labels, process reward model, and PPO with both of its uses, in twenty minutes."""
+
+    out: Path = Path("runs/prm")
+    """gets everything that the run writes"""
+    seed: int = 0
+    """of everything"""
+    threads: int = 2
+    """of torch"""
+    policy: Path | None = None
+    """folder of a fine-tuned policy; None: makes one"""
+    sft_seconds: float = 100.0
+    """supervised fine-tuning"""
+    ppo_seconds: float = 240.0
+    """each of the two PPO runs"""
+    test_per_level: int = 200
+    """test problems a difficulty"""
+    ppo: ppo.Args = dataclasses.field(
+        default_factory=lambda: ppo.Args(
+            start="empty", reward="binary", value_init="policy", checkpoint_every=5
+        )
+    )
+    """settings of both runs"""
+    collect: collect.Args = dataclasses.field(
+        default_factory=lambda: collect.Args(problems=128, responses=2)
+    )
+    """further settings of the labels"""
+    model: reward_model.Args = dataclasses.field(default_factory=reward_model.Args)
+    """further settings of the reward model"""
+
+
+def main(args: Args) -> dict[str, dict[str, Evaluation]]:
+    """Runs the whole job.
+
+    Args:
+        args: The command line.
+
+    Returns:
+        The evaluations on the test split of the three policies, greedy and sampled.
+    """
+    torch.set_num_threads(args.threads)
+    began = time.perf_counter()
+    shared: Any = {"seed": args.seed, "threads": args.threads}
+    start = args.policy or args.out / "sft"
+    with RunLogger(args.out) as logger:
+        if args.policy is None:
+            sft.run(sft.Args(seconds=args.sft_seconds, out=start, **shared), logger)
+        settings = dataclasses.replace(
+            args.ppo, model=str(start), seconds=args.ppo_seconds, **shared
+        )
+        first = dataclasses.replace(settings, out=args.out / "outcome")
+        _reinforce(first, logger)
+        checkpoints = evenly(sorted((first.out / "checkpoints").iterdir()), 4)
+        labels = dataclasses.replace(
+            args.collect,
+            policies=tuple(folder / "policy" for folder in checkpoints),
+            out=args.out / "labels",
+            **shared,
+        )
+        collect.collect(labels, logger)
+        fitted = dataclasses.replace(
+            args.model, labels=labels.out, policy=start, out=args.out / "model", **shared
+        )
+        reward_model.run(fitted, logger)
+        second = dataclasses.replace(
+            settings,
+            out=args.out / "process",
+            reward_model=fitted.out,
+            dense="outcome",
+            value_init="affine",
+        )
+        _reinforce(second, logger)
+        policies = {
+            "SFT": start,
+            "PPO, tests only": first.out / "policy",
+            "PPO, dense reward and critic from the model": second.out / "policy",
+        }
+        results = _test(args, settings, policies)
+        rows = {
+            f"{name}, {mode}": result
+            for name, modes in results.items()
+            for mode, result in modes.items()
+        }
+        logger.show(evaluation_table("CodeGen-Mini, test split, pass@1 in % [95 %]", rows))
+        seconds = time.perf_counter() - began
+        logger.note(f"{seconds:.0f} s in all, one seed; see {args.out}.")
+    data = {
+        "arguments": dataclasses.asdict(args),
+        "seconds": seconds,
+        "test": {
+            name: {mode: result.to_json() for mode, result in modes.items()}
+            for name, modes in results.items()
+        },
+    }
+    (args.out / "results.json").write_text(json.dumps(data, indent=1, default=str) + "\n")
+    return results
+
+
+def evenly(items: Sequence[Path], count: int) -> list[Path]:
+    """Some of the items at equal distances, the last one included.
+
+    Args:
+        items: At least one.
+        count: How many; fewer where there are not so many.
+
+    Returns:
+        In their order, each once.
+    """
+    places = [round((k + 1) * len(items) / count) - 1 for k in range(count)]
+    return [items[place] for place in sorted({max(0, place) for place in places})]
+
+
+def _reinforce(args: ppo.Args, logger: RunLogger) -> None:
+    with RunLogger(args.out, quiet=True) as own:
+        ppo.run(args, own, screen=logger)
+    logger.end_progress()
+
+
+def _test(
+    args: Args, settings: ppo.Args, policies: dict[str, Path]
+) -> dict[str, dict[str, Evaluation]]:
+    tokenizer = make_tokenizer(settings.tokenizer)
+    problems = held_out(settings, split="test", per_level=args.test_per_level, seed=args.seed)
+    results = {}
+    with make_grader(settings) as grader:
+        envs = make_envs(settings, problems, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            for name, folder in policies.items():
+                policy = CausalLMPolicy.from_pretrained(folder).eval()
+                results[name] = {
+                    mode: evaluate(
+                        policy, envs, problems, sampling=Sampling(temperature), seed=args.seed
+                    )
+                    for mode, temperature in (("greedy", 0.0), ("sampled", 1.0))
+                }
+        finally:
+            envs.close()
+    return results
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

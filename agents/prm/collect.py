@@ -1,0 +1,343 @@
+"""Collects labels: policies write programs, and those that fail are searched line by line.
+
+Needs no labels of people and no solutions: only problems with tests, and checkpoints of the policy
+that the reward model is to help (arXiv 2410.17621 takes four, evenly spaced over a first run).
+
+    python -m agents.prm.collect --policies runs/ppo/checkpoints/*/policy --out runs/prm/labels
+
+What it finds is stored a group of problems at a time (see :mod:`agents.prm.storage`): the same
+command goes on where an earlier one was broken off.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import tyro
+from gymnasium.vector import VectorEnv
+
+from agents.environments import (
+    TaskSettings,
+    fitting,
+    load_split,
+    make_envs,
+    make_grader,
+    make_tokenizer,
+)
+from agents.policy import CausalLMPolicy
+from agents.prm.labels import is_monotone, kind_of, labels_of
+from agents.prm.lines import Lines, lines_of, vocabulary_hash
+from agents.prm.oracle import Oracle, Prefix
+from agents.prm.storage import LabelledResponse, LabelStore, read_labels
+from agents.rollout import Sampling, play
+from agents.sequences import Sequences
+from agents.telemetry import RunLogger
+from codegym.envs import make_prompt_format
+from codegym.errors import ConfigurationError
+from codegym.problems import ProblemSet
+from codegym.programs import NEUTRAL
+from codegym.tokenization import Tokenizer
+
+__all__ = ["Args", "Audit", "collect"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args(TaskSettings):
+    """Labels for a process reward model."""
+
+    policies: tuple[Path, ...] = ()
+    """folders of saved policies; each writes its own responses"""
+    problems: int = 384
+    """size of the set that is asked about; 0: all"""
+    responses: int = 4
+    """n: programs that each policy writes for each problem"""
+    completions: int = 20
+    """K: a prefix is recoverable if one of so many completions passes"""
+    temperature: float = 1.0
+    """of responses and completions"""
+    group: int = 64
+    """problems of a group, which is stored at once"""
+    audit: int = 4
+    """failed responses of each group of which every prefix is asked, to count those that binary
+    search can not be right about"""
+    neutral: tuple[str, ...] = NEUTRAL
+    """kinds of lines that are labelled 0; the paper has "comment" only"""
+    seed: int = 0
+    """of everything"""
+    threads: int = 2
+    """of torch"""
+    device: str = "cpu"
+    """of the policies"""
+    out: Path = Path("runs/prm/labels")
+    """gets labels.jsonl and manifest.json; logs go to log/ below it"""
+
+
+class Audit(NamedTuple):
+    """Responses of which every prefix was asked.
+
+    Attributes:
+        responses: How many.
+        not_monotone: In how many a recoverable prefix follows one that is not.
+        lines: Their lines.
+        labels_differ: Lines whose label by binary search is not that of the exhaustive labeller.
+    """
+
+    responses: int = 0
+    not_monotone: int = 0
+    lines: int = 0
+    labels_differ: int = 0
+
+
+class _Response(NamedTuple):
+    """A program that was written."""
+
+    problem_id: str
+    difficulty: str
+    input_ids: tuple[int, ...]
+    start_length: int
+    verdict: str
+    solved: bool
+    lines: Lines
+
+    def prefixes(self) -> list[Prefix]:
+        return [
+            Prefix(self.problem_id, self.input_ids[self.start_length : end + 1])
+            for end in self.lines.ends
+        ]
+
+
+def collect(args: Args, logger: RunLogger) -> Audit:
+    """The command.
+
+    Args:
+        args: The command line.
+        logger: Where to report.
+
+    Returns:
+        What the responses that were searched exhaustively say of binary search.
+
+    Raises:
+        ConfigurationError: If there is no policy, or the folder holds other labels.
+        StorageError: If labels can not be written.
+    """
+    torch.set_num_threads(args.threads)
+    if not args.policies:
+        raise ConfigurationError("Labels are collected from policies: give --policies FOLDER ...")
+    tokenizer = make_tokenizer(args.tokenizer)
+    problems = fitting(
+        load_split(args, split=args.split, size=args.problems, seed=args.seed), args, tokenizer
+    )
+    store = LabelStore(args.out, _manifest(args, problems, tokenizer))
+    for line in store.skipped:
+        logger.note(f"{args.out}: {line}; its group is collected again.")
+    prompt_format = make_prompt_format(args.prompt_format)
+    headers = {problem.id: prompt_format.render(problem).header for problem in problems}
+    audit = Audit()
+    groups = list(_groups(args, problems))
+    with make_grader(args) as grader:
+        envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            loaded: tuple[int, CausalLMPolicy] | None = None
+            for number, (index, part) in enumerate(groups):
+                logger.progress(number / len(groups), f"labels, group {number + 1}/{len(groups)}")
+                if number in store.groups:
+                    continue
+                if loaded is None or loaded[0] != index:
+                    loaded = index, _load(args, index, tokenizer)
+                collector = _Collector(args, loaded[1], envs, tokenizer, headers, number)
+                store.append(number, collector.group(index, part))
+                audit = Audit(*(a + b for a, b in zip(audit, collector.audit, strict=True)))
+        finally:
+            envs.close()
+    logger.end_progress()
+    _report(args.out, audit, logger)
+    return audit
+
+
+class _Collector:
+    """The labels of one group."""
+
+    def __init__(
+        self,
+        args: Args,
+        policy: CausalLMPolicy,
+        envs: VectorEnv[Any, Any, Any],
+        tokenizer: Tokenizer,
+        headers: Mapping[str, str],
+        number: int,
+    ) -> None:
+        self._headers = headers
+        self._args, self._policy, self._envs, self._tokenizer = args, policy, envs, tokenizer
+        self._seed = int(np.random.SeedSequence([args.seed, number]).generate_state(1)[0])
+        self.audit = Audit()
+
+    def group(self, policy: int, problem_ids: Sequence[str]) -> list[LabelledResponse]:
+        responses = self._write(problem_ids)
+        failed = [one for one in responses if not one.solved and one.lines.ends]
+        oracle = self._oracle(1)
+        searches = oracle.search([one.prefixes() for one in failed])
+        found = {id(one): search.known for one, search in zip(failed, searches, strict=True)}
+        # Told as a mean: completions are shared out among all searches of the group.
+        mean_completions = round(oracle.completed / max(1, len(failed)))
+        labelled = []
+        for one in responses:
+            if not one.lines.ends:
+                continue
+            known = len(one.lines.ends) if one.solved else found[id(one)]
+            labelled.append(
+                LabelledResponse(
+                    policy=policy,
+                    problem_id=one.problem_id,
+                    difficulty=one.difficulty,
+                    input_ids=one.input_ids,
+                    start_length=one.start_length,
+                    line_ends=one.lines.ends,
+                    labels=labels_of(one.lines.neutral, solved=one.solved, recoverable_lines=known),
+                    kind=kind_of(solved=one.solved, recoverable_lines=known),
+                    recoverable_lines=known,
+                    verdict=one.verdict,
+                    questions=_questions(len(one.lines.ends), known) if not one.solved else 0,
+                    completions=mean_completions if not one.solved else 0,
+                )
+            )
+        self._check(failed[: self._args.audit], [s.known for s in searches[: self._args.audit]])
+        return labelled
+
+    def _write(self, problem_ids: Sequence[str]) -> list[_Response]:
+        size = self._envs.num_envs
+        wanted = [name for name in problem_ids for _ in range(self._args.responses)]
+        waves = [wanted[i : i + size] for i in range(0, len(wanted), size)]
+        sequences = play(
+            self._policy,
+            self._envs,
+            episodes=len(wanted),
+            seed=self._seed,
+            sampling=Sampling(self._args.temperature),
+            options=[{"problem_id": wave + wave[:1] * (size - len(wave))} for wave in waves],
+        ).sequences
+        return [self._response(sequences, i) for i in range(len(wanted))]
+
+    def _response(self, sequences: Sequences, i: int) -> _Response:
+        ids = tuple(sequences.input_ids[i, : int(sequences.length[i])].tolist())
+        start = int(sequences.start_length[i])
+        return _Response(
+            problem_id=sequences.problem_id[i],
+            difficulty=sequences.difficulty[i],
+            input_ids=ids,
+            start_length=start,
+            verdict=sequences.verdict[i],
+            solved=bool(sequences.solved[i]),
+            lines=lines_of(
+                ids,
+                start,
+                self._tokenizer,
+                before=self._headers[sequences.problem_id[i]],
+                neutral=self._args.neutral,
+            ),
+        )
+
+    def _check(self, failed: Sequence[_Response], known: Sequence[int]) -> None:
+        """Asks for every prefix of some responses."""
+        oracle = self._oracle(2)
+        prefixes = [prefix for one in failed for prefix in one.prefixes()[:-1]]
+        answers = iter(oracle.recoverable(prefixes))
+        for one, last in zip(failed, known, strict=True):
+            count = len(one.lines.ends)
+            truth = [next(answers) for _ in range(count - 1)]
+            longest = max((m + 1 for m, good in enumerate(truth) if good), default=0)
+            self.audit = Audit(
+                self.audit.responses + 1,
+                self.audit.not_monotone + (not is_monotone(truth)),
+                self.audit.lines + count,
+                self.audit.labels_differ + abs(longest - last),
+            )
+
+    def _oracle(self, part: int) -> Oracle:
+        return Oracle(
+            self._policy,
+            self._envs,
+            completions=self._args.completions,
+            sampling=Sampling(self._args.temperature),
+            seed=int(np.random.SeedSequence([self._seed, part]).generate_state(1)[0]),
+        )
+
+
+def _questions(lines: int, known: int) -> int:
+    """How many questions led there; the path of a binary search is decided by its end."""
+    low, high, count = 0, lines, 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle <= known else (low, middle)
+        count += 1
+    return count
+
+
+def _groups(args: Args, problems: ProblemSet) -> Iterator[tuple[int, list[str]]]:
+    names = [problem.id for problem in problems]
+    for index in range(len(args.policies)):
+        for first in range(0, len(names), args.group):
+            yield index, names[first : first + args.group]
+
+
+def _load(args: Args, index: int, tokenizer: Tokenizer) -> CausalLMPolicy:
+    policy = CausalLMPolicy.from_pretrained(args.policies[index], vocab_size=tokenizer.vocab_size)
+    return policy.to(args.device).eval()
+
+
+def _manifest(args: Args, problems: ProblemSet, tokenizer: Tokenizer) -> dict[str, Any]:
+    decisive = {
+        field.name: getattr(args, field.name)
+        for field in dataclasses.fields(args)
+        # These change nothing of what is found.
+        if field.name not in ("policies", "out", "threads", "device", "workers", "judging", "audit")
+    }
+    content = hashlib.sha256("".join(problem.content_hash for problem in problems).encode())
+    return {
+        "format": 1,
+        **decisive,
+        "policies": [
+            {"folder": str(path), "sha256": _weights_hash(path)} for path in args.policies
+        ],
+        "problems_sha256": content.hexdigest(),
+        "num_problems": len(problems),
+        "vocabulary_sha256": vocabulary_hash(tokenizer),
+    }
+
+
+def _weights_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _report(folder: Path, audit: Audit, logger: RunLogger) -> None:
+    responses = read_labels(folder).responses
+    kinds = collections.Counter(response.kind for response in responses)
+    failed = [response for response in responses if response.kind != "correct"]
+    shares = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    logger.note(
+        f"{len(responses)} responses ({shares}); {sum(r.questions for r in failed)} questions and "
+        f"about {sum(r.completions for r in failed)} completions for {len(failed)} failed ones."
+    )
+    if audit.responses:
+        logger.note(
+            f"Of {audit.responses} failed responses every prefix was asked: "
+            f"{audit.not_monotone} are not monotone, and {audit.labels_differ} of "
+            f"{audit.lines} labels differ from those of the exhaustive labeller (completions "
+            "are drawn anew for it, so chance is part of that)."
+        )
+
+
+if __name__ == "__main__":
+    arguments = tyro.cli(Args)
+    with RunLogger(arguments.out / "log") as run_logger:
+        collect(arguments, run_logger)

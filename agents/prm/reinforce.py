@@ -1,0 +1,169 @@
+"""A process reward model in PPO: as dense reward, and as the critic's first weights."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from agents.policy import CausalLMPolicy
+from agents.prm.lines import vocabulary_hash
+from agents.prm.model import ProcessRewardModel, initialise_critic
+from agents.sequences import length_buckets, pad_tokens
+from codegym.errors import ConfigurationError
+from codegym.rewards import ProcessReward
+from codegym.tokenization import Tokenizer
+
+__all__ = [
+    "ModelScorer",
+    "RewardModelSettings",
+    "load_reward_model",
+    "make_dense_reward",
+    "with_critic",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RewardModelSettings:
+    """The process reward model (arXiv 2410.17621)."""
+
+    reward_model: Path | None = None
+    """folder of a process reward model"""
+    dense: Literal["off", "outcome", "online", "difference", "potential"] = "off"
+    """dense reward: the paper's, weighted by the outcome; or one of three with a single weight"""
+    value_init: Literal["shared", "policy", "raw", "affine"] = "shared"
+    """critic: a head on the policy's trunk; or a trunk of its own that begins as the policy's, as
+    the reward model ("raw"), or as (reward model + 1) / 2 ("affine")"""
+
+
+class ModelScorer:
+    """Scores lines with a process reward model: a ``StepScorer`` of codegym.
+
+    Args:
+        model: In evaluation mode.
+        max_tokens: Rows x columns of a forward pass.
+    """
+
+    def __init__(self, model: ProcessRewardModel, *, max_tokens: int = 8192) -> None:
+        self._model = model
+        self._max_tokens = max_tokens
+
+    @property
+    def vocab_size(self) -> int:
+        """Of the tokenizer that the model was trained with."""
+        return self._model.vocab_size
+
+    @torch.inference_mode()
+    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+        """Scores of the last tokens.
+
+        The model is causal: of sequences that begin at the same place in memory, as codegym's
+        environments send the lines of one program, only the longest is read.
+
+        Args:
+            sequences: B token sequences from the prompt to the end of a line.
+
+        Returns:
+            (B,) scores.
+        """
+        place: dict[int, int] = {}  # where a sequence begins in memory -> row of the batch
+        longest: list[npt.NDArray[np.int64]] = []
+        row = np.zeros(len(sequences), dtype=np.int64)
+        for i, sequence in enumerate(sequences):
+            row[i] = place.setdefault(sequence.ctypes.data, len(longest))
+            if row[i] == len(longest):
+                longest.append(sequence)
+            elif len(sequence) > len(longest[row[i]]):
+                longest[row[i]] = sequence
+        last = np.array([len(sequence) - 1 for sequence in sequences])
+        found = np.zeros(len(sequences), dtype=np.float32)
+        ids, length = pad_tokens([sequence.tolist() for sequence in longest], pad_id=0)
+        every = torch.arange(len(longest))
+        for group in length_buckets(length, every, max_tokens=self._max_tokens):
+            width = int(length[group].max())
+            scores = self._model(ids[group, :width].to(self._model.device)).cpu().numpy()
+            for k, member in enumerate(group.tolist()):
+                mine = np.flatnonzero(row == member)
+                found[mine] = scores[k, last[mine]]
+        return found
+
+
+def load_reward_model(
+    settings: RewardModelSettings, tokenizer: Tokenizer, *, device: str
+) -> ProcessRewardModel | None:
+    """The model that the settings name.
+
+    Args:
+        settings: Folder and use.
+        tokenizer: Of the environment.
+        device: Where it is put.
+
+    Returns:
+        The model; None where none is used.
+
+    Raises:
+        ConfigurationError: If it is used and not given, was trained with another tokenizer, or is
+            no such folder.
+    """
+    if settings.dense == "off" and settings.value_init in ("shared", "policy"):
+        return None
+    if settings.reward_model is None:
+        raise ConfigurationError(
+            f"dense={settings.dense!r} and value_init={settings.value_init!r} need a process "
+            "reward model: give reward_model=FOLDER (train one with `python -m agents.prm.train`)."
+        )
+    model = ProcessRewardModel.from_pretrained(
+        settings.reward_model, vocabulary=vocabulary_hash(tokenizer)
+    )
+    return model.to(device)
+
+
+def make_dense_reward(
+    settings: RewardModelSettings, outcome: str, model: ProcessRewardModel | None
+) -> ProcessReward | str:
+    """The environment's reward.
+
+    Args:
+        settings: Mode.
+        outcome: Name of the reward for the tests' outcome.
+        model: Scores the lines.
+
+    Returns:
+        `outcome`, unless the dense reward is on.
+    """
+    if settings.dense == "off" or model is None:
+        return outcome
+    return ProcessReward(ModelScorer(model), outcome=outcome, mode=settings.dense)
+
+
+def with_critic(
+    policy: CausalLMPolicy, settings: RewardModelSettings, model: ProcessRewardModel | None
+) -> CausalLMPolicy:
+    """The policy with the critic that the settings ask for.
+
+    Args:
+        policy: Its trunk is shared with the result.
+        settings: How the critic begins.
+        model: The process reward model.
+
+    Returns:
+        The policy itself, or one with a critic of its own.
+    """
+    if settings.value_init == "shared":
+        return policy
+    if settings.value_init == "policy":
+        result = CausalLMPolicy(
+            policy.trunk,
+            vocab_size=policy.vocab_size,
+            detach_value=policy.detach_value,
+            critic=copy.deepcopy(policy.trunk),
+        )
+        return result.to(policy.device).train(policy.training)
+    assert model is not None
+    return initialise_critic(policy, model, how=settings.value_init)

@@ -1,0 +1,131 @@
+r"""Tokens per second of training: codegym's PPO, and TRL's GRPOTrainer on the same job.
+
+Both get the same weights, problems, lengths, batch, epochs, minibatches and KL coefficient, and the
+same grader; they take turns in blocks of a few iterations that begin with the same weights. Then:
+how much of a rollout's wall time the agent waits for grades, on Mini and on LeetCode's problems.
+
+    pip install --target trl --no-deps trl==1.16.0 accelerate datasets pyarrow dill multiprocess \
+        xxhash httpx pandas python-dateutil six pytz tzdata aiohttp multidict yarl frozenlist \
+        propcache aiosignal aiohappyeyeballs attrs
+    PYTHONPATH=trl python -m benchmarks.training --data FOLDER
+
+Where TRL can not be imported, or without `--data`, the parts that need them are left out, and the
+page says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import tyro
+
+from agents import ppo, sft
+from agents.environments import fitting, load_split, make_grader, make_tokenizer
+from benchmarks.training_peers import ours, report
+from benchmarks.training_peers.job import Iteration, Job
+
+_LEETCODE = Path("leetcode_as_appsplus.json.gz")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Speed of training."""
+
+    data: Path | None = None
+    """folder of the data sets"""
+    rounds: int = 5
+    """blocks of each trainer"""
+    iterations: int = 3
+    """measured in a block, after one that warms up"""
+    sft_seconds: float = 100.0
+    """fine-tuning before it, so that programs are programs; once for each set of problems"""
+    threads: int = 2
+    """of torch, for all"""
+    seed: int = 0
+    """of everything"""
+    ppo: ppo.Args = dataclasses.field(
+        default_factory=lambda: ppo.Args(start="empty", anneal=False, warmup_updates=0)
+    )
+    """the job"""
+    out: Path = Path("benchmarks/results/training")
+    """path of the results without suffix: .json and .md are written"""
+
+
+def main(args: Args) -> None:
+    """Measures, and writes the page.
+
+    Args:
+        args: The command line.
+    """
+    torch.set_num_threads(args.threads)
+    rates: dict[str, list[list[Iteration]]] = {}
+    waits: dict[str, list[Iteration]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        mini = _job(args, args.ppo, Path(folder) / "mini")
+        # TRL has a grader of its own, whose cache has not seen our programs.
+        with make_grader(mini.args) as ours_grader, make_grader(mini.args) as its_grader:
+            for number in range(args.rounds):
+                seed = args.seed + number
+                blocks = {
+                    report.ASYNC: ours.run(mini, ours_grader, seed, "async"),
+                    report.SYNC: ours.run(mini, ours_grader, seed, "sync"),
+                }
+                if importlib.util.find_spec("trl"):
+                    from benchmarks.training_peers import grpo  # needs TRL
+
+                    blocks[report.TRL] = grpo.run(mini, its_grader, seed)
+                for name, block in blocks.items():
+                    rates.setdefault(name, []).append(block)
+                    print(f"round {number + 1}/{args.rounds}: {name}: {report.rate(block):.0f}/s")
+        waits["Mini"] = [one for block in rates[report.ASYNC] for one in block]
+        if args.data is not None:
+            leetcode = _job(args, _on_leetcode(args), Path(folder) / "leetcode")
+            with make_grader(leetcode.args) as grader:
+                for number in range(2):
+                    block = ours.run(leetcode, grader, args.seed + number, "async")
+                    waits.setdefault("leetcode_as_appsplus", []).extend(block)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    data = report.as_json(rates, waits)
+    args.out.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    text = report.page(rates, waits, command=" ".join(sys.argv[1:]), job=mini)
+    args.out.with_suffix(".md").write_text(text)
+    print(text)
+
+
+def _job(args: Args, settings: ppo.Args, folder: Path) -> Job:
+    """Fine-tunes a policy for the problems that are then trained on."""
+    settings = dataclasses.replace(settings, seed=args.seed, threads=args.threads)
+    shared = {field.name for field in dataclasses.fields(sft.Args)} - {"problems", "seconds", "out"}
+    same = {
+        field.name: getattr(settings, field.name)
+        for field in dataclasses.fields(settings)
+        if field.name in shared
+    }
+    sft.run(sft.Args(**same, seconds=args.sft_seconds, out=folder))
+    loaded = load_split(settings, split=settings.split, size=settings.problems, seed=args.seed)
+    problems = fitting(loaded, settings, make_tokenizer(settings.tokenizer))
+    return Job(settings, folder, problems, args.iterations)
+
+
+def _on_leetcode(args: Args) -> ppo.Args:
+    assert args.data is not None
+    return dataclasses.replace(
+        args.ppo,
+        env_id="CodeGen-APPSPlus-v0",
+        split=None,
+        data=str(args.data / _LEETCODE),
+        tokenizer="byte",
+        start="cccs",
+        max_new_tokens=256,
+        context_length=1536,
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

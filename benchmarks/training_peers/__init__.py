@@ -1,0 +1,1 @@
+"""What `benchmarks/training.py` compares: codegym's PPO, and TRL's GRPO on the same job."""
