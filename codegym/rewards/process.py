@@ -94,8 +94,9 @@ class ProcessReward:
     long as ``weight + solved_weight`` (``"outcome"``) or ``2 * weight`` (``"online"``,
     ``"difference"``) is less than the gap between the outcome of a solved and that of the best
     failing program: 1 for ``"binary"``, so that weights below 0.5 are safe, 1.3 for
-    ``"stepcoder"``. Others are refused for these two. ``"pass_ratio"`` and ``"rltf"`` have no such
-    gap: there, it is not checked. In ``"potential"`` with ``gamma=1`` any weight is safe.
+    ``"stepcoder"``. Others are refused for these two, and for any outcome that has an attribute
+    ``margin``, the gap. ``"pass_ratio"`` and ``"rltf"`` have none: there, it is not checked. In
+    ``"potential"`` with ``gamma=1`` any weight is safe.
 
     Neutral lines (comments, blank lines, docstrings, statements that do nothing, repeats; see
     :data:`codegym.programs.NEUTRAL`) are no steps: they are not scored, and not counted in T.
