@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check benchmarks clean
+.PHONY: train prm test check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,6 +13,9 @@ $(VENV)/.installed: pyproject.toml
 
 train: $(VENV)/.installed
 	$(BIN)/python -m agents.train
+
+prm: $(VENV)/.installed
+	$(BIN)/python -m agents.prm
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ page says so.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -25,6 +26,7 @@ from pathlib import Path
 import torch
 import tyro
 
+import codegym
 from agents import ppo, sft
 from agents.environments import fitting, load_split, make_grader, make_tokenizer
 from benchmarks.training_peers import ours, report
@@ -68,19 +70,15 @@ def main(args: Args) -> None:
     waits: dict[str, list[Iteration]] = {}
     with tempfile.TemporaryDirectory() as folder:
         mini = _job(args, args.ppo, Path(folder) / "mini")
-        # TRL has a grader of its own, whose cache has not seen our programs.
-        with make_grader(mini.args) as ours_grader, make_grader(mini.args) as its_grader:
+        with contextlib.ExitStack() as stack:
+            # A grader for each: with the cache of another that wrote the same programs, nothing
+            # would be left to judge.
+            names = [report.ASYNC, report.SYNC]
+            names += [report.TRL] if importlib.util.find_spec("trl") else []
+            graders = {name: stack.enter_context(make_grader(mini.args)) for name in names}
             for number in range(args.rounds):
-                seed = args.seed + number
-                blocks = {
-                    report.ASYNC: ours.run(mini, ours_grader, seed, "async"),
-                    report.SYNC: ours.run(mini, ours_grader, seed, "sync"),
-                }
-                if importlib.util.find_spec("trl"):
-                    from benchmarks.training_peers import grpo  # needs TRL
-
-                    blocks[report.TRL] = grpo.run(mini, its_grader, seed)
-                for name, block in blocks.items():
+                for name in names[number % len(names) :] + names[: number % len(names)]:
+                    block = _run(name, mini, graders[name], args.seed + number)
                     rates.setdefault(name, []).append(block)
                     print(f"round {number + 1}/{args.rounds}: {name}: {report.rate(block):.0f}/s")
         waits["Mini"] = [one for block in rates[report.ASYNC] for one in block]
@@ -96,6 +94,14 @@ def main(args: Args) -> None:
     text = report.page(rates, waits, command=" ".join(sys.argv[1:]), job=mini)
     args.out.with_suffix(".md").write_text(text)
     print(text)
+
+
+def _run(name: str, job: Job, grader: codegym.Grader, seed: int) -> list[Iteration]:
+    if name == report.TRL:
+        from benchmarks.training_peers import grpo  # needs TRL
+
+        return grpo.run(job, grader, seed)
+    return ours.run(job, grader, seed, "async" if name == report.ASYNC else "sync")
 
 
 def _job(args: Args, settings: ppo.Args, folder: Path) -> Job:

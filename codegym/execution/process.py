@@ -59,7 +59,16 @@ class WorkerProcess:
         self._pid = os.getpid()
         self._box = tempfile.mkdtemp(prefix="codegym-")
         self._socket, theirs = socket.socketpair()
-        command = [python or sys.executable, "-P", "-s", "-S", "-X", "utf8", "-c", _START]
+        command = [
+            _from_anywhere(python or sys.executable),
+            "-P",
+            "-s",
+            "-S",
+            "-X",
+            "utf8",
+            "-c",
+            _START,
+        ]
         settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
         try:
             self._process = subprocess.Popen(
@@ -169,3 +178,8 @@ class WorkerProcess:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._process.returncode = 0
+
+
+def _from_anywhere(python: str) -> str:
+    """A path that means the same in the folder where workers start; a bare name stays one."""
+    return os.path.abspath(python) if os.sep in python else python

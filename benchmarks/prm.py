@@ -1,0 +1,297 @@
+"""Does a process reward model help? {dense reward off, on} x {value init off, on}, and controls.
+
+The experiment of arXiv 2410.17621 (table 1) on CodeGen-Mini, from the empty prefix, where the
+reward is 1 if all tests pass and else 0. One fine-tuned policy, one first PPO run, labels from four
+of its checkpoints, one reward model; then every arm with every seed, all from the fine-tuned policy
+and for the same number of iterations. Every arm has a critic with a trunk of its own, so that value
+init changes its first weights and nothing else.
+
+Controls: the pass ratio as reward; a reward model whose scores are random; the reward model as a
+potential, which leaves the best policy as it is.
+
+    python -m benchmarks.prm --out benchmarks/results/prm
+
+Runs that are finished are kept below `--runs` and not done again.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import tyro
+
+from agents import ppo, sft
+from agents.environments import load_split, make_envs, make_grader, make_tokenizer
+from agents.evaluate import evaluate, held_out
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from agents.prm import collect
+from agents.prm import train as reward_model
+from agents.prm.__main__ import evenly
+from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.rollout import Sampling
+from agents.telemetry import RunLogger
+from benchmarks.process_reward.report import write_report
+from codegym.problems import ProblemSet
+from codegym.rewards import ProcessReward
+
+ARMS: dict[str, dict[str, Any]] = {
+    "tests only": {},
+    "value init": {"value_init": "affine"},
+    "dense": {"dense": "outcome"},
+    "dense + value init": {"dense": "outcome", "value_init": "affine"},
+    "control: pass ratio": {"reward": "pass_ratio"},
+    "control: random scores": {},
+    "control: potential": {"dense": "potential"},
+}
+_RANDOM = "control: random scores"
+_KS = (1, 2, 5, 10, 20, 30)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """The 2x2 of the process reward model."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """of the compared runs"""
+    sft_steps: int = 4000
+    """steps of supervised fine-tuning"""
+    iterations: int = 60
+    """of the first run and of each compared run"""
+    problems: int = 384
+    """training problems, the same for all"""
+    label_problems: int = 256
+    """of them, those that labels are collected on"""
+    responses: int = 2
+    """programs a problem and checkpoint that are labelled"""
+    test_per_level: int = 60
+    """test problems a difficulty"""
+    samples: int = 30
+    """programs for each of them"""
+    parallel: int = 2
+    """runs at a time, each with one thread"""
+    runs: Path = Path("runs/prm_2x2")
+    """checkpoints and logs"""
+    out: Path = Path("benchmarks/results/prm")
+    """path of the results without suffix: .json and .md are written"""
+
+
+class RandomScorer:
+    """Scores that say nothing: uniform in [-1, 1], the same for the same tokens."""
+
+    def __init__(self, seed: int) -> None:
+        self._key = seed.to_bytes(8, "big")
+
+    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
+        """One score for each sequence."""
+        found = []
+        for sequence in sequences:
+            digest = hashlib.blake2b(sequence.tobytes(), key=self._key, digest_size=8).digest()
+            found.append(2.0 * int.from_bytes(digest, "big") / (2**64 - 1) - 1.0)
+        return found
+
+
+def prepare(args: Args) -> dict[str, float]:
+    """Fine-tuned policy, first run, labels and reward model; what is there is kept.
+
+    Args:
+        args: The command line.
+
+    Returns:
+        Seconds of each part that was done now or earlier.
+    """
+    note = args.runs / "prepared.json"
+    if note.is_file():
+        found: dict[str, float] = json.loads(note.read_text())
+        return found
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal clock
+        seconds[name] = time.perf_counter() - clock
+        clock = time.perf_counter()
+
+    start, first = args.runs / "sft", args.runs / "first"
+    with RunLogger(start, quiet=True) as logger:
+        sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=start), logger)
+    lap("fine-tuning")
+    settings = dataclasses.replace(
+        _settings(args, "tests only", seed=1000),
+        threads=2,
+        out=first,
+        checkpoint_every=max(1, args.iterations // 4),
+    )
+    with RunLogger(first, quiet=True) as logger:
+        ppo.run(settings, logger)
+    lap("first PPO run")
+    checkpoints = evenly(sorted((first / "checkpoints").iterdir()), 4)
+    labels = collect.Args(
+        policies=tuple(folder / "policy" for folder in checkpoints),
+        problems=args.label_problems,
+        responses=args.responses,
+        out=args.runs / "labels",
+    )
+    with RunLogger(args.runs / "labels" / "log") as logger:
+        collect.collect(labels, logger)
+    lap("labels")
+    with RunLogger(args.runs / "model") as logger:
+        reward_model.run(
+            reward_model.Args(labels=labels.out, policy=start, out=args.runs / "model"), logger
+        )
+    lap("reward model")
+    note.write_text(json.dumps(seconds) + "\n")
+    return seconds
+
+
+def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
+    """One run and its evaluation on the test split.
+
+    Args:
+        args: The command line.
+        arm: Key of :data:`ARMS`.
+        seed: Of the run.
+
+    Returns:
+        A row of the results.
+    """
+    torch.set_num_threads(1)
+    settings = _settings(args, arm, seed)
+    kept = settings.out / "row.json"
+    if kept.is_file():
+        row: dict[str, Any] = json.loads(kept.read_text())
+        return row
+    tokenizer = make_tokenizer(settings.tokenizer)
+    policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
+    model = load_reward_model(settings, tokenizer, device="cpu")
+    reward: Any = make_dense_reward(settings, settings.reward, model)
+    if arm == _RANDOM:
+        reward = ProcessReward(RandomScorer(seed), outcome=settings.reward)
+    problems = load_split(settings, split="train", size=args.problems, seed=0)
+    began = time.perf_counter()
+    with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
+        trainer = ppo.Trainer(
+            settings,
+            policy=with_critic(policy, settings, model),
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            reward=reward,
+        )
+        try:
+            trainer.train()
+        finally:
+            trainer.close()
+    row = {"arm": arm, "seed": seed, "seconds": time.perf_counter() - began}
+    row["programs"] = trainer.episodes
+    row |= measure(args, settings, trainer.policy, seed)
+    kept.write_text(json.dumps(row) + "\n")
+    return row
+
+
+def measure(args: Args, settings: ppo.Args, policy: CausalLMPolicy, seed: int) -> dict[str, Any]:
+    """How many of the samples of each test problem pass, and how many greedy programs.
+
+    Args:
+        args: The command line.
+        settings: Of the environment.
+        policy: To be measured.
+        seed: Of the sampler.
+
+    Returns:
+        ``"solved"``: problem id -> passed samples; ``"greedy"``: pass@1 of each level.
+    """
+    test = test_problems(args, settings)
+    tokenizer = make_tokenizer(settings.tokenizer)
+    with make_grader(settings) as grader:
+        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            sampled = evaluate(policy, envs, test, samples=args.samples, seed=seed)
+            greedy = evaluate(policy, envs, test, sampling=Sampling(0.0), seed=seed)
+        finally:
+            envs.close()
+    solved = {name: count for level in sampled.levels for name, count in level.solved.items()}
+    return {"solved": solved, "greedy": greedy.by_level()}
+
+
+def test_problems(args: Args, settings: ppo.Args) -> ProblemSet:
+    """The problems that every policy is measured on."""
+    return held_out(settings, split="test", per_level=args.test_per_level, seed=0)
+
+
+def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
+    common: dict[str, Any] = {
+        "model": str(args.runs / "sft"),
+        "problems": args.problems,
+        "start": "empty",
+        "reward": "binary",
+        "value_init": "policy",
+        "reward_model": args.runs / "model",
+        "iterations": args.iterations,
+        "seconds": None,
+        "threads": 1,
+        "workers": 1,
+        "seed": seed,
+        "out": args.runs / f"{arm.replace(': ', '-').replace(' ', '_')}-{seed}",
+    }
+    return ppo.Args(**{**common, **ARMS[arm]})
+
+
+def main(args: Args) -> None:
+    """Runs what is missing and reports.
+
+    Args:
+        args: The command line.
+    """
+    seconds = prepare(args)
+    settings = _settings(args, "tests only", 0)
+    before_path = args.runs / "before.json"
+    if not before_path.is_file():
+        torch.set_num_threads(2)
+        start = CausalLMPolicy.from_pretrained(args.runs / "sft").eval()
+        before_path.write_text(json.dumps(measure(args, settings, start, seed=0)) + "\n")
+    before = json.loads(before_path.read_text())
+    rows: list[dict[str, Any]] = []
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
+        # Arms alternate, so that a slow hour of the machine is shared.
+        jobs = [pool.submit(reinforce, args, arm, seed) for seed in args.seeds for arm in ARMS]
+        for job in concurrent.futures.as_completed(jobs):
+            rows.append(job.result())
+            last = rows[-1]
+            print(f"{len(rows)}/{len(jobs)}: {last['arm']}, seed {last['seed']}", flush=True)
+    order = list(ARMS)
+    rows.sort(key=lambda row: (order.index(row["arm"]), row["seed"]))
+    problems = test_problems(args, settings)
+    tokenizer = make_tokenizer(settings.tokenizer)
+    lengths = {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems}
+    levels = {p.id: p.difficulty for p in problems}
+    write_report(
+        args.out,
+        rows=rows,
+        before=before,
+        lengths=lengths,
+        levels=levels,
+        samples=args.samples,
+        ks=[k for k in _KS if k <= args.samples],
+        seconds=seconds,
+        labels=args.runs / "labels",
+        model=args.runs / "model",
+        arguments=dataclasses.asdict(args),
+    )
+    print(args.out.with_suffix(".md").read_text())
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

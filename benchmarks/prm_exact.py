@@ -1,0 +1,295 @@
+"""Labels and reward model against the truth, where the truth can be computed.
+
+A Mini problem and the typical mistakes of each of its clauses give a set of programs that can be
+listed: every combination of right and wrong clauses. A policy that may write these programs only
+(its probabilities, renormalised over the tokens that go on with one of them) has a probability of
+finishing well from every prefix, by summing over a tree. Against it stand
+
+- the labels of the binary search and of the exhaustive labeller, for several K. A line is good if
+  its prefix *can* be finished; that never comes back, so there is a right answer;
+- reward models trained on labels of several K, on problems that they were not trained on.
+
+    python -m benchmarks.prm_exact --out benchmarks/results/prm_exact
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+
+from agents import sft
+from agents.environments import make_tokenizer
+from agents.policy import CausalLMPolicy
+from agents.prm import train as training
+from agents.prm.labels import is_monotone, kind_of, labels_of, search_all, search_binary
+from agents.prm.lines import vocabulary_hash
+from agents.prm.model import ProcessRewardModel
+from agents.prm.report import area_under_curve
+from agents.prm.selection import split_by_problem
+from agents.prm.storage import LabelledResponse
+from agents.sequences import pad_tokens
+from benchmarks.process_reward.tree import Tree, trees
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """The yardstick."""
+
+    ks: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
+    """completions a question of the labels"""
+    model_ks: tuple[int, ...] = (1, 5, 20)
+    """of them, those that a reward model is trained on"""
+    problems: int = 300
+    """with 2-3 conditionals; a quarter of them is held out from the reward models"""
+    responses: int = 8
+    """failed programs a problem that are labelled"""
+    policy: Path | None = None
+    """folder of a fine-tuned policy; None: makes one"""
+    sft_steps: int = 1500
+    """of that"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """of the draws, and of the reward models' training"""
+    threads: int = 2
+    """of torch"""
+    runs: Path = Path("runs/prm_exact")
+    """the policy's folder"""
+    out: Path = Path("benchmarks/results/prm_exact")
+    """path of the results without suffix: .json and .md are written"""
+
+
+@dataclasses.dataclass(slots=True)
+class Errors:
+    """Of labels, in lines."""
+
+    lines: int = 0
+    wrong: int = 0
+    missed: int = 0  # labelled -1 though it can be finished
+    questions: int = 0
+    responses: int = 0
+    not_monotone: int = 0
+
+
+def label(
+    tree: Tree, program: int, k: int, rng: np.random.Generator, found: dict[str, Errors]
+) -> LabelledResponse:
+    """Labels a failed program by both ways, counts their errors, and returns the first's labels.
+
+    Args:
+        tree: Of its problem.
+        program: Its index.
+        k: Completions a question.
+        rng: Decides them.
+        found: ``"binary"`` and ``"exhaustive"``; is changed.
+    """
+    p = tree.at_lines(program)
+    lines = len(p)
+    truth = max((m for m in range(1, lines) if p[m - 1] > 0.0), default=0)
+    answers: list[int] = []
+
+    def recoverable(m: int) -> bool:
+        answers.append(m)
+        return bool(rng.random() < 1.0 - (1.0 - p[m - 1]) ** k)
+
+    last = {}
+    for way, search in (("binary", search_binary), ("exhaustive", search_all)):
+        answers.clear()
+        if way == "exhaustive":
+            drawn = {m: recoverable(m) for m in range(1, lines)}
+            last[way] = search(lines, drawn.__getitem__)
+            monotone = is_monotone(list(drawn.values()))
+        else:
+            last[way], monotone = search(lines, recoverable), True
+        errors = found[way]
+        errors.responses += 1
+        errors.lines += lines
+        errors.wrong += abs(last[way] - truth)
+        errors.missed += max(0, truth - last[way])
+        errors.questions += len(answers)
+        errors.not_monotone += not monotone
+    known = last["binary"]
+    start = len(tree.prompt)
+    return LabelledResponse(
+        policy=0,
+        problem_id=tree.problem.id,
+        difficulty=tree.problem.difficulty,
+        input_ids=(*tree.prompt, *tree.programs[program]),
+        start_length=start,
+        line_ends=tuple(start + end for end in tree.line_ends[program]),
+        labels=labels_of([False] * lines, solved=False, recoverable_lines=known),
+        kind=kind_of(solved=False, recoverable_lines=known),
+        recoverable_lines=known,
+        verdict="wrong_answer",
+        questions=0,
+        completions=0,
+    )
+
+
+def failed_programs(tree: Tree, count: int, rng: np.random.Generator) -> list[int]:
+    """Programs that the policy writes and that fail."""
+    weights = np.where(tree.passes, 0.0, tree.probability)
+    if weights.sum() <= 0.0:
+        return []
+    return rng.choice(len(weights), size=count, p=weights / weights.sum()).tolist()
+
+
+def judge_model(model: ProcessRewardModel, held: Sequence[Tree], k: int) -> dict[str, float]:
+    """A reward model against the tree, over the lines of all programs as often as they are written.
+
+    Args:
+        model: Trained on labels of this K.
+        held: Trees of other problems.
+        k: Completions a question of its labels.
+
+    Returns:
+        Root mean squared errors of (score + 1) / 2 against the probability that K completions hold
+        one that passes, of the model and of the best constant; area under the curve for telling
+        prefixes that can be finished.
+    """
+    predicted, target, weight, good = [], [], [], []
+    for tree in held:
+        ids, _ = pad_tokens([(*tree.prompt, *tokens) for tokens in tree.programs], pad_id=0)
+        with torch.inference_mode():
+            scores = model(ids)
+        for row, (probability, ends) in enumerate(
+            zip(tree.probability.tolist(), tree.line_ends, strict=True)
+        ):
+            p = tree.at_lines(row)
+            predicted += [(float(scores[row, len(tree.prompt) + e]) + 1.0) / 2.0 for e in ends]
+            target += [1.0 - (1.0 - value) ** k for value in p]
+            good += [value > 0.0 for value in p]
+            weight += [probability / len(held) / len(ends)] * len(ends)
+    x, y, w = map(np.array, (predicted, target, weight))
+    w /= w.sum()
+    mean = float((w * y).sum())
+    # Lines are drawn as often as they are written: the curve takes no weights.
+    draw = np.random.default_rng(0).choice(len(w), size=20_000, p=w)
+    return {
+        "rmse": float(np.sqrt((w * (x - y) ** 2).sum())),
+        "rmse_of_mean": float(np.sqrt((w * (mean - y) ** 2).sum())),
+        "auc": area_under_curve(x[draw], np.array(good)[draw]),
+        "lines": float(len(w)),
+    }
+
+
+def main(args: Args) -> None:
+    """Measures and reports.
+
+    Args:
+        args: The command line.
+    """
+    torch.set_num_threads(args.threads)
+    folder = args.policy or args.runs / "sft"
+    if not (folder / "policy.json").is_file():
+        sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=folder, threads=args.threads))
+    policy = CausalLMPolicy.from_pretrained(folder).eval()
+    every = list(trees(args.problems, policy))
+    chance = float(np.mean([tree.success[()] for tree in every]))
+    print(f"{len(every)} problems, {sum(len(t.programs) for t in every)} programs", flush=True)
+    labels: dict[int, dict[str, Errors]] = {}
+    models: dict[int, list[dict[str, float]]] = {}
+    for k in args.ks:
+        labels[k] = {"binary": Errors(), "exhaustive": Errors()}
+        for seed in args.seeds:
+            rng = np.random.default_rng([seed, k])
+            rows = [
+                label(tree, program, k, rng, labels[k])
+                for tree in every
+                for program in failed_programs(tree, args.responses, rng)
+            ]
+            if k in args.model_ks:
+                models.setdefault(k, []).append(_model(rows, every, policy, k, seed))
+                print(f"K = {k}, seed {seed}: {models[k][-1]}", flush=True)
+    data = {
+        "arguments": dataclasses.asdict(args),
+        "problems": len(every),
+        "programs": sum(len(tree.programs) for tree in every),
+        "mean_probability_of_success": chance,
+        "labels": {
+            k: {way: dataclasses.asdict(errors) for way, errors in found.items()}
+            for k, found in labels.items()
+        },
+        "models": models,
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.with_suffix(".json").write_text(json.dumps(data, indent=1, default=str) + "\n")
+    args.out.with_suffix(".md").write_text(page(data, labels, models))
+    print(args.out.with_suffix(".md").read_text())
+
+
+def _model(
+    rows: Sequence[LabelledResponse],
+    every: Sequence[Tree],
+    policy: CausalLMPolicy,
+    k: int,
+    seed: int,
+) -> dict[str, float]:
+    learned, held = split_by_problem(rows, every=4)
+    names = {row.problem_id for row in held}
+    vocabulary = vocabulary_hash(make_tokenizer("mini"))
+    model = ProcessRewardModel.from_policy(policy, vocabulary=vocabulary)
+    training.train(model, learned, held, training.Args(epochs=4, seed=seed))
+    return judge_model(model, [tree for tree in every if tree.problem.id in names], k)
+
+
+def page(
+    data: dict[str, Any],
+    labels: dict[int, dict[str, Errors]],
+    models: dict[int, list[dict[str, float]]],
+) -> str:
+    """The page of results."""
+    lines = [
+        "# Labels and reward model against the truth",
+        "",
+        f"`python -m benchmarks.prm_exact`: {data['problems']} Mini problems with 2-3 "
+        f"conditionals, {data['programs']} programs in all, every one graded. The policy, confined "
+        f"to them, passes with probability {data['mean_probability_of_success']:.3f} (mean over "
+        "problems).",
+        "",
+        "## Labels of failed programs",
+        "",
+        "A line is good if its prefix can be finished at all. *Wrong*: share of lines whose label "
+        "is not that; *missed*: share labelled -1 though they are good (the only error that "
+        "sampling makes). *Not monotone*: share of programs in which a recoverable prefix follows "
+        "one that was found not to be.",
+        "",
+        "| K | binary: wrong | missed | questions a program | exhaustive: wrong | missed "
+        "| questions | not monotone |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for k, found in labels.items():
+        b, e = found["binary"], found["exhaustive"]
+        lines.append(
+            f"| {k} | {100 * b.wrong / b.lines:.1f} % | {100 * b.missed / b.lines:.1f} % | "
+            f"{b.questions / b.responses:.2f} | {100 * e.wrong / e.lines:.1f} % | "
+            f"{100 * e.missed / e.lines:.1f} % | {e.questions / e.responses:.2f} | "
+            f"{100 * e.not_monotone / e.responses:.1f} % |"
+        )
+    lines += [
+        "",
+        "## Reward models on other problems",
+        "",
+        "*RMSE*: of (score + 1) / 2 against the probability that one of K completions passes. "
+        "*AUC*: that a prefix that can be finished is scored above one that can not. Mean (each "
+        "seed).",
+        "",
+        "| K of the labels | RMSE | RMSE of the best constant | AUC |",
+        "|---|---|---|---|",
+    ]
+    for k, rows in models.items():
+        cells = []
+        for name in ("rmse", "rmse_of_mean", "auc"):
+            values = [row[name] for row in rows]
+            cells.append(f"{np.mean(values):.3f} ({', '.join(f'{v:.3f}' for v in values)})")
+        lines.append(f"| {k} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

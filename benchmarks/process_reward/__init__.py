@@ -1,0 +1,1 @@
+"""What `benchmarks/prm.py` and `benchmarks/prm_exact.py` need."""

@@ -1,0 +1,224 @@
+"""The results of `benchmarks/prm.py` as a page: pass@1 and best of K, by difficulty and length."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.evaluate import pass_at_k
+from agents.prm.storage import read_labels
+
+__all__ = ["interval_of_mean", "write_report"]
+
+_BASE = "tests only"
+_LEVELS = ("introductory", "interview", "competition")
+_BUCKETS = ((0, 40), (41, 70), (71, 100), (101, None))
+# 97.5 % quantiles of Student's t distribution for 1, 2, ... degrees of freedom.
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half of its 95 % interval (Student's t); NaN for a single value.
+
+    Args:
+        values: One for each seed, at most 11.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan")
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, _STUDENT[len(values) - 2] * error
+
+
+def write_report(
+    out: Path,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    before: Mapping[str, Any],
+    lengths: Mapping[str, int],
+    levels: Mapping[str, str],
+    samples: int,
+    ks: Sequence[int],
+    seconds: Mapping[str, float],
+    labels: Path,
+    model: Path,
+    arguments: Mapping[str, Any],
+) -> None:
+    """Writes .json and .md.
+
+    Args:
+        out: Path without suffix.
+        rows: One for each run.
+        before: The fine-tuned policy's own measurement.
+        lengths: Problem id -> tokens of the canonical program.
+        levels: Problem id -> difficulty.
+        samples: Programs a problem.
+        ks: Of best-of-K.
+        seconds: Of the preparation, by part.
+        labels: Folder of the labels.
+        model: Folder of the reward model.
+        arguments: Of the command line.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    data = {
+        "arguments": arguments,
+        "preparation_seconds": seconds,
+        "rows": rows,
+        "before": before,
+        "lengths": lengths,
+        "levels": levels,
+    }
+    out.with_suffix(".json").write_text(json.dumps(data, indent=1, default=str) + "\n")
+    arms: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        arms.setdefault(row["arm"], []).append(row)
+
+    def cell(mine: Sequence[Mapping[str, Any]], names: Sequence[str], k: int) -> str:
+        each = [
+            100 * float(np.mean([pass_at_k(samples, row["solved"][name], k) for name in names]))
+            for row in mine
+        ]
+        mean, half = interval_of_mean(each)
+        return f"{mean:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+
+    groups = {level: [n for n in levels if levels[n] == level] for level in _LEVELS}
+    groups["all"] = list(levels)
+    buckets = {
+        f"{low}-{high} tokens" if high else f"{low} tokens and more": [
+            name for name in levels if low <= lengths[name] <= (high or 10**9)
+        ]
+        for low, high in _BUCKETS
+    }
+    every = {"after SFT": [before], **arms}
+    lines = [
+        "# The process reward model: dense reward x value init",
+        "",
+        f"CodeGen-Mini from the empty prefix, {arguments['iterations']} iterations a run, seeds "
+        f"{', '.join(map(str, arguments['seeds']))}, {len(levels)} test problems with {samples} "
+        "samples each at temperature 1. Means over seeds with 95 % intervals (Student's t) in %. "
+        "All runs share one fine-tuned policy and one reward model: the intervals do not speak of "
+        "other ones.",
+        "",
+        *_table("pass@1, sampled", every, groups, lambda mine, names: cell(mine, names, 1)),
+        *_greedy(every),
+        *_table(
+            "pass@1, sampled, by tokens of the canonical program",
+            every,
+            buckets,
+            lambda mine, names: cell(mine, names, 1),
+        ),
+        *_table(
+            "best of K (pass@K), all problems",
+            every,
+            {f"K = {k}": [str(k)] for k in ks},
+            lambda mine, names: cell(mine, groups["all"], int(names[0])),
+        ),
+        "## Differences from tests only, in points",
+        "",
+        "Paired by seed.",
+        "",
+        *_differences(arms, groups, samples),
+        *_costs(arms, seconds),
+        *_labels(labels, model),
+    ]
+    out.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+def _table(
+    title: str,
+    every: Mapping[str, Sequence[Mapping[str, Any]]],
+    columns: Mapping[str, Sequence[str]],
+    cell: Any,
+) -> list[str]:
+    shown = {name: members for name, members in columns.items() if members}
+    lines = [
+        f"## {title}",
+        "",
+        "| | " + " | ".join(shown) + " |",
+        "|---|" + "---|" * len(shown),
+    ]
+    for name, mine in every.items():
+        cells = [cell(mine, members) for members in shown.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _greedy(every: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    def cell(mine: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+        each = [100 * float(np.mean([row["greedy"][name] for name in names])) for row in mine]
+        mean, half = interval_of_mean(each)
+        return f"{mean:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+
+    columns = {**{level: [level] for level in _LEVELS}, "all": _LEVELS}
+    return _table("pass@1, greedy", every, columns, cell)
+
+
+def _differences(
+    arms: Mapping[str, Sequence[Mapping[str, Any]]],
+    groups: Mapping[str, Sequence[str]],
+    samples: int,
+) -> list[str]:
+    base = {row["seed"]: row for row in arms.get(_BASE, [])}
+
+    def rate(row: Mapping[str, Any], names: Sequence[str]) -> float:
+        return 100 * float(np.mean([row["solved"][name] / samples for name in names]))
+
+    def cell(mine: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+        each = [rate(row, names) - rate(base[row["seed"]], names) for row in mine]
+        mean, half = interval_of_mean(each)
+        return f"{mean:+.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+
+    others = {name: mine for name, mine in arms.items() if name != _BASE}
+    return _table("pass@1, sampled", others, groups, cell)
+
+
+def _costs(
+    arms: Mapping[str, Sequence[Mapping[str, Any]]], seconds: Mapping[str, float]
+) -> list[str]:
+    lines = [
+        "## Cost",
+        "",
+        "Preparation, in seconds: "
+        + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
+        + ".",
+        "",
+        "| arm | s a run | programs executed a run |",
+        "|---|---|---|",
+    ]
+    for name, mine in arms.items():
+        wall = float(np.mean([row["seconds"] for row in mine]))
+        programs = float(np.mean([row["programs"] for row in mine]))
+        lines.append(f"| {name} | {wall:.0f} | {programs:.0f} |")
+    return [*lines, ""]
+
+
+def _labels(labels: Path, model: Path) -> list[str]:
+    responses = read_labels(labels).responses
+    kinds = collections.Counter(response.kind for response in responses)
+    completions = sum(response.completions for response in responses)
+    report = json.loads((model / "report.json").read_text())
+    lines = [
+        "## Labels and model",
+        "",
+        f"{len(responses)} responses: "
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        + f"; about {completions} completions were written and run for them. Trained on "
+        f"{report['training_responses']} ({report['arguments']['selection']}), validated on "
+        f"{report['validation_responses']} of other problems:",
+        "",
+        "| lines of | lines | good | MSE | MSE of the mean | sign accuracy | AUC |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in report["validation"].items():
+        if row["lines"]:
+            lines.append(
+                f"| {name} | {row['lines']} | {row['good']:.2f} | {row['mse']:.3f} | "
+                f"{row['mse_of_mean']:.3f} | {row['sign_accuracy']:.3f} | {row['auc']:.3f} |"
+            )
+    return lines

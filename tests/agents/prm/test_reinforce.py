@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import codegym
+from agents import ppo
+from agents.environments import load_split, make_grader, make_tokenizer
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from agents.prm.lines import vocabulary_hash
+from agents.prm.model import ProcessRewardModel
+from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.telemetry import RunLogger, read_scalars
+from codegym.errors import ConfigurationError
+
+SMALL = ppo.Args(
+    model_width=16,
+    model_layers=1,
+    model_heads=2,
+    problems=4,
+    num_envs=6,
+    episodes=12,
+    max_new_tokens=30,
+    iterations=2,
+    seconds=None,
+    warmup_updates=1,
+    start="uniform",
+    reward="binary",
+    workers=1,
+    threads=1,
+)
+TOKENIZER = make_tokenizer("mini")
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[codegym.Grader]:
+    with make_grader(SMALL) as grader:
+        yield grader
+
+
+@pytest.fixture(scope="module")
+def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scores of both signs."""
+    folder = tmp_path_factory.mktemp("prm")
+    policy = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=3)
+    model = ProcessRewardModel.from_policy(policy, vocabulary=vocabulary_hash(TOKENIZER))
+    with torch.no_grad():
+        model.head.weight.normal_(0.0, 0.5, generator=torch.Generator().manual_seed(0))
+    model.save_pretrained(folder)
+    return folder
+
+
+def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.Trainer:
+    args = dataclasses.replace(SMALL, out=folder, **changes)
+    policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
+    model = load_reward_model(args, TOKENIZER, device="cpu")
+    with RunLogger(folder, quiet=True) as logger:
+        trainer = ppo.Trainer(
+            args,
+            policy=with_critic(policy, args, model),
+            problems=load_split(args, split="train", size=4, seed=0),
+            grader=grader,
+            logger=logger,
+            reward=make_dense_reward(args, args.reward, model),
+        )
+        try:
+            trainer.train()
+        finally:
+            trainer.close()
+    return trainer
+
+
+@pytest.mark.parametrize("dense", ["outcome", "online", "difference", "potential"])
+def test_dense_rewards_reach_the_tokens_and_the_trainer(
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path, dense: str
+):
+    args = dataclasses.replace(SMALL, reward_model=reward_model, dense=dense, judging="async")  # type: ignore[arg-type]
+    model = load_reward_model(args, TOKENIZER, device="cpu")
+    policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
+    from agents.environments import make_envs
+    from agents.rollout import play
+
+    problems = load_split(args, split="train", size=4, seed=0)
+    envs = make_envs(
+        args,
+        problems,
+        start="uniform",
+        grader=grader,
+        tokenizer=TOKENIZER,
+        reward=make_dense_reward(args, "binary", model),
+    )
+    try:
+        sequences = play(policy, envs, episodes=12, seed=0).sequences
+    finally:
+        envs.close()
+    paid = sequences.token_rewards
+    assert torch.allclose(paid.sum(1), sequences.reward, atol=1e-5)
+    columns = torch.arange(paid.shape[1])
+    outside = (columns < sequences.start_length[:, None]) | (columns >= sequences.length[:, None])
+    assert not paid[outside].any()
+    last = columns == sequences.length[:, None] - 1
+    assert paid[~last].any(), "nothing was paid before the end"
+    if dense == "potential":
+        assert torch.allclose(sequences.reward, sequences.solved.float(), atol=1e-5)
+    trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, value_init="affine")
+    assert trainer.iteration == 2
+    assert all("loss/value" in row for row in read_scalars(tmp_path))
+
+
+def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
+    from agents.environments import make_envs
+    from agents.rollout import play
+
+    policy = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0)
+    problems = load_split(SMALL, split="train", size=4, seed=0)
+    settings = dataclasses.replace(SMALL, reward="stepcoder")
+    envs = make_envs(settings, problems, start="empty", grader=grader, tokenizer=TOKENIZER)
+    try:
+        sequences = play(policy, envs, episodes=6, seed=0).sequences
+    finally:
+        envs.close()
+    rows = torch.arange(6)
+    assert torch.equal(sequences.token_rewards[rows, sequences.length - 1], sequences.reward)
+    assert torch.equal(sequences.token_rewards.sum(1), sequences.reward)
+
+
+@pytest.mark.parametrize("value_init", ["policy", "raw", "affine"])
+def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path, value_init: str
+):
+    trainer = trained(
+        tmp_path,
+        grader,
+        reward_model=reward_model,
+        value_init=value_init,
+        iterations=1,
+        learning_rate=0.1,
+    )
+    fresh = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0)
+    for name, weight in fresh.trunk.state_dict().items():
+        assert torch.equal(weight, trainer.policy.trunk.state_dict()[name]), name
+    model = ProcessRewardModel.from_pretrained(reward_model)
+    start = fresh.trunk if value_init == "policy" else model.trunk
+    assert trainer.policy.critic is not None
+    moved = [
+        not torch.equal(a, b)
+        for (name, a), b in zip(
+            start.named_parameters(), trainer.policy.critic.parameters(), strict=True
+        )
+        if "lm_head" not in name and "embed_tokens" not in name
+    ]
+    assert all(moved) or value_init == "policy"  # there the head is 0, so the trunk has no gradient
+    assert trainer.reference.critic is None
+    loaded = CausalLMPolicy.from_pretrained(tmp_path / "policy")
+    ids = torch.arange(9)[None]
+    assert torch.equal(loaded(ids).values, trainer.policy(ids).values)
+
+
+def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="reward_model=FOLDER"):
+        load_reward_model(dataclasses.replace(SMALL, dense="outcome"), TOKENIZER, device="cpu")
+    other = dataclasses.replace(SMALL, dense="outcome", reward_model=reward_model)
+    with pytest.raises(ConfigurationError, match="another tokenizer"):
+        load_reward_model(other, make_tokenizer("byte"), device="cpu")
+    assert load_reward_model(SMALL, TOKENIZER, device="cpu") is None
+    assert make_dense_reward(SMALL, "binary", None) == "binary"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.policy import CausalLMPolicy
+from agents.prm.storage import LabelStore
+from benchmarks.prm import RandomScorer
+from benchmarks.prm_exact import Errors, failed_programs, judge_model, label
+from benchmarks.process_reward.report import interval_of_mean, write_report
+from benchmarks.process_reward.tree import Tree, texts, trees
+from codegym.problems import load_mini
+
+
+@pytest.fixture(scope="module")
+def some() -> list[Tree]:
+    policy = CausalLMPolicy.from_config_tiny(512, d=16, layers=1, heads=2, seed=1).eval()
+    return list(trees(3, policy))
+
+
+def test_every_combination_is_listed_once():
+    problem = load_mini(difficulty="introductory", size=1)[0]
+    written = texts(problem)
+    assert problem.canonical_solution in written
+    assert len(set(written)) == len(written) >= 2
+    assert all(text.startswith(problem.starter_code) for text in written)
+
+
+def test_a_tree_holds_a_distribution_and_its_sums(some: list[Tree]):
+    assert some
+    for tree in some:
+        assert tree.probability.sum() == pytest.approx(1.0)
+        assert tree.success[()] == pytest.approx(float(tree.probability @ tree.passes))
+        for program, tokens in enumerate(tree.programs):
+            # By brute force: of the programs that begin so, the share that passes.
+            for end in tree.line_ends[program]:
+                prefix = tokens[: end + 1]
+                mine = np.array([other[: end + 1] == prefix for other in tree.programs])
+                weight = tree.probability[mine]
+                share = float((weight * tree.passes[mine]).sum() / weight.sum())
+                assert tree.success[prefix] == pytest.approx(share)
+            assert tree.success[tokens] == float(tree.passes[program])
+
+
+def test_with_many_completions_the_labels_are_the_truth(some: list[Tree]):
+    rng = np.random.default_rng(0)
+    found = {"binary": Errors(), "exhaustive": Errors()}
+    few = {"binary": Errors(), "exhaustive": Errors()}
+    for tree in some:
+        for program in failed_programs(tree, 10, rng):
+            assert not tree.passes[program]
+            response = label(tree, program, 10**9, rng, found)
+            label(tree, program, 1, rng, few)
+            good = [p > 0.0 for p in tree.at_lines(program)]
+            assert [one > 0 for one in response.labels] == good
+    assert found["binary"].wrong == found["exhaustive"].wrong == 0
+    assert found["binary"].questions < found["exhaustive"].questions
+    assert few["binary"].wrong == few["binary"].missed > 0
+
+
+def test_a_model_is_judged_by_what_it_says(some: list[Tree]):
+    class Oracle:
+        """Says the truth (or nothing) about each prefix."""
+
+        def __init__(self, knows: bool) -> None:
+            self.knows = knows
+
+        def __call__(self, ids: object) -> np.ndarray:
+            import torch
+
+            table = np.zeros(tuple(ids.shape))  # type: ignore[attr-defined]
+            tree = next(t for t in some if len(t.programs) == len(table))
+            for row in range(len(table)):
+                for end, p in zip(tree.line_ends[row], tree.at_lines(row), strict=True):
+                    table[row, len(tree.prompt) + end] = 2 * p - 1 if self.knows else 0.0
+            return torch.as_tensor(table)  # type: ignore[return-value]
+
+    one = [some[0]]
+    truth = judge_model(Oracle(True), one, 1)  # type: ignore[arg-type]
+    nothing = judge_model(Oracle(False), one, 1)  # type: ignore[arg-type]
+    assert truth["rmse"] == pytest.approx(0.0, abs=1e-6)
+    assert truth["auc"] == 1.0
+    assert nothing["auc"] == 0.5
+    assert nothing["rmse"] >= nothing["rmse_of_mean"] > 0.0
+
+
+def test_random_scores_are_a_function_of_the_tokens_alone():
+    scorer = RandomScorer(3)
+    sequences = [np.arange(n) for n in range(1, 400)]
+    scores = scorer(sequences)
+    assert scores[::-1] == scorer(sequences[::-1])
+    assert scores != RandomScorer(4)(sequences)
+    assert abs(float(np.mean(scores))) < 0.1
+    assert float(np.std(scores)) == pytest.approx(1 / np.sqrt(3), rel=0.1)
+
+
+def test_the_page_tells_means_and_intervals(tmp_path: Path):
+    mean, half = interval_of_mean([1.0, 2.0, 3.0])
+    assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
+    levels = {"a": "introductory", "b": "competition"}
+    greedy = {"introductory": 1.0, "interview": 0.5, "competition": 0.0}
+
+    def row(arm: str, seed: int, a: int, b: int) -> dict[str, object]:
+        solved = {"a": a, "b": b}
+        return {
+            "arm": arm,
+            "seed": seed,
+            "seconds": 9.0,
+            "programs": 128,
+            "solved": solved,
+            "greedy": greedy,
+        }
+
+    LabelStore(tmp_path / "labels", {})
+    (tmp_path / "model").mkdir()
+    line = {"lines": 3, "good": 0.5, "mse": 0.5, "mse_of_mean": 1.0, "sign_accuracy": 1.0}
+    (tmp_path / "model" / "report.json").write_text(
+        json.dumps(
+            {
+                "training_responses": 1,
+                "validation_responses": 1,
+                "arguments": {"selection": "revised"},
+                "validation": {"all": {**line, "auc": 0.75}},
+            }
+        )
+    )
+    write_report(
+        tmp_path / "page",
+        rows=[
+            row("tests only", 0, 2, 0),
+            row("tests only", 1, 4, 0),
+            row("dense", 0, 3, 1),
+            row("dense", 1, 4, 2),
+        ],
+        before=row("before", 0, 1, 0),
+        lengths={"a": 30, "b": 120},
+        levels=levels,
+        samples=4,
+        ks=(1, 4),
+        seconds={"labels": 3.0},
+        labels=tmp_path / "labels",
+        model=tmp_path / "model",
+        arguments={"iterations": 2, "seeds": (0, 1)},
+    )
+    text = (tmp_path / "page.md").read_text()
+    # Seeds 0 and 1: 2/4 and 4/4 of "a".
+    assert "| tests only | 75.0 ± 317.6 | 0.0 ± 0.0 | 37.5" in text
+    assert "| after SFT | 25.0 | 0.0 | 12.5 |" in text
+    # Paired: (75 - 50, 100 - 100) and (25, 50).
+    assert "| dense | +12.5 ± 158.8 | +37.5 ± 158.8 |" in text
+    assert "| all | 3 | 0.50 | 0.500 | 1.000 | 1.000 | 0.750 |" in text
+    # Best of 4: "a" is always solved, "b" by both seeds of the dense arm.
+    assert "| dense | 56.2 ± 79.4 | 100.0 ± 0.0 |" in text or "100.0 ± 0.0 |" in text
