@@ -74,14 +74,6 @@ class RolloutCost:
         """Wall time of the rollout."""
         return self.generate_seconds + self.environment_seconds + self.waiting_seconds
 
-    def __add__(self, other: RolloutCost) -> RolloutCost:
-        return RolloutCost(
-            *(
-                a + b
-                for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-            )
-        )
-
 
 class Rollout(NamedTuple):
     """Finished episodes and what they cost."""

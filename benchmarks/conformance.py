@@ -144,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=ADAPTERS, default=list(ADAPTERS))
     parser.add_argument("--cases", default="", help="only cases whose name contains this")
     parser.add_argument("--groups", nargs="*", help="only cases of these groups")
+    parser.add_argument("--every", type=int, default=1, help="only every so many-th case")
     parser.add_argument("--jobs", type=int, default=2, help="cases that run side by side")
     parser.add_argument("--list", action="store_true", help="list the graders and end")
     parser.add_argument("--resume", action="store_true", help="ask only what was not asked before")
@@ -187,13 +188,13 @@ def fingerprint(case: Case) -> str:
 
 
 def write(
-    folder: Path, jobs: int, versions: dict[str, str], rows: dict[str, dict[str, Any]]
+    folder: Path, command: str, versions: dict[str, str], rows: dict[str, dict[str, Any]]
 ) -> str:
     """Writes both files; returns the page. Cases that were not put to all graders are left out."""
     content = {
         "settings": {
             "date": datetime.date.today().isoformat(),
-            "command": f"python -m benchmarks.conformance --graders FOLDER --jobs {jobs}",
+            "command": command,
             "python": platform.python_version(),
             "kernel": platform.release(),
             "cpus": os.cpu_count(),
@@ -241,8 +242,11 @@ def main() -> None:
     versions = {name: version_of(place[1]) for name, place in graders.items()}
     groups = args.groups or {case.group for case in CASES}
     cases = [case for case in CASES if args.cases in case.name and case.group in groups]
+    cases = cases[:: args.every]
     known = earlier(args.results, versions) if args.resume else {}
     rows: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    command = f"python -m benchmarks.conformance --graders FOLDER --jobs {args.jobs}"
+    command += f" --every {args.every}" if args.every > 1 else ""
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
         futures = {}
         for case in cases:
@@ -260,8 +264,8 @@ def main() -> None:
                 print(f"\r{case.name}: {entry}", file=sys.stderr)
             print(f"\r{done}/{len(futures)} ", end="", file=sys.stderr, flush=True)
             if done % _WRITE_EVERY == 0:
-                write(args.results, args.jobs, versions, rows)
-    page = write(args.results, args.jobs, versions, rows)
+                write(args.results, command, versions, rows)
+    page = write(args.results, command, versions, rows)
     print("\n" + page.partition("\n## ")[0], f"\nOutcomes: {', '.join(OUTCOMES)}")
 
 

@@ -34,7 +34,7 @@ from agents.environments import (
 from agents.policy import CausalLMPolicy
 from agents.prm.labels import is_monotone, kind_of, labels_of
 from agents.prm.lines import Lines, lines_of, vocabulary_hash
-from agents.prm.oracle import Oracle, Prefix
+from agents.prm.oracle import Oracle, Prefix, Searched
 from agents.prm.storage import LabelledResponse, LabelStore, read_labels
 from agents.rollout import Sampling, play
 from agents.sequences import Sequences
@@ -181,16 +181,14 @@ class _Collector:
     def group(self, policy: int, problem_ids: Sequence[str]) -> list[LabelledResponse]:
         responses = self._write(problem_ids)
         failed = [one for one in responses if not one.solved and one.lines.ends]
-        oracle = self._oracle(1)
-        searches = oracle.search([one.prefixes() for one in failed])
-        found = {id(one): search.known for one, search in zip(failed, searches, strict=True)}
-        # Told as a mean: completions are shared out among all searches of the group.
-        mean_completions = round(oracle.completed / max(1, len(failed)))
+        searches = self._oracle(1).search([one.prefixes() for one in failed])
+        found = {id(one): searched for one, searched in zip(failed, searches, strict=True)}
         labelled = []
         for one in responses:
             if not one.lines.ends:
                 continue
-            known = len(one.lines.ends) if one.solved else found[id(one)]
+            whole = Searched(len(one.lines.ends), 0, 0)
+            known, questions, completions = whole if one.solved else found[id(one)]
             labelled.append(
                 LabelledResponse(
                     policy=policy,
@@ -203,11 +201,11 @@ class _Collector:
                     kind=kind_of(solved=one.solved, recoverable_lines=known),
                     recoverable_lines=known,
                     verdict=one.verdict,
-                    questions=_questions(len(one.lines.ends), known) if not one.solved else 0,
-                    completions=mean_completions if not one.solved else 0,
+                    questions=questions,
+                    completions=completions,
                 )
             )
-        self._check(failed[: self._args.audit], [s.known for s in searches[: self._args.audit]])
+        self._check(failed[: self._args.audit], [s.lines for s in searches[: self._args.audit]])
         return labelled
 
     def _write(self, problem_ids: Sequence[str]) -> list[_Response]:
@@ -269,16 +267,6 @@ class _Collector:
         )
 
 
-def _questions(lines: int, known: int) -> int:
-    """How many questions led there; the path of a binary search is decided by its end."""
-    low, high, count = 0, lines, 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if middle <= known else (low, middle)
-        count += 1
-    return count
-
-
 def _groups(args: Args, problems: ProblemSet) -> Iterator[tuple[int, list[str]]]:
     names = [problem.id for problem in problems]
     for index in range(len(args.policies)):
@@ -326,7 +314,7 @@ def _report(folder: Path, audit: Audit, logger: RunLogger) -> None:
     shares = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     logger.note(
         f"{len(responses)} responses ({shares}); {sum(r.questions for r in failed)} questions and "
-        f"about {sum(r.completions for r in failed)} completions for {len(failed)} failed ones."
+        f"{sum(r.completions for r in failed)} completions for {len(failed)} failed ones."
     )
     if audit.responses:
         logger.note(

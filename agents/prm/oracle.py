@@ -17,7 +17,7 @@ from agents.policy import CausalLMPolicy
 from agents.prm.labels import Search
 from agents.rollout import Sampling, play
 
-__all__ = ["Oracle", "Prefix"]
+__all__ = ["Oracle", "Prefix", "Searched"]
 
 
 class Prefix(NamedTuple):
@@ -27,10 +27,25 @@ class Prefix(NamedTuple):
     tokens: tuple[int, ...]
 
 
+class Searched(NamedTuple):
+    """The result of a search.
+
+    Attributes:
+        lines: Of the last recoverable prefix.
+        questions: Prefixes that were asked about.
+        completions: Programs that were written and run for them.
+    """
+
+    lines: int
+    questions: int
+    completions: int
+
+
 @dataclasses.dataclass(slots=True)
 class _Question:
     prefix: Prefix
     left: int  # completions that may still be tried
+    tried: int = 0
     passed: bool = False
 
     @property
@@ -80,29 +95,31 @@ class Oracle:
             self._wave(questions)
         return [question.passed for question in questions]
 
-    def search(self, programs: Sequence[Sequence[Prefix]]) -> list[Search]:
+    def search(self, programs: Sequence[Sequence[Prefix]]) -> list[Searched]:
         """Finds the last recoverable prefix of failed programs, all at the same time.
 
         Args:
             programs: For each, its prefixes of 1, 2, ..., T lines; the last is the whole program.
 
         Returns:
-            One finished search for each.
+            One result for each.
         """
         searches = [Search(len(prefixes)) for prefixes in programs]
-        asked: dict[int, _Question] = {}
+        asked: list[list[_Question]] = [[] for _ in programs]
         while True:
-            for i, search in enumerate(searches):
-                if i not in asked and not search.done:
-                    prefix = programs[i][search.question - 1]
-                    asked[i] = _Question(prefix, self._completions)
-            if not asked:
-                return searches
-            self._wave(list(asked.values()))
-            for i, question in list(asked.items()):
-                if not question.open:
-                    searches[i].answer(recoverable=question.passed)
-                    del asked[i]
+            for search, prefixes, questions in zip(searches, programs, asked, strict=True):
+                if questions and not questions[-1].open and not search.done:
+                    search.answer(recoverable=questions[-1].passed)
+                if not search.done and not (questions and questions[-1].open):
+                    questions.append(_Question(prefixes[search.question - 1], self._completions))
+            latest = [questions[-1] for questions in asked if questions and questions[-1].open]
+            if not latest:
+                break
+            self._wave(latest)
+        return [
+            Searched(search.known, len(questions), sum(question.tried for question in questions))
+            for search, questions in zip(searches, asked, strict=True)
+        ]
 
     def _wave(self, questions: Sequence[_Question]) -> None:
         """One completion of each open question, or several where there is room."""
@@ -124,6 +141,7 @@ class Oracle:
         ).sequences
         for question, solved in zip(slots, sequences.solved.tolist(), strict=False):
             question.left -= 1
+            question.tried += 1
             question.passed |= solved
         self.completed += len(slots)
 

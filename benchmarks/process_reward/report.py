@@ -208,7 +208,7 @@ def _labels(labels: Path, model: Path) -> list[str]:
         "",
         f"{len(responses)} responses: "
         + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        + f"; about {completions} completions were written and run for them. Trained on "
+        + f"; {completions} completions were written and run for them. Trained on "
         f"{report['training_responses']} ({report['arguments']['selection']}), validated on "
         f"{report['validation_responses']} of other problems:",
         "",

@@ -286,3 +286,10 @@ print("parent")
         assert seen.stdout == "parent\n"
         left = set(below(os.getpid())) - before
         assert len([pid for pid in left if "sandbox" in command(pid)]) <= 2
+
+
+def test_the_interpreter_may_be_named_relative_to_where_one_stands() -> None:
+    path = os.path.relpath(sys.executable)
+    assert not os.path.isabs(path)
+    with LocalExecutor(workers=1, python=path) as executor:
+        assert executor.run(Request("print(1)", (Stdin(""),))).observations[0].stdout == "1\n"

@@ -81,8 +81,10 @@ def test_searches_advance_together_and_find_what_the_exhaustive_labeller_finds(
         expected.append(search_all(lines, lambda m, last=last: m <= last))  # type: ignore[misc]
     players = Players(passes)
     found = make(monkeypatch, players, completions=1).search(programs)
-    assert [search.known for search in found] == expected
-    assert all(search.done for search in found)
+    assert [searched.lines for searched in found] == expected
+    for searched, prefixes in zip(found, programs, strict=True):
+        assert searched.questions <= np.ceil(np.log2(len(prefixes)))
+        assert searched.completions == searched.questions  # K = 1
     # The whole program is known to fail, so it is never asked about.
     assert not {prefixes[-1].tokens for prefixes in programs} & set(players.tried)
     one_by_one = sum(max(0, int(np.ceil(np.log2(len(prefixes))))) for prefixes in programs)
@@ -92,6 +94,6 @@ def test_searches_advance_together_and_find_what_the_exhaustive_labeller_finds(
 def test_nothing_to_search(monkeypatch: pytest.MonkeyPatch):
     oracle = make(monkeypatch, Players({}), completions=4)
     assert oracle.search([]) == []
-    assert oracle.search([[prefix(1)]])[0].known == 0
+    assert oracle.search([[prefix(1)]]) == [(0, 0, 0)]
     assert oracle.recoverable([]) == []
     assert oracle.completed == 0
