@@ -10,12 +10,13 @@ import torch
 
 import codegym
 from agents import ppo
-from agents.environments import load_split, make_grader, make_tokenizer
+from agents.environments import load_split, make_envs, make_grader, make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel
 from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.rollout import play
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
@@ -83,9 +84,6 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     args = dataclasses.replace(SMALL, reward_model=reward_model, dense=dense, judging="async")  # type: ignore[arg-type]
     model = load_reward_model(args, TOKENIZER, device="cpu")
     policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
-    from agents.environments import make_envs
-    from agents.rollout import play
-
     problems = load_split(args, split="train", size=4, seed=0)
     envs = make_envs(
         args,
@@ -114,9 +112,6 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
 
 
 def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
-    from agents.environments import make_envs
-    from agents.rollout import play
-
     policy = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0)
     problems = load_split(SMALL, split="train", size=4, seed=0)
     settings = dataclasses.replace(SMALL, reward="stepcoder")
