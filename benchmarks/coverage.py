@@ -19,7 +19,6 @@ import glob
 import json
 import os
 import random
-import shlex
 import shutil
 import sys
 import time
@@ -30,6 +29,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks.command import shown
 from benchmarks.grading_peers.report import machine
 from benchmarks.intervals import ratio_of_sums
 from codegym.execution import LocalExecutor, Observation, Request, Result, describe_isolation
@@ -321,7 +321,7 @@ def main(args: Args) -> None:
     rows = [measure(python, problems[: args.problems], args) for python in pythons]
     about["load_at_end"] = os.getloadavg()[0]
     results = {
-        "command": f"python -m benchmarks.coverage {shlex.join(sys.argv[1:])}".rstrip(),
+        "command": shown("coverage"),
         "machine": about,
         "minutes": (time.monotonic() - started) / 60,
         "rows": rows,

@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import json
 import os
-import shlex
 import sys
 import sysconfig
 import time
@@ -27,6 +26,7 @@ from typing import Any, Literal
 
 import tyro
 
+from benchmarks.command import shown
 from benchmarks.grading_peers import jobs, processes, report, throughput
 from benchmarks.grading_peers.containment import missing_tools
 from benchmarks.grading_peers.contender import Codegym, Contender, ContenderError, understood
@@ -249,7 +249,7 @@ def main(args: Args) -> None:
     cores = os.sched_getaffinity(0)
     core = max(cores)
     results: dict[str, Any] = {
-        "command": f"python -m benchmarks.grading {shlex.join(sys.argv[1:])}".rstrip(),
+        "command": shown("grading"),
         "arguments": {key: str(value) for key, value in dataclasses.asdict(args).items()},
         "machine": about,
         "cases": {},

@@ -136,7 +136,8 @@ def failed_programs(tree: Tree, count: int, rng: np.random.Generator) -> list[in
     weights = np.where(tree.passes, 0.0, tree.probability)
     if weights.sum() <= 0.0:
         return []
-    return rng.choice(len(weights), size=count, p=weights / weights.sum()).tolist()
+    drawn = rng.choice(len(weights), size=count, p=weights / weights.sum())
+    return [int(program) for program in drawn]
 
 
 def judge_model(model: ProcessRewardModel, held: Sequence[Tree], k: int) -> dict[str, float]:

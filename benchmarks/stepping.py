@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks.command import shown
 from benchmarks.stepping_peers import floor, memory, ours, report
 from benchmarks.stepping_peers.contender import Contender, Lengths, take_turns
 from benchmarks.stepping_peers.rl4lms import text_gen_env
@@ -105,7 +104,7 @@ def main(args: Args) -> None:
     sizes = [memory.taken(lengths, 1024) for lengths in _LENGTHS]
     per_token = memory.bytes_per_token(sizes, _LENGTHS, 1024)
     results: dict[str, Any] = {
-        "command": f"python -m benchmarks.stepping {shlex.join(sys.argv[1:])}".rstrip(),
+        "command": shown("stepping"),
         "machine": about,
         "rounds": args.rounds,
         "minutes": (time.monotonic() - started) / 60,

@@ -19,7 +19,6 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +28,7 @@ import tyro
 import codegym
 from agents import ppo, sft
 from agents.environments import fitting, load_split, make_grader, make_tokenizer
+from benchmarks.command import shown
 from benchmarks.training_peers import ours, report
 from benchmarks.training_peers.job import Iteration, Job
 
@@ -89,7 +89,7 @@ def main(args: Args) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     data = report.as_json(rates, waits)
     args.out.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
-    text = report.page(rates, waits, command=" ".join(sys.argv[1:]), job=mini)
+    text = report.page(rates, waits, command=shown("training"), job=mini)
     args.out.with_suffix(".md").write_text(text)
     print(text)
 

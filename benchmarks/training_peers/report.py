@@ -59,7 +59,7 @@ def page(rates: Blocks, waits: Mapping[str, Sequence[Iteration]], *, command: st
     Args:
         rates: Blocks of each trainer.
         waits: Iterations of codegym's PPO on each set of problems.
-        command: Arguments of the command line.
+        command: How it was called.
         job: What was trained.
     """
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
@@ -71,7 +71,7 @@ def page(rates: Blocks, waits: Mapping[str, Sequence[Iteration]], *, command: st
     lines = [
         "# Speed of training",
         "",
-        f"`python -m benchmarks.training {command}`; Python {platform.python_version()}, "
+        f"`{command}`; Python {platform.python_version()}, "
         f"{versions}, {os.cpu_count()} CPUs, {args.threads} threads of torch.",
         "",
         "| bar | reached (95 % interval) | met |",
