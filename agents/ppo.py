@@ -46,8 +46,8 @@ from agents.prm.reinforce import (
     make_dense_reward,
     with_critic,
 )
-from agents.rollout import RolloutCost, Sampling, Written, write
-from agents.sequences import Sequences
+from agents.rollout import Sampling, Written, write
+from agents.rollout_metrics import rollout_metrics
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
 from agents.update import PPOSettings, make_optimizer, prepare, score, update
@@ -216,11 +216,10 @@ class Trainer:
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
         return {
-            **_rollout_metrics(rollout.sequences),
+            **rollout_metrics(rollout),
             **stage_metrics(self.start_states, self.envs, self.problems),
             **batch.metrics,
             **stats,
-            **_time_metrics(rollout.cost),
             "time/logprobs": score_seconds,
             "time/update": update_seconds,
             "time/episodes": float(self.episodes),
@@ -310,37 +309,6 @@ def make_start(args: Args) -> StartStates:
     if args.start == "cccs":
         return CurriculumOfSubtasks(threshold=args.cccs_threshold, alpha=args.cccs_alpha)
     return codegym.start_states.make_start_states(args.start)
-
-
-def _rollout_metrics(sequences: Sequences) -> dict[str, float]:
-    tokens = (sequences.length - sequences.start_length).float()
-    metrics = {
-        "rollout/reward": float(sequences.reward.mean()),
-        "rollout/solved": float(sequences.solved.float().mean()),
-        "rollout/truncated": float(sequences.truncated.float().mean()),
-        "rollout/tokens": float(tokens.mean()),
-    }
-    at_stage_0 = (sequences.stage == 0).tolist()
-    solved = sequences.solved.tolist()
-    from_empty = [s for s, empty in zip(solved, at_stage_0, strict=True) if empty]
-    if from_empty:
-        metrics["rollout/solved_from_empty"] = float(np.mean(from_empty))
-    for level in set(sequences.difficulty):
-        rows = [s for s, d in zip(solved, sequences.difficulty, strict=True) if d == level]
-        metrics[f"rollout/solved_{level}"] = float(np.mean(rows))
-    for verdict in set(sequences.verdict):
-        share = sequences.verdict.count(verdict) / len(solved)
-        metrics[f"verdict/{verdict}"] = share
-    return metrics
-
-
-def _time_metrics(cost: RolloutCost) -> dict[str, float]:
-    return {
-        "time/generate": cost.generate_seconds,
-        "time/environment": cost.environment_seconds,
-        "time/waiting": cost.waiting_seconds,
-        "time/waiting_share": cost.waiting_seconds / cost.seconds,
-    }
 
 
 def _seed(*parts: int) -> int:
