@@ -21,7 +21,7 @@ from codegym.execution import ExecutionLimits, LocalExecutor, Request, Result, d
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, Problem, StdinTest
 
-from .conformance.case import BRIEF, LIMITS, SECRET, SECRET_VARIABLE, Case
+from .conformance.case import BRIEF, FILLING, LIMITS, SECRET, SECRET_VARIABLE, Case
 from .conformance.table import CASES
 from .test_pool import below, children
 
@@ -58,7 +58,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture(scope="module")
 def graders(recorder: Recorder) -> dict[ExecutionLimits, Grader]:
-    return {limits: Grader(recorder, limits) for limits in (LIMITS, BRIEF)}
+    return {limits: Grader(recorder, limits) for limits in (LIMITS, BRIEF, FILLING)}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,12 @@ LIMITS = ExecutionLimits(
 """What a test of an honest program may use, which stays well below."""
 BRIEF = dataclasses.replace(LIMITS, cpu_seconds=0.5, wall_seconds=1.0)
 """What a test of any other program may use."""
+FILLING = dataclasses.replace(LIMITS, cpu_seconds=10.0, wall_seconds=20.0)
+"""What a test of a program may use that must end at its memory limit.
+
+What a page costs to touch differs tenfold between machines; where it is dear, a program that fills
+its memory page by page would reach :data:`BRIEF`'s time first.
+"""
 
 SECRET = "c0nf0rmance-s3cret"
 """Stands in an environment variable and in a file of the host; no program contains it."""
@@ -78,7 +84,9 @@ class Case:
     @property
     def limits(self) -> ExecutionLimits:
         """What each of its tests may use."""
-        return LIMITS if self.kind == "accept" else BRIEF
+        if self.kind == "accept":
+            return LIMITS
+        return FILLING if self.verdicts == (Verdict.MEMORY_LIMIT,) else BRIEF
 
     def problem(self) -> Problem:
         """The problem that the program is an answer to.
