@@ -192,7 +192,8 @@ def page(results: Mapping[str, Any], measured: Measured, all_lengths: Sequence[L
         f"{about['numpy']}, Gymnasium {about['gymnasium']}; load {about['load_at_start']:.1f} at "
         "the start.", "",
         "The reward is constant and judging is not timed: no step ends an episode, except in the "
-        "rows with ends and resets, where an executor that runs nothing answers at once.", "",
+        "rows with ends and resets, where a step stands for a whole episode and an executor that "
+        "runs nothing answers at once.", "",
         "## Bars", "", "| bar | measured | reached |", "|---|---|---|",
     ]  # fmt: skip
     for bar in results["bars"]:
