@@ -29,6 +29,7 @@ NAMESPACE = "codegym-executors"
 """Of the actors, and of a Ray that was started for them."""
 _ATTEMPTS = 2
 _PAUSE_SECONDS = 1.0
+_TIDY_SECONDS = 3.0
 _CLOSE_SECONDS = 10.0
 
 
@@ -51,6 +52,12 @@ class _Actor:
     def run(self, request: Request) -> Result:
         """Runs a request."""
         return self._ensure_executor().run(request)
+
+    def close(self) -> None:
+        """Ends the workers and takes their folders away, which Ray, that kills them, does not."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.close()
 
     def _ensure_executor(self) -> LocalExecutor:
         # Not in __init__: there, Ray would turn the exception into a text.
@@ -124,7 +131,7 @@ class Crew:
                 name=f"{self._name}-{number}",
                 namespace=NAMESPACE,
                 num_cpus=size * cpus_per_worker,
-                max_concurrency=size,
+                max_concurrency=size + 1,  # one to close it while programs run
                 scheduling_strategy="SPREAD",
             )
             self._actors.append(options.remote(size, *settings))
@@ -203,6 +210,8 @@ class Crew:
         if not self._connected():
             return
         with contextlib.suppress(Exception):  # those that are dead already are as they should be
+            calls = [actor.close.remote() for actor in self._actors]
+            self._ray.wait(calls, num_returns=len(calls), timeout=_TIDY_SECONDS)
             for actor in self._actors:
                 self._ray.kill(actor)
             # The calls fail as soon as Ray has struck the actors off its list.

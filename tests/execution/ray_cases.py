@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, wait
@@ -92,6 +93,11 @@ def nap(seconds: float) -> Request:
 def value_of(expression: str) -> Request:
     source = f"def f():\n    return {expression}\n"
     return Request(source, (Call(),), entry_point="f", limits=LIMITS)
+
+
+def private_folders() -> set[Path]:
+    """Of the workers; driver and actors have one place for temporary files."""
+    return set(Path(tempfile.gettempdir()).glob("codegym-*"))
 
 
 def actors(doing: str = "") -> list[int]:
@@ -286,7 +292,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
 
 
 def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -> None:
-    others = actors()
+    others, folders = actors(), private_folders()
     pool = RayExecutor(workers=2, workers_per_actor=2, cpus_per_worker=0)
     (actor,) = set(actors()) - set(others)
     futures: list[Future[Result]] = [pool.submit(nap(30.0)) for _ in range(4)]
@@ -297,6 +303,7 @@ def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -
     )  # both at one actor
     assert busy_actor() == actor
     family = {actor, *below(actor)}
+    assert len(private_folders() - folders) == 2
     started = time.monotonic()
     pool.close()
     pool.close()
@@ -311,6 +318,7 @@ def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -
         pool.submit(square(1))
     assert gone(family)
     assert actors() == others
+    assert private_folders() == folders
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

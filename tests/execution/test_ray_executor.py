@@ -31,6 +31,7 @@ def environment() -> Iterator[dict[str, str]]:
     }
     yield inherited | {
         "RAY_TMPDIR": folder,
+        "TMPDIR": folder,  # nobody else's folders are in it
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
