@@ -43,6 +43,7 @@ from agents.prm.reinforce import load_reward_model, make_dense_reward, with_crit
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from benchmarks.process_reward.report import write_report
+from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
 
@@ -64,14 +65,18 @@ class Args:
     """The 2x2 of the process reward model."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """of the compared runs"""
+    """of the runs of the 2x2"""
+    control_seeds: tuple[int, ...] = (0, 1, 2)
+    """of the controls' runs, some of those"""
     sft_steps: int = 4000
     """steps of supervised fine-tuning"""
-    iterations: int = 60
-    """of the first run and of each compared run"""
+    first_iterations: int = 60
+    """of the run whose checkpoints are labelled"""
+    iterations: int = 40
+    """of each compared run"""
     problems: int = 384
     """training problems, the same for all"""
-    label_problems: int = 256
+    label_problems: int = 128
     """of them, those that labels are collected on"""
     responses: int = 2
     """programs a problem and checkpoint that are labelled"""
@@ -129,9 +134,10 @@ def prepare(args: Args) -> dict[str, float]:
     lap("fine-tuning")
     settings = dataclasses.replace(
         _settings(args, "tests only", seed=1000),
+        iterations=args.first_iterations,
         threads=2,
         out=first,
-        checkpoint_every=max(1, args.iterations // 4),
+        checkpoint_every=max(1, args.first_iterations // 4),
     )
     with RunLogger(first, quiet=True) as logger:
         ppo.run(settings, logger)
@@ -254,6 +260,11 @@ def main(args: Args) -> None:
     Args:
         args: The command line.
     """
+    if not set(args.control_seeds) <= set(args.seeds):
+        raise ConfigurationError(
+            f"control_seeds {args.control_seeds} must be some of seeds {args.seeds}: each control "
+            "is compared with the run of the same seed."
+        )
     seconds = prepare(args)
     settings = _settings(args, "tests only", 0)
     before_path = args.runs / "before.json"
@@ -266,7 +277,12 @@ def main(args: Args) -> None:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
         # Arms alternate, so that a slow hour of the machine is shared.
-        jobs = [pool.submit(reinforce, args, arm, seed) for seed in args.seeds for arm in ARMS]
+        jobs = [
+            pool.submit(reinforce, args, arm, seed)
+            for seed in args.seeds
+            for arm in ARMS
+            if seed in args.control_seeds or not arm.startswith("control")
+        ]
         for job in concurrent.futures.as_completed(jobs):
             rows.append(job.result())
             last = rows[-1]
@@ -288,7 +304,7 @@ def main(args: Args) -> None:
         seconds=seconds,
         labels=args.runs / "labels",
         model=args.runs / "model",
-        arguments=dataclasses.asdict(args),
+        arguments={**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
     )
     print(args.out.with_suffix(".md").read_text())
 

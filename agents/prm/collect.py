@@ -64,7 +64,7 @@ class Args(TaskSettings):
     """of responses and completions"""
     group: int = 64
     """problems of a group, which is stored at once"""
-    audit: int = 4
+    audit: int = 2
     """failed responses of each group of which every prefix is asked, to count those that binary
     search can not be right about"""
     neutral: tuple[str, ...] = NEUTRAL

@@ -100,8 +100,9 @@ def write_report(
         "# The process reward model: dense reward x value init",
         "",
         f"CodeGen-Mini from the empty prefix, {arguments['iterations']} iterations a run, seeds "
-        f"{', '.join(map(str, arguments['seeds']))}, {len(levels)} test problems with {samples} "
-        "samples each at temperature 1. Means over seeds with 95 % intervals (Student's t) in %. "
+        f"{_listed(arguments['seeds'])} (controls {_listed(arguments['control_seeds'])}), "
+        f"{len(levels)} test problems with {samples} samples each at temperature 1. "
+        "Means over seeds with 95 % intervals (Student's t) in %. "
         "All runs share one fine-tuned policy and one reward model: the intervals do not speak of "
         "other ones.",
         "",
@@ -128,6 +129,10 @@ def write_report(
         *_labels(labels, model),
     ]
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _table(

@@ -58,6 +58,7 @@ _COMPOUND = frozenset(
         "class_definition",
     }
 )
+_NOT_SIMPLE = _COMPOUND | {"comment", "decorated_definition"}
 # Headers that may have no code of their own: they are executed when something below them is.
 _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
 # Declarations that have no code at all: they take effect with the block that holds them.
@@ -127,20 +128,30 @@ def conditional_starts(text: str, kinds: tuple[str, ...] = CONDITIONALS) -> tupl
     return tuple(sorted(starts))
 
 
-def comments(program: Program) -> list[tuple[int, int]]:
+def comments(program: Program) -> tuple[tuple[int, int], ...]:
     """Byte spans of the comments, ascending."""
-    return [(n.start_byte, n.end_byte) for n in _walk(_parse(program)) if n.type == "comment"]
+    return _read(program.text)[1]
 
 
-def statements(program: Program) -> list[Statement]:
+def statements(program: Program) -> tuple[Statement, ...]:
     """All statements of a program, in order of position."""
-    found = []
+    return _read(program.text)[0]
+
+
+# The end of an episode asks three times about its program; a policy writes the same ones again.
+@functools.lru_cache(maxsize=1024)
+def _read(text: str) -> tuple[tuple[Statement, ...], tuple[tuple[int, int], ...]]:
+    """Statements and comments."""
+    program = Program(text)
+    found, spans = [], []
     for node in _walk(_parse(program)):
         if node.type in _COMPOUND:
             found.append(_header(program, node))
+        elif node.type == "comment":
+            spans.append((node.start_byte, node.end_byte))
         elif node.type == "decorator" or _is_simple(node):
             found.append(_statement(program, node, node.end_byte, _declaration(program, node)))
-    return sorted(found, key=lambda statement: (statement.start, statement.end))
+    return tuple(sorted(found, key=lambda one: (one.start, one.end))), tuple(spans)
 
 
 def does_nothing(line: bytes) -> bool:
@@ -174,17 +185,9 @@ def _symbols(node: tree_sitter.Node) -> list[bytes | None]:
 
 
 def _is_simple(node: tree_sitter.Node) -> bool:
-    in_block = node.parent is not None and node.parent.type in ("module", "block")
-    return (
-        in_block
-        and node.is_named
-        and node.type
-        not in _COMPOUND
-        | {
-            "comment",
-            "decorated_definition",
-        }
-    )
+    if not node.is_named or node.type in _NOT_SIMPLE:
+        return False
+    return node.parent is not None and node.parent.type in ("module", "block")
 
 
 def _statement(

@@ -143,7 +143,7 @@ def test_the_page_tells_means_and_intervals(tmp_path: Path):
         seconds={"labels": 3.0},
         labels=tmp_path / "labels",
         model=tmp_path / "model",
-        arguments={"iterations": 2, "seeds": (0, 1)},
+        arguments={"iterations": 2, "seeds": (0, 1), "control_seeds": (0,)},
     )
     text = (tmp_path / "page.md").read_text()
     # Seeds 0 and 1: 2/4 and 4/4 of "a".
