@@ -2,9 +2,9 @@
 
 The experiment of arXiv 2410.17621 (table 1) on CodeGen-Mini, from the empty prefix, where the
 reward is 1 if all tests pass and else 0. One fine-tuned policy, one first PPO run, labels from four
-of its checkpoints, one reward model; then every arm with every seed, all from the fine-tuned policy
-and for the same number of iterations. Every arm has a critic with a trunk of its own, so that value
-init changes its first weights and nothing else.
+of its checkpoints, one reward model for each selection of them; then every arm with every seed, all
+from the fine-tuned policy and for the same number of iterations. Every arm has a critic with a
+trunk of its own, so that value init changes its first weights and nothing else.
 
 Controls: the pass ratio as reward; a reward model whose scores are random; the reward model as a
 potential, which leaves the best policy as it is.
@@ -24,7 +24,7 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from agents.prm import collect
 from agents.prm import train as reward_model
 from agents.prm.__main__ import evenly
 from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.prm.selection import Selection
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from benchmarks.process_reward.report import write_report
@@ -80,6 +81,8 @@ class Args:
     """of them, those that labels are collected on"""
     responses: int = 2
     """programs a problem and checkpoint that are labelled"""
+    selection: Selection = "full"
+    """labels that the arms' reward model learns from; models of all selections are reported"""
     test_per_level: int = 60
     """test problems a difficulty"""
     samples: int = 30
@@ -152,11 +155,13 @@ def prepare(args: Args) -> dict[str, float]:
     with RunLogger(args.runs / "labels" / "log") as logger:
         collect.collect(labels, logger)
     lap("labels")
-    with RunLogger(args.runs / "model") as logger:
-        reward_model.run(
-            reward_model.Args(labels=labels.out, policy=start, out=args.runs / "model"), logger
+    for selection in get_args(Selection):
+        fitted = reward_model.Args(
+            labels=labels.out, policy=start, selection=selection, out=_model(args, selection)
         )
-    lap("reward model")
+        with RunLogger(fitted.out) as logger:
+            reward_model.run(fitted, logger)
+    lap("reward models")
     note.write_text(json.dumps(seconds) + "\n")
     return seconds
 
@@ -236,6 +241,10 @@ def test_problems(args: Args, settings: ppo.Args) -> ProblemSet:
     return held_out(settings, split="test", per_level=args.test_per_level, seed=0)
 
 
+def _model(args: Args, selection: Selection) -> Path:
+    return args.runs / "models" / selection
+
+
 def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
     common: dict[str, Any] = {
         "model": str(args.runs / "sft"),
@@ -243,7 +252,7 @@ def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
         "start": "empty",
         "reward": "binary",
         "value_init": "policy",
-        "reward_model": args.runs / "model",
+        "reward_model": _model(args, args.selection),
         "iterations": args.iterations,
         "seconds": None,
         "threads": 1,
@@ -303,7 +312,7 @@ def main(args: Args) -> None:
         ks=[k for k in _KS if k <= args.samples],
         seconds=seconds,
         labels=args.runs / "labels",
-        model=args.runs / "model",
+        models={how: _model(args, how) for how in get_args(Selection)},
         arguments={**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
     )
     print(args.out.with_suffix(".md").read_text())

@@ -245,8 +245,9 @@ def run(args: Args, logger: RunLogger) -> Trained:
             f"{args.labels} holds no labelled response. Collect some with "
             "`python -m agents.prm.collect`."
         )
-    chosen = select(found.responses, args.selection)
-    training, validation = split_by_problem(chosen, every=args.validation_every)
+    # All of the validation problems: what is left out of training is met in use all the same.
+    training, validation = split_by_problem(found.responses, every=args.validation_every)
+    training = select(training, args.selection)
     start = args.policy or Path(found.manifest["policies"][0]["folder"])
     policy = CausalLMPolicy.from_pretrained(start)
     vocabulary = found.manifest["vocabulary_sha256"]

@@ -47,7 +47,7 @@ def write_report(
     ks: Sequence[int],
     seconds: Mapping[str, float],
     labels: Path,
-    model: Path,
+    models: Mapping[str, Path],
     arguments: Mapping[str, Any],
 ) -> None:
     """Writes .json and .md.
@@ -62,7 +62,7 @@ def write_report(
         ks: Of best-of-K.
         seconds: Of the preparation, by part.
         labels: Folder of the labels.
-        model: Folder of the reward model.
+        models: Selection of the labels -> folder of the reward model.
         arguments: Of the command line.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def write_report(
         "",
         *_differences(arms, groups, samples),
         *_costs(arms, seconds),
-        *_labels(labels, model),
+        *_labels(labels, models, arguments["selection"]),
     ]
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")
 
@@ -203,27 +203,32 @@ def _costs(
     return [*lines, ""]
 
 
-def _labels(labels: Path, model: Path) -> list[str]:
+def _labels(labels: Path, models: Mapping[str, Path], used: str) -> list[str]:
     responses = read_labels(labels).responses
     kinds = collections.Counter(response.kind for response in responses)
     completions = sum(response.completions for response in responses)
-    report = json.loads((model / "report.json").read_text())
+    reports = {
+        how: json.loads((folder / "report.json").read_text()) for how, folder in models.items()
+    }
     lines = [
-        "## Labels and model",
+        "## Labels and models",
         "",
         f"{len(responses)} responses: "
         + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        + f"; {completions} completions were written and run for them. Trained on "
-        f"{report['training_responses']} ({report['arguments']['selection']}), validated on "
-        f"{report['validation_responses']} of other problems:",
+        + f"; {completions} completions were written and run for them. All models are validated "
+        f"on the same {reports[used]['validation_responses']} responses to problems of their own. "
+        f"The arms use the one of *{used}*.",
         "",
-        "| lines of | lines | good | MSE | MSE of the mean | sign accuracy | AUC |",
-        "|---|---|---|---|---|---|---|",
+        "| selection | learned from | lines of | lines | good | MSE | MSE of the mean | "
+        "sign accuracy | AUC |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in report["validation"].items():
-        if row["lines"]:
-            lines.append(
-                f"| {name} | {row['lines']} | {row['good']:.2f} | {row['mse']:.3f} | "
-                f"{row['mse_of_mean']:.3f} | {row['sign_accuracy']:.3f} | {row['auc']:.3f} |"
-            )
+    for how, report in reports.items():
+        for name, row in report["validation"].items():
+            if row["lines"] and (how == used or name in ("all", "last third")):
+                lines.append(
+                    f"| {how} | {report['training_responses']} | {name} | {row['lines']} | "
+                    f"{row['good']:.2f} | {row['mse']:.3f} | {row['mse_of_mean']:.3f} | "
+                    f"{row['sign_accuracy']:.3f} | {row['auc']:.3f} |"
+                )
     return lines
