@@ -73,7 +73,7 @@ class Args:
     """steps of supervised fine-tuning"""
     first_iterations: int = 60
     """of the run whose checkpoints are labelled"""
-    iterations: int = 40
+    iterations: int = 30
     """of each compared run"""
     problems: int = 384
     """training problems, the same for all"""

@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from agents.environments import (
     make_tokenizer,
 )
 from agents.policy import CausalLMPolicy
-from agents.prm.labels import is_monotone, kind_of, labels_of
+from agents.prm.labels import Kind, is_monotone, kind_of, labels_of
 from agents.prm.lines import Lines, lines_of, vocabulary_hash
 from agents.prm.oracle import Oracle, Prefix, Searched
 from agents.prm.storage import LabelledResponse, LabelStore, read_labels
@@ -45,7 +45,7 @@ from codegym.problems import ProblemSet
 from codegym.programs import NEUTRAL
 from codegym.tokenization import Tokenizer
 
-__all__ = ["Args", "Audit", "collect"]
+__all__ = ["Args", "collect", "count"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,22 +79,6 @@ class Args(TaskSettings):
     """gets labels.jsonl and manifest.json; logs go to log/ below it"""
 
 
-class Audit(NamedTuple):
-    """Responses of which every prefix was asked.
-
-    Attributes:
-        responses: How many.
-        not_monotone: In how many a recoverable prefix follows one that is not.
-        lines: Their lines.
-        labels_differ: Lines whose label by binary search is not that of the exhaustive labeller.
-    """
-
-    responses: int = 0
-    not_monotone: int = 0
-    lines: int = 0
-    labels_differ: int = 0
-
-
 class _Response(NamedTuple):
     """A program that was written."""
 
@@ -113,7 +97,7 @@ class _Response(NamedTuple):
         ]
 
 
-def collect(args: Args, logger: RunLogger) -> Audit:
+def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
     """The command.
 
     Args:
@@ -121,7 +105,7 @@ def collect(args: Args, logger: RunLogger) -> Audit:
         logger: Where to report.
 
     Returns:
-        What the responses that were searched exhaustively say of binary search.
+        The counts of the manifest, see :func:`count`.
 
     Raises:
         ConfigurationError: If there is no policy, or the folder holds other labels.
@@ -139,7 +123,6 @@ def collect(args: Args, logger: RunLogger) -> Audit:
         logger.note(f"{args.out}: {line}; its group is collected again.")
     prompt_format = make_prompt_format(args.prompt_format)
     headers = {problem.id: prompt_format.render(problem).header for problem in problems}
-    audit = Audit()
     groups = list(_groups(args, problems))
     with make_grader(args) as grader:
         envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
@@ -153,12 +136,46 @@ def collect(args: Args, logger: RunLogger) -> Audit:
                     loaded = index, _load(args, index, tokenizer)
                 collector = _Collector(args, loaded[1], envs, tokenizer, headers, number)
                 store.append(number, collector.group(index, part))
-                audit = Audit(*(a + b for a, b in zip(audit, collector.audit, strict=True)))
         finally:
             envs.close()
     logger.end_progress()
-    _report(args.out, audit, logger)
-    return audit
+    counts = count(read_labels(args.out).responses)
+    store.finish(counts)
+    _report(counts, logger)
+    return counts
+
+
+def count(responses: Sequence[LabelledResponse]) -> dict[str, Any]:
+    """What labels were found and what they cost.
+
+    Args:
+        responses: Of a collection.
+
+    Returns:
+        ``"responses"``; ``"correct"``, ``"revised"`` and ``"wrong"`` ones; ``"questions"`` and
+        ``"completions"`` of the searches; and ``"audit"``, of the responses of which every prefix
+        was asked: ``"responses"``, how many are ``"not_monotone"`` (a prefix that can be finished
+        follows one that can not), ``"lines"``, and ``"labels_differ"``, lines whose label is not
+        the exhaustive labeller's.
+    """
+    kinds = collections.Counter(response.kind for response in responses)
+    audited = [(one, one.recoverable) for one in responses if one.recoverable is not None]
+    last = [max((m + 1 for m, good in enumerate(all_) if good), default=0) for _, all_ in audited]
+    return {
+        "responses": len(responses),
+        **{kind: kinds[kind] for kind in get_args(Kind)},
+        "questions": sum(response.questions for response in responses),
+        "completions": sum(response.completions for response in responses),
+        "audit": {
+            "responses": len(audited),
+            "not_monotone": sum(not is_monotone(answers) for _, answers in audited),
+            "lines": sum(len(one.labels) for one, _ in audited),
+            "labels_differ": sum(
+                abs(lines - one.recoverable_lines)
+                for lines, (one, _) in zip(last, audited, strict=True)
+            ),
+        },
+    }
 
 
 class _Collector:
@@ -176,13 +193,14 @@ class _Collector:
         self._headers = headers
         self._args, self._policy, self._envs, self._tokenizer = args, policy, envs, tokenizer
         self._seed = int(np.random.SeedSequence([args.seed, number]).generate_state(1)[0])
-        self.audit = Audit()
 
     def group(self, policy: int, problem_ids: Sequence[str]) -> list[LabelledResponse]:
         responses = self._write(problem_ids)
         failed = [one for one in responses if not one.solved and one.lines.ends]
         searches = self._oracle(1).search([one.prefixes() for one in failed])
         found = {id(one): searched for one, searched in zip(failed, searches, strict=True)}
+        audited = failed[: self._args.audit]
+        answers = dict(zip(map(id, audited), self._ask_all(audited), strict=True))
         labelled = []
         for one in responses:
             if not one.lines.ends:
@@ -203,9 +221,9 @@ class _Collector:
                     verdict=one.verdict,
                     questions=questions,
                     completions=completions,
+                    recoverable=answers.get(id(one)),
                 )
             )
-        self._check(failed[: self._args.audit], [s.lines for s in searches[: self._args.audit]])
         return labelled
 
     def _write(self, problem_ids: Sequence[str]) -> list[_Response]:
@@ -241,21 +259,13 @@ class _Collector:
             ),
         )
 
-    def _check(self, failed: Sequence[_Response], known: Sequence[int]) -> None:
-        """Asks for every prefix of some responses."""
-        oracle = self._oracle(2)
-        prefixes = [prefix for one in failed for prefix in one.prefixes()[:-1]]
-        answers = iter(oracle.recoverable(prefixes))
-        for one, last in zip(failed, known, strict=True):
-            count = len(one.lines.ends)
-            truth = [next(answers) for _ in range(count - 1)]
-            longest = max((m + 1 for m, good in enumerate(truth) if good), default=0)
-            self.audit = Audit(
-                self.audit.responses + 1,
-                self.audit.not_monotone + (not is_monotone(truth)),
-                self.audit.lines + count,
-                self.audit.labels_differ + abs(longest - last),
-            )
+    def _ask_all(self, failed: Sequence[_Response]) -> list[tuple[bool, ...]]:
+        """The answers for every prefix of some responses."""
+        prefixes = [one.prefixes()[:-1] for one in failed]
+        answers = iter(
+            self._oracle(2).recoverable([prefix for part in prefixes for prefix in part])
+        )
+        return [tuple(next(answers) for _ in part) for part in prefixes]
 
     def _oracle(self, part: int) -> Oracle:
         return Oracle(
@@ -307,20 +317,18 @@ def _weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _report(folder: Path, audit: Audit, logger: RunLogger) -> None:
-    responses = read_labels(folder).responses
-    kinds = collections.Counter(response.kind for response in responses)
-    failed = [response for response in responses if response.kind != "correct"]
-    shares = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+def _report(counts: Mapping[str, Any], logger: RunLogger) -> None:
+    shares = ", ".join(f"{kind} {counts[kind]}" for kind in get_args(Kind))
     logger.note(
-        f"{len(responses)} responses ({shares}); {sum(r.questions for r in failed)} questions and "
-        f"{sum(r.completions for r in failed)} completions for {len(failed)} failed ones."
+        f"{counts['responses']} responses ({shares}); {counts['questions']} questions and "
+        f"{counts['completions']} completions for those that failed."
     )
-    if audit.responses:
+    audit = counts["audit"]
+    if audit["responses"]:
         logger.note(
-            f"Of {audit.responses} failed responses every prefix was asked: "
-            f"{audit.not_monotone} are not monotone, and {audit.labels_differ} of "
-            f"{audit.lines} labels differ from those of the exhaustive labeller (completions "
+            f"Of {audit['responses']} failed responses every prefix was asked: "
+            f"{audit['not_monotone']} are not monotone, and {audit['labels_differ']} of "
+            f"{audit['lines']} labels differ from those of the exhaustive labeller (completions "
             "are drawn anew for it, so chance is part of that)."
         )
 

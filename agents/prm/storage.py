@@ -2,7 +2,7 @@
 
 ::
 
-    manifest.json   policies, seed, K, temperature, problems' hash, tokenizer, ...
+    manifest.json   policies, seed, K, temperature, problems' hash, tokenizer, ..., counts
     labels.jsonl    {"group": 3, "of": 17, "problem_id": ..., "labels": [...], ...}
 
 Responses are added a *group* at a time (those of some problems by one policy). A collection that
@@ -25,6 +25,7 @@ from codegym.errors import ConfigurationError, DataError
 __all__ = ["LabelStore", "LabelledResponse", "ReadLabels", "StorageError", "read_labels"]
 
 _LABELS, _MANIFEST = "labels.jsonl", "manifest.json"
+_COUNTS = "counts"
 
 
 class StorageError(DataError):
@@ -48,6 +49,8 @@ class LabelledResponse:
         verdict: Of the whole program.
         questions: Prefixes that the search asked about.
         completions: Programs that were written and run to answer.
+        recoverable: For responses of the audit, (T - 1,): whether the first 1, 2, ... lines can be
+            finished, asked anew for every prefix; None for others.
     """
 
     policy: int
@@ -62,6 +65,7 @@ class LabelledResponse:
     verdict: str
     questions: int
     completions: int
+    recoverable: tuple[bool, ...] | None = None
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> LabelledResponse:
@@ -74,6 +78,8 @@ class LabelledResponse:
             fields = {field.name: row[field.name] for field in dataclasses.fields(cls)}
             for name in ("input_ids", "line_ends", "labels"):
                 fields[name] = tuple(int(value) for value in fields[name])
+            if fields["recoverable"] is not None:
+                fields["recoverable"] = tuple(bool(value) for value in fields["recoverable"])
             response = cls(**fields)
             fits = len(response.line_ends) == len(response.labels) and all(
                 response.start_length <= end < len(response.input_ids) for end in response.line_ends
@@ -162,7 +168,7 @@ class LabelStore:
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         self._path = folder / _LABELS
-        manifest = json.loads(json.dumps(manifest))  # as it will be read
+        self._manifest = manifest = json.loads(json.dumps(manifest))  # as it will be read
         self.groups: set[int] = set()
         self.skipped: tuple[str, ...] = ()
         try:
@@ -171,7 +177,7 @@ class LabelStore:
                 self._resume(folder, manifest)
             else:
                 self._path.touch()
-                _replace(folder / _MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
+                _replace(folder / _MANIFEST, _encoded(manifest))
         except OSError as error:
             raise StorageError(f"Labels can not be written to {folder}: {error}.") from error
 
@@ -207,14 +213,29 @@ class LabelStore:
             ) from error
         self.groups.add(group)
 
+    def finish(self, counts: Mapping[str, Any]) -> None:
+        """Adds to the manifest what was found.
+
+        Args:
+            counts: JSON-able.
+
+        Raises:
+            StorageError: If it can not be written.
+        """
+        manifest = {**self._manifest, _COUNTS: counts}
+        try:
+            _replace(self._path.with_name(_MANIFEST), _encoded(manifest))
+        except OSError as error:
+            raise StorageError(f"{self._path.with_name(_MANIFEST)}: {error}.") from error
+
     def _resume(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         found = read_labels(folder)
-        if found.manifest != manifest:
-            keys = sorted(
-                key
-                for key in {*found.manifest, *manifest}
-                if found.manifest.get(key) != manifest.get(key)
-            )
+        keys = sorted(
+            key
+            for key in {*found.manifest, *manifest} - {_COUNTS}
+            if found.manifest.get(key) != manifest.get(key)
+        )
+        if keys:
             raise ConfigurationError(
                 f"{folder} holds labels that were collected otherwise; these differ: "
                 f"{', '.join(keys)}. Use another folder, or the settings in {folder / _MANIFEST}."
@@ -231,6 +252,10 @@ def _group_of(line: bytes) -> int | None:
         return int(json.loads(line)["group"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _encoded(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=1).encode() + b"\n"
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import collections
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from agents.evaluate import pass_at_k
+from agents.prm.collect import count
+from agents.prm.labels import Kind
 from agents.prm.storage import read_labels
 
 __all__ = ["interval_of_mean", "write_report"]
@@ -114,11 +116,15 @@ def write_report(
             buckets,
             lambda mine, names: cell(mine, names, 1),
         ),
-        *_table(
-            "best of K (pass@K), all problems",
-            every,
-            {f"K = {k}": [str(k)] for k in ks},
-            lambda mine, names: cell(mine, groups["all"], int(names[0])),
+        *itertools.chain.from_iterable(
+            _table(
+                f"best of K (pass@K), {'all problems' if name == 'all' else name}",
+                every,
+                {f"K = {k}": [str(k)] for k in ks},
+                lambda mine, k, members=members: cell(mine, members, int(k[0])),
+            )
+            for name, members in {"all": groups["all"], **groups, **buckets}.items()
+            if members
         ),
         "## Differences from tests only, in points",
         "",
@@ -205,19 +211,19 @@ def _costs(
 
 def _labels(labels: Path, models: Mapping[str, Path], used: str) -> list[str]:
     responses = read_labels(labels).responses
-    kinds = collections.Counter(response.kind for response in responses)
-    completions = sum(response.completions for response in responses)
+    counts = count(responses)
     reports = {
         how: json.loads((folder / "report.json").read_text()) for how, folder in models.items()
     }
     lines = [
         "## Labels and models",
         "",
-        f"{len(responses)} responses: "
-        + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        + f"; {completions} completions were written and run for them. All models are validated "
-        f"on the same {reports[used]['validation_responses']} responses to problems of their own. "
-        f"The arms use the one of *{used}*.",
+        f"{counts['responses']} responses: "
+        + ", ".join(f"{counts[kind]} {kind}" for kind in get_args(Kind))
+        + f"; {counts['completions']} completions were written and run for them. "
+        f"{_audit(counts['audit'])}"
+        f"All models are validated on the same {reports[used]['validation_responses']} responses "
+        f"to problems of their own. The arms use the one of *{used}*.",
         "",
         "| selection | learned from | lines of | lines | good | MSE | MSE of the mean | "
         "sign accuracy | AUC |",
@@ -232,3 +238,12 @@ def _labels(labels: Path, models: Mapping[str, Path], used: str) -> list[str]:
                     f"{row['sign_accuracy']:.3f} | {row['auc']:.3f} |"
                 )
     return lines
+
+
+def _audit(audit: Mapping[str, int]) -> str:
+    if not audit["responses"]:
+        return ""
+    return (
+        f"Of {audit['responses']} failed ones every prefix was asked: {audit['not_monotone']} are "
+        f"not monotone, {audit['labels_differ']} of {audit['lines']} labels differ. "
+    )

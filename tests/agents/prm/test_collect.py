@@ -3,14 +3,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import sft
 from agents.environments import make_tokenizer
-from agents.prm import collect as collecting
-from agents.prm.collect import Args, collect
-from agents.prm.storage import LabelStore, StorageError, read_labels
+from agents.prm.collect import Args, collect, count
+from agents.prm.storage import LabelledResponse, LabelStore, StorageError, read_labels
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
 
@@ -50,13 +50,13 @@ def arguments(policy: Path, folder: Path) -> Args:
     )
 
 
-def run(args: Args) -> collecting.Audit:
+def run(args: Args) -> dict[str, Any]:
     with RunLogger(args.out / "log", quiet=True) as logger:
         return collect(args, logger)
 
 
 def test_labels_of_a_policy_that_makes_mistakes(policy: Path, tmp_path: Path):
-    audit = run(arguments(policy, tmp_path))
+    counts = run(arguments(policy, tmp_path))
     found = read_labels(tmp_path)
     assert found.groups == {0, 1}
     assert found.skipped == ()
@@ -81,9 +81,12 @@ def test_labels_of_a_policy_that_makes_mistakes(policy: Path, tmp_path: Path):
         assert all(label in (0, -1) for label in response.labels[good:])
         assert (response.verdict == "accepted") == (response.kind == "correct")
         assert response.questions <= max(0, (total - 1).bit_length())
-    assert 0 < audit.responses <= 2
-    assert 0 <= audit.labels_differ <= audit.lines
+    audited = [one for one in found.responses if one.recoverable is not None]
+    assert 0 < len(audited) <= 2  # one of each group
+    assert all(one.kind != "correct" for one in audited)
+    assert all(len(one.recoverable or ()) == len(one.labels) - 1 for one in audited)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["counts"] == counts == count(found.responses)
     assert manifest["completions"] == 2
     assert len(manifest["policies"][0]["sha256"]) == 64
 
@@ -92,7 +95,7 @@ def test_a_collection_that_was_broken_off_goes_on_to_the_same_end(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     whole, broken = arguments(policy, tmp_path / "whole"), arguments(policy, tmp_path / "broken")
-    run(whole)
+    counts = run(whole)
     append = LabelStore.append
 
     def full(store: LabelStore, group: int, responses: object) -> None:
@@ -105,10 +108,40 @@ def test_a_collection_that_was_broken_off_goes_on_to_the_same_end(
         with pytest.raises(StorageError):
             run(broken)
     assert read_labels(broken.out).groups == {0}
-    run(broken)
+    assert run(broken) == counts
     assert (broken.out / "labels.jsonl").read_bytes() == (whole.out / "labels.jsonl").read_bytes()
     with pytest.raises(ConfigurationError, match="these differ: problems_sha256, seed"):
         run(dataclasses.replace(broken, seed=1))
+
+
+def test_counts_by_hand():
+    plain = LabelledResponse(
+        policy=0,
+        problem_id="a",
+        difficulty="interview",
+        input_ids=(1, 2, 3, 4, 5),
+        start_length=1,
+        line_ends=(1, 2, 3, 4),
+        labels=(1, -1, -1, -1),
+        kind="revised",
+        recoverable_lines=1,
+        verdict="wrong_answer",
+        questions=2,
+        completions=9,
+    )
+    comes_back = dataclasses.replace(plain, recoverable=(True, False, True))
+    agrees = dataclasses.replace(plain, recoverable=(True, False, False))
+    never = dataclasses.replace(plain, recoverable=(False, False, False), questions=1)
+    correct = dataclasses.replace(plain, kind="correct", questions=0, completions=0)
+    assert count([plain, comes_back, agrees, never, correct]) == {
+        "responses": 5,
+        "correct": 1,
+        "revised": 4,
+        "wrong": 0,
+        "questions": 7,
+        "completions": 36,
+        "audit": {"responses": 3, "not_monotone": 1, "lines": 12, "labels_differ": 2 + 1},
+    }
 
 
 def test_without_a_policy_there_is_nothing_to_collect(tmp_path: Path):

@@ -34,7 +34,7 @@ def response(problem: str = "mini/1", **changes: object) -> LabelledResponse:
 
 def collection(folder: Path) -> LabelStore:
     store = LabelStore(folder, MANIFEST)
-    store.append(0, [response("a"), response("b")])
+    store.append(0, [response("a"), response("b", recoverable=(True,))])
     store.append(1, [])
     store.append(2, [response("c"), response("d"), response("e")])
     return store
@@ -45,7 +45,7 @@ def test_what_was_written_is_read(tmp_path: Path):
     found = read_labels(tmp_path)
     assert found.manifest == MANIFEST
     assert [one.problem_id for one in found.responses] == ["a", "b", "c", "d", "e"]
-    assert found.responses[0] == response("a")
+    assert found.responses[:2] == (response("a"), response("b", recoverable=(True,)))
     assert found.groups == {0, 1, 2}
     assert found.skipped == ()
 
@@ -69,6 +69,7 @@ def test_a_truncated_line_is_skipped_with_its_number_and_the_rest_kept(tmp_path:
         ("line_ends", [1, 4]),
         ("line_ends", [2, 5]),
         ("kind", None),
+        ("recoverable", 1),
     ],
 )
 def test_a_line_without_sense_is_skipped(tmp_path: Path, name: str, value: object):
@@ -107,6 +108,12 @@ def test_another_manifest_is_refused_and_nothing_changed(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="these differ: completions"):
         LabelStore(tmp_path, {**MANIFEST, "completions": 5})
     assert (tmp_path / "labels.jsonl").read_bytes() == before
+
+
+def test_counts_are_in_the_manifest_and_do_not_keep_from_going_on(tmp_path: Path):
+    collection(tmp_path).finish({"responses": 5})
+    assert read_labels(tmp_path).manifest == {**MANIFEST, "counts": {"responses": 5}}
+    assert LabelStore(tmp_path, MANIFEST).groups == {0, 1, 2}
 
 
 def test_no_collection_is_an_error(tmp_path: Path):
