@@ -7,7 +7,8 @@ finishing well from every prefix, by summing over a tree. Against it stand
 
 - the labels of the binary search and of the exhaustive labeller, for several K. A line is good if
   its prefix *can* be finished; that never comes back, so there is a right answer;
-- reward models trained on labels of several K, on problems that they were not trained on.
+- reward models trained on labels of several K and two selections of them, on problems that they
+  were not trained on.
 
     python -m benchmarks.prm_exact --out benchmarks/results/prm_exact
 """
@@ -32,9 +33,10 @@ from agents.prm.labels import is_monotone, kind_of, labels_of, search_all, searc
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel
 from agents.prm.report import area_under_curve
-from agents.prm.selection import split_by_problem
+from agents.prm.selection import Selection, select, split_by_problem
 from agents.prm.storage import LabelledResponse
 from agents.sequences import pad_tokens
+from benchmarks.command import shown
 from benchmarks.process_reward.tree import Tree, trees
 
 
@@ -48,8 +50,10 @@ class Args:
     """of them, those that a reward model is trained on"""
     problems: int = 300
     """with 2-3 conditionals; a quarter of them is held out from the reward models"""
+    selections: tuple[Selection, ...] = ("full", "revised")
+    """of the labels, for the reward models"""
     responses: int = 8
-    """failed programs a problem that are labelled"""
+    """programs a problem that are labelled"""
     policy: Path | None = None
     """folder of a fine-tuned policy; None: makes one"""
     sft_steps: int = 1500
@@ -79,7 +83,7 @@ class Errors:
 def label(
     tree: Tree, program: int, k: int, rng: np.random.Generator, found: dict[str, Errors]
 ) -> LabelledResponse:
-    """Labels a failed program by both ways, counts their errors, and returns the first's labels.
+    """Labels a program; one that failed by both ways, and counts their errors.
 
     Args:
         tree: Of its problem.
@@ -87,7 +91,12 @@ def label(
         k: Completions a question.
         rng: Decides them.
         found: ``"binary"`` and ``"exhaustive"``; is changed.
+
+    Returns:
+        The labels, of the binary search where it failed.
     """
+    if tree.passes[program]:
+        return _labelled(tree, program, recoverable_lines=len(tree.line_ends[program]))
     p = tree.at_lines(program)
     lines = len(p)
     truth = max((m for m in range(1, lines) if p[m - 1] > 0.0), default=0)
@@ -113,7 +122,11 @@ def label(
         errors.missed += max(0, truth - last[way])
         errors.questions += len(answers)
         errors.not_monotone += not monotone
-    known = last["binary"]
+    return _labelled(tree, program, recoverable_lines=last["binary"])
+
+
+def _labelled(tree: Tree, program: int, *, recoverable_lines: int) -> LabelledResponse:
+    solved, lines = bool(tree.passes[program]), len(tree.line_ends[program])
     start = len(tree.prompt)
     return LabelledResponse(
         policy=0,
@@ -122,21 +135,18 @@ def label(
         input_ids=(*tree.prompt, *tree.programs[program]),
         start_length=start,
         line_ends=tuple(start + end for end in tree.line_ends[program]),
-        labels=labels_of([False] * lines, solved=False, recoverable_lines=known),
-        kind=kind_of(solved=False, recoverable_lines=known),
-        recoverable_lines=known,
-        verdict="wrong_answer",
+        labels=labels_of([False] * lines, solved=solved, recoverable_lines=recoverable_lines),
+        kind=kind_of(solved=solved, recoverable_lines=recoverable_lines),
+        recoverable_lines=recoverable_lines,
+        verdict="accepted" if solved else "wrong_answer",
         questions=0,
         completions=0,
     )
 
 
-def failed_programs(tree: Tree, count: int, rng: np.random.Generator) -> list[int]:
-    """Programs that the policy writes and that fail."""
-    weights = np.where(tree.passes, 0.0, tree.probability)
-    if weights.sum() <= 0.0:
-        return []
-    drawn = rng.choice(len(weights), size=count, p=weights / weights.sum())
+def written_programs(tree: Tree, count: int, rng: np.random.Generator) -> list[int]:
+    """Programs that the policy writes."""
+    drawn = rng.choice(len(tree.programs), size=count, p=tree.probability / tree.probability.sum())
     return [int(program) for program in drawn]
 
 
@@ -194,7 +204,7 @@ def main(args: Args) -> None:
     chance = float(np.mean([tree.success[()] for tree in every]))
     print(f"{len(every)} problems, {sum(len(t.programs) for t in every)} programs", flush=True)
     labels: dict[int, dict[str, Errors]] = {}
-    models: dict[int, list[dict[str, float]]] = {}
+    models: dict[str, list[dict[str, float]]] = {}
     for k in args.ks:
         labels[k] = {"binary": Errors(), "exhaustive": Errors()}
         for seed in args.seeds:
@@ -202,13 +212,14 @@ def main(args: Args) -> None:
             rows = [
                 label(tree, program, k, rng, labels[k])
                 for tree in every
-                for program in failed_programs(tree, args.responses, rng)
+                for program in written_programs(tree, args.responses, rng)
             ]
-            if k in args.model_ks:
-                models.setdefault(k, []).append(_model(rows, every, policy, k, seed))
-                print(f"K = {k}, seed {seed}: {models[k][-1]}", flush=True)
+            for selection in args.selections if k in args.model_ks else ():
+                row = _model(rows, selection, every, policy, k, seed)
+                models.setdefault(f"{k}, {selection}", []).append(row)
+                print(f"K = {k}, {selection}, seed {seed}: {row}", flush=True)
     data = {
-        "arguments": dataclasses.asdict(args),
+        "command": shown("prm_exact"),
         "problems": len(every),
         "programs": sum(len(tree.programs) for tree in every),
         "mean_probability_of_success": chance,
@@ -226,6 +237,7 @@ def main(args: Args) -> None:
 
 def _model(
     rows: Sequence[LabelledResponse],
+    selection: Selection,
     every: Sequence[Tree],
     policy: CausalLMPolicy,
     k: int,
@@ -235,6 +247,7 @@ def _model(
     names = {row.problem_id for row in held}
     vocabulary = vocabulary_hash(make_tokenizer("mini"))
     model = ProcessRewardModel.from_policy(policy, vocabulary=vocabulary)
+    learned = select(learned, selection)
     training.train(model, learned, held, training.Args(epochs=4, seed=seed))
     return judge_model(model, [tree for tree in every if tree.problem.id in names], k)
 
@@ -242,13 +255,13 @@ def _model(
 def page(
     data: dict[str, Any],
     labels: dict[int, dict[str, Errors]],
-    models: dict[int, list[dict[str, float]]],
+    models: dict[str, list[dict[str, float]]],
 ) -> str:
     """The page of results."""
     lines = [
         "# Labels and reward model against the truth",
         "",
-        f"`python -m benchmarks.prm_exact`: {data['problems']} Mini problems with 2-3 "
+        f"`{data['command']}`: {data['problems']} Mini problems with 2-3 "
         f"conditionals, {data['programs']} programs in all, every one graded. The policy, confined "
         f"to them, passes with probability {data['mean_probability_of_success']:.3f} (mean over "
         "problems).",
@@ -276,19 +289,21 @@ def page(
         "",
         "## Reward models on other problems",
         "",
+        "Learned from all labelled programs (*full*) or from those only that failed and have a "
+        "recoverable prefix (*revised*); validated, to choose the epoch, on all. "
         "*RMSE*: of (score + 1) / 2 against the probability that one of K completions passes. "
         "*AUC*: that a prefix that can be finished is scored above one that can not. Mean (each "
         "seed).",
         "",
-        "| K of the labels | RMSE | RMSE of the best constant | AUC |",
+        "| K and selection of the labels | RMSE | RMSE of the best constant | AUC |",
         "|---|---|---|---|",
     ]
-    for k, rows in models.items():
+    for name_of_labels, rows in models.items():
         cells = []
         for name in ("rmse", "rmse_of_mean", "auc"):
             values = [row[name] for row in rows]
             cells.append(f"{np.mean(values):.3f} ({', '.join(f'{v:.3f}' for v in values)})")
-        lines.append(f"| {k} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name_of_labels} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

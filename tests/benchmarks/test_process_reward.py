@@ -9,7 +9,7 @@ import pytest
 from agents.policy import CausalLMPolicy
 from agents.prm.storage import LabelStore
 from benchmarks.prm import RandomScorer
-from benchmarks.prm_exact import Errors, failed_programs, judge_model, label
+from benchmarks.prm_exact import Errors, judge_model, label, written_programs
 from benchmarks.process_reward.report import interval_of_mean, write_report
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
@@ -50,15 +50,23 @@ def test_with_many_completions_the_labels_are_the_truth(some: list[Tree]):
     found = {"binary": Errors(), "exhaustive": Errors()}
     few = {"binary": Errors(), "exhaustive": Errors()}
     for tree in some:
-        for program in failed_programs(tree, 10, rng):
-            assert not tree.passes[program]
+        for program in range(len(tree.programs)):
             response = label(tree, program, 10**9, rng, found)
             label(tree, program, 1, rng, few)
             good = [p > 0.0 for p in tree.at_lines(program)]
             assert [one > 0 for one in response.labels] == good
+            assert (response.kind == "correct") == tree.passes[program]
+    failed = sum(int((~tree.passes).sum()) for tree in some)
+    assert found["binary"].responses == found["exhaustive"].responses == failed > 0
     assert found["binary"].wrong == found["exhaustive"].wrong == 0
     assert found["binary"].questions < found["exhaustive"].questions
     assert few["binary"].wrong == few["binary"].missed > 0
+
+
+def test_programs_are_drawn_as_often_as_the_policy_writes_them(some: list[Tree]):
+    drawn = written_programs(some[0], 4000, np.random.default_rng(0))
+    share = np.bincount(drawn, minlength=len(some[0].programs)) / 4000
+    assert np.abs(share - some[0].probability).max() < 0.04
 
 
 def test_a_model_is_judged_by_what_it_says(some: list[Tree]):
