@@ -75,6 +75,10 @@ class Args:
     """of the run whose checkpoints are labelled"""
     iterations: int = 30
     """of each compared run"""
+    conditionals: tuple[int, int] | None = None
+    """bounds of what all runs are trained and tested on; None: all levels"""
+    gae_lambda: float = 1.0
+    """of all runs: 1 uses the critic as a baseline only, less lets it say which token failed"""
     problems: int = 384
     """training problems, the same for all"""
     label_problems: int = 128
@@ -84,7 +88,7 @@ class Args:
     selection: Selection = "full"
     """labels that the arms' reward model learns from; models of all selections are reported"""
     test_per_level: int = 60
-    """test problems a difficulty"""
+    """test problems a difficulty, or in all with `conditionals`"""
     samples: int = 30
     """programs for each of them"""
     parallel: int = 2
@@ -149,6 +153,7 @@ def prepare(args: Args) -> dict[str, float]:
     labels = collect.Args(
         policies=tuple(folder / "policy" for folder in checkpoints),
         problems=args.label_problems,
+        conditionals=args.conditionals,
         responses=args.responses,
         out=args.runs / "labels",
     )
@@ -254,6 +259,8 @@ def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
         "value_init": "policy",
         "reward_model": _model(args, args.selection),
         "iterations": args.iterations,
+        "conditionals": args.conditionals,
+        "gae_lambda": args.gae_lambda,
         "seconds": None,
         "threads": 1,
         "workers": 1,

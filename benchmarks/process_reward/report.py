@@ -89,7 +89,8 @@ def write_report(
         mean, half = interval_of_mean(each)
         return f"{mean:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
-    groups = {level: [n for n in levels if levels[n] == level] for level in _LEVELS}
+    present = [level for level in _LEVELS if level in levels.values()]
+    groups = {level: [n for n in levels if levels[n] == level] for level in present}
     groups["all"] = list(levels)
     buckets = {
         f"{low}-{high} tokens" if high else f"{low} tokens and more": [
@@ -101,15 +102,16 @@ def write_report(
     lines = [
         "# The process reward model: dense reward x value init",
         "",
-        f"CodeGen-Mini from the empty prefix, {arguments['iterations']} iterations a run, seeds "
-        f"{_listed(arguments['seeds'])} (controls {_listed(arguments['control_seeds'])}), "
+        f"CodeGen-Mini{_conditionals(arguments['conditionals'])} from the empty prefix, "
+        f"{arguments['iterations']} iterations a run, lambda of GAE {arguments['gae_lambda']:g}, "
+        f"seeds {_listed(arguments['seeds'])} (controls {_listed(arguments['control_seeds'])}), "
         f"{len(levels)} test problems with {samples} samples each at temperature 1. "
         "Means over seeds with 95 % intervals (Student's t) in %. "
         "All runs share one fine-tuned policy and one reward model: the intervals do not speak of "
         "other ones.",
         "",
         *_table("pass@1, sampled", every, groups, lambda mine, names: cell(mine, names, 1)),
-        *_greedy(every),
+        *_greedy(every, present),
         *_table(
             "pass@1, sampled, by tokens of the canonical program",
             every,
@@ -137,6 +139,10 @@ def write_report(
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")
 
 
+def _conditionals(bounds: tuple[int, int] | None) -> str:
+    return "" if bounds is None else f", problems with {bounds[0]}-{bounds[1]} conditionals,"
+
+
 def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
@@ -160,13 +166,13 @@ def _table(
     return [*lines, ""]
 
 
-def _greedy(every: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _greedy(every: Mapping[str, Sequence[Mapping[str, Any]]], present: Sequence[str]) -> list[str]:
     def cell(mine: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
         each = [100 * float(np.mean([row["greedy"][name] for name in names])) for row in mine]
         mean, half = interval_of_mean(each)
         return f"{mean:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
-    columns = {**{level: [level] for level in _LEVELS}, "all": _LEVELS}
+    columns = {**{level: [level] for level in present}, "all": present}
     return _table("pass@1, greedy", every, columns, cell)
 
 

@@ -109,7 +109,7 @@ def test_the_page_tells_means_and_intervals(tmp_path: Path):
     mean, half = interval_of_mean([1.0, 2.0, 3.0])
     assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
     levels = {"a": "introductory", "b": "competition"}
-    greedy = {"introductory": 1.0, "interview": 0.5, "competition": 0.0}
+    greedy = {"introductory": 1.0, "competition": 0.0}
 
     def row(arm: str, seed: int, a: int, b: int) -> dict[str, object]:
         solved = {"a": a, "b": b}
@@ -150,12 +150,21 @@ def test_the_page_tells_means_and_intervals(tmp_path: Path):
         seconds={"labels": 3.0},
         labels=tmp_path / "labels",
         models={"full": tmp_path / "model"},
-        arguments={"iterations": 2, "seeds": (0, 1), "control_seeds": (0,), "selection": "full"},
+        arguments={
+            "iterations": 2,
+            "conditionals": (6, 8),
+            "gae_lambda": 0.5,
+            "seeds": (0, 1),
+            "control_seeds": (0,),
+            "selection": "full",
+        },
     )
     text = (tmp_path / "page.md").read_text()
     # Seeds 0 and 1: 2/4 and 4/4 of "a".
     assert "| tests only | 75.0 ± 317.6 | 0.0 ± 0.0 | 37.5" in text
     assert "| after SFT | 25.0 | 0.0 | 12.5 |" in text
+    assert "| tests only | 100.0 ± 0.0 | 0.0 ± 0.0 | 50.0 ± 0.0 |" in text  # greedy
+    assert "CodeGen-Mini, problems with 6-8 conditionals, from the empty prefix, 2 it" in text
     # Paired: (75 - 50, 100 - 100) and (25, 50).
     assert "| dense | +12.5 ± 158.8 | +37.5 ± 158.8 |" in text
     assert "| full | 1 | all | 3 | 0.50 | 0.500 | 1.000 | 1.000 | 0.750 |" in text
