@@ -7,14 +7,20 @@ then the same column for all rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
 __all__ = ["Decoder", "sample_tokens"]
+
+_ROOM = 64
+"""Tokens that are made room for at a time."""
 
 
 class Decoder:
@@ -44,7 +50,19 @@ class Decoder:
         self._width = width
         self._length = length.clone()
         self._cache = DynamicCache(config=policy.trunk.config)
+        plain = all(type(layer) is DynamicLayer for layer in self._cache.layers)
+        if plain:
+            self._cache.layers = [
+                _RoomyLayer()  # type: ignore[no-untyped-call]
+                for _ in self._cache.layers
+            ]
+        self._bias: Tensor | None = None
         self.logits = self._forward(ids, index.clamp(min=0))
+        if plain and policy.trunk.config._attn_implementation == "sdpa":
+            hidden = self._mask[:, None, None, :] == 0
+            self._bias = torch.zeros(
+                hidden.shape, dtype=policy.trunk.dtype, device=hidden.device
+            ).masked_fill(hidden, float("-inf"))
 
     def append(self, tokens: Tensor) -> None:
         """Appends one token to each row and updates :attr:`logits`.
@@ -64,13 +82,19 @@ class Decoder:
         """
         self._cache.batch_select_indices(rows)
         self._mask, self._length = self._mask[rows], self._length[rows]
+        if self._bias is not None:
+            self._bias = self._bias[rows]
         self.logits = self.logits[rows]
 
     @torch.inference_mode()
     def _forward(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        # A mask that is there already: transformers would make one anew for each token.
+        mask = (
+            self._mask[:, : self._width] if self._bias is None else self._bias[..., : self._width]
+        )
         output = self._policy.trunk(
             input_ids=input_ids,
-            attention_mask=self._mask[:, : self._width],
+            attention_mask=mask,
             position_ids=positions,
             past_key_values=self._cache,
             use_cache=True,
@@ -78,6 +102,40 @@ class Decoder:
         )
         logits: Tensor = output.logits[:, -1, : self._policy.vocab_size].float()
         return logits
+
+
+class _RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Has room for the next tokens, where `DynamicLayer` copies all keys and values for each."""
+
+    _room: tuple[Tensor, Tensor] | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Appends keys and values (B, H, n, D); returns all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        used = self.get_seq_length()
+        size = used + key_states.shape[-2]
+        if self._room is None or size > self._room[0].shape[-2]:
+            self._room = _with_room(key_states, size), _with_room(value_states, size)
+            if self.keys is not None and self.values is not None and used:
+                self._room[0][..., :used, :] = self.keys
+                self._room[1][..., :used, :] = self.values
+        keys, values = self._room
+        keys[..., used:size, :] = key_states
+        values[..., used:size, :] = value_states
+        self.keys, self.values = keys[..., :size, :], values[..., :size, :]
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keeps some rows."""
+        super().batch_select_indices(indices)
+        self._room = None
+
+
+def _with_room(like: Tensor, size: int) -> Tensor:
+    return like.new_empty((*like.shape[:-2], size + _ROOM, like.shape[-1]))
 
 
 def sample_tokens(

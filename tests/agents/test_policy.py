@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
+from transformers import Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from agents.decoding import Decoder, sample_tokens
 from agents.policy import CausalLMPolicy
@@ -25,10 +25,13 @@ def _policies() -> dict[str, CausalLMPolicy]:
         ),
         "gemma2": CausalLMPolicy.from_config(gemma, vocab_size=13),
         "gpt2": CausalLMPolicy.from_config(gpt2, vocab_size=13),
+        "mistral": CausalLMPolicy.from_config(
+            MistralConfig(vocab_size=13, sliding_window=4, **SMALL, **HEADS), vocab_size=13
+        ),
     }
 
 
-@pytest.fixture(params=["llama", "qwen2", "gemma2", "gpt2"])
+@pytest.fixture(params=["llama", "qwen2", "gemma2", "gpt2", "mistral"])
 def policy(request: pytest.FixtureRequest) -> CausalLMPolicy:
     torch.manual_seed(0)
     policy = _policies()[request.param]
@@ -78,12 +81,16 @@ def test_padding_does_not_change_scores(policy: CausalLMPolicy):
         assert torch.allclose(together.values[row, :n], alone.values[0], atol=1e-5)
 
 
-def test_cached_decoding_agrees_with_the_full_forward_pass(policy: CausalLMPolicy):
+@pytest.mark.parametrize("room", [1, 2, 64])
+def test_cached_decoding_agrees_with_the_full_forward_pass(
+    policy: CausalLMPolicy, room: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("agents.decoding._ROOM", room)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
-    decoder = Decoder(policy, input_ids, length, reserve=4)
+    decoder = Decoder(policy, input_ids, length, reserve=7)
     rows = [list(row) for row in ROWS]
     alive = [0, 1, 2]
-    for step in range(4):
+    for step in range(7):
         for slot, i in enumerate(alive):
             expected = policy(torch.tensor([rows[i]])).logits[0, -1]
             assert torch.allclose(decoder.logits[slot], expected, atol=1e-4)
