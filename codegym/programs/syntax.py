@@ -139,7 +139,7 @@ def statements(program: Program) -> tuple[Statement, ...]:
 
 
 # The end of an episode asks three times about its program; a policy writes the same ones again.
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def _read(text: str) -> tuple[tuple[Statement, ...], tuple[tuple[int, int], ...]]:
     """Statements and comments."""
     program = Program(text)
