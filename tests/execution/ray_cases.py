@@ -302,12 +302,13 @@ def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -
         lambda: sum(future.running() for future in futures) == 2, PATIENCE
     )  # both at one actor
     assert busy_actor() == actor
+    # An actor that has its requests may still be starting its workers.
+    assert wait_until(lambda: len(private_folders() - folders) == 2, PATIENCE)
     family = {actor, *below(actor)}
-    assert len(private_folders() - folders) == 2
     started = time.monotonic()
     pool.close()
     pool.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # the programs take 30
     assert not wait(futures, timeout=0).not_done
     for future in futures:
         with pytest.raises(ClosedError):

@@ -137,6 +137,23 @@ def test_close_ends_everything_and_can_be_repeated() -> None:
         pool.submit(request(1))
 
 
+def test_a_close_during_the_first_submit_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from codegym.execution import pool
+
+    executor = LocalExecutor(workers=1)
+    make = pool._Pool
+
+    def close_meanwhile(count: int, python: str | None, isolation: str) -> pool._Pool:
+        executor.close()
+        return make(count, python, isolation)
+
+    before = threading.active_count()
+    monkeypatch.setattr(pool, "_Pool", close_meanwhile)
+    with pytest.raises(ClosedError):
+        executor.submit(request(1))
+    assert threading.active_count() == before
+
+
 def test_forgotten_pools_close_themselves() -> None:
     before = set(own_workers())
     LocalExecutor(workers=1).run(request(1))
