@@ -22,7 +22,7 @@ import hashlib
 import json
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -124,50 +124,57 @@ def prepare(args: Args) -> dict[str, float]:
         Seconds of each part that was done now or earlier.
     """
     note = args.runs / "prepared.json"
-    if note.is_file():
-        found: dict[str, float] = json.loads(note.read_text())
-        return found
-    seconds: dict[str, float] = {}
-    clock = time.perf_counter()
+    seconds: dict[str, float] = json.loads(note.read_text()) if note.is_file() else {}
 
-    def lap(name: str) -> None:
-        nonlocal clock
-        seconds[name] = time.perf_counter() - clock
-        clock = time.perf_counter()
+    def part(name: str, do: Callable[[], object]) -> None:
+        if name not in seconds:
+            began = time.perf_counter()
+            do()
+            seconds[name] = time.perf_counter() - began
+            note.write_text(json.dumps(seconds) + "\n")
 
     start, first = args.runs / "sft", args.runs / "first"
-    with RunLogger(start, quiet=True) as logger:
-        sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=start), logger)
-    lap("fine-tuning")
-    settings = dataclasses.replace(
-        _settings(args, "tests only", seed=1000),
-        iterations=args.first_iterations,
-        threads=2,
-        out=first,
-        checkpoint_every=max(1, args.first_iterations // 4),
-    )
-    with RunLogger(first, quiet=True) as logger:
-        ppo.run(settings, logger)
-    lap("first PPO run")
-    checkpoints = evenly(sorted((first / "checkpoints").iterdir()), 4)
-    labels = collect.Args(
-        policies=tuple(folder / "policy" for folder in checkpoints),
-        problems=args.label_problems,
-        conditionals=args.conditionals,
-        responses=args.responses,
-        out=args.runs / "labels",
-    )
-    with RunLogger(args.runs / "labels" / "log") as logger:
-        collect.collect(labels, logger)
-    lap("labels")
-    for selection in get_args(Selection):
-        fitted = reward_model.Args(
-            labels=labels.out, policy=start, selection=selection, out=_model(args, selection)
+    labels = args.runs / "labels"
+
+    def fine_tune() -> None:
+        with RunLogger(start, quiet=True) as logger:
+            sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=start), logger)
+
+    def first_run() -> None:
+        settings = dataclasses.replace(
+            _settings(args, "tests only", seed=1000),
+            iterations=args.first_iterations,
+            threads=2,
+            out=first,
+            checkpoint_every=max(1, args.first_iterations // 4),
         )
-        with RunLogger(fitted.out) as logger:
-            reward_model.run(fitted, logger)
-    lap("reward models")
-    note.write_text(json.dumps(seconds) + "\n")
+        with RunLogger(first, quiet=True) as logger:
+            ppo.run(settings, logger)
+
+    def label() -> None:
+        checkpoints = evenly(sorted((first / "checkpoints").iterdir()), 4)
+        settings = collect.Args(
+            policies=tuple(folder / "policy" for folder in checkpoints),
+            problems=args.label_problems,
+            conditionals=args.conditionals,
+            responses=args.responses,
+            out=labels,
+        )
+        with RunLogger(labels / "log") as logger:
+            collect.collect(settings, logger)
+
+    def fit() -> None:
+        for selection in get_args(Selection):
+            settings = reward_model.Args(
+                labels=labels, policy=start, selection=selection, out=_model(args, selection)
+            )
+            with RunLogger(settings.out) as logger:
+                reward_model.run(settings, logger)
+
+    part("fine-tuning", fine_tune)
+    part("first PPO run", first_run)
+    part("labels", label)
+    part("reward models", fit)
     return seconds
 
 
