@@ -91,10 +91,13 @@ def test_tokens_are_there_before_the_grades(policy: CausalLMPolicy, episodes: in
 
 
 def test_nothing_is_waited_for_where_judging_is_synchronous(policy: CausalLMPolicy):
-    assert play(policy, CopyEnv(8), episodes=8, seed=1).cost.waiting_seconds < 1e-3
+    sequences, cost = play(policy, CopyEnv(8), episodes=8, seed=1)
+    assert cost.steps == int((sequences.length - sequences.start_length).max())
 
 
 def test_time_between_writing_and_finishing_is_not_the_rollouts(policy: CausalLMPolicy):
+    began = time.perf_counter()
     written = write(policy, CopyEnv(8, judging_steps=3), episodes=8, seed=1)
     time.sleep(0.5)
-    assert written.finish().cost.seconds < 0.5
+    cost = written.finish().cost
+    assert cost.seconds <= time.perf_counter() - began - 0.5

@@ -121,7 +121,7 @@ def test_keys_that_collide_do_not_hang_the_parent() -> None:
     started = time.monotonic()
     keys = ",".join('{"i": "%x"}' % (i * (2**61 - 1)) for i in range(50_000))
     assert isinstance(values.decode(b'{"s": [%s]}' % keys.encode()), Opaque)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20  # minutes, if each key were compared with all others
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def test_time_that_observing_takes_is_not_the_programs(run: Run) -> None:
 
 
 def test_a_program_that_only_waits_runs_once(run: Run) -> None:
-    limits = ExecutionLimits(cpu_seconds=1.0, wall_seconds=1.0)
+    limits = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3.0)
     began = time.monotonic()
     seen = run("import time\ntime.sleep(60)\n", limits=limits)
     assert (seen.reason, seen.executed_lines) == (ExitReason.WALL_LIMIT, {1, 2})
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 2 * limits.wall_seconds
