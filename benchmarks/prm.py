@@ -6,8 +6,9 @@ of its checkpoints, one reward model for each selection of them; then every arm 
 from the fine-tuned policy and for the same number of iterations. Every arm has a critic with a
 trunk of its own, so that value init changes its first weights and nothing else.
 
-Controls: the pass ratio as reward; a reward model whose scores are random; the reward model as a
-potential, which leaves the best policy as it is.
+Controls: the pass ratio as reward; a reward model whose scores are random; one that compares with
+the canonical program, as good as a reward model can be here; the reward model as a potential, which
+leaves the best policy as it is.
 
     python -m benchmarks.prm --out benchmarks/results/prm
 
@@ -47,6 +48,7 @@ from benchmarks.process_reward.report import write_report
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
+from codegym.tokenization import Tokenizer
 
 ARMS: dict[str, dict[str, Any]] = {
     "tests only": {},
@@ -55,9 +57,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "dense + value init": {"dense": "outcome", "value_init": "affine"},
     "control: pass ratio": {"reward": "pass_ratio"},
     "control: random scores": {},
+    "control: perfect scores": {},
     "control: potential": {"dense": "potential"},
 }
 _RANDOM = "control: random scores"
+_PERFECT = "control: perfect scores"
 _KS = (1, 2, 5, 10, 20, 30)
 
 
@@ -112,6 +116,30 @@ class RandomScorer:
             digest = hashlib.blake2b(sequence.tobytes(), key=self._key, digest_size=8).digest()
             found.append(2.0 * int.from_bytes(digest, "big") / (2**64 - 1) - 1.0)
         return found
+
+
+class ReferenceScorer:
+    """1 as long as a program is written as the canonical one is, -1 from the first other line on.
+
+    Mini's prompts tell the program statement by statement, so that few other programs are right.
+
+    Args:
+        problems: Whose prompts may come.
+        tokenizer: Of the environment.
+    """
+
+    def __init__(self, problems: ProblemSet, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._right = {
+            "\n".join(lines[: i + 1])
+            for lines in (problem.canonical_solution.rstrip().split("\n") for problem in problems)
+            for i in range(len(lines))
+        }
+
+    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
+        """One score for each sequence."""
+        texts = (self._tokenizer.decode(sequence.tolist()) for sequence in sequences)
+        return [1.0 if text.rstrip("\n") in self._right else -1.0 for text in texts]
 
 
 def prepare(args: Args) -> dict[str, float]:
@@ -196,12 +224,14 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
         row: dict[str, Any] = json.loads(kept.read_text())
         return row
     tokenizer = make_tokenizer(settings.tokenizer)
+    problems = load_split(settings, split="train", size=args.problems, seed=0)
     policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
     model = load_reward_model(settings, tokenizer, device="cpu")
     reward: Any = make_dense_reward(settings, settings.reward, model)
     if arm == _RANDOM:
         reward = ProcessReward(RandomScorer(seed), outcome=settings.reward)
-    problems = load_split(settings, split="train", size=args.problems, seed=0)
+    if arm == _PERFECT:
+        reward = ProcessReward(ReferenceScorer(problems, tokenizer), outcome=settings.reward)
     began = time.perf_counter()
     with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
         trainer = ppo.Trainer(

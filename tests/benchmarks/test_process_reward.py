@@ -8,11 +8,12 @@ import pytest
 
 from agents.policy import CausalLMPolicy
 from agents.prm.storage import LabelStore
-from benchmarks.prm import RandomScorer
+from benchmarks.prm import RandomScorer, ReferenceScorer
 from benchmarks.prm_exact import Errors, judge_model, label, written_programs
 from benchmarks.process_reward.report import interval_of_mean, write_report
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
+from codegym.tokenization import make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,19 @@ def test_random_scores_are_a_function_of_the_tokens_alone():
     assert scores != RandomScorer(4)(sequences)
     assert abs(float(np.mean(scores))) < 0.1
     assert float(np.std(scores)) == pytest.approx(1 / np.sqrt(3), rel=0.1)
+
+
+def test_perfect_scores_turn_at_the_first_other_line():
+    problems, tokenizer = load_mini(size=20), make_tokenizer("mini")
+    scorer = ReferenceScorer(problems, tokenizer)
+    for problem in problems:
+        lines = problem.canonical_solution.rstrip().split("\n")
+        first = len(problem.starter_code.rstrip().split("\n"))  # not in the prompt
+        wrong = [*lines[: first + 1], lines[first + 1] + " + 1", *lines[first + 2 :]]
+        for program, turn in ((lines, len(lines)), (wrong, first + 1)):
+            texts = ["\n".join(program[: i + 1]) + "\n" for i in range(first, len(program))]
+            scores = scorer([np.array(tokenizer.encode(text)) for text in texts])
+            assert scores == [1.0 if i < turn else -1.0 for i in range(first, len(program))]
 
 
 def test_the_page_tells_means_and_intervals(tmp_path: Path):
