@@ -19,16 +19,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import tyro
 
@@ -40,15 +37,20 @@ from agents.policy import CausalLMPolicy
 from agents.prm import collect
 from agents.prm import train as reward_model
 from agents.prm.__main__ import evenly
-from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.prm.reinforce import (
+    ModelScorer,
+    load_reward_model,
+    make_dense_reward,
+    with_critic,
+)
 from agents.prm.selection import Selection
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from benchmarks.process_reward.report import write_report
+from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
-from codegym.tokenization import Tokenizer
 
 ARMS: dict[str, dict[str, Any]] = {
     "tests only": {},
@@ -62,6 +64,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 _RANDOM = "control: random scores"
 _PERFECT = "control: perfect scores"
+_COMPARED_ARMS = ("tests only", "dense + value init")
+_COMPARED_SAMPLES = 5
 _KS = (1, 2, 5, 10, 20, 30)
 
 
@@ -103,43 +107,41 @@ class Args:
     """path of the results without suffix: .json and .md are written"""
 
 
-class RandomScorer:
-    """Scores that say nothing: uniform in [-1, 1], the same for the same tokens."""
-
-    def __init__(self, seed: int) -> None:
-        self._key = seed.to_bytes(8, "big")
-
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
-        """One score for each sequence."""
-        found = []
-        for sequence in sequences:
-            digest = hashlib.blake2b(sequence.tobytes(), key=self._key, digest_size=8).digest()
-            found.append(2.0 * int.from_bytes(digest, "big") / (2**64 - 1) - 1.0)
-        return found
-
-
-class ReferenceScorer:
-    """1 as long as a program is written as the canonical one is, -1 from the first other line on.
-
-    Mini's prompts tell the program statement by statement, so that few other programs are right.
+def compare_with_reference(args: Args, policy: Path) -> dict[str, float]:
+    """How well the reward model finds the mistakes that a policy makes in the test problems.
 
     Args:
-        problems: Whose prompts may come.
-        tokenizer: Of the environment.
+        args: The command line.
+        policy: Folder of who writes the programs.
+
+    Returns:
+        As :meth:`ComparedScorer.found`.
     """
-
-    def __init__(self, problems: ProblemSet, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._right = {
-            "\n".join(lines[: i + 1])
-            for lines in (problem.canonical_solution.rstrip().split("\n") for problem in problems)
-            for i in range(len(lines))
-        }
-
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
-        """One score for each sequence."""
-        texts = (self._tokenizer.decode(sequence.tolist()) for sequence in sequences)
-        return [1.0 if text.rstrip("\n") in self._right else -1.0 for text in texts]
+    settings = _settings(args, "dense", 0)
+    tokenizer = make_tokenizer(settings.tokenizer)
+    test = test_problems(args, settings)
+    model = load_reward_model(settings, tokenizer, device="cpu")
+    assert model is not None
+    scorer = ComparedScorer(ModelScorer(model.eval()), ReferenceScorer(test, tokenizer))
+    with make_grader(settings) as grader:
+        envs = make_envs(
+            settings,
+            test,
+            start="empty",
+            grader=grader,
+            tokenizer=tokenizer,
+            reward=ProcessReward(scorer),
+        )
+        try:
+            evaluate(
+                CausalLMPolicy.from_pretrained(policy).eval(),
+                envs,
+                test,
+                samples=_COMPARED_SAMPLES,
+            )
+        finally:
+            envs.close()
+    return scorer.found()
 
 
 def prepare(args: Args) -> dict[str, float]:
@@ -322,7 +324,6 @@ def main(args: Args) -> None:
     settings = _settings(args, "tests only", 0)
     before_path = args.runs / "before.json"
     if not before_path.is_file():
-        torch.set_num_threads(2)
         start = CausalLMPolicy.from_pretrained(args.runs / "sft").eval()
         before_path.write_text(json.dumps(measure(args, settings, start, seed=0)) + "\n")
     before = json.loads(before_path.read_text())
@@ -342,6 +343,9 @@ def main(args: Args) -> None:
             print(f"{len(rows)}/{len(jobs)}: {last['arm']}, seed {last['seed']}", flush=True)
     order = list(ARMS)
     rows.sort(key=lambda row: (order.index(row["arm"]), row["seed"]))
+    policies = {"after SFT": args.runs / "sft"}
+    policies |= {arm: _settings(args, arm, args.seeds[0]).out / "policy" for arm in _COMPARED_ARMS}
+    compared = {name: compare_with_reference(args, folder) for name, folder in policies.items()}
     problems = test_problems(args, settings)
     tokenizer = make_tokenizer(settings.tokenizer)
     lengths = {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems}
@@ -354,6 +358,7 @@ def main(args: Args) -> None:
         levels=levels,
         samples=args.samples,
         ks=[k for k in _KS if k <= args.samples],
+        compared=compared,
         seconds=seconds,
         labels=args.runs / "labels",
         models={how: _model(args, how) for how in get_args(Selection)},

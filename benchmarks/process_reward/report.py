@@ -47,6 +47,7 @@ def write_report(
     levels: Mapping[str, str],
     samples: int,
     ks: Sequence[int],
+    compared: Mapping[str, Mapping[str, float]],
     seconds: Mapping[str, float],
     labels: Path,
     models: Mapping[str, Path],
@@ -62,6 +63,8 @@ def write_report(
         levels: Problem id -> difficulty.
         samples: Programs a problem.
         ks: Of best-of-K.
+        compared: Policy -> what the reward model tells of its programs, see
+            `benchmarks.prm.ComparedScorer.found`.
         seconds: Of the preparation, by part.
         labels: Folder of the labels.
         models: Selection of the labels -> folder of the reward model.
@@ -73,6 +76,7 @@ def write_report(
         "preparation_seconds": seconds,
         "rows": rows,
         "before": before,
+        "compared": compared,
         "lengths": lengths,
         "levels": levels,
     }
@@ -111,7 +115,7 @@ def write_report(
         "other ones.",
         "",
         *_table("pass@1, sampled", every, groups, lambda mine, names: cell(mine, names, 1)),
-        *_greedy(every, present),
+        *_greedy(every, groups),
         *_table(
             "pass@1, sampled, by tokens of the canonical program",
             every,
@@ -135,6 +139,8 @@ def write_report(
         *_differences(arms, groups, samples),
         *_costs(arms, seconds),
         *_labels(labels, models, arguments["selection"]),
+        "",
+        *_compared(compared),
     ]
     out.with_suffix(".md").write_text("\n".join(lines) + "\n")
 
@@ -166,13 +172,21 @@ def _table(
     return [*lines, ""]
 
 
-def _greedy(every: Mapping[str, Sequence[Mapping[str, Any]]], present: Sequence[str]) -> list[str]:
+def _greedy(
+    every: Mapping[str, Sequence[Mapping[str, Any]]], groups: Mapping[str, Sequence[str]]
+) -> list[str]:
+    sizes = {level: len(members) for level, members in groups.items() if level != "all"}
+
     def cell(mine: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-        each = [100 * float(np.mean([row["greedy"][name] for name in names])) for row in mine]
+        weights = [sizes[name] for name in names]
+        each = [
+            100 * float(np.average([row["greedy"][name] for name in names], weights=weights))
+            for row in mine
+        ]
         mean, half = interval_of_mean(each)
         return f"{mean:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
-    columns = {**{level: [level] for level in present}, "all": present}
+    columns = {**{level: [level] for level in sizes}, "all": list(sizes)}
     return _table("pass@1, greedy", every, columns, cell)
 
 
@@ -243,6 +257,25 @@ def _labels(labels: Path, models: Mapping[str, Path], used: str) -> list[str]:
                     f"{row['good']:.2f} | {row['mse']:.3f} | {row['mse_of_mean']:.3f} | "
                     f"{row['sign_accuracy']:.3f} | {row['auc']:.3f} |"
                 )
+    return lines
+
+
+def _compared(compared: Mapping[str, Mapping[str, float]]) -> list[str]:
+    lines = [
+        "## The reward model beside the canonical programs",
+        "",
+        "Programs of a policy on the test problems. A line is *right* as long as the program is "
+        "the canonical one up to there, which is more than being recoverable. *Fall*: by how much "
+        "the score falls at the first line that is not right; 2 with perfect scores.",
+        "",
+        "| programs of | lines | right | AUC | mean fall | falls |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in compared.items():
+        lines.append(
+            f"| {name} | {row['lines']} | {row['right']:.2f} | {row['auc']:.3f} | "
+            f"{row['falls']:.2f} | {100 * row['falls_share']:.0f} % |"
+        )
     return lines
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from agents.policy import CausalLMPolicy
 from agents.prm.storage import LabelStore
-from benchmarks.prm import RandomScorer, ReferenceScorer
 from benchmarks.prm_exact import Errors, judge_model, label, written_programs
 from benchmarks.process_reward.report import interval_of_mean, write_report
+from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
 from codegym.tokenization import make_tokenizer
@@ -119,6 +119,26 @@ def test_perfect_scores_turn_at_the_first_other_line():
             assert scores == [1.0 if i < turn else -1.0 for i in range(first, len(program))]
 
 
+def test_falls_are_those_at_the_first_other_line():
+    problems, tokenizer = load_mini(size=2), make_tokenizer("mini")
+    scorer = ComparedScorer(
+        lambda sequences: np.linspace(1.0, 0.0, len(sequences)),
+        ReferenceScorer(problems, tokenizer),
+    )
+    program = problems[0].canonical_solution
+    for text in (program, program.replace("return", "return 0 +")):
+        tokens = np.array(tokenizer.encode(text))
+        ends = np.flatnonzero(tokens == tokenizer.encode("\n")[0])[-3:]  # of the last lines
+        scorer([tokens[: end + 1] for end in ends])
+    assert scorer.found() == {
+        "lines": 6,
+        "right": 5 / 6,
+        "auc": pytest.approx(4.5 / 5),  # 1, .5, 0 and 1, .5 against 0
+        "falls": 0.5,
+        "falls_share": 1.0,
+    }
+
+
 def test_the_page_tells_means_and_intervals(tmp_path: Path):
     mean, half = interval_of_mean([1.0, 2.0, 3.0])
     assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
@@ -161,6 +181,7 @@ def test_the_page_tells_means_and_intervals(tmp_path: Path):
         levels=levels,
         samples=4,
         ks=(1, 4),
+        compared={"before": {"lines": 9, "right": 0.5, "auc": 0.8, "falls": 0.4, "falls_share": 1}},
         seconds={"labels": 3.0},
         labels=tmp_path / "labels",
         models={"full": tmp_path / "model"},
