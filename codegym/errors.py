@@ -5,7 +5,8 @@ this tree means that the caller or codegym itself is at fault, and is never turn
 
     CodegymError
     ├── ConfigurationError        an argument has no meaning: wrong name, type or range (ValueError)
-    │   └── UnknownNameError      a name is not one of the legal ones; suggests the nearest
+    │   ├── UnknownNameError      a name is not one of the legal ones; suggests the nearest
+    │   └── RenderModeError       the environment has no such render mode (TypeError)
     ├── DataError                 a data set can not be used
     │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
     │   └── DataFormatError       the file is there, but it is no data set of the expected format
@@ -41,6 +42,7 @@ __all__ = [
     "InvalidActionError",
     "IsolationError",
     "ProblemError",
+    "RenderModeError",
     "ResetNeededError",
     "RewardError",
     "StartStateError",
@@ -74,6 +76,14 @@ class UnknownNameError(ConfigurationError):
         super().__init__(
             f"Unknown {kind} {name!r}.{hint} Known are: {', '.join(map(repr, self.legal))}."
         )
+
+
+class RenderModeError(ConfigurationError, TypeError):
+    """The environment has no such render mode.
+
+    Also a TypeError: libraries that ask for a mode by default, such as Stable-Baselines3's
+    `make_vec_env`, take that for an environment without it, and go on without.
+    """
 
 
 class DataError(CodegymError):

@@ -23,9 +23,9 @@ from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.errors import (
     ClosedError,
-    ConfigurationError,
     ContextLengthError,
     InvalidActionError,
+    RenderModeError,
     ResetNeededError,
 )
 
@@ -153,7 +153,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     ) -> None:
         check_arguments(task)
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ConfigurationError(f'render_mode must be None or "ansi", got {render_mode!r}.')
+            raise RenderModeError(f'render_mode must be None or "ansi", got {render_mode!r}.')
         self.render_mode = render_mode
         self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)

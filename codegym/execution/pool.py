@@ -102,7 +102,7 @@ class LocalExecutor:
         pool = self._pools.get(os.getpid())
         if pool is None:
             pool = self._pools.setdefault(os.getpid(), _Pool(*self._settings))
-            if self._closed:  # meanwhile, and `close` may not have seen this pool
+            if not self._finalizer.alive:  # closed meanwhile, perhaps without seeing this pool
                 pool.close()
         return pool.submit(job)
 

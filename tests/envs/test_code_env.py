@@ -14,6 +14,7 @@ from codegym.errors import (
     ConfigurationError,
     ContextLengthError,
     InvalidActionError,
+    RenderModeError,
     ResetNeededError,
     StartStateError,
     UnknownNameError,
@@ -326,7 +327,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"limits": {"cpu": 1}}, ConfigurationError, "either"),
     ({"limits": {"cpu": 1}, "grader": None}, UnknownNameError, "cpu_seconds"),
     ({"limits": {"cpu_seconds": 0}, "grader": None}, ConfigurationError, "positive"),
-    ({"render_mode": "human"}, ConfigurationError, "ansi"),
+    ({"render_mode": "human"}, RenderModeError, "ansi"),
     ({"problems": [SIGN]}, ConfigurationError, "ProblemSet"),
     ({"problems": ProblemSet.of([])}, ConfigurationError, "no problem to draw"),
 ]
