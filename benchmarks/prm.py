@@ -1,10 +1,11 @@
 """Does a process reward model help? {dense reward off, on} x {value init off, on}, and controls.
 
 The experiment of arXiv 2410.17621 (table 1) on CodeGen-Mini, from the empty prefix, where the
-reward is 1 if all tests pass and else 0. One fine-tuned policy, one first PPO run, labels from four
-of its checkpoints, one reward model for each selection of them; then every arm with every seed, all
-from the fine-tuned policy and for the same number of iterations. Every arm has a critic with a
-trunk of its own, so that value init changes its first weights and nothing else.
+reward is 1 if all tests pass and else 0; of the fine-tuned policy's programs, 3 % do. One such
+policy, one first PPO run, labels from four of its checkpoints, one reward model for each selection
+of them; then every arm with every seed, all from the fine-tuned policy and for the same number of
+iterations. Every arm has a critic with a trunk of its own, so that value init changes its first
+weights and nothing else.
 
 Controls: the pass ratio as reward; a reward model whose scores are random; one that compares with
 the canonical program, as good as a reward model can be here; the reward model as a potential, which
@@ -46,6 +47,7 @@ from agents.prm.reinforce import (
 from agents.prm.selection import Selection
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
+from benchmarks.command import shown
 from benchmarks.process_reward.report import write_report
 from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
 from codegym.errors import ConfigurationError
@@ -83,8 +85,9 @@ class Args:
     """of the run whose checkpoints are labelled"""
     iterations: int = 30
     """of each compared run"""
-    conditionals: tuple[int, int] | None = None
-    """bounds of what all runs are trained and tested on; None: all levels"""
+    conditionals: tuple[int, int] | None = (3, 5)
+    """bounds of what all runs are trained and tested on, so chosen that reward is sparse; None: all
+    levels, of which fine-tuning alone solves a fifth"""
     gae_lambda: float = 1.0
     """of all runs: 1 uses the critic as a baseline only, less lets it say which token failed"""
     problems: int = 384
@@ -362,6 +365,7 @@ def main(args: Args) -> None:
         seconds=seconds,
         labels=args.runs / "labels",
         models={how: _model(args, how) for how in get_args(Selection)},
+        command=shown("prm"),
         arguments={**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
     )
     print(args.out.with_suffix(".md").read_text())

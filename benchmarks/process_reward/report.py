@@ -51,6 +51,7 @@ def write_report(
     seconds: Mapping[str, float],
     labels: Path,
     models: Mapping[str, Path],
+    command: str,
     arguments: Mapping[str, Any],
 ) -> None:
     """Writes .json and .md.
@@ -68,7 +69,8 @@ def write_report(
         seconds: Of the preparation, by part.
         labels: Folder of the labels.
         models: Selection of the labels -> folder of the reward model.
-        arguments: Of the command line.
+        command: The command line.
+        arguments: What it says, defaults included.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     data = {
@@ -106,10 +108,11 @@ def write_report(
     lines = [
         "# The process reward model: dense reward x value init",
         "",
-        f"CodeGen-Mini{_conditionals(arguments['conditionals'])} from the empty prefix, "
-        f"{arguments['iterations']} iterations a run, lambda of GAE {arguments['gae_lambda']:g}, "
-        f"seeds {_listed(arguments['seeds'])} (controls {_listed(arguments['control_seeds'])}), "
-        f"{len(levels)} test problems with {samples} samples each at temperature 1. "
+        f"`{command}`: CodeGen-Mini{_conditionals(arguments['conditionals'])} from the empty "
+        f"prefix, {arguments['iterations']} iterations a run, "
+        f"lambda of GAE {arguments['gae_lambda']:g}, seeds {_listed(arguments['seeds'])} "
+        f"(controls {_listed(arguments['control_seeds'])}), {len(levels)} test problems with "
+        f"{samples} samples each at temperature 1. "
         "Means over seeds with 95 % intervals (Student's t) in %. "
         "All runs share one fine-tuned policy and one reward model: the intervals do not speak of "
         "other ones.",
@@ -132,10 +135,6 @@ def write_report(
             for name, members in {"all": groups["all"], **groups, **buckets}.items()
             if members
         ),
-        "## Differences from tests only, in points",
-        "",
-        "Paired by seed.",
-        "",
         *_differences(arms, groups, samples),
         *_costs(arms, seconds),
         *_labels(labels, models, arguments["selection"]),
@@ -206,7 +205,8 @@ def _differences(
         return f"{mean:+.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
     others = {name: mine for name, mine in arms.items() if name != _BASE}
-    return _table("pass@1, sampled", others, groups, cell)
+    title = "pass@1, sampled: points above tests only, paired by seed"
+    return _table(title, others, groups, cell)
 
 
 def _costs(

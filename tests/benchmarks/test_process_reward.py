@@ -185,6 +185,7 @@ def test_the_page_tells_means_and_intervals(tmp_path: Path):
         seconds={"labels": 3.0},
         labels=tmp_path / "labels",
         models={"full": tmp_path / "model"},
+        command="python -m benchmarks.prm",
         arguments={
             "iterations": 2,
             "conditionals": (6, 8),
