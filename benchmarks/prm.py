@@ -27,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 import tyro
 
@@ -45,6 +46,7 @@ from agents.prm.reinforce import (
     with_critic,
 )
 from agents.prm.selection import Selection
+from agents.prm.storage import read_labels
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from benchmarks.command import shown
@@ -144,6 +146,30 @@ def compare_with_reference(args: Args, policy: Path) -> dict[str, float]:
             )
         finally:
             envs.close()
+    return scorer.found()
+
+
+def compare_labels_with_reference(args: Args) -> dict[str, float]:
+    """What a model that says the labels would tell of the canonical programs.
+
+    Args:
+        args: The command line.
+
+    Returns:
+        As :meth:`ComparedScorer.found`.
+    """
+    settings = _settings(args, "dense", 0)
+    tokenizer = make_tokenizer(settings.tokenizer)
+    problems = load_split(settings, split="train", size=args.label_problems, seed=0)
+    labels: list[int] = []
+    scorer = ComparedScorer(lambda _: labels, ReferenceScorer(problems, tokenizer))
+    for response in read_labels(args.runs / "labels").responses:
+        tokens = np.array(response.input_ids)
+        ends = [
+            end for end, label in zip(response.line_ends, response.labels, strict=True) if label
+        ]
+        labels = [label for label in response.labels if label]
+        scorer([tokens[: end + 1] for end in ends])
     return scorer.found()
 
 
@@ -348,7 +374,8 @@ def main(args: Args) -> None:
     rows.sort(key=lambda row: (order.index(row["arm"]), row["seed"]))
     policies = {"after SFT": args.runs / "sft"}
     policies |= {arm: _settings(args, arm, args.seeds[0]).out / "policy" for arm in _COMPARED_ARMS}
-    compared = {name: compare_with_reference(args, folder) for name, folder in policies.items()}
+    compared = {"the labels": compare_labels_with_reference(args)}
+    compared |= {name: compare_with_reference(args, folder) for name, folder in policies.items()}
     problems = test_problems(args, settings)
     tokenizer = make_tokenizer(settings.tokenizer)
     lengths = {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems}

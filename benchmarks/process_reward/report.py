@@ -266,9 +266,11 @@ def _compared(compared: Mapping[str, Mapping[str, float]]) -> list[str]:
         "",
         "Programs of a policy on the test problems. A line is *right* as long as the program is "
         "the canonical one up to there, which is more than being recoverable. *Fall*: by how much "
-        "the score falls at the first line that is not right; 2 with perfect scores.",
+        "the score falls at the first line that is not right; 2 with perfect scores. *The labels*: "
+        "the same of a model that would say exactly what it is trained on, for the labelled "
+        "programs.",
         "",
-        "| programs of | lines | right | AUC | mean fall | falls |",
+        "| | lines | right | AUC | mean fall | falls |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in compared.items():
