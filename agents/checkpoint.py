@@ -2,9 +2,10 @@
 
 ::
 
-    policy/       the policy, as CausalLMPolicy.save_pretrained writes it
-    reference/    the frozen reference, the same way
-    state.pt      iteration, episodes, seconds, optimiser, start states
+    policy/        the policy, as CausalLMPolicy.save_pretrained writes it
+    reference/     the frozen reference, the same way
+    state.pt       iteration, episodes, seconds, optimiser, start states, guard
+    settings.json  of the run
 
 Written under another name first and then renamed, so a folder that exists is whole.
 """
@@ -12,16 +13,20 @@ Written under another name first and then renamed, so a folder that exists is wh
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
+from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
-__all__ = ["TrainerState", "load", "save"]
+__all__ = ["TrainerState", "load", "require_settings", "save", "saved_settings"]
+
+Settings = TypeVar("Settings")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +36,11 @@ class TrainerState:
     Attributes:
         iteration: Iterations done.
         episodes: Episodes played.
-        seconds: Of the budget.
+        seconds: Of PPO so far, without evaluations.
         optimizer: Its state dict.
         start_states: State dict of the start distribution.
+        guard: Fields of the guard's state.
+        solved: Share of episodes that passed, for each iteration since the guard's last check.
     """
 
     iteration: int
@@ -41,10 +48,17 @@ class TrainerState:
     seconds: float
     optimizer: dict[str, Any]
     start_states: dict[str, Any]
+    guard: dict[str, Any]
+    solved: list[float]
 
 
 def save(
-    folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy, state: TrainerState
+    folder: Path,
+    *,
+    policy: CausalLMPolicy,
+    reference: CausalLMPolicy,
+    state: TrainerState,
+    settings: Mapping[str, Any],
 ) -> None:
     """Writes a checkpoint; one of the same name is replaced.
 
@@ -53,6 +67,7 @@ def save(
         policy: As it is now.
         reference: Frozen.
         state: The rest.
+        settings: Of the run, by name.
     """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -60,6 +75,7 @@ def save(
     reference.save_pretrained(draft / "reference")
     fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     torch.save(fields, draft / "state.pt")
+    (draft / "settings.json").write_text(_to_json(settings))
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
 
@@ -78,13 +94,83 @@ def load(folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy) -> 
     Raises:
         ConfigurationError: If the folder is no checkpoint.
     """
-    if not (folder / "state.pt").is_file():
-        raise ConfigurationError(
-            f"{folder} is no checkpoint: expected a folder with policy/, reference/ and state.pt, "
-            "such as runs/ppo/checkpoints/000040."
-        )
+    _require_checkpoint(folder)
     for model, name in ((policy, "policy"), (reference, "reference")):
         dtype = next(model.trunk.parameters()).dtype
         saved = CausalLMPolicy.from_pretrained(folder / name, dtype=dtype)
         model.load_state_dict(saved.state_dict())
     return TrainerState(**torch.load(folder / "state.pt", weights_only=True))
+
+
+def require_settings(folder: Path, settings: Mapping[str, Any], *, may_differ: Set[str]) -> None:
+    """Makes sure that a run goes on as it began.
+
+    Args:
+        folder: Written by :func:`save`.
+        settings: Of the run that goes on.
+        may_differ: Names of settings that decide nothing that is learned.
+
+    Raises:
+        ConfigurationError: If the folder is no checkpoint, or another setting differs.
+    """
+    _require_checkpoint(folder)
+    then = json.loads((folder / "settings.json").read_text())
+    now = json.loads(_to_json(settings))
+    names = sorted((then.keys() | now.keys()) - may_differ)
+    changed = [
+        f"{name} was {then.get(name)!r} and is {now.get(name)!r}"
+        for name in names
+        if then.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ConfigurationError(
+            f"A resumed run needs the settings that it began with, but {'; '.join(changed)}. Leave "
+            f"them out, or begin a new run from the policy with model={str(folder / 'policy')!r}."
+        )
+
+
+def saved_settings(folder: Path, settings: type[Settings]) -> Settings:
+    """The settings of the run that wrote a checkpoint.
+
+    Args:
+        folder: Written by :func:`save`.
+        settings: Their dataclass.
+
+    Returns:
+        The settings, those that name this machine's folders included.
+
+    Raises:
+        ConfigurationError: If the folder is no checkpoint, or was written by another version.
+    """
+    _require_checkpoint(folder)
+    values = json.loads((folder / "settings.json").read_text())
+    kinds = get_type_hints(settings)
+    if values.keys() != kinds.keys():
+        raise ConfigurationError(
+            f"{folder} was written by another version of codegym's agents: its settings and ours "
+            f"differ in {', '.join(sorted(values.keys() ^ kinds.keys()))}."
+        )
+    return settings(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
+
+
+def _require_checkpoint(folder: Path) -> None:
+    missing = [name for name in ("state.pt", "settings.json") if not (folder / name).is_file()]
+    if missing:
+        raise ConfigurationError(
+            f"{folder} is no checkpoint: expected a folder with policy/, reference/, state.pt and "
+            f"settings.json, such as runs/ppo/checkpoints/000040, but {' and '.join(missing)} "
+            "cannot be found."
+        )
+
+
+def _to_json(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), indent=1, default=str) + "\n"
+
+
+def _from_json(value: Any, kind: Any) -> Any:
+    """JSON has no paths and no tuples."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, str) and (kind is Path or Path in get_args(kind)):
+        return Path(value)
+    return value

@@ -18,7 +18,7 @@ _LEVELS = ("introductory", "interview", "competition", "mean")
 
 
 def plot_run(scalars: Sequence[Mapping[str, float]], path: Path, *, title: str) -> None:
-    """Evaluations, rollouts, curriculum and KL of one PPO run over training time.
+    """Evaluations, rollouts, curriculum and KL of one PPO run over its iterations.
 
     Args:
         scalars: Of :func:`agents.telemetry.read_scalars`.
@@ -53,7 +53,7 @@ def plot_run(scalars: Sequence[Mapping[str, float]], path: Path, *, title: str) 
         if axis.has_data():
             axis.legend(fontsize=8)
     for axis in axes[1]:
-        axis.set_xlabel("seconds of PPO")
+        axis.set_xlabel("iterations of PPO")
     figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
@@ -69,12 +69,12 @@ def _line(
     marker: str = "",
     linewidth: float = 1.5,
 ) -> None:
-    points = [(row["time/seconds"], row[name]) for row in scalars if name in row]
+    points = [(row["step"], row[name]) for row in scalars if name in row]
     if not points:
         return
-    seconds = [point[0] for point in points]
+    steps = [point[0] for point in points]
     values = [point[1] for point in points]
     if not marker:
         windows = [values[max(0, i - 4) : i + 1] for i in range(len(values))]
         values = [sum(window) / len(window) for window in windows]
-    axis.plot(seconds, values, label=label, marker=marker, linewidth=linewidth)
+    axis.plot(steps, values, label=label, marker=marker, linewidth=linewidth)

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from transformers import AutoTokenizer
 
 import codegym
+from agents.command import refuse_unused
 from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
 from codegym.problems import Problem, ProblemSet, load_mini, load_problems
@@ -60,6 +61,16 @@ class TaskSettings:
     calls_per_child: int = 16
     """tests of a program that may share a process: several times faster on small functions; 1
     isolates each test"""
+
+    def refuse_unused_task(self) -> None:
+        """Refuses settings of a task that this task has no use for.
+
+        Raises:
+            ConfigurationError: If one was given.
+        """
+        refuse_unused(self, ("conditionals",), self.is_mini, "problems of CodeGen-Mini")
+        refuse_unused(self, ("data",), not self.is_mini, "a source that is read from a file")
+        refuse_unused(self, ("difficulty",), self.conditionals is None, "conditionals=None")
 
     @property
     def is_mini(self) -> bool:

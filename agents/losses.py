@@ -17,6 +17,7 @@ __all__ = [
     "PolicyLoss",
     "approximate_kl",
     "kl_penalised_rewards",
+    "kl_penalty",
     "masked_mean",
     "policy_loss",
     "value_loss",
@@ -140,8 +141,7 @@ def kl_penalised_rewards(
     rewards: Tensor,
     logprobs: Tensor,
     reference_logprobs: Tensor,
-    start_length: Tensor,
-    length: Tensor,
+    mask: Tensor,
     *,
     beta: float,
 ) -> Tensor:
@@ -153,17 +153,40 @@ def kl_penalised_rewards(
         rewards: (B, T) of the environment, paid for token t.
         logprobs: (B, T) of the policy that wrote the tokens.
         reference_logprobs: (B, T) of the frozen reference.
-        start_length: (B,) first generated column.
-        length: (B,) first padding column.
+        mask: (B, T) bool: the tokens that pay.
         beta: Weight of the penalty.
 
     Returns:
-        (B, T) rewards; 0 outside the generated tokens.
+        (B, T) rewards.
     """
-    columns = torch.arange(logprobs.shape[1], device=logprobs.device)
-    generated = (columns >= start_length[:, None]) & (columns < length[:, None])
-    penalised = rewards - beta * (logprobs - reference_logprobs)
-    return torch.where(generated, penalised, torch.zeros_like(penalised))
+    penalty = torch.where(mask, logprobs - reference_logprobs, torch.zeros_like(logprobs))
+    return rewards - beta * penalty
+
+
+def kl_penalty(
+    logprobs: Tensor,
+    reference_logprobs: Tensor,
+    mask: Tensor,
+    *,
+    normaliser: Tensor | float | None = None,
+) -> Tensor:
+    """A loss whose gradient is that of the KL to the reference, token by token.
+
+    ``mean of (log pi - log pi_ref)^2 / 2``, Schulman's k2. On tokens that the policy itself wrote,
+    its expected gradient is that of ``KL(pi || pi_ref)`` at each token, which is not true of k1
+    (expected gradient 0) nor of k3 (the gradient of ``KL(pi_ref || pi)``).
+
+    Args:
+        logprobs: (B, T) of the current policy, with gradient.
+        reference_logprobs: (B, T) of the frozen reference.
+        mask: (B, T) bool: the tokens that pay.
+        normaliser: See :func:`masked_mean`.
+
+    Returns:
+        () loss.
+    """
+    log_ratio = torch.where(mask, logprobs - reference_logprobs, torch.zeros_like(logprobs))
+    return 0.5 * masked_mean(log_ratio.square(), mask, normaliser=normaliser)
 
 
 def approximate_kl(logprobs: Tensor, other_logprobs: Tensor, mask: Tensor) -> KlEstimates:

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 from transformers import AutoConfig, Qwen2Config
 
+from agents.command import refuse_unused
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
@@ -31,10 +32,16 @@ class ModelSettings:
     """of the trunk: "float32", "bfloat16" or "float16" """
     gradient_checkpointing: bool = False
     """trades time for memory in the update"""
-    detach_value: bool = False
-    """whether the value head's gradient stops before the trunk"""
-    critic: str | None = None
-    """checkpoint of a trunk of its own for the value head"""
+
+    def refuse_unused_model(self) -> None:
+        """Refuses settings of a model that this model has no use for.
+
+        Raises:
+            ConfigurationError: If one was given.
+        """
+        sizes = ("model_width", "model_layers", "model_heads")
+        ours = self.model in ("tiny", "random-qwen2")
+        refuse_unused(self, sizes, ours, 'model="tiny" or model="random-qwen2"')
 
 
 def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> CausalLMPolicy:
@@ -52,7 +59,6 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
         ConfigurationError: If the dtype is unknown or the model does not fit the actions.
     """
     dtype = _dtype(settings.dtype)
-    detach = settings.detach_value
     if settings.model == "tiny":
         policy = CausalLMPolicy.from_config_tiny(
             vocab_size,
@@ -61,7 +67,7 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             heads=settings.model_heads,
             context_length=4096,
             seed=seed,
-            detach_value=detach,
+            dtype=dtype,
         )
     elif settings.model == "random-qwen2":
         config = Qwen2Config(
@@ -72,22 +78,12 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             num_attention_heads=settings.model_heads,
             num_key_value_heads=max(1, settings.model_heads // 2),
         )
-        policy = CausalLMPolicy.from_config(
-            config, vocab_size=vocab_size, seed=seed, dtype=dtype, detach_value=detach
-        )
+        policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
     elif settings.model.startswith("config:"):
         config = AutoConfig.from_pretrained(settings.model.removeprefix("config:"))
-        policy = CausalLMPolicy.from_config(
-            config, vocab_size=vocab_size, seed=seed, dtype=dtype, detach_value=detach
-        )
+        policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
     else:
-        policy = CausalLMPolicy.from_pretrained(
-            settings.model,
-            vocab_size=vocab_size,
-            detach_value=detach,
-            critic=settings.critic,
-            dtype=dtype,
-        )
+        policy = CausalLMPolicy.from_pretrained(settings.model, vocab_size=vocab_size, dtype=dtype)
     if policy.vocab_size != vocab_size:
         raise ConfigurationError(
             f"The tokenizer has {vocab_size} actions, but the saved policy {settings.model!r} was "

@@ -10,7 +10,7 @@ behind them, so no attention mask is needed; what is padding is known from lengt
 
 Saved as a folder::
 
-    policy.json         {"format": 1, "vocab_size": ..., "detach_value": ..., "critic": ...}
+    policy.json         {"format": 1, "vocab_size": ..., "critic": true or false}
     trunk/              the language model, as ``save_pretrained`` writes it
     critic/             the critic's own trunk, only if there is one
     heads.safetensors   the value head
@@ -71,8 +71,13 @@ class CausalLMPolicy(nn.Module):
     Args:
         trunk: The language model.
         vocab_size: Number of actions; at most the model's vocabulary.
-        detach_value: Whether the value head's gradient stops before the trunk.
-        critic: A trunk of its own for the value head (such as a process reward model's).
+        critic: A trunk of its own for the value head (such as a process reward model's). Without
+            one, the head reads the policy's trunk.
+
+    Attributes:
+        detach_value: Whether the value head's gradient stops before the trunk that it reads. A
+            critic of its own learns with its whole trunk; on the policy's trunk the gradient stops,
+            because a value loss that moves the policy makes training run away.
 
     Raises:
         ConfigurationError: If the model has fewer tokens than there are actions, or no linear
@@ -84,7 +89,6 @@ class CausalLMPolicy(nn.Module):
         trunk: PreTrainedModel,
         *,
         vocab_size: int,
-        detach_value: bool = False,
         critic: PreTrainedModel | None = None,
     ) -> None:
         super().__init__()
@@ -98,7 +102,7 @@ class CausalLMPolicy(nn.Module):
         self.trunk = trunk
         self.critic = critic
         self.vocab_size = vocab_size
-        self.detach_value = detach_value
+        self.detach_value = critic is None
         hidden_size = (critic or trunk).config.get_text_config().hidden_size
         # fork_rng: nn.Linear draws weights from the global generator, only to be zeroed here.
         with torch.random.fork_rng(devices=[]):
@@ -114,7 +118,6 @@ class CausalLMPolicy(nn.Module):
         config: PreTrainedConfig,
         *,
         vocab_size: int,
-        detach_value: bool = False,
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
     ) -> Self:
@@ -123,7 +126,6 @@ class CausalLMPolicy(nn.Module):
         Args:
             config: Of the trunk.
             vocab_size: Number of actions.
-            detach_value: See the class.
             seed: Decides the weights; the global generator is left as it was.
             dtype: Of the trunk.
 
@@ -135,7 +137,7 @@ class CausalLMPolicy(nn.Module):
             trunk = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
                 config, dtype=dtype
             )
-        return cls(trunk, vocab_size=vocab_size, detach_value=detach_value)
+        return cls(trunk, vocab_size=vocab_size)
 
     @classmethod
     def from_config_tiny(
@@ -148,7 +150,7 @@ class CausalLMPolicy(nn.Module):
         key_value_heads: int = 1,
         context_length: int = 1024,
         seed: int = 0,
-        detach_value: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> Self:
         """A Llama-shaped model of about 0.1M parameters, trained from scratch on a CPU.
 
@@ -160,10 +162,10 @@ class CausalLMPolicy(nn.Module):
             key_value_heads: One makes a step of generation twice as fast on a CPU as `heads`.
             context_length: Longest sequence.
             seed: Decides the weights.
-            detach_value: See the class.
+            dtype: Of the trunk.
 
         Returns:
-            A policy on the CPU, float32.
+            A policy on the CPU.
         """
         config = LlamaConfig(
             vocab_size=vocab_size,
@@ -180,7 +182,7 @@ class CausalLMPolicy(nn.Module):
             bos_token_id=None,
             eos_token_id=None,
         )
-        return cls.from_config(config, vocab_size=vocab_size, seed=seed, detach_value=detach_value)
+        return cls.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
 
     @classmethod
     def from_pretrained(
@@ -188,8 +190,6 @@ class CausalLMPolicy(nn.Module):
         name_or_path: str | Path,
         *,
         vocab_size: int | None = None,
-        detach_value: bool = False,
-        critic: str | Path | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Self:
         """Loads a folder written by :meth:`save_pretrained`, or a checkpoint of the hub.
@@ -197,8 +197,6 @@ class CausalLMPolicy(nn.Module):
         Args:
             name_or_path: Folder or hub name.
             vocab_size: Number of actions. Needed for a hub checkpoint; a saved policy knows it.
-            detach_value: See the class; a saved policy knows it.
-            critic: Checkpoint of a separate critic trunk; a saved policy knows it.
             dtype: Of the trunks.
 
         Returns:
@@ -215,8 +213,7 @@ class CausalLMPolicy(nn.Module):
                     " language model's checkpoint, and vocab_size (the number of actions) is needed"
                 )
             trunk = _load(name_or_path, dtype)
-            separate = None if critic is None else _load(critic, dtype)
-            return cls(trunk, vocab_size=vocab_size, detach_value=detach_value, critic=separate)
+            return cls(trunk, vocab_size=vocab_size)
         meta = json.loads((folder / "policy.json").read_text())
         if meta.get("format") != 1:
             raise ConfigurationError(
@@ -226,7 +223,6 @@ class CausalLMPolicy(nn.Module):
         policy = cls(
             _load(folder / "trunk", dtype),
             vocab_size=meta["vocab_size"],
-            detach_value=meta["detach_value"],
             critic=_load(folder / "critic", dtype) if meta["critic"] else None,
         )
         policy.value_head.load_state_dict(load_file(folder / "heads.safetensors"))
@@ -247,7 +243,6 @@ class CausalLMPolicy(nn.Module):
         meta = {
             "format": 1,
             "vocab_size": self.vocab_size,
-            "detach_value": self.detach_value,
             "critic": self.critic is not None,
         }
         (folder / "policy.json").write_text(json.dumps(meta, indent=2) + "\n")

@@ -1,7 +1,8 @@
 """PPO with CCCS start states and FGO loss masks (StepCoder, arXiv 2402.01391).
 
 Every iteration: rollout, log-probabilities of policy and reference, advantages, update, log. The
-environment owns the start states and the loss masks; this file only passes them on.
+environment owns the start states and the loss masks; this file only passes them on. A guard sends a
+run that goes wrong back to its last good state.
 
 What differs from the paper:
 
@@ -9,26 +10,28 @@ What differs from the paper:
 2. gamma, lambda, epochs and batch size are not told there; here 1, 1, 2 and 128.
 3. Sampling is at temperature 1 without nucleus, so that the sampler is the policy that is learned.
 4. Value loss, KL and advantages are not masked by FGO (``mask_value``, ``mask_kl``).
-5. The first updates change only the value head.
+5. The first updates change only the critic, which has a trunk of its own.
+6. The KL penalty is a term of the loss (``kl="loss"``), not of the reward.
 
-    python -m agents.ppo --model runs/sft --seconds 300 --out runs/ppo
+    python -m agents.ppo --model runs/sft --iterations 150 --out runs/ppo
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from gymnasium.vector import VectorEnv
 
 import codegym
 from agents import checkpoint
+from agents.command import command_line, main, refuse_unused
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -38,6 +41,7 @@ from agents.environments import (
     make_tokenizer,
 )
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.guard import Guard, GuardSettings, GuardState, RunawayError
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm.reinforce import (
@@ -50,7 +54,7 @@ from agents.rollout import Sampling, Written, write
 from agents.rollout_metrics import rollout_metrics
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
-from agents.update import PPOSettings, make_optimizer, prepare, score, update
+from agents.update import DivergedError, PPOSettings, make_optimizer, prepare, score, update
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, StartStates
@@ -59,7 +63,7 @@ __all__ = ["Args", "Trainer", "make_start"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings):
+class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardSettings):
     """PPO on programs."""
 
     problems: int = 384
@@ -72,15 +76,10 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings):
     """weight of the newest episode in that average"""
     episodes: int = 128
     """per iteration"""
-    iterations: int | None = None
-    """budget; with `seconds` as well, the first that is reached"""
-    seconds: float | None = 300.0
-    """budget, without evaluations and checkpoints"""
-    clock: Literal["wall", "cpu"] = "wall"
-    """whether `seconds` are on the clock or CPU time of this process"""
+    iterations: int = 150
+    """budget; iterations whose outcome was thrown away count as well"""
     anneal: bool = True
-    """learning rates fall linearly to a tenth over the budget; resume with the same budget to go on
-    as if nothing had happened"""
+    """learning rates fall linearly to a tenth over the budget"""
     top_p: float = 1.0
     """nucleus of the rollouts; less than 1 is slightly off-policy"""
     seed: int = 0
@@ -89,16 +88,46 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings):
     """of torch"""
     device: str = "cpu"
     """of policy and reference"""
-    eval_every: int = 0
-    """iterations between evaluations on the validation split; 0: none"""
-    eval_per_level: int = 100
-    """problems a difficulty in these"""
+    eval_every: int = 20
+    """iterations between evaluations on held-out problems, which choose the best policy and show a
+    collapse; 0: none, so the guard looks at training success and the last policy is the best"""
+    eval_split: str = "validation"
+    """what is held out"""
+    eval_per_level: int = 60
+    """problems a difficulty in these evaluations"""
     checkpoint_every: int = 0
     """iterations between checkpoints; 0: only at the end"""
     resume: Path | None = None
-    """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040"""
+    """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
+    taken from it"""
     out: Path = Path("runs/ppo")
-    """gets policy/, checkpoints/, scalars.jsonl, tensorboard/, log.txt"""
+    """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
+    scalars.jsonl, tensorboard/, log.txt"""
+
+    def __post_init__(self) -> None:
+        """Refuses what would have no meaning or no effect."""
+        if self.iterations < 1:
+            raise ConfigurationError(
+                f"PPO needs a budget of at least one iteration, got iterations={self.iterations}."
+            )
+        for name in ("episodes", "epochs", "minibatches", "num_envs"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be 1 or more, got {getattr(self, name)}.")
+        self.refuse_unused_task()
+        self.refuse_unused_model()
+        cccs = self.start == "cccs"
+        refuse_unused(self, ("cccs_threshold", "cccs_alpha"), cccs, 'start="cccs"')
+        refuse_unused(self, ("eval_split", "eval_per_level"), self.eval_every > 0, "eval_every > 0")
+        bounds = ("max_kl", "lowest_success", "backoff", "max_returns")
+        refuse_unused(self, bounds, self.guard, "guard=True")
+
+
+_MAY_DIFFER = frozenset(
+    {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
+    | {"checkpoint_every", "gradient_checkpointing"}
+)
+"""Settings that a resumed run may change: none of them decides what is learned."""
+_CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
 
 
 class Trainer:
@@ -117,7 +146,7 @@ class Trainer:
         reward: Of the environment, in place of the one that the command line names.
 
     Raises:
-        ConfigurationError: If there is no budget.
+        ConfigurationError: If the run to resume was made with other settings.
     """
 
     def __init__(
@@ -131,8 +160,6 @@ class Trainer:
         screen: RunLogger | None = None,
         reward: Any = None,
     ) -> None:
-        if args.iterations is None and args.seconds is None:
-            raise ConfigurationError("PPO needs a budget: iterations, seconds, or both.")
         self.args, self.logger, self.screen = args, logger, screen or logger
         tokenizer = make_tokenizer(args.tokenizer)
         self.policy = policy.to(args.device).eval()
@@ -152,49 +179,60 @@ class Trainer:
             tokenizer=tokenizer,
             reward=reward,
         )
+        self.guard = Guard(args, held_out=args.eval_every > 0)
         self.iteration = 0
         self.seconds = 0.0
         self.episodes = 0
+        self._solved: list[float] = []  # by iteration, since the last check
         self._held_out: tuple[VectorEnv[Any, Any, Any], ProblemSet] | None = None
         if args.eval_every:
-            held = held_out(args, split="validation", per_level=args.eval_per_level, seed=args.seed)
+            held = held_out(
+                args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed
+            )
             envs = make_envs(args, held, start="empty", grader=grader, tokenizer=tokenizer)
             self._held_out = (envs, held)
         if args.resume is not None:
             self._restore(args.resume)
 
     def train(self) -> None:
-        """Iterations until the budget is used up, with evaluations and checkpoints between."""
+        """Iterations until the budget is used up, with evaluations and checkpoints between.
+
+        At the end ``out/last`` is the last policy and ``out/policy`` the best one.
+
+        Raises:
+            RunawayError: If the run went back to its last good state too often. The best policy is
+                in ``out/policy`` even then.
+        """
         args = self.args
-        self._evaluate()
-        while (done := self._done()) < 1.0:
-            began = _now(args.clock)
-            metrics = self.iterate(done)
-            self.seconds += _now(args.clock) - began
-            self.logger.scalars(self.iteration, {**metrics, "time/seconds": self.seconds})
-            self.screen.progress(
-                self._done(),
-                f"PPO {self.iteration} solved {metrics['rollout/solved']:.2f}"
-                f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}",
-            )
-            self._evaluate()
+        if self.iteration == 0:
+            self._check()
+        while self.iteration < args.iterations:
+            trouble = self._step()
+            every = args.eval_every or _CHECK_EVERY
+            due = self.iteration % every == 0 or self.iteration == args.iterations
+            if trouble is None and due:
+                trouble = self._check()
+            if trouble is not None:
+                self._go_back(trouble)
             if args.checkpoint_every and self.iteration % args.checkpoint_every == 0:
                 self.save()
         self.screen.end_progress()
         self.save()
-        self.policy.save_pretrained(args.out / "policy")
+        self.policy.save_pretrained(args.out / "last")
+        if not args.eval_every:
+            self.policy.save_pretrained(args.out / "policy")
 
-    def iterate(self, done: float = 0.0) -> dict[str, float]:
+    def iterate(self) -> dict[str, float]:
         """One iteration.
-
-        Args:
-            done: Share of the budget that is used; only `anneal` looks at it.
 
         Returns:
             Named scalars.
+
+        Raises:
+            DivergedError: If a loss is not finite. The iteration counts.
         """
         args = self.args
-        self._set_learning_rates(done)
+        self._set_learning_rates()
         written = self._write()
         began = time.perf_counter()
         # Meanwhile the last programs are judged.
@@ -204,17 +242,17 @@ class Trainer:
         batch = prepare(scores, rollout.sequences, args)
         began = time.perf_counter()
         shuffle = torch.Generator().manual_seed(_seed(args.seed, self.iteration, 1))
+        self.iteration += 1
+        self.episodes += len(rollout.sequences.reward)
         stats = update(
             self.policy,
             self.optimizer,
             batch,
             args,
             shuffle,
-            value_only=self.iteration < args.warmup_updates,
+            value_only=self.iteration <= args.warmup_updates,
         )
         update_seconds = time.perf_counter() - began
-        self.iteration += 1
-        self.episodes += len(rollout.sequences.reward)
         return {
             **rollout_metrics(rollout),
             **stage_metrics(self.start_states, self.envs, self.problems),
@@ -225,22 +263,49 @@ class Trainer:
             "time/episodes": float(self.episodes),
         }
 
-    def save(self) -> Path:
+    def save(self, folder: Path | None = None) -> Path:
         """Writes a checkpoint of everything that the next iteration depends on.
 
+        Args:
+            folder: Where; by default a folder of ``out/checkpoints`` named after the iteration.
+
         Returns:
-            Its folder.
+            The folder.
         """
-        folder = self.args.out / "checkpoints" / f"{self.iteration:06d}"
+        folder = folder or self.args.out / "checkpoints" / f"{self.iteration:06d}"
         state = checkpoint.TrainerState(
             iteration=self.iteration,
             episodes=self.episodes,
             seconds=self.seconds,
             optimizer=self.optimizer.state_dict(),
             start_states=self.start_states.state_dict(),
+            guard=dataclasses.asdict(self.guard.state),
+            solved=self._solved,
         )
-        checkpoint.save(folder, policy=self.policy, reference=self.reference, state=state)
+        checkpoint.save(
+            folder,
+            policy=self.policy,
+            reference=self.reference,
+            state=state,
+            settings=dataclasses.asdict(self.args),
+        )
         return folder
+
+    def summary(self) -> str:
+        """What became of the run, in a few lines."""
+        state = self.guard.state
+        lines = [
+            f"PPO: {self.iteration} iterations, {self.episodes} episodes in {self.seconds:.0f} s; "
+            f"the last policy is in {self.args.out / 'last'}."
+        ]
+        if self.args.eval_every:
+            lines.append(
+                f"Best on the {self.args.eval_split} split: iteration {state.best_iteration}, "
+                f"{100 * state.best:.1f} % (mean of greedy and sampled), in "
+                f"{self.args.out / 'policy'}."
+            )
+        lines += [f"Went back once at {reason}" for reason in state.returns]
+        return "\n".join(lines)
 
     def close(self) -> None:
         """Closes the environments."""
@@ -249,11 +314,75 @@ class Trainer:
             self._held_out[0].close()
 
     def _restore(self, folder: Path) -> None:
+        checkpoint.require_settings(folder, dataclasses.asdict(self.args), may_differ=_MAY_DIFFER)
+        state = self._load(folder)
+        self.guard.state = GuardState(**state.guard)
+        self.iteration, self.episodes = state.iteration, state.episodes
+        self.seconds, self._solved = state.seconds, state.solved
+        if not (self.args.out / "good").is_dir():  # a run that goes on in another folder
+            self.save(self.args.out / "good")
+            self.policy.save_pretrained(self.args.out / "policy")
+
+    def _load(self, folder: Path) -> checkpoint.TrainerState:
+        """Weights, optimiser and start states of a checkpoint; not the counters."""
         state = checkpoint.load(folder, policy=self.policy, reference=self.reference)
         self.optimizer.load_state_dict(state.optimizer)
         self.start_states.load_state_dict(state.start_states)
-        self.iteration, self.episodes = state.iteration, state.episodes
-        self.seconds = state.seconds
+        return state
+
+    def _step(self) -> str | None:
+        """An iteration and its scalars; returns why the run must go back, if it must."""
+        began = time.perf_counter()
+        try:
+            metrics = self.iterate()
+        except DivergedError as error:
+            if not self.args.guard:
+                raise
+            return str(error)
+        self.seconds += time.perf_counter() - began
+        self._solved.append(metrics["rollout/solved"])
+        self.logger.scalars(
+            self.iteration,
+            {
+                **metrics,
+                "guard/returns": float(len(self.guard.state.returns)),
+                "time/seconds": self.seconds,
+            },
+        )
+        self.screen.progress(
+            self.iteration / self.args.iterations,
+            f"PPO {self.iteration} solved {metrics['rollout/solved']:.2f}"
+            f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}"
+            f" KL {metrics['kl/reference_k1']:.3f}",
+        )
+        return self.guard.after_iteration(metrics["kl/reference_k1"])
+
+    def _check(self) -> str | None:
+        """Measures success. A good state is kept; of any other, says why the run must go back."""
+        success = self._evaluate()
+        if success is None:
+            success = float(np.mean(self._solved)) if self._solved else 0.0
+        self._solved = []
+        trouble = self.guard.after_check(success, self.iteration)
+        if trouble is None:
+            self.save(self.args.out / "good")
+            if self.guard.state.best_iteration == self.iteration:
+                self.policy.save_pretrained(self.args.out / "policy")
+        return trouble
+
+    def _go_back(self, trouble: str) -> None:
+        """Restores the last good state, and halves the step."""
+        state = self._load(self.args.out / "good")
+        self._solved = []
+        try:
+            self.guard.count_return(self.iteration, trouble)
+        except RunawayError:
+            self.policy.save_pretrained(self.args.out / "last")
+            raise
+        self.screen.note(
+            f"Iteration {self.iteration}: {trouble}. Back to the state of iteration "
+            f"{state.iteration}; learning rates x {self.guard.rate_factor:g} from here on."
+        )
 
     def _write(self) -> Written:
         return write(
@@ -264,9 +393,10 @@ class Trainer:
             sampling=Sampling(self.args.temperature, self.args.top_p),
         )
 
-    def _evaluate(self) -> None:
-        if self._held_out is None or self.iteration % self.args.eval_every:
-            return
+    def _evaluate(self) -> float | None:
+        """Mean of the greedy and the sampled pass rate on what is held out; None: nothing is."""
+        if self._held_out is None:
+            return None
         envs, problems = self._held_out
         results: dict[str, Evaluation] = {
             name: evaluate(self.policy, envs, problems, sampling=sampling, seed=self.args.seed)
@@ -279,20 +409,14 @@ class Trainer:
         }
         scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
         self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
-        title = f"validation, iteration {self.iteration}, {self.seconds:.0f} s of training"
+        title = f"{self.args.eval_split}, iteration {self.iteration}, {self.seconds:.0f} s of PPO"
         self.screen.show(evaluation_table(title, results))
+        return float(np.mean([result.mean_pass_at_1 for result in results.values()]))
 
-    def _done(self) -> float:
-        """Share of the budget that is used."""
-        args = self.args
-        return max(
-            self.iteration / args.iterations if args.iterations is not None else 0.0,
-            self.seconds / args.seconds if args.seconds is not None else 0.0,
-        )
-
-    def _set_learning_rates(self, done: float) -> None:
-        factor = 1.0 - 0.9 * min(done, 1.0) if self.args.anneal else 1.0
-        rates = (self.args.learning_rate, self.args.value_learning_rate)
+    def _set_learning_rates(self) -> None:
+        done = self.iteration / self.args.iterations
+        factor = self.guard.rate_factor * (1.0 - 0.9 * done if self.args.anneal else 1.0)
+        rates = (self.args.learning_rate, self.args.critic_learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
 
@@ -315,20 +439,23 @@ def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def _now(clock: Literal["wall", "cpu"]) -> float:
-    return time.perf_counter() if clock == "wall" else time.process_time()
-
-
-def run(args: Args, logger: RunLogger, *, screen: RunLogger | None = None) -> CausalLMPolicy:
+def run(
+    args: Args,
+    logger: RunLogger,
+    *,
+    screen: RunLogger | None = None,
+    grader: codegym.Grader | None = None,
+) -> Trainer:
     """The command.
 
     Args:
         args: The command line.
         logger: Keeps the scalars.
         screen: Shows progress and notes, if not `logger` does.
+        grader: Judges; by default one of its own.
 
     Returns:
-        The trained policy, which is saved in ``out/policy`` as well.
+        The trainer at its end, its environments closed.
     """
     torch.set_num_threads(args.threads)
     screen = screen or logger
@@ -342,31 +469,31 @@ def run(args: Args, logger: RunLogger, *, screen: RunLogger | None = None) -> Ca
             f"context_length={args.context_length} and are left out."
         )
     model = load_reward_model(args, tokenizer, device=args.device)
-    reward = make_dense_reward(args, args.reward, model)
-    policy = with_critic(policy, args, model)
-    with make_grader(args) as grader:
+    with contextlib.ExitStack() as stack:
         trainer = Trainer(
             args,
-            policy=policy,
+            policy=with_critic(policy, args, model),
             problems=problems,
-            grader=grader,
+            grader=grader or stack.enter_context(make_grader(args)),
             logger=logger,
             screen=screen,
-            reward=reward,
+            reward=make_dense_reward(args, args.reward, model),
         )
-        try:
-            trainer.train()
-        finally:
-            trainer.close()
-    screen.note(
-        f"PPO: {trainer.iteration} iterations, {trainer.episodes} episodes in "
-        f"{trainer.seconds:.0f} s ({args.clock}); saved in {args.out / 'policy'}"
-    )
-    return trainer.policy
+        stack.callback(trainer.close)
+        trainer.train()
+    screen.note(trainer.summary())
+    return trainer
+
+
+def _main() -> None:
+    args = command_line(Args)
+    if args.resume is not None:
+        # What was not said on the command line is as it was.
+        args = command_line(Args, default=checkpoint.saved_settings(args.resume, Args))
+    resume_at = None if args.resume is None else int(args.resume.name) + 1
+    with RunLogger(args.out, resume_at=resume_at) as logger:
+        run(args, logger)
 
 
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    resumed = None if arguments.resume is None else int(arguments.resume.name) + 1
-    with RunLogger(arguments.out, resume_at=resumed) as run_logger:
-        run(arguments, run_logger)
+    main(_main)

@@ -4,7 +4,7 @@ On Mini the programs are those of a weak coder (``flawed_solution``), which leav
 learning something to correct; on any other source the canonical ones. Only tokens behind the prompt
 are learned, the end token included.
 
-    python -m agents.sft --seconds 100 --out runs/sft
+    python -m agents.sft --steps 6000 --out runs/sft
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 
+from agents.command import command_line, main, refuse_unused
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
 from agents.models import ModelSettings, make_policy
@@ -38,13 +38,11 @@ class Args(TaskSettings, ModelSettings):
     """Supervised fine-tuning."""
 
     problems: int = 4096
-    """size of the training set, made before the time budget begins (Mini: some 3 ms each)"""
+    """size of the training set"""
     flaw_rate: float = 1.0
     """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
-    seconds: float | None = 100.0
-    """time budget"""
-    steps: int | None = None
-    """step budget; with both, the first that is reached"""
+    steps: int = 6000
+    """budget, in steps of the optimiser"""
     sft_learning_rate: float = 6e-3
     """peak of a warm-up and cosine schedule over the budget"""
     batch_size: int = 8
@@ -59,6 +57,16 @@ class Args(TaskSettings, ModelSettings):
     """of the model"""
     out: Path = Path("runs/sft")
     """the policy's folder"""
+
+    def __post_init__(self) -> None:
+        """Refuses what would have no meaning or no effect."""
+        if self.steps < 1:
+            raise ConfigurationError(
+                f"Supervised fine-tuning needs a budget of at least one step, got {self.steps}."
+            )
+        self.refuse_unused_task()
+        self.refuse_unused_model()
+        refuse_unused(self, ("flaw_rate",), self.is_mini, "problems of CodeGen-Mini")
 
 
 def example_stream(
@@ -113,9 +121,8 @@ def finetune(
     stream: Iterator[ExampleBatch],
     *,
     learning_rate: float,
+    steps: int,
     weight_decay: float = 0.01,
-    seconds: float | None = None,
-    steps: int | None = None,
     logger: RunLogger | None = None,
 ) -> dict[str, float]:
     """Minimises the cross entropy of the programs' tokens until a budget is used up.
@@ -124,19 +131,13 @@ def finetune(
         policy: Changed in place.
         stream: Batches.
         learning_rate: Peak: 2 % of the budget warm-up, then a cosine to a tenth of it.
+        steps: Budget.
         weight_decay: Of AdamW.
-        seconds: Time budget.
-        steps: Step budget.
         logger: Told of the loss every 50 steps.
 
     Returns:
         Steps, tokens (prompts included), seconds and the mean loss of the last tenth.
-
-    Raises:
-        ConfigurationError: If there is no budget.
     """
-    if seconds is None and steps is None:
-        raise ConfigurationError("Supervised fine-tuning needs a budget: seconds, steps, or both.")
     parameters = [p for p in policy.trunk.parameters() if p.requires_grad]
     fused = policy.device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(
@@ -146,14 +147,8 @@ def finetune(
     losses: list[float] = []
     tokens = 0
     policy.train()
-    while True:
-        elapsed = time.perf_counter() - began
-        done = max(
-            elapsed / seconds if seconds is not None else 0.0,
-            len(losses) / steps if steps is not None else 0.0,
-        )
-        if done >= 1.0:
-            break
+    for step in range(steps):
+        done = step / steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * _schedule(done)
         batch = ExampleBatch(*(part.to(policy.device) for part in next(stream)))
@@ -167,7 +162,7 @@ def finetune(
         if logger is not None and len(losses) % 50 == 0:
             recent = float(np.mean(losses[-50:]))
             logger.scalars(len(losses), {"sft/loss": recent, "sft/tokens": tokens})
-            logger.progress(done, f"SFT step {len(losses)} loss {recent:.3f}")
+            logger.progress(done, f"SFT {len(losses)} loss {recent:.3f}")
     policy.eval()
     tail = losses[-max(1, len(losses) // 10) :]
     return {
@@ -186,7 +181,7 @@ def _schedule(done: float) -> float:
 
 
 def _loss(policy: CausalLMPolicy, batch: ExampleBatch) -> torch.Tensor:
-    scores = policy.score(*batch, detach_value=True)
+    scores = policy.score(*batch)
     width = batch.input_ids.shape[1]
     mask = generated_mask(batch.start_length, batch.length, width)
     return -scores.logprobs.sum() / mask.sum()
@@ -205,7 +200,6 @@ def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
     tokenizer = make_tokenizer(args.tokenizer)
-    # Made before the clock runs: Mini's take some seconds.
     problems = ProblemSet.of(load_split(args, split=args.split, size=args.problems, seed=args.seed))
     solution: Solution = canonical
     if args.is_mini and args.flaw_rate > 0.0:
@@ -224,7 +218,6 @@ def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
         batches(stream, batch_size=args.batch_size, pool=32, rng=rng, pad_id=tokenizer.pad_id),
         learning_rate=args.sft_learning_rate,
         weight_decay=args.weight_decay,
-        seconds=args.seconds,
         steps=args.steps,
         logger=logger,
     )
@@ -237,7 +230,11 @@ def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
     return policy
 
 
+def _main() -> None:
+    args = command_line(Args)
+    with RunLogger(args.out) as logger:
+        run(args, logger)
+
+
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    with RunLogger(arguments.out) as run_logger:
-        run(arguments, run_logger)
+    main(_main)

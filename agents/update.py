@@ -1,15 +1,19 @@
 """One PPO iteration after the rollout: log-probabilities, advantages, minibatch updates.
 
 In the order of StepCoder: log-probabilities of the policy and of the frozen reference over the
-stored sequences, token-level KL reward, advantages, clipped surrogate times the FGO mask.
+stored sequences, advantages, clipped surrogate times the FGO mask, token-level KL penalty.
+
+What keeps an update from running away: the critic's gradient does not reach the policy's trunk; the
+KL penalty is a term of the loss, so that returns stay as bounded as rewards are; the policy's part
+of an update ends when its own KL passes a target; the two gradients are clipped each for itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from math import nan
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +22,7 @@ from agents.advantages import generalised_advantages, whiten
 from agents.losses import (
     approximate_kl,
     kl_penalised_rewards,
+    kl_penalty,
     masked_mean,
     policy_loss,
     value_loss,
@@ -48,8 +53,8 @@ class PPOSettings:
 
     learning_rate: float = 6e-4
     """of the policy; ten times SFT's is too much for a small model"""
-    value_learning_rate: float = 1e-3
-    """of the value head and of a separate critic"""
+    critic_learning_rate: float = 1e-3
+    """of the value head and of the critic's own trunk"""
     epochs: int = 2
     """passes over the episodes of an iteration"""
     minibatches: int = 4
@@ -62,12 +67,16 @@ class PPOSettings:
     value_clip: float | None = None
     """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
     head that starts at zero"""
-    value_coefficient: float = 0.5
-    """weight of the value loss"""
     entropy_coefficient: float = 0.0
     """weight of an entropy bonus"""
     kl_coefficient: float = 0.1
-    """beta: token-level penalty for leaving the reference; with .02 a small model drifts away"""
+    """beta: weight of the token-level penalty for leaving the reference"""
+    kl: Literal["loss", "reward"] = "loss"
+    """where that penalty stands: a term of the loss; or part of the reward, as in StepCoder's
+    equation, where returns grow with it"""
+    target_kl: float | None = 0.05
+    """the update of an iteration ends early when its own KL to the policy that wrote the programs
+    passes this; nats per token, None: never"""
     gamma: float = 1.0
     """discount per token"""
     gae_lambda: float = 1.0
@@ -83,7 +92,7 @@ class PPOSettings:
     warmup_updates: int = 3
     """first iterations in which only the value head learns"""
     max_grad_norm: float = 1.0
-    """of all gradients together"""
+    """of the policy's gradient, and of the critic's, each for itself"""
     temperature: float = 1.0
     """of the policy, in rollouts and losses"""
     microbatch_tokens: int = 2048
@@ -99,8 +108,10 @@ class Batch(NamedTuple):
         generated: (B, T) bool: tokens the policy chose.
         policy_mask: (B, T) bool: those whose surrogate counts.
         value_mask: (B, T) bool: those whose value is learned.
+        kl_mask: (B, T) bool: those that pay for leaving the reference.
         logprobs: (B, T) before the update.
         values: (B, T) before the update.
+        reference_logprobs: (B, T) of the frozen reference.
         advantages: (B, T).
         returns: (B, T).
         metrics: Named scalars of the rollout.
@@ -110,8 +121,10 @@ class Batch(NamedTuple):
     generated: Tensor
     policy_mask: Tensor
     value_mask: Tensor
+    kl_mask: Tensor
     logprobs: Tensor
     values: Tensor
+    reference_logprobs: Tensor
     advantages: Tensor
     returns: Tensor
     metrics: Mapping[str, float]
@@ -146,7 +159,7 @@ def make_optimizer(policy: CausalLMPolicy, settings: PPOSettings) -> torch.optim
     rest = [p for p in policy.parameters() if p.requires_grad and id(p) not in mine]
     groups = [
         {"params": trunk, "lr": settings.learning_rate},
-        {"params": rest, "lr": settings.value_learning_rate},
+        {"params": rest, "lr": settings.critic_learning_rate},
     ]
     return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
 
@@ -175,7 +188,7 @@ def score(
 
 
 def prepare(scores: OldScores, sequences: Sequences, settings: PPOSettings) -> Batch:
-    """KL rewards, advantages and returns.
+    """Rewards, advantages, returns and masks.
 
     Args:
         scores: Of the sequences' tokens.
@@ -194,16 +207,12 @@ def prepare(scores: OldScores, sequences: Sequences, settings: PPOSettings) -> B
     if settings.reward_clip is not None:
         paid = paid.clamp(-settings.reward_clip, settings.reward_clip)
     kl_mask = executed if settings.mask_kl else generated
-    rewards = kl_penalised_rewards(
-        paid,
-        torch.where(kl_mask, logprobs, torch.zeros_like(logprobs)),
-        torch.where(kl_mask, reference_logprobs, torch.zeros_like(logprobs)),
-        sequences.start_length,
-        sequences.length,
-        beta=settings.kl_coefficient,
-    )
+    if settings.kl == "reward":
+        paid = kl_penalised_rewards(
+            paid, logprobs, reference_logprobs, kl_mask, beta=settings.kl_coefficient
+        )
     advantages, returns = generalised_advantages(
-        rewards, values, generated, gamma=settings.gamma, lam=settings.gae_lambda
+        paid, values, generated, gamma=settings.gamma, lam=settings.gae_lambda
     )
     variance = returns[generated].var(correction=0)
     residual = (returns - values)[generated].var(correction=0)
@@ -213,7 +222,9 @@ def prepare(scores: OldScores, sequences: Sequences, settings: PPOSettings) -> B
         "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
         "policy/executed_share": float(executed.sum() / generated.sum()),
         # Undefined where all returns are equal; a scalar that is not finite is not logged.
-        "value/explained_variance": float(1.0 - residual / variance) if variance > 1e-6 else nan,
+        "value/explained_variance": float(1.0 - residual / variance)
+        if variance > 1e-6
+        else math.nan,
         "value/mean_return": float(masked_mean(returns, generated)),
     }
     if settings.whiten_advantages:
@@ -223,8 +234,10 @@ def prepare(scores: OldScores, sequences: Sequences, settings: PPOSettings) -> B
         generated=generated,
         policy_mask=executed if settings.fgo else generated,
         value_mask=executed if settings.mask_value else generated,
+        kl_mask=kl_mask,
         logprobs=logprobs,
         values=values,
+        reference_logprobs=reference_logprobs,
         advantages=advantages,
         returns=returns,
         metrics=metrics,
@@ -256,15 +269,17 @@ def update(
 
     Returns:
         Named scalars, each the mean over the minibatches; ``first_ratio_error`` is the largest
-        distance of a ratio from 1 in the first minibatch, which should be rounding error.
+        distance of a ratio from 1 in the first minibatch, which should be rounding error;
+        ``policy_steps`` is the share of the minibatches in which the policy moved.
 
     Raises:
-        DivergedError: If a loss is not finite. The policy is left as before that step.
+        DivergedError: If a loss or a gradient is not finite. The policy is left as before that
+            step.
     """
     # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
     nn.Module.train(policy.trunk, _uses_checkpointing(policy))
     totals: dict[str, float] = {}
-    steps = 0
+    steps = policy_steps = 0
     first_ratio_error = 0.0
     for _ in range(settings.epochs):
         order = torch.randperm(len(batch.sequences.reward), generator=generator)
@@ -274,21 +289,43 @@ def update(
             stats, error = _accumulate(policy, batch, index, settings, value_only=value_only)
             if steps == 0:
                 first_ratio_error = error
-            broken = [name for name, value in stats.items() if value != value]
-            if broken or any(abs(value) == float("inf") for value in stats.values()):
+            if settings.target_kl is not None and stats["kl/update_k3"] > settings.target_kl:
+                value_only = True  # from here on; of this minibatch the policy takes nothing
+                _drop_policy_gradient(optimizer)
+            stats |= _clip(optimizer, settings.max_grad_norm)
+            if not all(math.isfinite(value) for value in stats.values()):
+                optimizer.zero_grad(set_to_none=True)
                 raise DivergedError(
-                    f"Expected finite losses, got {stats}. Lower the learning rate or raise the KL "
-                    "coefficient, and resume from the last checkpoint."
+                    f"Expected finite losses and gradients, got {stats}. Lower the learning rate "
+                    "or raise the KL coefficient, and resume from the last checkpoint."
                 )
-            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
             optimizer.step()
             steps += 1
-            for name, value in (*stats.items(), ("update/gradient_norm", float(norm))):
+            policy_steps += not value_only
+            for name, value in stats.items():
                 totals[name] = totals.get(name, 0.0) + value
     optimizer.zero_grad(set_to_none=True)
     nn.Module.train(policy, False)
     means = {name: total / steps for name, total in totals.items()}
-    return {**means, "update/first_ratio_error": first_ratio_error}
+    return {
+        **means,
+        "update/first_ratio_error": first_ratio_error,
+        "update/policy_steps": policy_steps / steps,
+    }
+
+
+def _clip(optimizer: torch.optim.Optimizer, max_norm: float) -> dict[str, float]:
+    """Clips the gradient of each of the two groups for itself; returns their norms."""
+    names = ("update/policy_gradient_norm", "update/critic_gradient_norm")
+    return {
+        name: float(torch.nn.utils.clip_grad_norm_(group["params"], max_norm))
+        for name, group in zip(names, optimizer.param_groups, strict=True)
+    }
+
+
+def _drop_policy_gradient(optimizer: torch.optim.Optimizer) -> None:
+    for parameter in optimizer.param_groups[0]["params"]:
+        parameter.grad = None
 
 
 def _uses_checkpointing(policy: CausalLMPolicy) -> bool:
@@ -306,6 +343,7 @@ def _accumulate(
     """Adds one minibatch's gradient; returns its losses and the largest |ratio - 1|."""
     policy_count = batch.policy_mask[index].sum()
     value_count = batch.value_mask[index].sum()
+    kl_count = batch.kl_mask[index].sum()
     generated_count = batch.generated[index].sum()
     stats = {
         "loss/policy": 0.0,
@@ -345,9 +383,17 @@ def _accumulate(
             clip_range=settings.value_clip,
             normaliser=value_count,
         )
-        loss = settings.value_coefficient * critic
+        loss = critic
         if not value_only:
             loss = loss + surrogate.loss
+            if settings.kl == "loss":
+                penalty = kl_penalty(
+                    scores.logprobs,
+                    cut(batch.reference_logprobs),
+                    cut(batch.kl_mask),
+                    normaliser=kl_count,
+                )
+                loss = loss + settings.kl_coefficient * penalty
         if scores.entropy is not None:
             bonus = masked_mean(scores.entropy, cut(batch.generated), normaliser=generated_count)
             loss = loss - settings.entropy_coefficient * bonus

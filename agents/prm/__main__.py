@@ -33,7 +33,7 @@ __all__ = ["Args", "evenly", "main"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
-    """Labels, process reward model, and PPO with both of its uses, in twenty minutes."""
+    """Labels, process reward model, and PPO with both of its uses."""
 
     out: Path = Path("runs/prm")
     """gets everything that the run writes"""
@@ -43,15 +43,13 @@ class Args:
     """of torch"""
     policy: Path | None = None
     """folder of a fine-tuned policy; None: makes one"""
-    sft_seconds: float = 100.0
+    sft_steps: int = 4000
     """supervised fine-tuning"""
-    ppo_seconds: float = 240.0
-    """each of the two PPO runs"""
     test_per_level: int = 200
     """test problems a difficulty"""
     ppo: ppo.Args = dataclasses.field(
         default_factory=lambda: ppo.Args(
-            start="empty", reward="binary", value_init="policy", checkpoint_every=5
+            start="empty", reward="binary", iterations=60, checkpoint_every=5
         )
     )
     """settings of both runs"""
@@ -81,10 +79,8 @@ def main(args: Args) -> dict[str, dict[str, Evaluation]]:
     start = args.policy or args.out / "sft"
     with RunLogger(args.out) as logger:
         if args.policy is None:
-            sft.run(sft.Args(seconds=args.sft_seconds, out=start, **shared), logger)
-        settings = dataclasses.replace(
-            args.ppo, model=str(start), seconds=args.ppo_seconds, **shared
-        )
+            sft.run(sft.Args(steps=args.sft_steps, out=start, **shared), logger)
+        settings = dataclasses.replace(args.ppo, model=str(start), **shared)
         first = dataclasses.replace(settings, out=args.out / "outcome")
         _reinforce(first, logger)
         checkpoints = evenly(sorted((first.out / "checkpoints").iterdir()), 4)
@@ -104,7 +100,7 @@ def main(args: Args) -> dict[str, dict[str, Evaluation]]:
             out=args.out / "process",
             reward_model=fitted.out,
             dense="outcome",
-            value_init="affine",
+            critic="affine",
         )
         _reinforce(second, logger)
         policies = {

@@ -174,7 +174,6 @@ def initialise_critic(
     result = CausalLMPolicy(
         policy.trunk,
         vocab_size=policy.vocab_size,
-        detach_value=policy.detach_value,
         critic=copy.deepcopy(model.trunk),
     )
     scale, shift = (1.0, 0.0) if how == "raw" else (0.5, 0.5)

@@ -37,9 +37,11 @@ class RewardModelSettings:
     """folder of a process reward model"""
     dense: Literal["off", "outcome", "online", "difference", "potential"] = "off"
     """dense reward: the paper's, weighted by the outcome; or one of three with a single weight"""
-    value_init: Literal["shared", "policy", "raw", "affine"] = "shared"
-    """critic: a head on the policy's trunk; or a trunk of its own that begins as the policy's, as
-    the reward model ("raw"), or as (reward model + 1) / 2 ("affine")"""
+    critic: Literal["policy", "raw", "affine", "head", "shared"] = "policy"
+    """a trunk of its own that begins as the policy's (or as the saved policy's critic, if it has
+    one), as the reward model ("raw"), or as (reward model + 1) / 2 ("affine"); or a head on the
+    policy's trunk, where its gradient stops ("head") or does not ("shared": this one runs away, and
+    is there to show it)"""
 
 
 class ModelScorer:
@@ -111,11 +113,17 @@ def load_reward_model(
         ConfigurationError: If it is used and not given, was trained with another tokenizer, or is
             no such folder.
     """
-    if settings.dense == "off" and settings.value_init in ("shared", "policy"):
+    if settings.dense == "off" and settings.critic not in ("raw", "affine"):
+        if settings.reward_model is not None:
+            raise ConfigurationError(
+                f"reward_model={str(settings.reward_model)!r} is given and not used: ask for a "
+                'dense reward (dense="outcome") or for a critic that begins as the model '
+                '(critic="affine"), or leave it out.'
+            )
         return None
     if settings.reward_model is None:
         raise ConfigurationError(
-            f"dense={settings.dense!r} and value_init={settings.value_init!r} need a process "
+            f"dense={settings.dense!r} and critic={settings.critic!r} need a process "
             "reward model: give reward_model=FOLDER (train one with `python -m agents.prm.train`)."
         )
     model = ProcessRewardModel.from_pretrained(
@@ -153,17 +161,20 @@ def with_critic(
         model: The process reward model.
 
     Returns:
-        The policy itself, or one with a critic of its own.
+        The policy itself, or one with another critic and the same trunk.
     """
-    if settings.value_init == "shared":
-        return policy
-    if settings.value_init == "policy":
+    if settings.critic in ("raw", "affine"):
+        assert model is not None
+        return initialise_critic(policy, model, how=settings.critic)
+    own = settings.critic == "policy"
+    if own == (policy.critic is not None):
+        result = policy
+    else:
         result = CausalLMPolicy(
             policy.trunk,
             vocab_size=policy.vocab_size,
-            detach_value=policy.detach_value,
-            critic=copy.deepcopy(policy.trunk),
+            critic=copy.deepcopy(policy.trunk) if own else None,
         )
-        return result.to(policy.device).train(policy.training)
-    assert model is not None
-    return initialise_critic(policy, model, how=settings.value_init)
+        result = result.to(policy.device).train(policy.training)
+    result.detach_value = settings.critic == "head"
+    return result
