@@ -55,11 +55,11 @@ from agents.rollout_metrics import rollout_metrics
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
 from agents.update import DivergedError, PPOSettings, make_optimizer, prepare, score, update
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, StartStates
 
-__all__ = ["Args", "Trainer", "make_start"]
+__all__ = ["Args", "Trainer", "make_start", "make_trainer", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,9 +186,7 @@ class Trainer:
         self._solved: list[float] = []  # by iteration, since the last check
         self._held_out: tuple[VectorEnv[Any, Any, Any], ProblemSet] | None = None
         if args.eval_every:
-            held = held_out(
-                args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed
-            )
+            held = _held_out(args)
             envs = make_envs(args, held, start="empty", grader=grader, tokenizer=tokenizer)
             self._held_out = (envs, held)
         if args.resume is not None:
@@ -439,6 +437,55 @@ def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
+def _held_out(args: Args) -> ProblemSet:
+    try:
+        return held_out(args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed)
+    except (ConfigurationError, UnknownNameError) as error:
+        raise ConfigurationError(
+            f"There must be held-out problems to evaluate on, but eval_split={args.eval_split!r} "
+            f"has none: {error} Name another eval_split, or go without with eval_every=0."
+        ) from error
+
+
+def make_trainer(
+    args: Args,
+    *,
+    grader: codegym.Grader,
+    logger: RunLogger,
+    screen: RunLogger | None = None,
+) -> Trainer:
+    """The trainer of the command line: its model, problems and reward.
+
+    Args:
+        args: The command line.
+        grader: Judges; shared, not closed by the trainer.
+        logger: Keeps the scalars.
+        screen: Shows progress and notes, if not `logger` does.
+
+    Returns:
+        A trainer that the caller closes.
+    """
+    tokenizer = make_tokenizer(args.tokenizer)
+    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
+    loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
+    problems = fitting(loaded, args, tokenizer)
+    if len(problems) < len(loaded):
+        (screen or logger).note(
+            f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
+            f"context_length={args.context_length} and are left out."
+        )
+    model = load_reward_model(args, tokenizer, device=args.device)
+    return Trainer(
+        args,
+        policy=with_critic(policy, args, model),
+        problems=problems,
+        grader=grader,
+        logger=logger,
+        screen=screen,
+        reward=make_dense_reward(args, args.reward, model),
+    )
+
+
 def run(
     args: Args,
     logger: RunLogger,
@@ -458,30 +505,12 @@ def run(
         The trainer at its end, its environments closed.
     """
     torch.set_num_threads(args.threads)
-    screen = screen or logger
-    tokenizer = make_tokenizer(args.tokenizer)
-    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
-    loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
-    problems = fitting(loaded, args, tokenizer)
-    if len(problems) < len(loaded):
-        screen.note(
-            f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
-            f"context_length={args.context_length} and are left out."
-        )
-    model = load_reward_model(args, tokenizer, device=args.device)
     with contextlib.ExitStack() as stack:
-        trainer = Trainer(
-            args,
-            policy=with_critic(policy, args, model),
-            problems=problems,
-            grader=grader or stack.enter_context(make_grader(args)),
-            logger=logger,
-            screen=screen,
-            reward=make_dense_reward(args, args.reward, model),
-        )
+        judge = grader or stack.enter_context(make_grader(args))
+        trainer = make_trainer(args, grader=judge, logger=logger, screen=screen)
         stack.callback(trainer.close)
         trainer.train()
-    screen.note(trainer.summary())
+    (screen or logger).note(trainer.summary())
     return trainer
 
 

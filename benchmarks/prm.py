@@ -58,9 +58,9 @@ from codegym.rewards import ProcessReward
 
 ARMS: dict[str, dict[str, Any]] = {
     "tests only": {},
-    "value init": {"value_init": "affine"},
+    "value init": {"critic": "affine"},
     "dense": {"dense": "outcome"},
-    "dense + value init": {"dense": "outcome", "value_init": "affine"},
+    "dense + value init": {"dense": "outcome", "critic": "affine"},
     "control: pass ratio": {"reward": "pass_ratio"},
     "control: random scores": {},
     "control: perfect scores": {},
@@ -197,7 +197,7 @@ def prepare(args: Args) -> dict[str, float]:
 
     def fine_tune() -> None:
         with RunLogger(start, quiet=True) as logger:
-            sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=start), logger)
+            sft.run(sft.Args(steps=args.sft_steps, out=start), logger)
 
     def first_run() -> None:
         settings = dataclasses.replace(
@@ -324,17 +324,17 @@ def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
         "problems": args.problems,
         "start": "empty",
         "reward": "binary",
-        "value_init": "policy",
-        "reward_model": _model(args, args.selection),
         "iterations": args.iterations,
         "conditionals": args.conditionals,
         "gae_lambda": args.gae_lambda,
-        "seconds": None,
+        "eval_every": 0,
         "threads": 1,
         "workers": 1,
         "seed": seed,
         "out": args.runs / f"{arm.replace(': ', '-').replace(' ', '_')}-{seed}",
     }
+    if ARMS[arm].keys() & {"dense", "critic"}:
+        common["reward_model"] = _model(args, args.selection)
     return ppo.Args(**{**common, **ARMS[arm]})
 
 

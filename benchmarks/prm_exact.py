@@ -198,7 +198,7 @@ def main(args: Args) -> None:
     torch.set_num_threads(args.threads)
     folder = args.policy or args.runs / "sft"
     if not (folder / "policy.json").is_file():
-        sft.run(sft.Args(seconds=None, steps=args.sft_steps, out=folder, threads=args.threads))
+        sft.run(sft.Args(steps=args.sft_steps, out=folder, threads=args.threads))
     policy = CausalLMPolicy.from_pretrained(folder).eval()
     every = list(trees(args.problems, policy))
     chance = float(np.mean([tree.success[()] for tree in every]))

@@ -1,11 +1,10 @@
-"""Do start states help? Four ways to train on problems with 6-8 conditionals, at equal time.
+"""Do start states help? Four ways to train on problems with 6-8 conditionals, equal iterations.
 
 ``sparse``: PPO from the empty prefix. ``uniform``: start states drawn uniformly from the prefixes
 that end before a conditional. ``cccs``: the curriculum. ``cccs+fgo``: with executed tokens only in
 the policy loss. Each seed has an SFT checkpoint of its own, which its four runs share.
 
-Time is CPU time of the training process, so that noise of the machine and the programs' own
-execution hit all alike; at most two single-threaded runs stand side by side.
+At most two single-threaded runs stand side by side.
 
     python -m benchmarks.start_states --seeds 0 1 2 --out benchmarks/results/start_states
 """
@@ -51,8 +50,8 @@ class Args:
     """steps of supervised fine-tuning, on problems of all levels"""
     sft_flaw_rate: float = 0.5
     """factor on the weak coder's mistakes: with 1, hardly any program of this length is solved"""
-    seconds: float = 80.0
-    """CPU time of each PPO run's process"""
+    iterations: int = 150
+    """of each PPO run"""
     conditionals: tuple[int, int] = (6, 8)
     """fewest and most conditionals of a problem"""
     problems: int = 256
@@ -78,7 +77,6 @@ def pretrain(args: Args, seed: int) -> None:
     if (folder / "policy.json").is_file():
         return
     settings = sft.Args(
-        seconds=None,
         steps=args.sft_steps,
         flaw_rate=args.sft_flaw_rate,
         seed=seed,
@@ -106,8 +104,8 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
         model=str(args.runs / f"sft-{seed}"),
         conditionals=args.conditionals,
         problems=args.problems,
-        seconds=args.seconds,
-        clock="cpu",
+        iterations=args.iterations,
+        eval_every=0,
         threads=1,
         workers=1,
         seed=seed,
@@ -154,7 +152,7 @@ def report(rows: Sequence[dict[str, Any]], args: Args) -> None:
     lines = [
         f"pass@1 on {args.test_problems} test problems with {args.conditionals[0]}-"
         f"{args.conditionals[1]} conditionals, from the empty prefix, in %, after "
-        f"{args.seconds:.0f} s of CPU time; mean over {len(args.seeds)} seeds (each seed).",
+        f"{args.iterations} iterations; mean over {len(args.seeds)} seeds (each seed).",
         "",
         "| method | greedy before | greedy after | sampled before | sampled after | episodes |",
         "|---|---|---|---|---|---|",
@@ -189,7 +187,7 @@ def _plot(rows: Sequence[dict[str, Any]], args: Args) -> None:
         axis.set_title(f"{mode} pass@1 in %, a dot a seed")
         axis.legend()
     low, high = args.conditionals
-    figure.suptitle(f"{low}-{high} conditionals, {args.seconds:.0f} s of CPU time each")
+    figure.suptitle(f"{low}-{high} conditionals, {args.iterations} iterations each")
     figure.tight_layout()
     figure.savefig(args.out.with_suffix(".png"), dpi=120)
     plt.close(figure)

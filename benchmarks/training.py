@@ -45,14 +45,16 @@ class Args:
     """blocks of each trainer"""
     iterations: int = 3
     """measured in a block, after one that warms up"""
-    sft_seconds: float = 100.0
+    sft_steps: int = 4000
     """fine-tuning before it, so that programs are programs; once for each set of problems"""
     threads: int = 2
     """of torch, for all"""
     seed: int = 0
     """of everything"""
     ppo: ppo.Args = dataclasses.field(
-        default_factory=lambda: ppo.Args(start="empty", anneal=False, warmup_updates=0)
+        default_factory=lambda: ppo.Args(
+            start="empty", anneal=False, warmup_updates=0, eval_every=0
+        )
     )
     """the job"""
     out: Path = Path("benchmarks/results/training")
@@ -105,13 +107,13 @@ def _run(name: str, job: Job, grader: codegym.Grader, seed: int) -> list[Iterati
 def _job(args: Args, settings: ppo.Args, folder: Path) -> Job:
     """Fine-tunes a policy for the problems that are then trained on."""
     settings = dataclasses.replace(settings, seed=args.seed, threads=args.threads)
-    shared = {field.name for field in dataclasses.fields(sft.Args)} - {"problems", "seconds", "out"}
+    shared = {field.name for field in dataclasses.fields(sft.Args)} - {"problems", "out"}
     same = {
         field.name: getattr(settings, field.name)
         for field in dataclasses.fields(settings)
         if field.name in shared
     }
-    sft.run(sft.Args(**same, seconds=args.sft_seconds, out=folder))
+    sft.run(sft.Args(**same, steps=args.sft_steps, out=folder))
     loaded = load_split(settings, split=settings.split, size=settings.problems, seed=args.seed)
     problems = fitting(loaded, settings, make_tokenizer(settings.tokenizer))
     return Job(settings, folder, problems, args.iterations)

@@ -49,7 +49,7 @@ class Args:
     """test problems a difficulty"""
     ppo: ppo.Args = dataclasses.field(
         default_factory=lambda: ppo.Args(
-            start="empty", reward="binary", iterations=60, checkpoint_every=5
+            start="empty", reward="binary", iterations=60, eval_every=0, checkpoint_every=5
         )
     )
     """settings of both runs"""

@@ -9,6 +9,7 @@ from torch import tensor
 from agents.losses import (
     approximate_kl,
     kl_penalised_rewards,
+    kl_penalty,
     masked_mean,
     policy_loss,
     value_loss,
@@ -85,11 +86,30 @@ def test_kl_penalty_at_every_generated_token_and_nothing_elsewhere():
     logprobs = tensor([[0.0, -1.0, -2.0, -3.0], [0.0, -1.0, -1.0, 9.0]])
     reference = tensor([[0.0, -1.5, -1.0, -3.0], [0.0, 7.0, -2.0, 9.0]])
     paid = tensor([[5.0, 0.0, 0.25, 1.0], [0.0, 5.0, -0.3, 5.0]])
-    rewards = kl_penalised_rewards(
-        paid, logprobs, reference, tensor([1, 2]), tensor([4, 3]), beta=0.1
-    )
-    expected = tensor([[0.0, -0.05, 0.1 + 0.25, 1.0], [0.0, 0.0, -0.1 - 0.3, 0.0]])
+    mask = tensor([[0, 1, 1, 1], [0, 0, 1, 0]]).bool()
+    rewards = kl_penalised_rewards(paid, logprobs, reference, mask, beta=0.1)
+    expected = tensor([[5.0, -0.05, 0.1 + 0.25, 1.0], [0.0, 5.0, -0.1 - 0.3, 5.0]])
     assert torch.allclose(rewards, expected)
+
+
+def test_the_kl_penalty_has_the_gradient_of_the_kl_itself():
+    """In expectation over the policy's own tokens, which k1 and k3 as losses do not have."""
+    torch.manual_seed(0)
+    logits = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    reference = torch.randn(6, dtype=torch.float64).log_softmax(-1)
+    p = logits.log_softmax(-1)
+    exact = torch.autograd.grad((p.exp() * (p - reference)).sum(), logits)[0]
+    one = torch.ones(1, dtype=torch.bool)
+    weights = p.detach().exp()
+    sampled = sum(
+        weights[i] * kl_penalty(logits.log_softmax(-1)[i, None], reference[i, None], one)
+        for i in range(6)
+    )
+    assert torch.allclose(torch.autograd.grad(sampled, logits)[0], exact, atol=1e-7)
+    by_hand = kl_penalty(
+        tensor([[-1.0, -2.0, 9.0]]), tensor([[-2.0, -2.5, 0.0]]), tensor([[1, 1, 0]]).bool()
+    )
+    assert by_hand.item() == pytest.approx(0.5 * (1.0 + 0.25) / 2)
 
 
 def test_kl_estimators():

@@ -130,7 +130,7 @@ def test_a_separate_critic_has_its_own_gradient_and_is_saved(tmp_path: Path):
 
 
 def test_detached_value_head_leaves_the_trunk_alone():
-    policy = CausalLMPolicy.from_config_tiny(13, d=16, layers=1, heads=2, detach_value=True)
+    policy = CausalLMPolicy.from_config_tiny(13, d=16, layers=1, heads=2)
     torch.nn.init.normal_(policy.value_head.weight)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     policy.score(input_ids, torch.tensor([1, 1, 1]), length).values.sum().backward()

@@ -11,10 +11,12 @@ import torch
 
 import codegym
 from agents import ppo
-from agents.environments import load_split, make_grader
+from agents.checkpoint import saved_settings
+from agents.environments import load_split, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
+from agents.prm.reinforce import with_critic
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
@@ -27,7 +29,7 @@ SMALL = ppo.Args(
     episodes=12,
     max_new_tokens=6,
     warmup_updates=1,
-    seconds=None,
+    eval_every=0,
     anneal=False,  # a schedule over the budget, which differs between two and four iterations
     workers=1,
     threads=1,
@@ -52,7 +54,7 @@ def _train(
     **changes: Any,
 ) -> tuple[ppo.Trainer, Path]:
     args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume, **changes)
-    policy = make_policy(args, vocab_size=512, seed=args.seed)
+    policy = with_critic(make_policy(args, vocab_size=512, seed=args.seed), args, None)
     problems = load_split(args, split="train", size=args.problems, seed=args.seed)
     resume_at = None if resume is None else int(resume.name) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
@@ -78,6 +80,7 @@ def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader
     for key, state in mine["state"].items():
         assert torch.equal(state["exp_avg_sq"], its["state"][key]["exp_avg_sq"])
     assert whole.start_states.state_dict() == resumed.start_states.state_dict()
+    assert whole.guard.state == resumed.guard.state
     scalars = [read_scalars(tmp_path / run) for run in ("whole", "half")]
     for a, b in zip(*scalars, strict=True):
         same = {name for name in a if not name.startswith("time/")}
@@ -107,7 +110,7 @@ def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path:
     fresh = make_policy(SMALL, vocab_size=512, seed=0)
     moved = [
         not torch.equal(a, b)
-        for a, b in zip(fresh.parameters(), trainer.policy.parameters(), strict=True)
+        for a, b in zip(fresh.trunk.parameters(), trainer.policy.trunk.parameters(), strict=True)
     ]
     assert all(moved)
     assert all(
@@ -119,7 +122,12 @@ def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path:
         torch.equal(a, b)
         for a, b in zip(loaded.parameters(), trainer.policy.parameters(), strict=True)
     )
-    assert {path.name for path in checkpoint.iterdir()} == {"policy", "reference", "state.pt"}
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "policy",
+        "reference",
+        "settings.json",
+        "state.pt",
+    }
 
 
 def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
@@ -138,14 +146,14 @@ def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
         problems=8,
         start="uniform",
         iterations=2,
-        seconds=None,
+        eval_every=0,
         warmup_updates=0,
         workers=1,
         threads=1,
         out=tmp_path,
     )
     with RunLogger(tmp_path, quiet=True) as logger:
-        policy = ppo.run(args, logger)
+        policy = ppo.run(args, logger).policy
     assert policy.trunk.config.model_type == "qwen2"
     assert policy.trunk.config.vocab_size % 64 == 0
     first, second = read_scalars(tmp_path)
@@ -155,12 +163,58 @@ def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
 
 
 def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
-    with pytest.raises(ConfigurationError, match="budget"):
-        _train_with(grader, tmp_path, iterations=None, seconds=None)
+    with pytest.raises(ConfigurationError, match="at least one iteration, got iterations=0"):
+        ppo.Args(iterations=0)
+    with pytest.raises(ConfigurationError, match="episodes must be 1 or more"):
+        ppo.Args(episodes=0)
     with pytest.raises(ConfigurationError, match="no checkpoint"):
         _train_with(grader, tmp_path, iterations=1, resume=tmp_path / "nothing")
     with pytest.raises(ConfigurationError, match="cccs"):
-        _train_with(grader, tmp_path, iterations=1, start="ccs")
+        _train_with(grader, tmp_path, iterations=1, start="ccs", cccs_threshold=0.6, cccs_alpha=0.2)
+    with pytest.raises(ConfigurationError, match="backoff must be above 0 and at most 1"):
+        _train_with(grader, tmp_path, backoff=2.0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "needs"),
+    [
+        ({"conditionals": (3, 5), "env_id": "CodeGen-MBPP-v0"}, "CodeGen-Mini"),
+        ({"data": "file.json"}, "read from a file"),
+        ({"conditionals": (3, 5), "difficulty": "interview"}, "conditionals=None"),
+        ({"model": "runs/sft", "model_width": 32}, "tiny"),
+        ({"start": "empty", "cccs_alpha": 0.5}, "cccs"),
+        ({"eval_every": 0, "eval_per_level": 7}, "eval_every"),
+        ({"guard": False, "max_kl": 2.0}, "guard"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str):
+    with pytest.raises(ConfigurationError, match="has no effect here") as caught:
+        ppo.Args(**setting)
+    assert needs in str(caught.value)
+
+
+def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_path: Path):
+    _, checkpoint = _train(tmp_path / "run", grader, iterations=1)
+    with pytest.raises(ConfigurationError, match=r"learning_rate was 0.0006 and is 0.01") as caught:
+        _train(tmp_path / "on", grader, iterations=1, resume=checkpoint, learning_rate=0.01)
+    assert "kl" not in str(caught.value)
+    saved = saved_settings(checkpoint, ppo.Args)
+    assert saved == dataclasses.replace(SMALL, iterations=1, out=tmp_path / "run")
+
+
+def test_nothing_held_out_is_an_error_that_says_what_to_do(grader: codegym.Grader, data_dir: Path):
+    changes: Any = {"env_id": "CodeGen-HumanEval-v0", "data": str(data_dir), "split": "test"}
+    args = dataclasses.replace(SMALL, eval_every=1, tokenizer="byte", **changes)
+    problems = load_split(args, split="test", size=4, seed=0)
+    policy = make_policy(args, vocab_size=make_tokenizer("byte").vocab_size, seed=0)
+    with pytest.raises(ConfigurationError, match=r"eval_split.*eval_every=0"):
+        ppo.Trainer(
+            args,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=None,  # type: ignore[arg-type]
+        )
 
 
 def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None:

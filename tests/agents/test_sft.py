@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents import sft
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import batches, canonical, encode_example
 from agents.policy import CausalLMPolicy
@@ -99,9 +100,10 @@ def test_flawed_programs_differ_from_one_round_to_the_next():
 
 
 def test_no_budget_and_no_fitting_example_are_errors():
-    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=16, layers=1, heads=2)
-    with pytest.raises(ConfigurationError, match="budget"):
-        finetune(policy, iter(()), learning_rate=1e-3)
+    with pytest.raises(ConfigurationError, match="budget of at least one step, got 0"):
+        sft.Args(steps=0)
+    with pytest.raises(ConfigurationError, match=r"flaw_rate=0.5 has no effect"):
+        sft.Args(env_id="CodeGen-MBPP-v0", flaw_rate=0.5)
     stream = example_stream(
         _problems(3),
         canonical,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from typing import Literal
 
 import pytest
 import torch
@@ -24,8 +25,8 @@ from agents.update import (
 SETTINGS = PPOSettings(warmup_updates=0)
 
 
-def _policy(**settings: object) -> CausalLMPolicy:
-    policy = CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=2, heads=2, **settings)
+def _policy(*, seed: int = 0) -> CausalLMPolicy:
+    policy = CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=2, heads=2, seed=seed)
     return policy.eval()
 
 
@@ -65,9 +66,11 @@ def test_the_temperature_of_the_rollout_is_that_of_the_ratio():
     assert torch.allclose(batch.logprobs, direct.logprobs, atol=1e-5)
 
 
-def test_kl_to_itself_is_0_and_the_return_is_the_reward():
+@pytest.mark.parametrize("kl", ["loss", "reward"])
+def test_kl_to_itself_is_0_and_the_return_is_the_reward(kl: Literal["loss", "reward"]):
     policy = _policy()
-    batch = _batch(policy, SETTINGS, copy.deepcopy(policy))
+    settings = dataclasses.replace(SETTINGS, kl=kl)
+    batch = _batch(policy, settings, copy.deepcopy(policy))
     assert batch.metrics["kl/reference_k1"] == pytest.approx(0.0, abs=1e-6)
     rows = torch.arange(64)
     last = batch.returns[rows, batch.sequences.length - 1]
@@ -90,7 +93,7 @@ def test_unexecuted_tokens_have_no_policy_gradient():
     """Changing the advantage of a masked token changes nothing; of an executed one, something."""
     policy = _policy()
     batch = _batch(policy, SETTINGS, policy)
-    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1, value_coefficient=0.0)
+    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
 
     def weights(advantages: torch.Tensor) -> torch.Tensor:
         mine = copy.deepcopy(policy)
@@ -116,7 +119,8 @@ def test_microbatches_change_nothing_but_rounding():
             SETTINGS, microbatch_tokens=microbatch_tokens, epochs=1, minibatches=2
         )
         # SGD: Adam would blow rounding errors of near-zero gradients up to whole steps.
-        optimizer = torch.optim.SGD(mine.parameters(), lr=0.1)
+        groups = make_optimizer(mine, settings).param_groups
+        optimizer = torch.optim.SGD([{"params": group["params"]} for group in groups], lr=0.1)
         update(mine, optimizer, batch, settings, torch.Generator().manual_seed(0))
         results.append(torch.cat([p.detach().flatten() for p in mine.parameters()]))
     assert torch.allclose(results[0], results[1], atol=1e-6)
@@ -130,6 +134,68 @@ def test_warm_up_changes_the_value_head_alone():
     update(policy, optimizer, batch, SETTINGS, torch.Generator(), value_only=True)
     assert all(torch.equal(before[name], w) for name, w in policy.trunk.state_dict().items())
     assert policy.value_head.weight.abs().sum() > 0.0
+
+
+def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy():
+    policy, reference = _policy(), _policy(seed=1)
+    paid = _batch(policy, dataclasses.replace(SETTINGS, kl="reward"), reference)
+    free = _batch(policy, SETTINGS, reference)
+    rows = torch.arange(64)
+    first = free.sequences.start_length
+    assert torch.allclose(free.returns[rows, first], free.sequences.reward, atol=1e-5)
+    assert not torch.allclose(paid.returns[rows, first], paid.sequences.reward, atol=1e-2)
+    once = dataclasses.replace(
+        SETTINGS, epochs=1, minibatches=1, kl_coefficient=100.0, target_kl=None
+    )
+    still = free._replace(advantages=torch.zeros_like(free.advantages))
+    update(policy, make_optimizer(policy, once), still, once, torch.Generator())
+    after = score(policy, reference, free.sequences, once).logprobs
+    distance = (after - free.reference_logprobs)[free.generated].square().mean()
+    before = (free.logprobs - free.reference_logprobs)[free.generated].square().mean()
+    assert distance < before
+
+
+def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes_on():
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, _policy())
+    wild = dataclasses.replace(SETTINGS, learning_rate=0.3, target_kl=0.01, minibatches=4, epochs=2)
+    optimizer = make_optimizer(policy, wild)
+    moves: list[bool] = []
+    values: list[bool] = []
+    step = optimizer.step
+
+    def watched() -> None:
+        trunk, head = (group["params"] for group in optimizer.param_groups)
+        before = [p.detach().clone() for p in (*trunk, *head)]
+        step()
+        same = [torch.equal(a, b) for a, b in zip(before, (*trunk, *head), strict=True)]
+        moves.append(not all(same[: len(trunk)]))
+        values.append(not all(same[len(trunk) :]))
+
+    optimizer.step = watched  # type: ignore[method-assign,assignment]
+    stats = update(policy, optimizer, batch, wild, torch.Generator().manual_seed(0))
+    assert moves[0]
+    assert not moves[-1]
+    assert moves == sorted(moves, reverse=True), "once stopped, it stays so"
+    assert all(values)
+    assert stats["update/policy_steps"] == sum(moves) / 8
+
+
+def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy():
+    """Both gradients are clipped, each by its own norm."""
+    policy = _policy()
+    batch = _batch(policy, SETTINGS, _policy())
+    once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
+    moved = []
+    for scale in (1.0, 1e4):
+        mine = copy.deepcopy(policy)
+        groups = make_optimizer(mine, once).param_groups
+        optimizer = torch.optim.SGD([{"params": group["params"]} for group in groups], lr=0.1)
+        far = batch._replace(returns=scale * batch.returns)
+        update(mine, optimizer, far, once, torch.Generator().manual_seed(0))
+        moved.append(torch.cat([p.detach().flatten() for p in mine.trunk.parameters()]))
+    assert torch.equal(moved[0], moved[1])
+    assert not torch.equal(moved[0], torch.cat([p.flatten() for p in policy.trunk.parameters()]))
 
 
 def test_a_broken_loss_stops_the_run_before_the_weights_break():

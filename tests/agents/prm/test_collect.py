@@ -25,7 +25,6 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         difficulty="interview",
         problems=4,
         steps=200,
-        seconds=None,
         threads=1,
         out=folder,
     )

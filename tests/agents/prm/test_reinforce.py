@@ -29,7 +29,7 @@ SMALL = ppo.Args(
     episodes=12,
     max_new_tokens=30,
     iterations=2,
-    seconds=None,
+    eval_every=0,
     warmup_updates=1,
     start="uniform",
     reward="binary",
@@ -106,7 +106,7 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     assert paid[~last].any(), "nothing was paid before the end"
     if dense == "potential":
         assert torch.allclose(sequences.reward, sequences.solved.float(), atol=1e-5)
-    trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, value_init="affine")
+    trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, critic="affine")
     assert trainer.iteration == 2
     assert all("loss/value" in row for row in read_scalars(tmp_path))
 
@@ -125,15 +125,15 @@ def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
     assert torch.equal(sequences.token_rewards.sum(1), sequences.reward)
 
 
-@pytest.mark.parametrize("value_init", ["policy", "raw", "affine"])
+@pytest.mark.parametrize("critic", ["policy", "raw", "affine"])
 def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
-    grader: codegym.Grader, reward_model: Path, tmp_path: Path, value_init: str
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path, critic: str
 ):
     trainer = trained(
         tmp_path,
         grader,
-        reward_model=reward_model,
-        value_init=value_init,
+        reward_model=None if critic == "policy" else reward_model,
+        critic=critic,
         iterations=1,
         learning_rate=0.1,
     )
@@ -141,7 +141,7 @@ def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
     for name, weight in fresh.trunk.state_dict().items():
         assert torch.equal(weight, trainer.policy.trunk.state_dict()[name]), name
     model = ProcessRewardModel.from_pretrained(reward_model)
-    start = fresh.trunk if value_init == "policy" else model.trunk
+    start = fresh.trunk if critic == "policy" else model.trunk
     assert trainer.policy.critic is not None
     moved = [
         not torch.equal(a, b)
@@ -150,7 +150,7 @@ def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
         )
         if "lm_head" not in name and "embed_tokens" not in name
     ]
-    assert all(moved) or value_init == "policy"  # there the head is 0, so the trunk has no gradient
+    assert all(moved) or critic == "policy"  # there the head is 0, so the trunk has no gradient
     assert trainer.reference.critic is None
     loaded = CausalLMPolicy.from_pretrained(tmp_path / "policy")
     ids = torch.arange(9)[None]
@@ -165,3 +165,30 @@ def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path
         load_reward_model(other, make_tokenizer("byte"), device="cpu")
     assert load_reward_model(SMALL, TOKENIZER, device="cpu") is None
     assert make_dense_reward(SMALL, "binary", None) == "binary"
+    unused = dataclasses.replace(SMALL, reward_model=reward_model)
+    with pytest.raises(ConfigurationError, match="not used"):
+        load_reward_model(unused, TOKENIZER, device="cpu")
+
+
+def test_the_command_line_decides_on_the_critic_of_a_saved_policy(tmp_path: Path):
+    """A saved policy used to decide for itself, and the setting was ignored without a word."""
+    make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0).save_pretrained(tmp_path / "plain")
+    plain = make_policy(
+        ppo.Args(model=str(tmp_path / "plain")), vocab_size=TOKENIZER.vocab_size, seed=0
+    )
+    own = with_critic(plain, SMALL, None)
+    assert own.critic is not None
+    assert not own.detach_value
+    torch.nn.init.normal_(own.value_head.weight)
+    own.save_pretrained(tmp_path / "own")
+    loaded = CausalLMPolicy.from_pretrained(tmp_path / "own")
+    kept = with_critic(loaded, SMALL, None)
+    assert kept.critic is loaded.critic, "training goes on with the critic that was learned"
+    assert torch.equal(kept.value_head.weight, own.value_head.weight)
+    for critic, detached in (("head", True), ("shared", False)):
+        settings = dataclasses.replace(SMALL, critic=critic)
+        for policy in (plain, loaded):
+            result = with_critic(policy, settings, None)
+            assert result.critic is None
+            assert result.detach_value == detached
+            assert result.trunk is policy.trunk

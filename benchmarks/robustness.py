@@ -1,0 +1,322 @@
+"""Does the main job hold with other seeds, other learning rates, and without its safeguards?
+
+*Seeds*: SFT and PPO of ``make train`` with its own settings, ten seeds. *Rates*: PPO's learning
+rates x 1/4, 1/2, 2 and 4, three of those seeds. *Guard off*: every run that the guard sent back,
+again without it; a run that it never sent back is the same without it, bit for bit.
+*Ablations*: short runs at rates that do not fall, x 2 and x 4, without the guard, from the same SFT
+policies, each with one safeguard less.
+
+All is measured on the test split, after SFT, with the last policy and with the one that the
+validation split chose; the ablations on the validation split. Each start is written to
+``starts.jsonl``, finished or not. What is done is kept in the results and not done again.
+
+    python -m benchmarks.robustness --parts seeds rates guard ablations
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import tyro
+
+from agents import ppo, sft
+from agents.environments import make_envs, make_grader, make_tokenizer
+from agents.evaluate import evaluate, held_out
+from agents.guard import RunawayError
+from agents.policy import CausalLMPolicy
+from agents.rollout import Sampling
+from agents.telemetry import RunLogger, read_scalars
+from benchmarks.command import shown
+from benchmarks.robustness_report import write_report
+
+Part = Literal["seeds", "rates", "guard", "ablations"]
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "no end at a target KL": {"target_kl": None},
+    "KL in the reward": {"kl": "reward"},
+    "critic: a head, detached": {"critic": "head"},
+    "critic: a head, shared": {"critic": "shared"},
+    "shared head, KL in the reward, no target KL": {
+        "critic": "shared",
+        "kl": "reward",
+        "target_kl": None,
+    },
+}
+_CURVES = ("kl/reference_k1", "greedy/mean", "sampled/mean", "rollout/solved")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Robustness of the main job."""
+
+    parts: tuple[Part, ...] = ("seeds", "rates", "guard", "ablations")
+    """what is run, in this order"""
+    seeds: tuple[int, ...] = (11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
+    """each with its own SFT, problems and episodes; none was used to choose a setting"""
+    rate_seeds: tuple[int, ...] = (11, 12, 13)
+    """of them, those with other learning rates"""
+    rate_factors: tuple[float, ...] = (4.0, 2.0, 0.5, 0.25)
+    """on both learning rates"""
+    ablation_seeds: tuple[int, ...] = (11, 12)
+    """of them, those of the ablations"""
+    ablation_factors: tuple[float, ...] = (2.0, 4.0)
+    """on both learning rates"""
+    ablation_iterations: int = 60
+    """of each of those runs"""
+    test_per_level: int = 300
+    """test problems a difficulty"""
+    parallel: int = 2
+    """runs at a time, each with one thread"""
+    sft: sft.Args = dataclasses.field(default_factory=sft.Args)
+    """settings of SFT"""
+    ppo: ppo.Args = dataclasses.field(default_factory=ppo.Args)
+    """settings of PPO"""
+    runs: Path = Path("runs/robustness")
+    """folder of checkpoints and logs"""
+    out: Path = Path("benchmarks/results/robustness")
+    """path of the results without suffix: .json, .md and .png are written"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """One run of PPO.
+
+    Attributes:
+        part: Of the benchmark.
+        seed: Of SFT and PPO.
+        factor: On the learning rates.
+        guard: Whether the guard is on.
+        ablation: Key of :data:`ABLATIONS`.
+    """
+
+    part: Part
+    seed: int
+    factor: float = 1.0
+    guard: bool = True
+    ablation: str = "as it is"
+
+    @property
+    def name(self) -> str:
+        """Of its folder and its row."""
+        arm = list(ABLATIONS).index(self.ablation)
+        return f"{self.part}-seed{self.seed}-x{self.factor:g}-arm{arm}"
+
+
+def pretrain(args: Args, seed: int) -> dict[str, Any]:
+    """Makes the SFT policy of a seed.
+
+    Args:
+        args: The command line.
+        seed: Of model, problems and mistakes.
+
+    Returns:
+        What it passes on the test split, as :func:`measure` tells it.
+    """
+    folder = _sft(args, seed)
+    if not (folder / "policy.json").is_file():
+        _started(args, f"sft-seed{seed}")
+        settings = dataclasses.replace(args.sft, seed=seed, threads=1, out=folder)
+        with RunLogger(folder, quiet=True) as logger:
+            sft.run(settings, logger)
+    return measure(args, _settings(args, Run("seeds", seed)), folder)
+
+
+def whole(args: Args, run: Run) -> dict[str, Any]:
+    """SFT and PPO of a seed, one after the other.
+
+    Args:
+        args: The command line.
+        run: Which one.
+
+    Returns:
+        A row of the results, with what SFT's policy passes as ``"after_sft"``.
+    """
+    after_sft = pretrain(args, run.seed)
+    return {**reinforce(args, run), "after_sft": after_sft}
+
+
+def reinforce(args: Args, run: Run) -> dict[str, Any]:
+    """One run of PPO, and what its policies pass.
+
+    Args:
+        args: The command line.
+        run: Which one.
+
+    Returns:
+        A row of the results.
+    """
+    torch.set_num_threads(1)
+    _started(args, run.name)
+    settings = _settings(args, run)
+    began = time.process_time()
+    error = None
+    with RunLogger(settings.out, quiet=True) as logger, make_grader(settings) as grader:
+        trainer = ppo.make_trainer(settings, grader=grader, logger=logger)
+        try:
+            trainer.train()
+        except RunawayError as gave_up:
+            error = str(gave_up)
+        finally:
+            trainer.close()
+    row: dict[str, Any] = {
+        **dataclasses.asdict(run),
+        "name": run.name,
+        "iterations": trainer.iteration,
+        "cpu_seconds": time.process_time() - began,
+        "returns": trainer.guard.state.returns,
+        "gave_up": error,
+        "curves": _curves(settings.out),
+    }
+    if run.part != "ablations":
+        row["last"] = measure(args, settings, settings.out / "last")
+        row["best"] = measure(args, settings, settings.out / "policy")
+    return row
+
+
+def measure(args: Args, settings: ppo.Args, folder: Path) -> dict[str, Any]:
+    """pass@1 of a policy on the test split, greedy and sampled.
+
+    Args:
+        args: The command line.
+        settings: Of the environment, and the seed.
+        folder: Of the policy.
+
+    Returns:
+        Mode -> difficulty -> rate in [0, 1], with ``"mean"`` over the difficulties.
+    """
+    torch.set_num_threads(1)
+    tokenizer = make_tokenizer(settings.tokenizer)
+    test = held_out(settings, split="test", per_level=args.test_per_level, seed=settings.seed)
+    policy = CausalLMPolicy.from_pretrained(folder).eval()
+    rates = {}
+    with make_grader(settings) as grader:
+        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            for mode, sampling in (("greedy", Sampling(0.0)), ("sampled", Sampling())):
+                result = evaluate(policy, envs, test, sampling=sampling, seed=settings.seed)
+                rates[mode] = {**result.by_level(), "mean": result.mean_pass_at_1}
+        finally:
+            envs.close()
+    return rates
+
+
+def planned(args: Args, part: Part, rows: Iterable[dict[str, Any]]) -> list[Run]:
+    """The runs of a part.
+
+    Args:
+        args: The command line.
+        part: Which.
+        rows: Of earlier parts, which say what the guard sent back.
+
+    Returns:
+        In the order in which they are started.
+    """
+    if part == "seeds":
+        return [Run(part, seed) for seed in args.seeds]
+    if part == "rates":
+        return [Run(part, s, factor) for factor in args.rate_factors for s in args.rate_seeds]
+    if part == "guard":
+        sent_back = [r for r in rows if r["part"] in ("seeds", "rates") and r["returns"]]
+        return [Run(part, r["seed"], r["factor"], guard=False) for r in sent_back]
+    return [
+        Run(part, seed, factor, guard=False, ablation=ablation)
+        for ablation in ABLATIONS
+        for factor in args.ablation_factors
+        for seed in args.ablation_seeds
+    ]
+
+
+def _settings(args: Args, run: Run) -> ppo.Args:
+    changes: dict[str, Any] = dict(ABLATIONS[run.ablation])
+    if run.part == "ablations":
+        changes |= {"iterations": args.ablation_iterations, "anneal": False}
+    return dataclasses.replace(
+        args.ppo,
+        model=str(_sft(args, run.seed)),
+        seed=run.seed,
+        threads=1,
+        workers=1,
+        guard=run.guard,
+        learning_rate=run.factor * args.ppo.learning_rate,
+        critic_learning_rate=run.factor * args.ppo.critic_learning_rate,
+        out=args.runs / run.name,
+        **changes,
+    )
+
+
+def _sft(args: Args, seed: int) -> Path:
+    return args.runs / f"sft-seed{seed}"
+
+
+def _started(args: Args, name: str) -> None:
+    with (args.runs / "starts.jsonl").open("a") as log:
+        log.write(json.dumps({"time": time.strftime("%F %T"), "run": name}) + "\n")
+
+
+def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    rows = read_scalars(folder)
+    return {
+        name: [(int(row["step"]), round(row[name], 5)) for row in rows if name in row]
+        for name in _CURVES
+    }
+
+
+def main(args: Args) -> None:
+    """Runs what is missing and reports after each part.
+
+    Args:
+        args: The command line.
+    """
+    args.runs.mkdir(parents=True, exist_ok=True)
+    kept = args.out.with_suffix(".json")
+    data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    rows: list[dict[str, Any]] = data.get("rows", [])
+    before: dict[str, Any] = data.get("after_sft", {})
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
+        for part in args.parts:
+            done = {row["name"] for row in rows}
+            missing = [run for run in planned(args, part, rows) if run.name not in done]
+            if part != "seeds":  # several runs begin with the same SFT policy: make it first
+                seeds = sorted({run.seed for run in missing})
+                fits = {seed: pool.submit(pretrain, args, seed) for seed in seeds}
+                before |= {str(seed): fit.result() for seed, fit in fits.items()}
+            do = whole if part == "seeds" else reinforce
+            for job in concurrent.futures.as_completed(
+                [pool.submit(do, args, run) for run in missing]
+            ):
+                row = job.result()
+                if "after_sft" in row:
+                    before[str(row["seed"])] = row.pop("after_sft")
+                rows.append(row)
+                print(f"{part}: {row['name']} done", flush=True)
+                _write(args, rows, before)
+
+
+def _write(args: Args, rows: list[dict[str, Any]], before: dict[str, Any]) -> None:
+    rows.sort(key=lambda row: str(row["name"]))
+    starts = [json.loads(line) for line in (args.runs / "starts.jsonl").open()]
+    arguments = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
+    write_report(
+        args.out,
+        {
+            "command": shown("robustness"),
+            "arguments": arguments,
+            "starts": starts,
+            "after_sft": before,
+            "rows": rows,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

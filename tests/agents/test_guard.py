@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents import ppo
+from agents.environments import load_split, make_grader
+from agents.guard import Guard, GuardSettings, RunawayError
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from agents.telemetry import RunLogger, read_scalars
+from agents.update import DivergedError
+
+SMALL = ppo.Args(
+    model_width=16,
+    model_layers=1,
+    model_heads=2,
+    problems=4,
+    num_envs=6,
+    episodes=6,
+    max_new_tokens=4,
+    warmup_updates=0,
+    iterations=6,
+    eval_every=2,
+    eval_per_level=1,
+    workers=1,
+    threads=1,
+)
+
+
+def test_kl_beyond_the_bound_and_nan_are_trouble():
+    guard = Guard(GuardSettings(max_kl=0.5), held_out=True)
+    assert guard.after_iteration(0.5) is None
+    assert guard.after_iteration(-0.1) is None
+    trouble = guard.after_iteration(0.51)
+    assert trouble is not None
+    assert "0.51" in trouble
+    assert guard.after_iteration(float("nan")) is not None
+
+
+def test_success_far_below_the_best_is_trouble_and_a_dip_is_none():
+    guard = Guard(GuardSettings(lowest_success=0.5), held_out=True)
+    assert guard.after_check(0.4, 0) is None
+    assert guard.after_check(0.8, 20) is None
+    assert guard.after_check(0.41, 40) is None
+    trouble = guard.after_check(0.39, 60)
+    assert trouble is not None
+    assert "0.390" in trouble
+    assert "iteration 20" in trouble
+    assert (guard.state.best, guard.state.best_iteration) == (0.8, 20)
+
+
+def test_training_success_may_halve_where_start_states_move():
+    guard = Guard(GuardSettings(), held_out=False)
+    assert guard.after_check(0.8, 20) is None
+    assert guard.after_check(0.3, 40) is None
+    assert guard.after_check(0.1, 60) is not None
+
+
+def test_each_return_makes_a_smaller_step_and_the_last_is_an_error():
+    guard = Guard(GuardSettings(backoff=0.5, max_returns=2), held_out=True)
+    factors = [guard.rate_factor]
+    for iteration in (10, 20):
+        guard.count_return(iteration, "why")
+        factors.append(guard.rate_factor)
+    assert factors == [1.0, 0.5, 0.25]
+    with pytest.raises(RunawayError, match=r"3 times .*iteration 30: why.*x 0.25"):
+        guard.count_return(30, "why")
+
+
+def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known():
+    guard = Guard(GuardSettings(guard=False), held_out=True)
+    assert guard.after_iteration(float("nan")) is None
+    assert guard.after_check(0.8, 0) is None
+    assert guard.after_check(0.0, 20) is None
+    assert guard.state.best == 0.8
+
+
+class Scripted(ppo.Trainer):
+    """A trainer whose evaluations and KLs are a script; what it learns is real."""
+
+    def __init__(self, *args: Any, successes: list[float], kl: dict[int, float], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.successes, self.kl = iter(successes), kl
+        self.rates: list[float] = []
+        self.weights: dict[int, torch.Tensor] = {}
+
+    def iterate(self) -> dict[str, float]:
+        metrics = super().iterate()
+        self.rates.append(self.optimizer.param_groups[0]["lr"])
+        self.weights[self.iteration] = _weights(self.policy)
+        kl = self.kl.get(self.iteration, 0.01)
+        if kl == float("inf"):
+            raise DivergedError("no finite number")
+        return {**metrics, "kl/reference_k1": kl}
+
+    def _evaluate(self) -> float | None:
+        return next(self.successes)
+
+
+def _weights(policy: CausalLMPolicy) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in policy.parameters()])
+
+
+def _scripted(
+    folder: Path,
+    *,
+    successes: list[float],
+    kl: dict[int, float],
+    kind: type[Scripted] = Scripted,
+    **changes: Any,
+) -> tuple[Scripted, RunawayError | None]:
+    args = dataclasses.replace(SMALL, out=folder, anneal=False, **changes)
+    problems = load_split(args, split="train", size=4, seed=0)
+    policy = make_policy(args, vocab_size=512, seed=0)
+    with RunLogger(folder, quiet=True) as logger, make_grader(args) as grader:
+        trainer = kind(
+            args,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            successes=successes,
+            kl=kl,
+        )
+        try:
+            trainer.train()
+        except RunawayError as error:
+            return trainer, error
+        finally:
+            trainer.close()
+    return trainer, None
+
+
+@pytest.mark.parametrize("kl", [3.0, float("nan"), float("inf")])
+def test_a_run_that_leaves_goes_back_with_half_the_step_and_loses_nothing(
+    kl: float, tmp_path: Path
+):
+    trainer, error = _scripted(tmp_path, successes=[0.1, 0.5, 0.6], kl={4: kl})
+    assert error is None
+    assert trainer.iteration == 6
+    rate = SMALL.learning_rate
+    assert trainer.rates == pytest.approx([rate] * 4 + [rate / 2] * 2)
+    assert len(trainer.guard.state.returns) == 1
+    log = (tmp_path / "log.txt").read_text()
+    assert "Back to the state of iteration 2" in log
+    assert "x 0.5" in log
+    assert "Went back once at iteration 4" in trainer.summary()
+    scalars = read_scalars(tmp_path)
+    assert scalars[-1]["guard/returns"] == 1.0
+    for name in ("policy", "last"):
+        loaded = CausalLMPolicy.from_pretrained(tmp_path / name)
+        assert torch.equal(_weights(loaded), trainer.weights[6])
+
+
+def test_the_state_it_goes_back_to_is_the_last_good_one(tmp_path: Path):
+    kept: list[torch.Tensor] = []
+
+    class Watched(Scripted):
+        def _go_back(self, trouble: str) -> None:
+            super()._go_back(trouble)
+            kept.append(_weights(self.policy))
+
+    trainer, _ = _scripted(tmp_path, successes=[0.1, 0.5, 0.2, 0.5], kl={}, kind=Watched)
+    assert torch.equal(kept[0], trainer.weights[2])
+    assert not torch.equal(kept[0], trainer.weights[4])
+    assert [r.partition(":")[0] for r in trainer.guard.state.returns] == ["iteration 4"]
+
+
+def test_the_best_policy_is_kept_and_the_last_is_the_last(tmp_path: Path):
+    trainer, _ = _scripted(tmp_path, successes=[0.1, 0.5, 0.45, 0.4], kl={})
+    best = CausalLMPolicy.from_pretrained(tmp_path / "policy")
+    last = CausalLMPolicy.from_pretrained(tmp_path / "last")
+    assert torch.equal(_weights(best), trainer.weights[2])
+    assert torch.equal(_weights(last), trainer.weights[6])
+    assert "iteration 2, 50.0 %" in trainer.summary()
+
+
+def test_a_run_that_leaves_again_and_again_gives_up_and_keeps_the_best(tmp_path: Path):
+    always = dict.fromkeys(range(1, 7), 5.0)
+    trainer, error = _scripted(tmp_path, successes=[0.3], kl=always, max_returns=3)
+    assert isinstance(error, RunawayError)
+    assert trainer.iteration == 4
+    for name in ("policy", "last"):
+        loaded = CausalLMPolicy.from_pretrained(tmp_path / name)
+        fresh = make_policy(SMALL, vocab_size=512, seed=0)
+        assert torch.equal(_weights(loaded), _weights(fresh))
+
+
+def test_a_bad_end_goes_back_as_well(tmp_path: Path):
+    trainer, _ = _scripted(tmp_path, successes=[0.1, 0.5, 0.5, 0.0], kl={})
+    last = CausalLMPolicy.from_pretrained(tmp_path / "last")
+    assert torch.equal(_weights(last), trainer.weights[4])
+
+
+def test_returns_are_resumed(tmp_path: Path):
+    """The step stays as small as it was, and the count goes on."""
+    whole, _ = _scripted(tmp_path / "whole", successes=[0.1, 0.5, 0.5, 0.6], kl={3: 5.0})
+    _scripted(tmp_path / "half", successes=[0.1, 0.5, 0.5, 0.6], kl={3: 5.0}, checkpoint_every=4)
+    resumed, _ = _scripted(
+        tmp_path / "half",
+        successes=[0.6],
+        kl={},
+        resume=tmp_path / "half" / "checkpoints" / "000004",
+    )
+    assert resumed.rates == pytest.approx(whole.rates[4:])
+    assert resumed.guard.state == whole.guard.state
+    assert torch.equal(_weights(resumed.policy), _weights(whole.policy))
+
+
+def test_a_guard_that_is_never_needed_changes_nothing(tmp_path: Path):
+    weights = []
+    for guard in (True, False):
+        folder = tmp_path / str(guard)
+        trainer, _ = _scripted(folder, successes=[0.1, 0.5, 0.4, 0.6], kl={}, guard=guard)
+        weights.append(_weights(trainer.policy))
+    assert torch.equal(weights[0], weights[1])
