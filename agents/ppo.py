@@ -13,7 +13,7 @@ What differs from the paper:
 5. The first updates change only the critic, which has a trunk of its own.
 6. The KL penalty is a term of the loss (``kl="loss"``), not of the reward.
 
-    python -m agents.ppo --model runs/sft --iterations 150 --out runs/ppo
+    python -m agents.ppo --model runs/sft --iterations 120 --out runs/ppo
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ __all__ = ["Args", "Trainer", "make_start", "make_trainer", "run"]
 class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardSettings):
     """PPO on programs."""
 
-    problems: int = 384
+    problems: int = 2048
     """size of the training set; 0: all"""
     start: str = "cccs"
     """"cccs", "empty", "uniform", or another start distribution of codegym"""
@@ -76,7 +76,7 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardS
     """weight of the newest episode in that average"""
     episodes: int = 128
     """per iteration"""
-    iterations: int = 150
+    iterations: int = 120
     """budget; iterations whose outcome was thrown away count as well"""
     anneal: bool = True
     """learning rates fall linearly to a tenth over the budget"""

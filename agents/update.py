@@ -69,7 +69,7 @@ class PPOSettings:
     head that starts at zero"""
     entropy_coefficient: float = 0.0
     """weight of an entropy bonus"""
-    kl_coefficient: float = 0.1
+    kl_coefficient: float = 0.02
     """beta: weight of the token-level penalty for leaving the reference"""
     kl: Literal["loss", "reward"] = "loss"
     """where that penalty stands: a term of the loss; or part of the reward, as in StepCoder's
