@@ -187,12 +187,15 @@ def _loss(policy: CausalLMPolicy, batch: ExampleBatch) -> torch.Tensor:
     return -scores.logprobs.sum() / mask.sum()
 
 
-def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
+def run(
+    args: Args, logger: RunLogger | None = None, *, problems: ProblemSet | None = None
+) -> CausalLMPolicy:
     """The command: trains a policy from scratch (or from a checkpoint) and saves it.
 
     Args:
         args: The command line.
         logger: Where to report.
+        problems: Whose programs are imitated; by default those that the command line names.
 
     Returns:
         The policy.
@@ -200,7 +203,9 @@ def run(args: Args, logger: RunLogger | None = None) -> CausalLMPolicy:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
     tokenizer = make_tokenizer(args.tokenizer)
-    problems = ProblemSet.of(load_split(args, split=args.split, size=args.problems, seed=args.seed))
+    if problems is None:
+        problems = load_split(args, split=args.split, size=args.problems, seed=args.seed)
+    problems = ProblemSet.of(problems)  # made once, not anew in each round
     solution: Solution = canonical
     if args.is_mini and args.flaw_rate > 0.0:
         solution = partial(flawed_solution, rate=args.flaw_rate)
