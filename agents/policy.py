@@ -56,12 +56,12 @@ class TokenScores(NamedTuple):
 
     Attributes:
         logprobs: (B, T) float32, over the action space, at the policy's temperature.
-        values: (B, T) float32.
-        entropy: (B, T) float32, or None if it was not asked for.
+        values: (B, T) float32; None if they were not asked for.
+        entropy: (B, T) float32; None if it was not asked for.
     """
 
     logprobs: Tensor
-    values: Tensor
+    values: Tensor | None
     entropy: Tensor | None
 
 
@@ -265,7 +265,7 @@ class CausalLMPolicy(nn.Module):
         hidden, logits = self._run(input_ids)
         if logits is None:
             logits = self._logits(hidden)
-        return PolicyOutput(logits, self._values(input_ids, hidden, detach=self.detach_value))
+        return PolicyOutput(logits, self._values(input_ids, hidden))
 
     def score(
         self,
@@ -274,8 +274,8 @@ class CausalLMPolicy(nn.Module):
         length: Tensor,
         *,
         temperature: float = 1.0,
+        values: bool = True,
         entropy: bool = False,
-        detach_value: bool | None = None,
     ) -> TokenScores:
         """Log-probabilities and values of the generated tokens of stored sequences.
 
@@ -286,8 +286,8 @@ class CausalLMPolicy(nn.Module):
             start_length: (B,) first generated column, at least 1.
             length: (B,) first padding column.
             temperature: The policy is ``softmax(logits / temperature)``.
+            values: Whether the critic is asked as well.
             entropy: Whether the exact entropy is wanted.
-            detach_value: Overrides the policy's own setting.
 
         Returns:
             Scores aligned with the tokens.
@@ -306,12 +306,11 @@ class CausalLMPolicy(nn.Module):
             logits = logits / temperature
         targets = input_ids.flatten().index_select(0, target_index)
         chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
-        detach = self.detach_value if detach_value is None else detach_value
-        if self.critic is None:
-            values = self._head_values(hidden, detach=detach)
-        else:
-            all_values = self._values(input_ids, hidden, detach=detach)
-            values = all_values.flatten().index_select(0, source_index)
+        valued = None
+        if values and self.critic is None:
+            valued = self._head_values(hidden)
+        elif values:
+            valued = self._values(input_ids, hidden).flatten().index_select(0, source_index)
 
         def place(flat: Tensor) -> Tensor:
             canvas = flat.new_zeros(rows * width)
@@ -321,7 +320,26 @@ class CausalLMPolicy(nn.Module):
         if entropy:
             log_softmax = logits.log_softmax(-1)
             exact = place(-(log_softmax.exp() * log_softmax).sum(-1))
-        return TokenScores(place(chosen), place(values), exact)
+        return TokenScores(place(chosen), None if valued is None else place(valued), exact)
+
+    def score_values(self, input_ids: Tensor, start_length: Tensor, length: Tensor) -> Tensor:
+        """What :meth:`score` says of the values, without asking the policy.
+
+        Only a critic with a trunk of its own can be asked alone.
+
+        Args:
+            input_ids: (B, T) int64, padded on the right.
+            start_length: (B,) first generated column, at least 1.
+            length: (B,) first padding column.
+
+        Returns:
+            (B, T) float32 aligned with the tokens.
+        """
+        assert self.critic is not None
+        values = self._values(input_ids, None)[:, :-1]
+        values = nn.functional.pad(values, (1, 0))  # column t: the state before token t
+        mask = generated_mask(start_length, length, input_ids.shape[1])
+        return torch.where(mask, values, torch.zeros_like(values))
 
     def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Last hidden states, and logits where they are more than ``head(hidden)``."""
@@ -334,13 +352,14 @@ class CausalLMPolicy(nn.Module):
         logits: Tensor = _output_head(self.trunk)(hidden)
         return logits[..., : self.vocab_size].float()
 
-    def _values(self, input_ids: Tensor, hidden: Tensor, *, detach: bool) -> Tensor:
+    def _values(self, input_ids: Tensor, hidden: Tensor | None) -> Tensor:
         if self.critic is not None:
             hidden = self.critic.base_model(input_ids=input_ids, use_cache=False)[0]
-        return self._head_values(hidden, detach=detach)
+        assert hidden is not None
+        return self._head_values(hidden)
 
-    def _head_values(self, hidden: Tensor, *, detach: bool) -> Tensor:
-        hidden = hidden.detach() if detach else hidden
+    def _head_values(self, hidden: Tensor) -> Tensor:
+        hidden = hidden.detach() if self.detach_value else hidden
         values: Tensor = self.value_head(hidden.float())
         return values.squeeze(-1)
 

@@ -84,8 +84,8 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardS
     """nucleus of the rollouts; less than 1 is slightly off-policy"""
     seed: int = 0
     """of problems, episodes, minibatches and random weights"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     device: str = "cpu"
     """of policy and reference"""
     eval_every: int = 20

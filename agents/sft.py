@@ -51,8 +51,8 @@ class Args(TaskSettings, ModelSettings):
     """of AdamW"""
     seed: int = 0
     """of the model, the data and its order"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     device: str = "cpu"
     """of the model"""
     out: Path = Path("runs/sft")
@@ -181,7 +181,7 @@ def _schedule(done: float) -> float:
 
 
 def _loss(policy: CausalLMPolicy, batch: ExampleBatch) -> torch.Tensor:
-    scores = policy.score(*batch)
+    scores = policy.score(*batch, values=False)
     width = batch.input_ids.shape[1]
     mask = generated_mask(batch.start_length, batch.length, width)
     return -scores.logprobs.sum() / mask.sum()

@@ -48,8 +48,8 @@ class Args:
     """gets everything that the run writes"""
     seed: int = 0
     """of everything"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     test_per_level: int = 300
     """test problems a difficulty"""
     sft: sft.Args = dataclasses.field(default_factory=sft.Args)
