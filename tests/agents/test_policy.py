@@ -121,6 +121,8 @@ def test_a_separate_critic_has_its_own_gradient_and_is_saved(tmp_path: Path):
     scores = policy.score(input_ids, torch.tensor([1, 1, 1]), length)
     output = policy(input_ids)
     assert torch.allclose(scores.values[0, 1:5], output.values[0, :4], atol=1e-6)
+    alone = policy.score_values(input_ids, torch.tensor([1, 1, 1]), length)
+    assert torch.allclose(alone, scores.values, atol=1e-6)
     scores.values.sum().backward()
     assert all(p.grad is None for p in trunk.parameters())
     assert any(p.grad is not None for p in critic.base_model.parameters())

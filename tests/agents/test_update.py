@@ -30,6 +30,15 @@ def _policy(*, seed: int = 0) -> CausalLMPolicy:
     return policy.eval()
 
 
+@pytest.fixture(params=["head", "own trunk"])
+def policy(request: pytest.FixtureRequest) -> CausalLMPolicy:
+    """With each kind of critic."""
+    plain = _policy()
+    if request.param == "head":
+        return plain
+    return CausalLMPolicy(plain.trunk, vocab_size=VOCAB, critic=copy.deepcopy(plain.trunk)).eval()
+
+
 def _batch(policy: CausalLMPolicy, settings: PPOSettings, reference: CausalLMPolicy) -> Batch:
     sequences = play(policy, CopyEnv(64), episodes=64, seed=19).sequences
     return _prepared(policy, reference, sequences, settings)
@@ -41,8 +50,7 @@ def _prepared(
     return prepare(score(policy, reference, sequences, settings), sequences, settings)
 
 
-def test_ratio_is_1_in_the_first_minibatch_and_not_later():
-    policy = _policy()
+def test_ratio_is_1_in_the_first_minibatch_and_not_later(policy: CausalLMPolicy):
     batch = _batch(policy, SETTINGS, _policy())
     assert batch.sequences.solved.any(), "where all rewards are the same, nothing is learned"
     optimizer = make_optimizer(policy, SETTINGS)
@@ -54,8 +62,7 @@ def test_ratio_is_1_in_the_first_minibatch_and_not_later():
     assert stats["update/first_ratio_error"] > 1e-4
 
 
-def test_the_temperature_of_the_rollout_is_that_of_the_ratio():
-    policy = _policy()
+def test_the_temperature_of_the_rollout_is_that_of_the_ratio(policy: CausalLMPolicy):
     settings = dataclasses.replace(SETTINGS, temperature=0.5)
     warm = Sampling(0.5)
     sequences = play(policy, CopyEnv(32), episodes=32, seed=0, sampling=warm).sequences
@@ -67,8 +74,9 @@ def test_the_temperature_of_the_rollout_is_that_of_the_ratio():
 
 
 @pytest.mark.parametrize("kl", ["loss", "reward"])
-def test_kl_to_itself_is_0_and_the_return_is_the_reward(kl: Literal["loss", "reward"]):
-    policy = _policy()
+def test_kl_to_itself_is_0_and_the_return_is_the_reward(
+    policy: CausalLMPolicy, kl: Literal["loss", "reward"]
+):
     settings = dataclasses.replace(SETTINGS, kl=kl)
     batch = _batch(policy, settings, copy.deepcopy(policy))
     assert batch.metrics["kl/reference_k1"] == pytest.approx(0.0, abs=1e-6)
@@ -79,8 +87,7 @@ def test_kl_to_itself_is_0_and_the_return_is_the_reward(kl: Literal["loss", "rew
     assert batch.returns[outside].abs().sum() == batch.advantages[outside].abs().sum() == 0.0
 
 
-def test_fgo_masks_the_policy_and_not_the_critic():
-    policy = _policy()
+def test_fgo_masks_the_policy_and_not_the_critic(policy: CausalLMPolicy):
     on = _batch(policy, SETTINGS, policy)
     off = _batch(policy, dataclasses.replace(SETTINGS, fgo=False), policy)
     assert on.policy_mask.equal(on.sequences.loss_mask & on.generated)
@@ -89,9 +96,8 @@ def test_fgo_masks_the_policy_and_not_the_critic():
     assert torch.equal(on.advantages, off.advantages)
 
 
-def test_unexecuted_tokens_have_no_policy_gradient():
+def test_unexecuted_tokens_have_no_policy_gradient(policy: CausalLMPolicy):
     """Changing the advantage of a masked token changes nothing; of an executed one, something."""
-    policy = _policy()
     batch = _batch(policy, SETTINGS, policy)
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
 
@@ -126,8 +132,7 @@ def test_microbatches_change_nothing_but_rounding():
     assert torch.allclose(results[0], results[1], atol=1e-6)
 
 
-def test_warm_up_changes_the_value_head_alone():
-    policy = _policy()
+def test_warm_up_changes_the_value_head_alone(policy: CausalLMPolicy):
     before = copy.deepcopy(policy.trunk.state_dict())
     batch = _batch(policy, SETTINGS, policy)
     optimizer = make_optimizer(policy, SETTINGS)
@@ -155,8 +160,9 @@ def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy()
     assert distance < before
 
 
-def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes_on():
-    policy = _policy()
+def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes_on(
+    policy: CausalLMPolicy,
+):
     batch = _batch(policy, SETTINGS, _policy())
     wild = dataclasses.replace(SETTINGS, learning_rate=0.3, target_kl=0.01, minibatches=4, epochs=2)
     optimizer = make_optimizer(policy, wild)
@@ -181,9 +187,8 @@ def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes
     assert stats["update/policy_steps"] == sum(moves) / 8
 
 
-def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy():
+def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(policy: CausalLMPolicy):
     """Both gradients are clipped, each by its own norm."""
-    policy = _policy()
     batch = _batch(policy, SETTINGS, _policy())
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
     moved = []
@@ -198,8 +203,7 @@ def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy():
     assert not torch.equal(moved[0], torch.cat([p.flatten() for p in policy.trunk.parameters()]))
 
 
-def test_a_broken_loss_stops_the_run_before_the_weights_break():
-    policy = _policy()
+def test_a_broken_loss_stops_the_run_before_the_weights_break(policy: CausalLMPolicy):
     batch = _batch(policy, SETTINGS, policy)
     broken = batch._replace(returns=torch.full_like(batch.returns, float("nan")))
     before = copy.deepcopy(policy.state_dict())
@@ -222,11 +226,10 @@ def test_gradient_checkpointing_gives_the_same_update():
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
 
 
-def test_ppo_learns_to_copy_a_token():
+def test_ppo_learns_to_copy_a_token(policy: CausalLMPolicy):
     settings = PPOSettings(
         learning_rate=3e-3, kl_coefficient=0.0, warmup_updates=0, fgo=False, value_clip=None
     )
-    policy = _policy()
     reference = copy.deepcopy(policy)
     optimizer = make_optimizer(policy, settings)
     env = CopyEnv(256, max_new_tokens=2)
