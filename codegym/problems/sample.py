@@ -49,10 +49,9 @@ def warn_of_sample(source: Source, error: OfflineError) -> None:
     if source.name in _WARNED:
         return
     warnings.warn(
-        f"THIS IS NOT {source.name.upper()}. The problems are a small sample of codegym's own in "
-        f"the same format, and no result on them is one on {source.name!r}. {error}\n"
-        f"To choose the sample deliberately, without this warning: data={SAMPLE!r}. To get an "
-        "error instead of the sample: allow_sample=False.",
+        "THIS IS NOT APPS+. These are sixty problems of codegym's own in the format of APPS+, and "
+        f"no result on them is one on APPS+. {error}\n"
+        f"data={SAMPLE!r} chooses them without this warning; allow_sample=False makes it an error.",
         SampleDataWarning,
         stacklevel=_STACK,
     )

@@ -118,7 +118,7 @@ def test_offline_the_sample_stands_in_and_warns(aim):
         problems = load_problems("apps_plus")
     (warning,) = caught
     for told in (
-        "THIS IS NOT APPS_PLUS", "curl -L", CLOSED, "$CODEGYM_DATA", 'data="sample"',
+        "THIS IS NOT APPS+", "curl -L", CLOSED, "$CODEGYM_DATA", 'data="sample"',
         "data='sample'", "allow_sample=False",
     ):  # fmt: skip
         assert told in str(warning.message)
