@@ -317,7 +317,7 @@ def test_a_network_that_says_nothing_is_given_up(aim, monkeypatch, stalls):
     released = threading.Event()
 
     def stall(*args: Any, **kwargs: Any) -> Any:
-        released.wait()
+        released.wait(60)
         raise OSError("too late")
 
     monkeypatch.setattr(socket, stalls, stall)
@@ -333,7 +333,7 @@ def test_an_address_that_stalls_does_not_hide_one_that_answers(monkeypatch):
 
     def connect(address: tuple[str, int], timeout: float) -> Any:
         if address[0] == "192.0.2.1":
-            released.wait()
+            released.wait(60)
             raise OSError("too late")
         return contextlib.closing(socket.socket()).thing
 
