@@ -33,7 +33,7 @@ class TaskSettings:
     split: str | None = "train"
     """split that is trained on; None: all problems of the source"""
     data: str | None = None
-    """data file of sources that need one"""
+    """data file of sources that need one; "sample": codegym's own problems in APPS+'s format"""
     difficulty: str | None = None
     """one difficulty; None: all"""
     conditionals: tuple[int, int] | None = None
@@ -105,7 +105,11 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
     else:
         source = str(codegym.ENVIRONMENTS[settings.env_id]["source"])
         problems = load_problems(
-            source, data=settings.data, split=split, difficulty=settings.difficulty
+            source,
+            data=settings.data,
+            split=split,
+            difficulty=settings.difficulty,
+            allow_sample=False,  # a result must not be one on other problems than it says
         )
         if size and size < len(problems):
             problems = problems.shuffle(seed).take(size)

@@ -5,9 +5,10 @@ Usage::
     python benchmarks/validate_data.py --data FOLDER [--runs 2] [--only humaneval mbpp]
 
 Looks in FOLDER (default: $CODEGYM_DATA) for the files in `SETS` and skips those that are not
-there. Prints a table and writes ``benchmarks/results/validation.json`` and ``validation.md``:
-counts, each exception with its cause, and how each set's tests are judged (pairs, expressions,
-test code).
+there; the sample ships with the package and needs no folder. Prints a table and writes
+``benchmarks/results/validation.json`` and ``validation.md``: counts, each exception with its cause,
+and how each set's tests are judged (pairs, expressions, test code). Sets that are not validated
+this time keep their rows if those were made with the same settings.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ SETS = {
     "leetcode-test": ("leetcode", "LeetCodeDataset-v0.2.0-test.jsonl.gz"),
     "leetcode-as-apps-plus": ("apps_plus", "leetcode_as_appsplus.json.gz"),
     "apps-sample": ("apps", "apps_sample.jsonl"),
+    "apps-plus-sample": ("apps_plus", "sample"),
 }
+_PACKAGED = "sample"
+"""What stands for a file where the set ships with the package."""
 _ORDER = (
     "Every order of the ladders is right, the test accepts one, and the solution's depends on the "
     "order of a set of strings: it passes under some hash seeds (ours is fixed)."
@@ -67,11 +71,11 @@ def _road(test: object) -> str:
     return "stdin"
 
 
-def measure(name: str, path: Path, runs: int) -> dict[str, Any]:
+def measure(name: str, folder: Path | None, runs: int) -> dict[str, Any]:
     """Loads and validates one set."""
-    source = SETS[name][0]
+    source, file = SETS[name]
     started = time.perf_counter()
-    problems = load_problems(source, data=path)
+    problems = load_problems(source, data=_data(name, folder), allow_sample=False)
     loaded = time.perf_counter()
 
     def progress(done: int, total: int) -> None:
@@ -83,7 +87,7 @@ def measure(name: str, path: Path, runs: int) -> dict[str, Any]:
     return {
         "set": name,
         "source": source,
-        "file": path.name,
+        "file": file,
         "rows": problems.report.read,
         "skipped": [str(row) for row in problems.report.skipped],
         "problems": report.checked,
@@ -96,6 +100,24 @@ def measure(name: str, path: Path, runs: int) -> dict[str, Any]:
         "load_seconds": round(loaded - started, 1),
         "validation_seconds": round(time.perf_counter() - loaded, 1),
     }
+
+
+def _data(name: str, folder: Path | None) -> str | Path | None:
+    """What ``data=`` is for a set; None if its file is not in the folder."""
+    file = SETS[name][1]
+    if file == _PACKAGED:
+        return file
+    path = None if folder is None else folder / file
+    return path if path is not None and path.is_file() else None
+
+
+def kept(settings: dict[str, Any], measured: list[str]) -> list[dict[str, Any]]:
+    """Earlier results of other sets, if they were made with the same settings."""
+    path = RESULTS / "validation.json"
+    earlier = json.loads(path.read_text()) if path.is_file() else {"settings": None}
+    if earlier["settings"] != settings:
+        return []
+    return [result for result in earlier["results"] if result["set"] not in measured]
 
 
 def as_markdown(results: list[dict[str, Any]], settings: dict[str, Any]) -> str:
@@ -135,18 +157,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
     args = parser.parse_args()
-    if args.data is None:
-        parser.error("name the folder of the data sets with --data or $CODEGYM_DATA")
-    present = [name for name in args.only if (args.data / SETS[name][1]).is_file()]
+    folder = None if args.data is None else Path(args.data)
+    present = [name for name in args.only if _data(name, folder) is not None]
     for name in sorted(set(args.only) - set(present)):
-        print(f"{name}: {SETS[name][1]} is not in the folder, skipped", file=sys.stderr)
+        print(
+            f"{name}: {SETS[name][1]} is not in --data or $CODEGYM_DATA, skipped", file=sys.stderr
+        )
     settings = {
         "runs": args.runs,
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         "cpu_seconds": ExecutionLimits().cpu_seconds,
     }
-    results = [measure(name, args.data / SETS[name][1], args.runs) for name in present]
+    results = [measure(name, folder, args.runs) for name in present]
+    results = sorted(kept(settings, present) + results, key=lambda r: list(SETS).index(r["set"]))
     RESULTS.mkdir(exist_ok=True)
     content = {"settings": settings, "results": results}
     (RESULTS / "validation.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -9,6 +9,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     │   └── RenderModeError       the environment has no such render mode (TypeError)
     ├── DataError                 a data set can not be used
     │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
+    │   │   └── OfflineError      no connection could be made to download it
     │   └── DataFormatError       the file is there, but it is no data set of the expected format
     ├── ProblemError              one problem can not be used (no tests, no solution, ...)
     ├── TokenizationError         text and tokens can not be converted into each other exactly
@@ -41,6 +42,7 @@ __all__ = [
     "ExecutionError",
     "InvalidActionError",
     "IsolationError",
+    "OfflineError",
     "ProblemError",
     "RenderModeError",
     "ResetNeededError",
@@ -92,6 +94,10 @@ class DataError(CodegymError):
 
 class DataNotFoundError(DataError, FileNotFoundError):
     """A data set is on no search path and could not be downloaded."""
+
+
+class OfflineError(DataNotFoundError):
+    """A data set is on no search path, and no connection could be made to download it."""
 
 
 class DataFormatError(DataError, ValueError):

@@ -50,6 +50,7 @@ class TaskArguments(TypedDict, total=False):
     split: str | None
     difficulty: str | None
     data: str | Path | None
+    allow_sample: bool
     size: int | None
     seed: int | None
     problems: ProblemSet | None
@@ -72,6 +73,7 @@ def make_problems(
     split: str | None,
     difficulty: str | None,
     data: str | Path | None,
+    allow_sample: bool,
     size: int | None,
     seed: int | None,
 ) -> ProblemSet:
@@ -85,7 +87,13 @@ def make_problems(
         if source == "mini" and size is None:
             size = _MINI_SIZE
         problems = load_problems(
-            source, data=data, split=split, difficulty=difficulty, size=size, seed=seed
+            source,
+            data=data,
+            split=split,
+            difficulty=difficulty,
+            size=size,
+            seed=seed,
+            allow_sample=allow_sample,
         )
     elif any(argument is not None for argument in (split, difficulty, data, size, seed)):
         raise ConfigurationError(

@@ -90,9 +90,11 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
       all the same. Never both.
 
     ## Information
-    After ``reset``: ``problem_id`` (str), ``difficulty`` (str), ``stage`` (int; -1 for a literal
-    prefix), ``num_stages`` (int), ``prompt_length`` (int, tokens), ``start_length`` (int, tokens of
-    prompt and given code). ``{}`` after a step that ends nothing. After the last step these and:
+    After ``reset``: ``problem_id`` (str), ``source`` (str: the set that the problem is of, such as
+    ``"apps_plus"``; ``"apps_plus_sample"`` where the sample stands in), ``difficulty`` (str),
+    ``stage`` (int; -1 for a literal prefix), ``num_stages`` (int), ``prompt_length`` (int, tokens),
+    ``start_length`` (int, tokens of prompt and given code). ``{}`` after a step that ends nothing.
+    After the last step these and:
 
     - ``program`` (str), ``verdict`` (str, see :class:`~codegym.grading.Verdict`),
       ``tests_passed`` and ``tests_total`` (int), ``error_type`` (str or None);

@@ -43,6 +43,7 @@ class Episode:
         """What ``reset`` tells of it."""
         return {
             "problem_id": self.problem.id,
+            "source": self.problem.source,
             "difficulty": self.problem.difficulty,
             "stage": self.start.stage,
             "num_stages": self.start.num_stages,

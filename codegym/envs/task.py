@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import Weighting, make_limits, make_problems, positive
+from codegym.envs.arguments import Weighting, boolean, make_limits, make_problems, positive
 from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
 from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format
@@ -70,11 +70,15 @@ class CodeTask:
         source: Name of the data source, see :func:`codegym.load_problems`.
         split: Its split; the source's own default if None.
         difficulty: Only problems of this difficulty.
-        data: Path of the data file or folder.
+        data: Path of the data file or folder; ``"sample"`` of ``apps_plus``: problems of codegym's
+            own in its format.
+        allow_sample: Whether that sample may stand in for ``apps_plus`` on a machine that has
+            neither the data nor a network; it warns, once in a process, and ``info["source"]``
+            is then ``"apps_plus_sample"``. False: an error. No effect on other sources.
         size: Number of problems (generated sources only).
         seed: Seed of the problem generator (generated sources only). Episodes are seeded by
             ``reset(seed=...)``.
-        problems: A problem set, instead of the five arguments above.
+        problems: A problem set, instead of the arguments above.
         tokenizer: ``"mini"``, ``"byte"``, ``"hf:<name or path>"``, a Hugging Face tokenizer, or a
             :class:`~codegym.tokenization.Tokenizer`.
         prompt_format: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or a
@@ -105,6 +109,7 @@ class CodeTask:
         split: str | None = None,
         difficulty: str | None = None,
         data: str | Path | None = None,
+        allow_sample: bool = True,
         size: int | None = None,
         seed: int | None = None,
         problems: ProblemSet | None = None,
@@ -142,6 +147,7 @@ class CodeTask:
             split=split,
             difficulty=difficulty,
             data=data,
+            allow_sample=boolean("allow_sample", allow_sample),
             size=size,
             seed=seed,
         )

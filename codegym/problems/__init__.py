@@ -16,6 +16,7 @@ from codegym.problems.problem import (
     StdinTest,
     UnitTest,
 )
+from codegym.problems.sample import SampleDataWarning
 from codegym.problems.validation import Finding, FindingKind, ValidationReport, validate
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LoadReport",
     "Problem",
     "ProblemSet",
+    "SampleDataWarning",
     "SkippedRow",
     "StdinTest",
     "UnitTest",

@@ -5,12 +5,18 @@ code is a function without parameters that reads and prints, and inputs and outp
 
 The data set has no official split. Ours is by content: the SHA-256 of the question puts a row in
 ``train`` (about half), ``validation`` or ``test`` (about a quarter each, as the paper has it).
+
+*The sample.* Sixty problems of codegym's own in the same row format ship with the package:
+``data="sample"``. They are not APPS+, and say so: their source is ``"apps_plus_sample"``. Each row
+names its split (half ``train``, a quarter ``validation`` and ``test``, of each level).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from codegym.errors import ProblemError
@@ -158,20 +164,42 @@ def _row_splits(row: Row) -> tuple[str, ...]:
     return (hash_split(row.optional_text(*_QUESTION)),)
 
 
+def _parse_sample(row: Row) -> Problem:
+    return dataclasses.replace(_parse(row), source=_SAMPLE.name)
+
+
+def _fixed_splits(row: Row) -> tuple[str, ...]:
+    return (row.text("split"),)
+
+
+_EXPECTED = (
+    "APPS+ rows: a JSON list of objects with 'starter_code', 'inputs', 'outputs' and "
+    "'canonical_solution'"
+)
+_SPLITS = ("train", "validation", "test")
+_SAMPLE = Source(
+    name="apps_plus_sample",
+    expected=_EXPECTED,
+    splits=_SPLITS,
+    parse=_parse_sample,
+    id_fields=_ID,
+    row_splits=_fixed_splits,
+    packaged=Path(__file__).with_name("apps_plus_sample.json"),
+)
 APPS_PLUS = Source(
     name="apps_plus",
-    expected="APPS+ rows: a JSON list of objects with 'starter_code', 'inputs', 'outputs' and "
-    "'canonical_solution'",
-    splits=("train", "validation", "test"),
+    expected=_EXPECTED,
+    splits=_SPLITS,
     parse=_parse,
     id_fields=_ID,
     files=(
         RemoteFile(
             "apps_plus.json",
             "https://raw.githubusercontent.com/Ablustrund/APPS_Plus/main/data/v1/data.json",
-            ("train", "validation", "test"),
+            _SPLITS,
             aliases=("APPS_Plus/data/v1/data.json", "data/v1/data.json"),
         ),
     ),
     row_splits=_row_splits,
+    sample=_SAMPLE,
 )

@@ -61,6 +61,8 @@ class LoadReport:
         usable: Rows that became problems.
         other_split: Rows that belong to a split that was not asked for.
         skipped: Rows that can not be used, each with its reason.
+        stands_in_for: Name of the source that was asked for, if it could not be had and these are
+            the problems of its sample; else None.
     """
 
     source: str
@@ -68,6 +70,7 @@ class LoadReport:
     usable: int
     other_split: int = 0
     skipped: tuple[SkippedRow, ...] = ()
+    stands_in_for: str | None = None
 
     def __str__(self) -> str:
         other = f", {self.other_split} of other splits" if self.other_split else ""
@@ -75,6 +78,8 @@ class LoadReport:
             f"{self.source}: {self.read} rows read, {self.usable} usable{other}, "
             f"{len(self.skipped)} skipped"
         )
+        if self.stands_in_for is not None:
+            line += f", in place of {self.stands_in_for}, which could not be had"
         return "\n  ".join([line + (":" if self.skipped else ""), *map(str, self.skipped)])
 
     def summary(self, *, most: int = 3) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from codegym.errors import DataFormatError
+from codegym.problems.connection import check_connection
 
 __all__ = ["download", "verify"]
 
-_TIMEOUT_SECONDS = 30
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 30
 _RETRIES = 1
 _PIP_LINE = "pip install 'codegym[download]'"
 
@@ -29,13 +31,17 @@ def download(url: str, target: Path) -> Path:
         `target`.
 
     Raises:
-        OSError: If it could not be downloaded: no network, a refusal, or the optional packages
-            for downloads are not installed (the message says which).
+        ConnectionError: If no connection could be made within 5 seconds: there is no network.
+        OSError: If it could not be downloaded for another reason: a refusal, a connection that
+            broke, or the optional packages for downloads are not installed (the message says
+            which).
     """
     pooch = _pooch()
+    check_connection(url, _CONNECT_SECONDS)
     partial = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    getter = pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=_TIMEOUT_SECONDS)
+    timeouts = (_CONNECT_SECONDS, _READ_SECONDS)
+    getter = pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=timeouts)
     pooch.get_logger().setLevel("ERROR")
     for attempt in range(_RETRIES + 1):
         try:
@@ -43,8 +49,10 @@ def download(url: str, target: Path) -> Path:
             break
         except (OSError, ValueError) as error:
             partial.unlink(missing_ok=True)
-            refused = getattr(error, "response", None) is not None
-            if refused or attempt == _RETRIES:
+            response = getattr(error, "response", None)
+            if response is not None:
+                response.close()  # the exception would keep its socket open
+            if response is not None or attempt == _RETRIES:
                 raise OSError(_first_line(error)) from error
     _checksum_file(target).write_text(_sha256(partial) + "\n")
     os.replace(partial, target)

@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from codegym.errors import ConfigurationError, DataFormatError, ProblemError, UnknownNameError
+from codegym.errors import (
+    ConfigurationError,
+    DataFormatError,
+    OfflineError,
+    ProblemError,
+    UnknownNameError,
+)
 from codegym.problems.apps import APPS
 from codegym.problems.apps_plus import APPS_PLUS
 from codegym.problems.custom import CUSTOM
@@ -24,6 +30,7 @@ from codegym.problems.mbpp import MBPP
 from codegym.problems.mini import load_mini
 from codegym.problems.problem import Problem
 from codegym.problems.row import Row
+from codegym.problems.sample import SAMPLE, sample_of, warn_of_sample
 from codegym.problems.source import Source
 from codegym.problems.unicode import require_unicode
 
@@ -58,6 +65,7 @@ def load_problems(
     limit: int | None = None,
     size: int | None = None,
     seed: int | None = None,
+    allow_sample: bool = True,
 ) -> ProblemSet:
     """Loads the problems of a source.
 
@@ -69,21 +77,29 @@ def load_problems(
         source: One of :data:`SOURCES`.
         data: A `.json` or `.jsonl` file, plain or gzipped, or a folder that holds the source's
             files under their public names. Without it: ``$CODEGYM_DATA``, then the user's cache,
-            then the network, once.
+            then the network, once. ``"sample"``, of ``apps_plus`` only: sixty problems of
+            codegym's own in its format, which ship with the package.
         split: Which part. Without it: all rows (``"mini"``: ``"train"``).
             ``apps``, ``leetcode``: ``train``, ``test`` (a file each); ``humaneval``: ``test``;
             ``mbpp``: ``train``, ``validation``, ``test``, ``prompt``, by official task id;
             ``livecodebench``: ``test`` (all), ``release_v1`` to ``release_v6`` (cumulative);
-            ``apps_plus``, ``custom``: ``train``, ``validation``, ``test``, by hash of the text.
+            ``apps_plus``, ``custom``: ``train``, ``validation``, ``test``, by hash of the text
+            (of the sample: fixed).
         difficulty: Keeps the problems of this difficulty, in the source's own word.
         limit: Stops after this many usable problems (before `difficulty` is applied).
         size: ``"mini"`` only: how many problems; 10,000 by default.
         seed: ``"mini"`` only: which problems; 0 by default.
+        allow_sample: Whether the sample may stand in for ``apps_plus`` if no `data` is given, the
+            file is nowhere on this machine, and no connection can be made within 5 seconds. That
+            warns with a :class:`SampleDataWarning` once in a process, and
+            ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
+            every other source.
 
     Raises:
         UnknownNameError: If the source, split or difficulty is unknown.
         ConfigurationError: If an argument has no meaning for the source.
-        DataNotFoundError: If a file is nowhere and could not be downloaded.
+        OfflineError: If a file is nowhere and no connection could be made to download it.
+        DataNotFoundError: If a file is nowhere and could not be downloaded for another reason.
         DataFormatError: If a file is no data set of this source.
     """
     if source not in SOURCES:
@@ -109,7 +125,23 @@ def load_problems(
     spec = _FILE_SOURCES[source]
     if split is not None and split not in spec.splits:
         raise UnknownNameError(f"split of {source!r}", split, spec.splits)
-    problems = _from_files(spec, _find(spec, data, split), split, limit)
+    if isinstance(data, str) and data == SAMPLE:
+        spec = sample_of(spec)
+    elif isinstance(data, str) and data in SOURCES and not Path(data).exists():
+        raise ConfigurationError(
+            f"data={data!r} names another source, which {source!r} cannot read. Expected a file or "
+            f"folder of {spec.expected}. For {data!r}, use load_problems({data!r}) or its own id."
+        )
+    asked: str | None = None
+    try:
+        found = _find(spec, data, split)
+    except OfflineError as error:
+        if spec.sample is None or not allow_sample:
+            raise
+        warn_of_sample(spec, error)
+        asked, spec = spec.name, spec.sample
+        found = _find(spec, None, split)
+    problems = _from_files(spec, found, split, limit, asked)
     return problems if difficulty is None else problems.filter(difficulty=difficulty)
 
 
@@ -119,7 +151,9 @@ class _Found(NamedTuple):
 
 
 def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) -> list[_Found]:
-    path = None if data is None else Path(data).expanduser()
+    if spec.packaged is not None:
+        return [_Found(spec.packaged, None)]
+    path = None if data is None else _path(data)
     files = [f for f in spec.files if split is None or split in f.splits]
     if path is not None and not path.is_dir():
         return [_Found(path, _split_of_file(spec, path, split))]
@@ -130,6 +164,12 @@ def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) 
         )
     only = [f.splits[0] if len(f.splits) == 1 and len(spec.splits) > 1 else None for f in files]
     return [_Found(p, s) for p, s in zip(locate(spec, files, path), only, strict=True)]
+
+
+def _path(data: object) -> Path:
+    if not isinstance(data, str | os.PathLike):
+        raise ConfigurationError(f"data must be the path of a file or folder, got {data!r:.80}.")
+    return Path(data).expanduser()
 
 
 def _split_of_file(spec: Source, path: Path, split: str | None) -> str | None:
@@ -152,12 +192,17 @@ def _base(name: str) -> str:
 
 
 def _from_files(
-    spec: Source, found: Sequence[_Found], split: str | None, limit: int | None
+    spec: Source,
+    found: Sequence[_Found],
+    split: str | None,
+    limit: int | None,
+    stands_in_for: str | None,
 ) -> ProblemSet:
     files = [open_data_file(f.path, expected=spec.expected) for f in found]
     most = max(16, _CACHED_BYTES // max(1, _mean_bytes(files)))
     build = Remembering(_Rows(spec, tuple(files), tuple(f.split for f in found)).problem, most)
     spots, heads, report = _scan(spec, files, found, split, limit, build)
+    report = dataclasses.replace(report, stands_in_for=stands_in_for)
     if report.skipped:
         _LOG.warning("%s", report.summary())
     get = _AtSpots(build, tuple(spots))
@@ -226,9 +271,21 @@ def _scan(
     if not spots and skipped and not other:
         raise DataFormatError(
             f"{' and '.join(f.path.name for f in found)}: none of {read} rows can be used as "
-            f"{spec.expected}.\n{report.summary()}"
+            f"{spec.expected}.{_other_sources(files[0])}\n{report.summary()}"
         )
     return spots, heads, report
+
+
+def _other_sources(file: DataFile) -> str:
+    """Names the sources that can read a file's first row, for an error message."""
+    able = []
+    for other in _FILE_SOURCES.values():
+        try:
+            _problem(other, _row(file.row(0), 0, None))
+        except ProblemError:
+            continue
+        able.append(repr(other.name))
+    return f" Its rows can be read as source {' or '.join(able)}." if able else ""
 
 
 def _spots(files: Sequence[DataFile]) -> Iterator[_Spot]:

@@ -6,11 +6,16 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from codegym.errors import DataNotFoundError
+from codegym.errors import DataNotFoundError, OfflineError
 from codegym.problems.download import download, verify
 from codegym.problems.source import RemoteFile, Source
 
 __all__ = ["cache_folder", "locate"]
+
+_SAMPLE_HINT = (
+    '\nOr choose data="sample": problems of codegym\'s own in the same format, which ship with the '
+    "package."
+)
 
 
 def cache_folder() -> Path:
@@ -32,7 +37,9 @@ def locate(source: Source, files: Sequence[RemoteFile], data: Path | None) -> li
         One path for each of `files`.
 
     Raises:
-        DataNotFoundError: If a file is nowhere and can not be downloaded, or is not in `data`.
+        OfflineError: If a file is nowhere, and no connection could be made to download it.
+        DataNotFoundError: If a file is nowhere and can not be downloaded for another reason, or is
+            not in `data`.
     """
     if data is not None:
         return [_in_folder(data, source, file) for file in files]
@@ -64,11 +71,13 @@ def _anywhere(source: Source, file: RemoteFile) -> Path:
     try:
         return download(file.url, target)
     except OSError as error:
-        raise DataNotFoundError(
+        kind = OfflineError if isinstance(error, ConnectionError) else DataNotFoundError
+        raise kind(
             f"{file.name!r} of source {source.name!r} is not on this machine and could not be "
             f"downloaded ({error}). It comes from {file.url} . Get it with\n  {_command(file)}\n"
             "or name a copy with data= or the folder that holds it with $CODEGYM_DATA "
             f"({'now ' + environment if environment else 'not set'})."
+            f"{_SAMPLE_HINT if source.sample is not None else ''}"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 from codegym.problems.problem import Problem
 from codegym.problems.row import Row
@@ -42,6 +43,9 @@ class Source:
         id_fields: The fields that may hold a row's id.
         files: Where it comes from; empty if only the user knows.
         row_splits: Tells the splits that a row belongs to, for files that hold several splits.
+        packaged: Its file, if that ships with the package and needs no search.
+        sample: Problems of codegym's own in this format: what ``data="sample"`` names, and what
+            may stand in, with a warning, on a machine without a network.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Source:
     id_fields: tuple[str, ...]
     files: tuple[RemoteFile, ...] = ()
     row_splits: Callable[[Row], tuple[str, ...]] | None = None
+    packaged: Path | None = None
+    sample: Source | None = None
 
 
 def hash_split(text: str, *, train: float = 0.5, validation: float = 0.25) -> str:

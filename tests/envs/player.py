@@ -13,7 +13,15 @@ from codegym.errors import ExecutionError
 
 from .reference import Play, Writer, rounded, row_of, told_by
 
-START = ("problem_id", "difficulty", "stage", "num_stages", "prompt_length", "start_length")
+START = (
+    "problem_id",
+    "source",
+    "difficulty",
+    "stage",
+    "num_stages",
+    "prompt_length",
+    "start_length",
+)
 NOWHERE = -7
 """An action that would be refused if it were looked at."""
 
@@ -96,15 +104,7 @@ class Player:
 
     def _began(self, obs: Any, infos: Any) -> None:
         for i in np.flatnonzero(infos["_start_length"]):
-            keys = [
-                "problem_id",
-                "difficulty",
-                "stage",
-                "num_stages",
-                "prompt_length",
-                "start_length",
-            ]
-            start = {key: value for key, value in told_by(infos, i).items() if key in keys}
+            start = {key: value for key, value in told_by(infos, i).items() if key in START}
             self.open[i] = Play(start, row_of(obs, i))
             self.position[i] = 0
             self.ended[i] = self.judging[i] = False

@@ -54,7 +54,8 @@ def test_observation_is_prompt_given_code_generated_then_padding(make: Any) -> N
     assert text == "# Return the sign of x.\ndef sign(x):\n" + given
     assert info["start_length"] - info["prompt_length"] == len(given)
     assert info == {
-        "problem_id": "sign", "difficulty": "introductory", "stage": 1, "num_stages": 2,
+        "problem_id": "sign", "source": "custom", "difficulty": "introductory", "stage": 1,
+        "num_stages": 2,
         "prompt_length": info["prompt_length"], "start_length": info["start_length"],
     }  # fmt: skip
     obs, *_ = env.step(65)

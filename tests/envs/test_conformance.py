@@ -49,9 +49,11 @@ LIVECODEBENCH_ROW = {
 }
 
 
-@pytest.fixture(params=FILES, ids=str)
+@pytest.fixture(params=[*FILES, "sample"], ids=str)
 def arguments(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     env_id = request.param
+    if env_id == "sample":
+        return {"id": "CodeGen-APPSPlus-v0", "data": "sample"}
     file = FILES[env_id]
     if file is None:
         return {"id": env_id, "size": 20}

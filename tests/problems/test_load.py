@@ -15,6 +15,7 @@ from codegym.errors import (
     ConfigurationError,
     DataFormatError,
     DataNotFoundError,
+    OfflineError,
     UnknownNameError,
 )
 from codegym.problems import SOURCES, CallTest, load_problems
@@ -60,7 +61,7 @@ def empty_machine(tmp_path, monkeypatch):
 
     def download(url: str, target: Path) -> Path:
         asked.append(url)
-        raise OSError("no network")
+        raise ConnectionError("no network")
 
     monkeypatch.delenv("CODEGYM_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -251,8 +252,8 @@ def test_search_order(tmp_path, monkeypatch, empty_machine):
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - {"mini", "custom"}))
 def test_offline_the_error_names_file_address_and_command(source, empty_machine):
-    with pytest.raises(DataNotFoundError) as caught:
-        load_problems(source)
+    with pytest.raises(OfflineError) as caught:
+        load_problems(source, allow_sample=False)
     message = str(caught.value)
     assert "https://" in message
     assert "curl -L" in message
@@ -261,14 +262,14 @@ def test_offline_the_error_names_file_address_and_command(source, empty_machine)
     assert empty_machine[0] in message
 
 
-def test_one_data_set_never_stands_in_for_another(tmp_path, monkeypatch):
+def test_one_data_set_never_stands_in_silently_for_another(tmp_path, monkeypatch):
     rows = [leetcode("a")]
     write(tmp_path / "leetcode_as_appsplus.json.gz", rows)
     write(tmp_path / "LeetCodeDataset-v0.2.0-train.jsonl", rows)
     monkeypatch.setenv("CODEGYM_DATA", str(tmp_path))
     for source in ("apps_plus", "apps", "livecodebench"):
         with pytest.raises(DataNotFoundError):
-            load_problems(source)
+            load_problems(source, allow_sample=False)
     with pytest.raises(DataNotFoundError, match="does not hold"):
         load_problems("apps_plus", data=tmp_path)
 

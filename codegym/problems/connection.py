@@ -1,0 +1,88 @@
+"""Is there a way to an address at all? One attempt, in bounded time.
+
+A machine without a network fails in several ways: the name is not resolved (which may hang), no
+route, a refused connection, or silence. All of them end here within the given time. What a server
+answers is no matter of this module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import socket
+import threading
+import urllib.parse
+
+__all__ = ["check_connection"]
+
+_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
+_Answers = queue.SimpleQueue[OSError | None]
+
+
+def check_connection(url: str, seconds: float) -> None:
+    """Connects to the host of an address, or to the proxy that leads there, and hangs up.
+
+    All addresses of the host are tried at the same time, so that a broken IPv6 costs nothing.
+
+    Args:
+        url: The address; it and its proxy are read as the package ``requests`` reads them.
+        seconds: When to give up, the time to resolve the name included.
+
+    Raises:
+        ConnectionError: If there is no connection within that time.
+    """
+    host, port = _first_hop(url)
+    answers: _Answers = queue.SimpleQueue()
+    # A resolver that hangs can not be stopped: it is left behind in a thread that ends by itself.
+    threading.Thread(
+        target=_resolve_and_connect, args=(host, port, seconds, answers), daemon=True
+    ).start()
+    try:
+        error = answers.get(timeout=seconds)
+    except queue.Empty:
+        error = TimeoutError(f"no answer within {seconds:g} s")
+    if error is not None:
+        raise ConnectionError(
+            f"no connection to {host}:{port}, {type(error).__name__}: {error}"
+        ) from error
+
+
+def _first_hop(url: str) -> tuple[str, int]:
+    utils = importlib.import_module("requests.utils")
+    proxy = utils.select_proxy(url, utils.get_environ_proxies(url))
+    if proxy:
+        url = proxy if "://" in proxy else f"http://{proxy}"
+    parts = urllib.parse.urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
+
+
+def _resolve_and_connect(host: str, port: int, seconds: float, answers: _Answers) -> None:
+    """Puts None into `answers` at the first connection, or one error when all have failed."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a name may be none that can be asked for
+        answers.put(OSError(f"the name is not resolved: {error}"))
+        return
+    errors: list[OSError] = []
+    addresses = list(dict.fromkeys(address for *_, address in found))
+    tries = [
+        threading.Thread(target=_connect, args=(address[:2], seconds, answers, errors), daemon=True)
+        for address in addresses
+    ]
+    for one in tries:
+        one.start()
+    for one in tries:
+        one.join()
+    if len(errors) == len(tries):
+        answers.put(errors[0] if errors else OSError("the name has no address"))
+
+
+def _connect(
+    address: tuple[str, int], seconds: float, answers: _Answers, errors: list[OSError]
+) -> None:
+    try:
+        socket.create_connection(address, timeout=seconds).close()
+    except OSError as error:
+        errors.append(error)
+    else:
+        answers.put(None)
