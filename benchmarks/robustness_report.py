@@ -9,8 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-
-from benchmarks.process_reward.report import interval_of_mean
+from scipy import stats
 
 mpl.use("Agg")
 
@@ -192,8 +191,8 @@ def _gain(row: Row, before: Mapping[str, Row], mode: str) -> float:
 
 
 def _interval(values: Sequence[float], *, sign: bool = False) -> str:
-    mean, half = interval_of_mean(values)
-    return f"{mean:{'+' if sign else ''}.1f} ± {half:.1f}"
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    return f"{np.mean(values):{'+' if sign else ''}.1f} ± {half:.1f}"
 
 
 def _two(rates: Row) -> str:
