@@ -113,6 +113,15 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardS
         for name in ("episodes", "epochs", "minibatches", "num_envs"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be 1 or more, got {getattr(self, name)}.")
+        for name in ("eval_every", "checkpoint_every", "warmup_updates"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
+        if self.eval_every and self.split in (None, self.eval_split):
+            raise ConfigurationError(
+                f"What is held out must not be trained on, but split={self.split!r} has the "
+                f"problems of eval_split={self.eval_split!r} as well. Train on another split, or "
+                "go without evaluations with eval_every=0."
+            )
         self.refuse_unused_task()
         self.refuse_unused_model()
         cccs = self.start == "cccs"
@@ -317,8 +326,11 @@ class Trainer:
         self.guard.state = GuardState(**state.guard)
         self.iteration, self.episodes = state.iteration, state.episodes
         self.seconds, self._solved = state.seconds, state.solved
-        if not (self.args.out / "good").is_dir():  # a run that goes on in another folder
-            self.save(self.args.out / "good")
+        good = self.args.out / "good"
+        try:
+            checkpoint.require_settings(good, dataclasses.asdict(self.args), may_differ=_MAY_DIFFER)
+        except ConfigurationError:  # the run goes on in another folder
+            self.save(good)
             self.policy.save_pretrained(self.args.out / "policy")
 
     def _load(self, folder: Path) -> checkpoint.TrainerState:

@@ -167,6 +167,11 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
         ppo.Args(iterations=0)
     with pytest.raises(ConfigurationError, match="episodes must be 1 or more"):
         ppo.Args(episodes=0)
+    for split in (None, "validation"):
+        with pytest.raises(ConfigurationError, match="held out must not be trained on"):
+            ppo.Args(split=split)
+    with pytest.raises(ConfigurationError, match="eval_every must be 0 or more"):
+        ppo.Args(eval_every=-1)
     with pytest.raises(ConfigurationError, match="no checkpoint"):
         _train_with(grader, tmp_path, iterations=1, resume=tmp_path / "nothing")
     with pytest.raises(ConfigurationError, match="cccs"):
