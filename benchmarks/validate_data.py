@@ -114,7 +114,9 @@ def _data(name: str, folder: Path | None) -> str | Path | None:
 def kept(settings: dict[str, Any], measured: list[str]) -> list[dict[str, Any]]:
     """Earlier results of other sets, if they were made with the same settings."""
     path = RESULTS / "validation.json"
-    earlier = json.loads(path.read_text()) if path.is_file() else {"settings": None}
+    if not path.is_file():
+        return []
+    earlier = json.loads(path.read_text())
     if earlier["settings"] != settings:
         return []
     return [result for result in earlier["results"] if result["set"] not in measured]

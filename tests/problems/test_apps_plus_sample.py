@@ -46,7 +46,7 @@ def grader() -> Iterator[Grader]:
     limits = ExecutionLimits(cpu_seconds=0.5, wall_seconds=60.0)
     with (
         LocalExecutor(calls_per_child=16) as executor,
-        Grader(executor, limits, cache_size=0) as grader,
+        Grader(executor, limits, cache_size=0, stop_at_first_failure=True) as grader,
     ):
         yield grader
 
