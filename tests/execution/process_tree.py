@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 _PROCESSES = Path("/proc")
+T = TypeVar("T")
 
 
 def children_of(pid: int) -> set[int]:
@@ -47,24 +49,28 @@ def mentioning(text: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
+def wait_until(condition: Callable[[], T]) -> T:
+    """What the condition says when it has come true, however long that takes.
+
+    There is no deadline that a busy machine could miss. Where the condition never comes true the
+    test hangs, and `faulthandler_timeout` in `pyproject.toml` has the place printed.
+    """
+    while not (said := condition()):
         time.sleep(0.002)
-    return True
+    return said
 
 
-def left_behind(folder: Path, seconds: float = 3.0) -> list[str]:
-    """What still is after some time: entries of a temporary folder, processes that name it."""
+def wait_until_dead(pids: set[int]) -> None:
+    wait_until(lambda: not any(map(alive, pids)))
 
-    def found() -> list[str]:
-        return sorted(os.listdir(folder)) + [f"process {pid}" for pid in mentioning(str(folder))]
 
-    wait_until(lambda: not found(), seconds)
-    return found()
+def left_behind(folder: Path) -> list[str]:
+    """What is in a temporary folder when no process names it, so that nobody is left to clear up.
+
+    It returns only when those processes have ended.
+    """
+    wait_until(lambda: not mentioning(str(folder)))
+    return sorted(os.listdir(folder))
 
 
 @contextlib.contextmanager
