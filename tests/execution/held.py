@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from codegym.execution import ExecutionLimits
+from tests.waiting import wait_until
 
-from .process_tree import below, wait_until
+from .process_tree import below
 
 UNTIMED = ExecutionLimits(cpu_seconds=3600.0, wall_seconds=3600.0, memory_bytes=128 * 2**20)
 NAME = "held"
@@ -41,6 +44,20 @@ def wait_for_held(pid: int, count: int = 1, besides: Collection[int] = ()) -> li
 def let_go(*pids: int) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGUSR1)
+
+
+def let_go_until_done(futures: Sequence[Future[Any]]) -> None:
+    """Lets every held program go, also those that are run again, until all is answered."""
+    gone: set[int] = set()
+
+    def done() -> bool:
+        for pid in held_below(os.getpid(), gone):
+            gone.add(pid)
+            with contextlib.suppress(ProcessLookupError):
+                let_go(pid)
+        return all(future.done() for future in futures)
+
+    wait_until(done)
 
 
 def _name(pid: int) -> str:

@@ -6,13 +6,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+
+from tests.waiting import wait_until
 
 _PROCESSES = Path("/proc")
-T = TypeVar("T")
 
 
 def children_of(pid: int) -> set[int]:
@@ -47,17 +46,6 @@ def mentioning(text: str) -> list[int]:
         except (OSError, UnicodeDecodeError):
             continue
     return found
-
-
-def wait_until(condition: Callable[[], T]) -> T:
-    """What the condition says when it has come true, however long that takes.
-
-    There is no deadline that a busy machine could miss. Where the condition never comes true the
-    test hangs, and `faulthandler_timeout` in `pyproject.toml` has the place printed.
-    """
-    while not (said := condition()):
-        time.sleep(0.002)
-    return said
 
 
 def wait_until_dead(pids: set[int]) -> None:

@@ -30,9 +30,10 @@ from codegym.execution.sandbox import supervise
 from codegym.execution.wire import STRETCH
 from codegym.grading import Grade, Grader, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest
+from tests.waiting import wait_until
 
 from .held import HELD, UNTIMED, held_below, let_go, wait_for_held
-from .process_tree import alive, below, children_of, left_behind, wait_until, wait_until_dead
+from .process_tree import alive, below, children_of, left_behind, wait_until_dead
 
 SHORT = ExecutionLimits(cpu_seconds=0.5, wall_seconds=1.0)
 """For programs that would wait for ever."""
@@ -65,9 +66,7 @@ class Pool:
         return wait_until(lambda: self._look(besides))[0]
 
     def _look(self, besides: Collection[int]) -> list[tuple[int, int]]:
-        return [
-            (worker, pid) for worker in self.workers for pid in held_below(worker, besides)
-        ]
+        return [(worker, pid) for worker in self.workers for pid in held_below(worker, besides)]
 
 
 @contextlib.contextmanager

@@ -17,8 +17,9 @@ import pytest
 from codegym.execution import LocalExecutor, Request, Stdin
 from codegym.grading import Grader
 from codegym.problems.problem import Problem, StdinTest
+from tests.waiting import wait_until
 
-from .process_tree import children_of, left_behind, mentioning, parents, wait_until
+from .process_tree import children_of, left_behind, mentioning, parents
 
 PRINT = Problem("print", "", "", (StdinTest("3\n", "6\n"),))
 

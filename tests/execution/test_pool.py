@@ -31,9 +31,10 @@ from codegym.execution import (
     describe_isolation,
     isolation,
 )
+from tests.waiting import wait_until
 
 from .held import HELD, NAME, UNTIMED, let_go, wait_for_held
-from .process_tree import below, left_behind, parents, wait_until, wait_until_dead
+from .process_tree import below, left_behind, parents, wait_until_dead
 
 WAITING = Request(f"{HELD}print(1)", (Stdin(""),), limits=UNTIMED)
 
