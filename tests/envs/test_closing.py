@@ -16,7 +16,7 @@ from codegym.errors import ClosedError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from tests.execution.held import UNTIMED
-from tests.waiting import wait_until, wait_until_blocked
+from tests.waiting import let_it_get_stuck, wait_until
 
 from .executors import Late, MadeUp
 from .test_judging import in_thread
@@ -62,7 +62,8 @@ def test_closing_ends_the_workers(problems: ProblemSet, judging: Any) -> None:
 def test_a_step_that_waits_is_woken_by_close(problems: ProblemSet, judging: Any) -> None:
     envs = envs_that_judge(problems, judging)
     thread, results = in_thread(envs.step, np.array([97, 97]))
-    wait_until_blocked(thread)
+    let_it_get_stuck(thread)
+    assert thread.is_alive()
     envs.close()
     thread.join()
     assert isinstance(results[0], ClosedError)
@@ -77,7 +78,8 @@ def test_closing_leaves_a_grader_to_its_owner(problems: ProblemSet) -> None:
         envs.reset(seed=0)
         envs.step(np.full(2, envs.tokenizer.end_id))
         thread, results = in_thread(envs.step, np.array([97, 97]))
-        wait_until_blocked(thread)
+        let_it_get_stuck(thread)
+        assert thread.is_alive()
         envs.close()
         executor.hold(False)
         thread.join()

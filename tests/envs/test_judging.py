@@ -15,7 +15,7 @@ from codegym.errors import RewardError, WorkerError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks
-from tests.waiting import wait_until_blocked
+from tests.waiting import let_it_get_stuck
 
 from .executors import Late, MadeUp
 from .player import Player
@@ -121,7 +121,8 @@ def test_a_step_waits_only_when_all_are_being_judged(problems: ProblemSet, late:
         assert before.tolist() == [True, False, False]
         end_all(envs)
         thread, results = in_thread(envs.step, np.full(3, 98))
-        wait_until_blocked(thread)  # all are being judged: there is nothing else to do
+        let_it_get_stuck(thread)
+        assert thread.is_alive(), "all are being judged: there was nothing to do but wait"
         late.hold(False)
         thread.join()
         assert (results[0][2] | results[0][3]).any()

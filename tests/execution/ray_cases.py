@@ -45,6 +45,7 @@ from codegym.execution import (
 from codegym.grading import Grader
 from codegym.problems import BinaryTree, LinkedList, load_problems
 from tests.execution.held import HELD, UNTIMED, let_go_until_done, wait_for_held
+from tests.execution.patient_ray import start_without_deadline
 from tests.execution.process_tree import below, mentioning, wait_until_dead
 from tests.waiting import wait_until
 
@@ -60,6 +61,7 @@ def ray() -> Iterator[Any]:
     """A Ray that is the user's, not an executor's. Nothing of it is left at the end."""
     import ray
 
+    start_without_deadline()
     ray.init(
         address="local",
         num_cpus=2,
