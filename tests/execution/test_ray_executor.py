@@ -35,6 +35,7 @@ def environment() -> Iterator[dict[str, str]]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # on a busy machine Ray's 15 would hardly ever have its turn
         # Ray gives up nothing because the machine is busy.
         "RAY_gcs_server_port_wait_time_s": "3600",
         "RAY_worker_register_timeout_seconds": "3600",
