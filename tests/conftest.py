@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples may take as long as a busy machine makes them take.
+settings.register_profile("codegym", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("codegym")
 
 
 def _find_data() -> Path | None:

@@ -10,13 +10,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks.grading_peers import jobs, processes, report
+from benchmarks.grading_peers import jobs, processes, remote, report
 from benchmarks.grading_peers.containment import missing_tools
 from benchmarks.grading_peers.contender import Block, ContenderError
 from benchmarks.grading_peers.jobs import Job
 from benchmarks.grading_peers.processes import Usage
 from benchmarks.grading_peers.remote import Remote
 from benchmarks.grading_peers.rounds import Case
+
+UNTIMED = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PATIENCE_SECONDS", UNTIMED)
 
 
 class Pretender:
@@ -97,7 +104,7 @@ def test_the_floor_and_fresh_interpreters_tell_right_from_wrong(module: str, bar
     contender = Remote(module, module, bare=bare)
     try:
         for made in (jobs.trivial_call(3), jobs.trivial_stdin(3)):
-            assert contender.load([made[0], jobs.wrong(made[0])], 5.0) == [True, True]
+            assert contender.load([made[0], jobs.wrong(made[0])], UNTIMED) == [True, True]
             block = contender.run([0, 1, 0])
             assert block.passed == (True, False, True)
             assert all(seconds > 0 for seconds in block.seconds)
@@ -143,7 +150,7 @@ def test_the_containment_refuses_files_network_processes_and_devices(tmp_path: P
     program = HOSTILE.format(path=target, port=server.getsockname()[1], pid=os.getpid())
     told = {**job.told, "program": program, "tests": [["value", "double(0)", "4"]]}
     try:
-        contender.load([Job(job.problem, program, told)], 5.0)
+        contender.load([Job(job.problem, program, told)], UNTIMED)
         assert contender.run([0]).passed == (True,)
     finally:
         contender.close()

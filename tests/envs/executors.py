@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 import threading
-import time
 import zlib
 from concurrent.futures import Future
 from typing import Any
@@ -76,12 +74,12 @@ def _answers(problem: Problem) -> Any:
 
 
 class Late:
-    """Answers from another thread, after random delays and so out of order.
+    """Answers from another thread, after random delays and in a random order.
 
     Args:
         inner: Knows the answers.
-        seed: Of the delays.
-        longest: Longest delay, in seconds.
+        seed: Of delays and order.
+        longest: Longest delay, in seconds; it is shared by those that wait.
         fails: Texts; a program that holds one of them can not be run.
     """
 
@@ -90,7 +88,7 @@ class Late:
     ) -> None:
         self.inner, self.fails, self.held = inner, fails, False
         self._random, self._longest = random.Random(seed), longest
-        self._heap: list[tuple[float, int, Request, Future[Result]]] = []
+        self._waiting: list[tuple[int, Request, Future[Result]]] = []
         self._changed = threading.Condition()
         self._closed = False
         self.submitted = 0
@@ -102,8 +100,7 @@ class Late:
         with self._changed:
             if self._closed:
                 raise ClosedError("closed")
-            due = time.monotonic() + self._random.random() * self._longest
-            heapq.heappush(self._heap, (due, self.submitted, request, future))
+            self._waiting.append((self.submitted, request, future))
             self.submitted += 1
             self._changed.notify()
         return future
@@ -111,11 +108,11 @@ class Late:
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            pending, self._heap = self._heap, []
+            pending, self._waiting = self._waiting, []
             self._changed.notify()
         for *_, future in pending:
             future.set_exception(ClosedError("The executor was closed."))
-        self.thread.join(5)
+        self.thread.join()
 
     def hold(self, held: bool) -> None:
         """Answers nothing while `held`."""
@@ -126,29 +123,27 @@ class Late:
     def answer(self, number: int) -> None:
         """Answers one request of those that are held; 0 is the first that was ever submitted."""
         with self._changed:
-            (chosen,) = (one for one in self._heap if one[1] == number)
-            self._heap.remove(chosen)
-            heapq.heapify(self._heap)
-        self._give(*chosen[2:])
+            (chosen,) = (one for one in self._waiting if one[0] == number)
+            self._waiting.remove(chosen)
+        self._give(*chosen[1:])
 
     def _serve(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and (self.held or not self._is_due()):
-                    pause = None
-                    if self._heap and not self.held:
-                        pause = max(0.0, self._heap[0][0] - time.monotonic())
+                while not self._closed and (self.held or not self._waiting):
+                    self._changed.wait()
+                pause = self._random.random() * self._longest / (1 + len(self._waiting))
+                if not self._closed and pause:
                     self._changed.wait(pause)
                 if self._closed:
                     return
-                *_, request, future = heapq.heappop(self._heap)
-            self._give(request, future)
+                if self.held or not self._waiting:
+                    continue
+                chosen = self._waiting.pop(self._random.randrange(len(self._waiting)))
+            self._give(*chosen[1:])
 
     def _give(self, request: Request, future: Future[Result]) -> None:
         if any(text in request.program for text in self.fails):
             future.set_exception(WorkerError("the machine is on fire"))
         else:
             future.set_result(self.inner.result(request))
-
-    def _is_due(self) -> bool:
-        return bool(self._heap) and self._heap[0][0] <= time.monotonic()

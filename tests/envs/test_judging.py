@@ -15,6 +15,7 @@ from codegym.errors import RewardError, WorkerError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks
+from tests.waiting import let_it_get_stuck
 
 from .executors import Late, MadeUp
 from .player import Player
@@ -120,10 +121,10 @@ def test_a_step_waits_only_when_all_are_being_judged(problems: ProblemSet, late:
         assert before.tolist() == [True, False, False]
         end_all(envs)
         thread, results = in_thread(envs.step, np.full(3, 98))
-        thread.join(0.1)
+        let_it_get_stuck(thread)
         assert thread.is_alive(), "all are being judged: there was nothing to do but wait"
         late.hold(False)
-        thread.join(5)
+        thread.join()
         assert (results[0][2] | results[0][3]).any()
         envs.close()
 
@@ -146,6 +147,7 @@ def test_autoreset_counts_as_something_to_do(problems: ProblemSet, late: Late) -
 
 
 def test_a_batch_that_ended_does_not_wait(problems: ProblemSet, late: Late) -> None:
+    late.hold(True)
     with Grader(late) as grader:
         envs = CodeVectorEnv(
             2, judging="async", autoreset_mode="DISABLED", grader=grader, **arguments_of(problems)
@@ -153,6 +155,7 @@ def test_a_batch_that_ended_does_not_wait(problems: ProblemSet, late: Late) -> N
         envs.reset(seed=0)
         _, _, terminated, _, infos = end_all(envs)
         assert infos["judging"].all()
+        late.hold(False)
         while not terminated.all():
             _, _, terminated, _, infos = envs.step(np.array([-1, -1]))
         assert not infos["judging"].any()

@@ -6,9 +6,10 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.waiting import wait_until
 
 _PROCESSES = Path("/proc")
 
@@ -47,24 +48,17 @@ def mentioning(text: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
+def wait_until_dead(pids: set[int]) -> None:
+    wait_until(lambda: not any(map(alive, pids)))
 
 
-def left_behind(folder: Path, seconds: float = 3.0) -> list[str]:
-    """What still is after some time: entries of a temporary folder, processes that name it."""
+def left_behind(folder: Path) -> list[str]:
+    """What is in a temporary folder when no process names it, so that nobody is left to clear up.
 
-    def found() -> list[str]:
-        return sorted(os.listdir(folder)) + [f"process {pid}" for pid in mentioning(str(folder))]
-
-    wait_until(lambda: not found(), seconds)
-    return found()
+    It returns only when those processes have ended.
+    """
+    wait_until(lambda: not mentioning(str(folder)))
+    return sorted(os.listdir(folder))
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,6 @@ from codegym.errors import (
 )
 from codegym.execution import (
     Call,
-    ExecutionLimits,
     Executor,
     ExitReason,
     LocalExecutor,
@@ -33,35 +31,20 @@ from codegym.execution import (
     describe_isolation,
     isolation,
 )
+from tests.waiting import wait_until
 
-SLOW = Request("import time\ntime.sleep(0.4)\nprint(1)", (Stdin(""),))
-BRIEF = ExecutionLimits(cpu_seconds=1.0, wall_seconds=2.0)
+from .held import HELD, NAME, UNTIMED, let_go, wait_for_held
+from .process_tree import below, left_behind, parents, wait_until_dead
+
+WAITING = Request(f"{HELD}print(1)", (Stdin(""),), limits=UNTIMED)
 
 
 def request(value: int) -> Request:
     return Request("def f(x):\n    return x * x\n", (Call((value,)),), entry_point="f")
 
 
-def children(pid: int) -> list[int]:
-    """The processes whose parent this one is."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
-
-
-def below(pid: int) -> list[int]:
-    """All descendants of a process."""
-    return [found for child in children(pid) for found in (child, *below(child))]
-
-
-def own_workers() -> list[int]:
-    return [pid for pid in below(os.getpid()) if "sandbox.worker" in command(pid)]
+def own_workers() -> set[int]:
+    return {pid for pid in below(os.getpid()) if "sandbox.worker" in command(pid)}
 
 
 def command(pid: int) -> str:
@@ -95,14 +78,15 @@ def test_usable_from_many_threads() -> None:
 
 
 def test_a_killed_worker_loses_no_result() -> None:
-    before = set(own_workers())
+    before = own_workers()
     with LocalExecutor(workers=1) as pool:
         pool.run(request(1))
-        future = pool.submit(SLOW)
-        time.sleep(0.15)
-        parents = {pid: below(pid) for pid in set(own_workers()) - before}
-        os.kill(max(parents, key=lambda pid: len(parents[pid])), signal.SIGKILL)
-        assert future.result(timeout=20).observations[0].stdout == "1\n"
+        future = pool.submit(WAITING)
+        (program,) = wait_for_held(os.getpid())
+        families = {pid: below(pid) for pid in own_workers() - before}
+        os.kill(max(families, key=lambda pid: len(families[pid])), signal.SIGKILL)
+        let_go(*wait_for_held(os.getpid(), besides=[program]))
+        assert future.result().observations[0].stdout == "1\n"
 
 
 def test_a_worker_that_dies_again_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,16 +107,14 @@ def test_a_worker_that_dies_again_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 def test_close_ends_everything_and_can_be_repeated() -> None:
     pool = LocalExecutor(workers=1)
-    futures: list[Future[Result]] = [pool.submit(SLOW) for _ in range(4)]
-    time.sleep(0.2)
-    started = time.monotonic()
+    futures: list[Future[Result]] = [pool.submit(WAITING) for _ in range(4)]
+    wait_for_held(os.getpid())
     pool.close()
     pool.close()
-    assert time.monotonic() - started < 5
-    wait(futures, timeout=5)
-    for future in futures[1:]:
+    assert all(future.done() for future in futures)
+    for future in futures:  # whose programs would never end
         with pytest.raises(ClosedError):
-            future.result(timeout=0)
+            future.result()
     with pytest.raises(ClosedError):
         pool.submit(request(1))
 
@@ -155,13 +137,10 @@ def test_a_close_during_the_first_submit_starts_nothing(monkeypatch: pytest.Monk
 
 
 def test_forgotten_pools_close_themselves() -> None:
-    before = set(own_workers())
+    before = own_workers()
     LocalExecutor(workers=1).run(request(1))
     gc.collect()
-    deadline = time.monotonic() + 5
-    while set(own_workers()) - before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not set(own_workers()) - before
+    wait_until(lambda: own_workers() <= before)
 
 
 def test_no_processes_descriptors_or_files_are_left(tmp_path: Path) -> None:
@@ -182,42 +161,29 @@ assert not os.listdir(tempfile.gettempdir()), os.listdir(tempfile.gettempdir())
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_die_with_their_parent(how: signal.Signals, tmp_path: Path) -> None:
-    program = """
-import sys, threading
+    program = f"""
+import threading
 from codegym.execution import *
 pool = LocalExecutor(workers=2)
-futures = [pool.submit(Request("while True: pass", (Stdin(""),))) for _ in range(2)]
-import time; time.sleep(0.8)
-print("ready", flush=True)
+limits = ExecutionLimits(cpu_seconds=3600.0, wall_seconds=3600.0)
+busy = "import ctypes\\nctypes.CDLL(None).prctl(15, b'{NAME}')\\nwhile True: pass"
+futures = [pool.submit(Request(busy, (Stdin(""),), limits=limits)) for _ in range(2)]
 threading.Event().wait()
 """
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == b"ready\n"
-    descendants = below(parent.pid)
-    assert len(descendants) >= 4  # two workers, two children
-    parent.send_signal(how)
-    parent.wait(timeout=10)
-    parent.stdout.close()
-    deadline = time.monotonic() + 5
-    while any("sandbox" in command(pid) for pid in descendants) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not [pid for pid in descendants if "sandbox" in command(pid)]
-    while os.listdir(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert os.listdir(tmp_path) == []
+    with parents(tmp_path, program) as [parent]:
+        wait_for_held(parent.pid, 2)
+        descendants = below(parent.pid)
+        assert len(descendants) >= 4  # two workers, two children
+        parent.send_signal(how)
+        parent.communicate()
+    wait_until_dead(descendants)
+    assert left_behind(tmp_path) == []
 
 
 def test_a_fork_of_the_parent_gets_its_own_workers() -> None:
@@ -237,7 +203,7 @@ assert os.waitpid(child, 0)[1] == 0
 assert ask() == "7\\n"
 """
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
     )
     assert (run.returncode, run.stderr) == (0, "")
 
@@ -282,7 +248,7 @@ def test_a_program_that_kills_its_supervisor_hurts_itself_only() -> None:
     )
     inputs = (Stdin("a"), Stdin("kill\n"), Stdin("b"))
     with LocalExecutor(workers=1, isolation="none") as pool:
-        seen = pool.run(Request(program, inputs, limits=BRIEF)).observations
+        seen = pool.run(Request(program, inputs, limits=UNTIMED)).observations
     assert [o.stdout for o in seen] == ["ok\n", "", "ok\n"]
     assert seen[1].reason is ExitReason.KILLED
 
@@ -297,11 +263,11 @@ if os.fork() == 0:
     os._exit(0)
 print("parent")
 """
-    before = set(below(os.getpid()))
+    before = below(os.getpid())
     with LocalExecutor(workers=1, isolation="none") as pool:
-        seen = pool.run(Request(program, (Stdin(""),), limits=BRIEF)).observations[0]
+        seen = pool.run(Request(program, (Stdin(""),), limits=UNTIMED)).observations[0]
         assert seen.stdout == "parent\n"
-        left = set(below(os.getpid())) - before
+        left = below(os.getpid()) - before
         assert len([pid for pid in left if "sandbox" in command(pid)]) <= 2
 
 

@@ -374,7 +374,7 @@ def real_programs(data_dir: Path) -> Iterator[tuple[Any, str]]:
 
 
 def test_real_programs_against_a_trace_function(data_dir: Path, executor: LocalExecutor) -> None:
-    limits = ExecutionLimits(cpu_seconds=0.5, wall_seconds=20.0)
+    limits = ExecutionLimits(cpu_seconds=0.5, wall_seconds=3600.0)
     compared = partial = 0
     for problem, program in real_programs(data_dir):
         test = next((test for test in problem.tests if isinstance(test, CallTest)), None)

@@ -17,7 +17,7 @@ from codegym.execution import (
     Stdin,
 )
 
-LIMITS = ExecutionLimits(cpu_seconds=0.5, wall_seconds=1.5, memory_bytes=128 * 2**20)
+LIMITS = ExecutionLimits(cpu_seconds=0.5, wall_seconds=3600.0, memory_bytes=128 * 2**20)
 HOSTILE = """
 import os, sys, time, builtins, random
 seen = []

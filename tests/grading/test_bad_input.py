@@ -20,7 +20,7 @@ from codegym.problems import CallTest, CodeTest, Problem, StdinTest
 
 RIGHT = "print(2 * int(input()))\n"
 DOUBLE = Problem("double", "", "", (StdinTest("3\n", "6\n"),))
-LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3.0)
+LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3600.0)
 
 
 @pytest.fixture(scope="module")

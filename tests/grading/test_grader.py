@@ -20,7 +20,7 @@ from codegym.execution import (
 from codegym.grading import Grader, Verdict
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest
 
-LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3.0, memory_bytes=128 * 2**20)
+LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3600.0, memory_bytes=128 * 2**20)
 DOUBLE = Problem("double", "Double x.", "", (CallTest((3,), 6), CallTest((0,), 0)), entry_point="f")
 ECHO = Problem("echo", "Echo.", "", (StdinTest("a b\n", "a b\n"), StdinTest("c", "c\n")))
 

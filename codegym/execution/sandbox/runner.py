@@ -157,7 +157,7 @@ class Runner:
         """What a child of its own did on one input."""
         traced = request.head["coverage"]
         seen = self._attempt(request, index, nursery, traced)
-        if traced and _failed_by_tracing(seen, request.head["limits"]):
+        if traced and failed_by_tracing(seen, request.head["limits"]):
             lines = seen.lines
             seen = self._attempt(request, index, self._nursery, traced=False)
             seen.lines = lines
@@ -288,7 +288,7 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     return Seen(test, status, body, seen.lines)
 
 
-def _failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
+def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     """Whether a run may have failed because it was observed; observing must never be the cause."""
     if not tracing.TAKES_TIME:
         return False

@@ -262,13 +262,11 @@ def _cpu_seconds(pid: int) -> float:
 def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
     """Seconds until the next look at this run; stops it if it is over a limit."""
     passed = time.monotonic() - started
-    wall: float = limits["wall_seconds"] - passed
     cpu: float = limits["cpu_seconds"] - _cpu_seconds(run.pid)
+    wall = wall_left(limits, passed, 0.0)
     if wall <= 0:
-        # A busy machine is not the program's fault: waiting for a CPU does not count.
-        longest: float = limits["wall_seconds"] * limits["stretch"] - passed
-        run.waited_seconds = max(run.waited_seconds, _waited_seconds(run.pid))
-        wall = min(wall + run.waited_seconds, longest)
+        run.waited_seconds = max(run.waited_seconds, waited_seconds(run.pid))
+        wall = wall_left(limits, passed, run.waited_seconds)
     if wall <= 0:
         stop(run, "wall")
     elif cpu <= 0:
@@ -276,8 +274,22 @@ def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
     return max(min(wall, cpu), _SHORTEST_WAIT)
 
 
-def _waited_seconds(pid: int) -> float:
-    """How long the program was ready to run but had no CPU; 0 if the kernel does not tell."""
+def wall_left(limits: dict[str, Any], passed: float, waited: float) -> float:
+    """Seconds on the clock until a run is over its limit.
+
+    A busy machine is not the program's fault: of the time that has `passed`, the time that it
+    `waited` for a CPU does not count, up to a multiple of the limit.
+    """
+    counted: float = limits["wall_seconds"] + waited
+    longest: float = limits["wall_seconds"] * limits["stretch"]
+    return min(counted, longest) - passed
+
+
+def waited_seconds(pid: int) -> float:
+    """How long a process was ready to run but had no CPU; 0 if the kernel does not tell.
+
+    Of its threads, the one that waited longest.
+    """
     waited = [0.0]
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):

@@ -88,6 +88,13 @@ class Case:
             return LIMITS
         return FILLING if self.verdicts == (Verdict.MEMORY_LIMIT,) else BRIEF
 
+    @property
+    def unhurried_limits(self) -> ExecutionLimits:
+        """:attr:`limits`, whose time no busy machine can exceed where another ending is right."""
+        if Verdict.TIME_LIMIT in self.verdicts:
+            return self.limits
+        return dataclasses.replace(self.limits, cpu_seconds=60.0, wall_seconds=3600.0)
+
     def problem(self) -> Problem:
         """The problem that the program is an answer to.
 
