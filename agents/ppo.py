@@ -321,17 +321,21 @@ class Trainer:
             self._held_out[0].close()
 
     def _restore(self, folder: Path) -> None:
-        checkpoint.require_settings(folder, dataclasses.asdict(self.args), may_differ=_MAY_DIFFER)
+        self._require_same_settings(folder)
         state = self._load(folder)
         self.guard.state = GuardState(**state.guard)
         self.iteration, self.episodes = state.iteration, state.episodes
         self.seconds, self._solved = state.seconds, state.solved
         good = self.args.out / "good"
         try:
-            checkpoint.require_settings(good, dataclasses.asdict(self.args), may_differ=_MAY_DIFFER)
+            self._require_same_settings(good)
         except ConfigurationError:  # the run goes on in another folder
             self.save(good)
             self.policy.save_pretrained(self.args.out / "policy")
+
+    def _require_same_settings(self, folder: Path) -> None:
+        may_differ = _MAY_DIFFER if self.args.anneal else _MAY_DIFFER | {"iterations"}
+        checkpoint.require_settings(folder, dataclasses.asdict(self.args), may_differ=may_differ)
 
     def _load(self, folder: Path) -> checkpoint.TrainerState:
         """Weights, optimiser and start states of a checkpoint; not the counters."""

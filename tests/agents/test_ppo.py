@@ -68,7 +68,8 @@ def _train(
 
 def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader, tmp_path: Path):
     whole, _ = _train(tmp_path / "whole", grader, iterations=4)
-    _, half = _train(tmp_path / "half", grader, iterations=2)
+    _train(tmp_path / "half", grader, iterations=4, checkpoint_every=2)
+    half = tmp_path / "half" / "checkpoints" / "000002"
     torch.manual_seed(123)  # a resumed process has another global generator
     resumed, _ = _train(tmp_path / "half", grader, iterations=4, resume=half)
     assert resumed.iteration == whole.iteration == 4
@@ -205,6 +206,8 @@ def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_pa
     assert "kl" not in str(caught.value)
     saved = saved_settings(checkpoint, ppo.Args)
     assert saved == dataclasses.replace(SMALL, iterations=1, out=tmp_path / "run")
+    longer, _ = _train(tmp_path / "run", grader, iterations=2, resume=checkpoint)
+    assert longer.iteration == 2, "nothing depends on the budget where the rates do not fall"
 
 
 def test_nothing_held_out_is_an_error_that_says_what_to_do(grader: codegym.Grader, data_dir: Path):
