@@ -22,6 +22,8 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
+
+One warning is not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ __all__ = [
     "ExecutionError",
     "InvalidActionError",
     "IsolationError",
+    "IsolationWarning",
     "ProblemError",
     "RenderModeError",
     "ResetNeededError",
@@ -144,3 +147,7 @@ class WorkerError(ExecutionError):
 
 class IsolationError(ExecutionError):
     """This machine can not enforce what was asked for."""
+
+
+class IsolationWarning(RuntimeWarning):
+    """A machine can not enforce everything, and programs are run there all the same."""
