@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 LATEST := .venv-latest
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 # Commands or paths of the Pythons whose locks `make lock` renews; empty: python3.11, python3.12, ...
 PYTHONS :=
@@ -14,7 +15,7 @@ LOCK := requirements/lock-py$(VERSION).txt
 LOCKED := $(patsubst requirements/lock-py%.txt,%,$(sort $(wildcard requirements/lock-py*.txt)))
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(LOCK)
 
-.PHONY: train prm robustness test test-latest check lock clean
+.PHONY: train prm robustness test test-latest test-lowest check lock clean
 
 train: $(VENV)/.train
 	$(BIN)/python -m agents.train
@@ -43,11 +44,18 @@ test-latest: $(LATEST)/.python-$(VERSION)
 	$(LATEST)/bin/ruff format --check .
 	$(LATEST)/bin/mypy
 
+# The tests on the lowest versions that pyproject.toml allows, which exist for Python 3.11 only.
+test-lowest: $(LOWEST)/.python-$(VERSION)
+	$(PYTHON) requirements/lock.py --lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+		--editable ".[dev]"
+	$(LOWEST)/bin/python -m pytest -n 2
+
 lock:
 	$(PYTHON) requirements/lock.py $(PYTHONS)
 
 clean:
-	rm -rf $(VENV) $(LATEST) runs
+	rm -rf $(VENV) $(LATEST) $(LOWEST) runs
 
 $(VENV)/.train: EXTRAS := agents
 $(VENV)/.bench: EXTRAS := agents,bench

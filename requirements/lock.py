@@ -5,6 +5,9 @@ codegym, the build backend and pip itself in a fresh virtual environment, instal
 what it chose becomes ``requirements/lock-py3.X.txt`` in pip's constraints format. Only the standard
 library is used, so any supported Python can run it.
 
+With ``--lowest`` it prints the other end instead: the lowest versions that pyproject.toml allows of
+what codegym itself asks for, which `make test-lowest` installs.
+
 A lock names public versions only (``2.13.0`` for ``2.13.0+cpu``) and no CUDA packages: on which
 machine it was made does not show in it.
 """
@@ -104,6 +107,23 @@ def render(version: str, pins: dict[str, str]) -> str:
     return _HEADER.format(version=version) + lines
 
 
+def lowest(project: dict[str, Any]) -> dict[str, str]:
+    """The lower bounds of all direct requirements, the build backend's aside.
+
+    Raises:
+        LockError: If a requirement has none.
+    """
+    extras = project["project"]["optional-dependencies"].values()
+    lines = [*project["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    pins = {}
+    for line in (line for line in lines if not line.startswith("codegym[")):
+        match = re.match(r"([A-Za-z0-9._-]+)>=([0-9.]+)", line)
+        if match is None:
+            raise LockError(f"Expected name>=version in pyproject.toml, got {line!r}.")
+        pins[normalize(match[1])] = match[2]
+    return dict(sorted(pins.items()))
+
+
 def version_of(python: str) -> str | None:
     """``"3.11"`` for an interpreter of that version; None if the command runs no Python."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -175,9 +195,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "pythons", nargs="*", help="commands or paths; default: python3.X for each supported one"
     )
+    parser.add_argument("--lowest", action="store_true", help="print the lowest versions instead")
+    options = parser.parse_args(arguments)
     project = read_project()
+    if options.lowest:
+        print("\n".join(f"{name}=={pin}" for name, pin in lowest(project).items()))
+        return 0
     supported = supported_versions(project)
-    given = parser.parse_args(arguments).pythons
+    given = options.pythons
     try:
         renewed = {
             python: renew(python, project)

@@ -134,6 +134,15 @@ def test_the_script_tells_which_locks_it_renewed(
     assert lock.read_lock(lock.lock_path(here)) == {"numpy": "2.0"}
 
 
+def test_the_lowest_versions_are_the_lower_bounds_of_the_ranges() -> None:
+    pins = lock.lowest(PROJECT)
+    for requirement in direct_requirements():
+        if requirement.name != "hatchling":
+            lowest = pins[lock.normalize(requirement.name)]
+            assert requirement.specifier.contains(lowest)
+            assert f">={lowest}" in str(requirement.specifier)
+
+
 def test_the_script_refuses_a_python_that_the_project_does_not_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
