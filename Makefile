@@ -1,29 +1,98 @@
-# Two commands are enough: `make train` and `make test`. Both set up .venv first.
+# `make train` and `make test` are enough. Each makes .venv first and installs only what it needs,
+# at the versions of requirements/lock-py3.X.txt. Another Python: make test PYTHON=python3.12; a
+# virtual environment elsewhere, such as one for each Python: VENV=FOLDER.
 PYTHON ?= python3
 VENV := .venv
+LATEST := .venv-latest
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
+# Commands or paths of the Pythons whose locks `make lock` renews; empty: python3.11, python3.12, ...
+PYTHONS :=
 
-.PHONY: train prm test check clean
+# Empty if PYTHON is no Python.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+LOCK := requirements/lock-py$(VERSION).txt
+LOCKED := $(patsubst requirements/lock-py%.txt,%,$(sort $(wildcard requirements/lock-py*.txt)))
+INSTALL := $(BIN)/python -m pip install --quiet --constraint $(LOCK)
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@
+.PHONY: train apps-plus prm robustness test test-latest test-lowest test-busy check lock clean
 
-train: $(VENV)/.installed
-	$(BIN)/python -m agents.train
+# Settings of a command: make train ARGS="--seed 1 --out runs/second"
+ARGS :=
 
-prm: $(VENV)/.installed
-	$(BIN)/python -m agents.prm
+train: $(VENV)/.train
+	$(BIN)/python -m agents.train $(ARGS)
 
-check: $(VENV)/.installed
+apps-plus: $(VENV)/.train
+	$(BIN)/python -m agents.apps_plus $(ARGS)
+
+prm: $(VENV)/.train
+	$(BIN)/python -m agents.prm $(ARGS)
+
+robustness: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.robustness $(ARGS)
+
+# Warnings are errors here, and only here: no release of somebody else can change these versions.
+test: check
+	CODEGYM_LOCKED=1 $(BIN)/python -m pytest -n 2 -W error
+
+# Nothing in the tests may depend on how busy the machine is: three times beside eight busy loops.
+test-busy: $(VENV)/.test
+	CODEGYM_LOCKED=1 $(BIN)/python -m tests.busy --runs 3 --loops 8 -n 2 -W error
+
+check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
-	$(BIN)/python -m pytest -n 2
+# The same on the newest versions that pyproject.toml allows today, whatever the locks say.
+test-latest: $(LATEST)/.python-$(VERSION)
+	$(LATEST)/bin/python -m pip install --quiet --upgrade pip
+	$(LATEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[dev]"
+	$(LATEST)/bin/python -m pytest -n 2
+	$(LATEST)/bin/ruff check .
+	$(LATEST)/bin/ruff format --check .
+	$(LATEST)/bin/mypy
+
+# The tests on the lowest versions that pyproject.toml allows, which exist for Python 3.11 only.
+test-lowest: $(LOWEST)/.python-$(VERSION)
+	$(PYTHON) requirements/lock.py --lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+		--editable ".[dev]"
+	$(LOWEST)/bin/python -m pytest -n 2
+
+lock:
+	$(PYTHON) requirements/lock.py $(PYTHONS)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(LATEST) $(LOWEST) runs
+
+$(VENV)/.train: EXTRAS := agents
+$(VENV)/.bench: EXTRAS := agents,bench
+$(VENV)/.test: EXTRAS := dev
+$(VENV)/.train $(VENV)/.bench $(VENV)/.test: $(VENV)/.build
+	$(INSTALL) --no-build-isolation --editable ".[$(EXTRAS)]" || { $(MISFIT); exit 1; }
+	touch $@
+
+# The build backend comes from the lock as well, which pip's build isolation would not look into.
+$(VENV)/.build: $(VENV)/.python-$(VERSION) $(LOCK) pyproject.toml
+	$(INSTALL) pip hatchling editables || { $(MISFIT); exit 1; }
+	touch $@
+
+# A virtual environment that was made with another Python is made anew.
+%/.python-$(VERSION):
+	@test -n "$(VERSION)" || { echo >&2 "make: PYTHON=$(PYTHON) is no Python that runs here." \
+		"Name one of $(LOCKED), as in make test PYTHON=/path/to/python."; exit 1; }
+	@test -f $(LOCK) || { $(UNLOCKED); exit 1; }
+	@if test -e $*/pyvenv.cfg; then echo "$* is made anew with Python $(VERSION)"; rm -rf $*; fi
+	$(PYTHON) -m venv $*
+	touch $@
+
+# Without this rule, make itself would complain that there is no rule to make the lock.
+requirements/lock-py%.txt:
+	@$(UNLOCKED); exit 1
+
+UNLOCKED = echo >&2 "make: expected a Python with a lock file in requirements/, which is one of" \
+	"$(LOCKED). PYTHON=$(PYTHON) is Python $(VERSION). Name another: make test PYTHON=python3.12"
+MISFIT = echo >&2 "make: the versions of $(LOCK) could not be installed (pip tells why above)." \
+	"If pyproject.toml was changed, 'make lock' renews the locks; 'make clean' starts afresh."

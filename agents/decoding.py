@@ -7,11 +7,12 @@ then the same column for all rows.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from agents.policy import CausalLMPolicy
@@ -50,6 +51,7 @@ class Decoder:
         self._width = width
         self._length = length.clone()
         self._cache = DynamicCache(config=policy.trunk.config)
+        self._cache_name = _cache_name(policy.trunk)
         plain = all(type(layer) is DynamicLayer for layer in self._cache.layers)
         if plain:
             self._cache.layers = [
@@ -96,12 +98,22 @@ class Decoder:
             input_ids=input_ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **{self._cache_name: self._cache},
         )
         logits: Tensor = output.logits[:, -1, : self._policy.vocab_size].float()
         return logits
+
+
+def _cache_name(trunk: PreTrainedModel) -> str:
+    """What the model calls its cache.
+
+    Each model is asked, not the version of transformers: models that a checkpoint brings along may
+    keep the old name under a new transformers.
+    """
+    known = inspect.signature(trunk.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]

@@ -23,6 +23,9 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
+
+Two warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``, and
+:class:`SampleDataWarning`, where codegym's sample stands in for a data set that cannot be had.
 """
 
 from __future__ import annotations
@@ -42,11 +45,13 @@ __all__ = [
     "ExecutionError",
     "InvalidActionError",
     "IsolationError",
+    "IsolationWarning",
     "OfflineError",
     "ProblemError",
     "RenderModeError",
     "ResetNeededError",
     "RewardError",
+    "SampleDataWarning",
     "StartStateError",
     "TokenizationError",
     "UnknownNameError",
@@ -150,3 +155,11 @@ class WorkerError(ExecutionError):
 
 class IsolationError(ExecutionError):
     """This machine can not enforce what was asked for."""
+
+
+class IsolationWarning(RuntimeWarning):
+    """A machine can not enforce everything, and programs are run there all the same."""
+
+
+class SampleDataWarning(UserWarning):
+    """A data set could not be had, and a sample in its format is used in its place."""

@@ -28,7 +28,7 @@ import functools
 import sys
 import warnings
 
-from codegym.errors import IsolationError
+from codegym.errors import IsolationError, IsolationWarning
 from codegym.execution.process import WorkerProcess
 
 __all__ = ["Isolation", "describe_isolation", "require_isolation"]
@@ -118,4 +118,4 @@ def require_isolation(python: str | None, *, strict: bool) -> None:
 
 @functools.cache
 def _warn_once(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=4)
+    warnings.warn(text, IsolationWarning, stacklevel=4)

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from types import ModuleType
 from typing import Any
 
-from codegym.errors import ClosedError, CodegymError, WorkerError
+from codegym.errors import ClosedError, CodegymError, IsolationWarning, WorkerError
 from codegym.execution.isolation import describe_isolation
 from codegym.execution.pool import IsolationMode, LocalExecutor
 from codegym.execution.result import Request, Result
@@ -141,7 +141,7 @@ class Crew:
                 f"Nodes of this Ray cluster can not enforce isolation of {' and '.join(missing)} "
                 "(see `python -m codegym.execution` there). Programs are run all the same; "
                 'isolation="strict" refuses instead.',
-                RuntimeWarning,
+                IsolationWarning,
                 stacklevel=3,
             )
         for actor, size in zip(self._actors, sizes, strict=True):

@@ -16,7 +16,6 @@ from codegym.problems.problem import (
     StdinTest,
     UnitTest,
 )
-from codegym.problems.sample import SampleDataWarning
 from codegym.problems.validation import Finding, FindingKind, ValidationReport, validate
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "LoadReport",
     "Problem",
     "ProblemSet",
-    "SampleDataWarning",
     "SkippedRow",
     "StdinTest",
     "UnitTest",

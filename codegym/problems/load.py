@@ -91,7 +91,7 @@ def load_problems(
         seed: ``"mini"`` only: which problems; 0 by default.
         allow_sample: Whether the sample may stand in for ``apps_plus`` if no `data` is given, the
             file is nowhere on this machine, and no connection can be made within 5 seconds. That
-            warns with a :class:`SampleDataWarning` once in a process, and
+            warns with a :class:`~codegym.errors.SampleDataWarning` once in a process, and
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
 

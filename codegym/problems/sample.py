@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import warnings
 
-from codegym.errors import ConfigurationError, OfflineError
+from codegym.errors import ConfigurationError, OfflineError, SampleDataWarning
 from codegym.problems.source import Source
 
-__all__ = ["SAMPLE", "SampleDataWarning", "sample_of", "warn_of_sample"]
+__all__ = ["SAMPLE", "sample_of", "warn_of_sample"]
 
 SAMPLE = "sample"
 """What ``data=`` names it by. A file or folder of that name is ``"./sample"`` or a ``Path``."""
 
 _STACK = 3  # the caller of load_problems
 _WARNED: set[str] = set()  # of this process, by name of the source
-
-
-class SampleDataWarning(UserWarning):
-    """A data set could not be had, and a sample in its format is used in its place."""
 
 
 def sample_of(source: Source) -> Source:

@@ -17,6 +17,7 @@ from codegym.errors import (
     ClosedError,
     ConfigurationError,
     IsolationError,
+    IsolationWarning,
     UnknownNameError,
     WorkerError,
 )
@@ -227,7 +228,7 @@ def test_strict_refuses_and_auto_warns_where_something_is_missing(
     monkeypatch.setattr(isolation, "_probe", lambda _: lacking)
     with pytest.raises(IsolationError, match="files"):
         LocalExecutor(isolation="strict")
-    with pytest.warns(RuntimeWarning, match="files"):
+    with pytest.warns(IsolationWarning, match="files"):
         LocalExecutor(isolation="auto").close()
     LocalExecutor(isolation="none").close()
     assert "NO  files" in str(lacking)

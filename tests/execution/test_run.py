@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -205,6 +207,29 @@ def test_death_without_a_report_is_seen(run: Run) -> None:
 def test_recursion_without_end_is_an_exception(run: Run) -> None:
     seen = run("def g(): return g()\ng()")
     assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "RecursionError")
+
+
+DEPTH = """
+import functools, sys
+sys.setrecursionlimit(10**6)
+def fits(depth):
+    f = functools.cache(lambda n: 0 if n == 0 else f(n - 1) + 1)
+    try:
+        return f(depth) == depth
+    except RecursionError:
+        return False
+low, high = 0, 10000
+while low < high:
+    middle = (low + high + 1) // 2
+    low, high = (middle, high) if fits(middle) else (low, middle - 1)
+print(low)
+"""
+
+
+def test_recursion_through_c_is_as_deep_as_in_a_plain_interpreter(run: Run) -> None:
+    """CPython 3.12 and 3.13 bound it, and no program can move that bound; 3.11 does not."""
+    plain = subprocess.run([sys.executable, "-c", DEPTH], capture_output=True, check=True)
+    assert int(run(DEPTH).stdout) == pytest.approx(int(plain.stdout), abs=8)  # frames of ours
 
 
 def test_a_broken_prelude_is_no_fault_of_the_program(run: Run) -> None:

@@ -215,7 +215,7 @@ def test_strict_refuses_and_auto_warns_once_where_something_is_missing(
     assert said == [
         f"strict: This machine can not enforce isolation of {names} ",
         VERDICTS,
-        "warned: ['RuntimeWarning']",
+        "warned: ['IsolationWarning']",
     ]
 
 
@@ -234,4 +234,4 @@ def test_what_is_missing_is_told() -> None:
 @needs_everything
 def test_auto_warns_once_for_each_process() -> None:
     two = "from codegym.execution import *\na = LocalExecutor()\nb = LocalExecutor()\n"
-    assert output([*lacking("landlock"), sys.executable, "-c", two]).count("RuntimeWarning") == 1
+    assert output([*lacking("landlock"), sys.executable, "-c", two]).count("IsolationWarning") == 1

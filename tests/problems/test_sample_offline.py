@@ -24,8 +24,9 @@ from codegym.errors import (
     DataFormatError,
     DataNotFoundError,
     OfflineError,
+    SampleDataWarning,
 )
-from codegym.problems import SOURCES, SampleDataWarning, connection, download, load, load_problems
+from codegym.problems import SOURCES, connection, download, load, load_problems
 from codegym.problems import sample as sample_module
 from codegym.problems.apps_plus import APPS_PLUS
 from codegym.problems.locate import cache_folder

@@ -83,9 +83,13 @@ DOUBLES = {
     "    return cache[n]\nn = int(input())\nf(n)\nprint(f(n)) if len(cache) == 1 else print('?')",
     "random with a seed": "import random\nrandom.seed(7)\na = random.random()\nrandom.seed(7)\n"
     "assert a == random.random()\nprint(2 * int(input()))",
-    "recursion, 15,000 deep": "import sys, functools\nsys.setrecursionlimit(10**6)\n"
-    "@functools.cache\ndef f(n): return 0 if n == 0 else f(n - 1) + 2\nf(15000)\n"
+    "recursion, 15,000 deep": "import sys\nsys.setrecursionlimit(10**6)\nknown = {0: 0}\n"
+    "def f(n):\n    if n not in known: known[n] = f(n - 1) + 2\n    return known[n]\nf(15000)\n"
     "print(f(int(input())))",
+    # Through functions of C no deeper: CPython 3.12.1 ends it at 498 and 3.13.0 at 3,332.
+    "recursion through functools.cache, 400 deep": "import sys, functools\n"
+    "sys.setrecursionlimit(10**6)\n@functools.cache\n"
+    "def f(n): return 0 if n == 0 else f(n - 1) + 2\nf(400)\nprint(f(int(input())))",
     "thread with a large stack": "import sys, threading\nsys.setrecursionlimit(10**6)\n"
     "threading.stack_size(2**26)\ndef depth(n): return 0 if n == 0 else 1 + depth(n - 1)\n"
     "def main(): print(2 * int(input()) + depth(20000) - 20000)\n"
