@@ -24,8 +24,8 @@ this tree means that the caller or codegym itself is at fault, and is never turn
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
 
-Two warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``, and
-:class:`SampleDataWarning`, where codegym's sample stands in for a data set that cannot be had.
+Two warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``,
+and :class:`SampleDataWarning`, where codegym's sample stands in for a data set.
 """
 
 from __future__ import annotations
