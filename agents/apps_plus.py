@@ -75,14 +75,12 @@ class Args:
     samples: int = 8
     """programs for each problem and stage in the evaluation, at temperature 1"""
     sft: sft.Args = dataclasses.field(
-        default_factory=lambda: sft.Args(
-            **_TASK, model_layers=3, problems=0, steps=600, sft_learning_rate=3e-3
-        )
+        default_factory=lambda: sft.Args(**_TASK, problems=0, steps=300)
     )
     """settings of SFT"""
     ppo: ppo.Args = dataclasses.field(
         default_factory=lambda: ppo.Args(
-            **_TASK, problems=0, iterations=40, episodes=64, num_envs=64, eval_every=0
+            **_TASK, problems=0, iterations=30, episodes=64, num_envs=64, eval_every=0
         )
     )
     """settings of PPO"""

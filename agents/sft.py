@@ -1,8 +1,9 @@
 """Supervised fine-tuning: the policy imitates programs before it is reinforced.
 
 On Mini the programs are those of a weak coder (``flawed_solution``), which leaves reinforcement
-learning something to correct; on any other source the canonical ones. Only tokens behind the prompt
-are learned, the end token included.
+learning something to correct; on any other source the canonical ones. What counts are the tokens
+behind the prompt, the end token included. The prompt's own are learned beside them, with a small
+weight (``prompt_weight``): it teaches a model that begins from nothing to look back sooner.
 
     python -m agents.sft --steps 6000 --out runs/sft
 """
@@ -21,6 +22,7 @@ import torch
 from agents.command import command_line, main, refuse_unused
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
+from agents.losses import masked_mean
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask
@@ -43,7 +45,9 @@ class Args(TaskSettings, ModelSettings):
     """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
     steps: int = 6000
     """budget, in steps of the optimiser"""
-    sft_learning_rate: float = 6e-3
+    prompt_weight: float = 0.2
+    """of the mean loss over the prompt's tokens, beside 1 for the program's"""
+    sft_learning_rate: float = 3e-3
     """peak of a warm-up and cosine schedule over the budget"""
     batch_size: int = 8
     """examples a step"""
@@ -122,21 +126,24 @@ def finetune(
     *,
     learning_rate: float,
     steps: int,
+    prompt_weight: float = 0.0,
     weight_decay: float = 0.01,
     logger: RunLogger | None = None,
 ) -> dict[str, float]:
-    """Minimises the cross entropy of the programs' tokens until a budget is used up.
+    """Minimises the cross entropy of the programs' tokens, and with a weight of the prompts'.
 
     Args:
         policy: Changed in place.
         stream: Batches.
         learning_rate: Peak: 2 % of the budget warm-up, then a cosine to a tenth of it.
         steps: Budget.
+        prompt_weight: Of the mean over the prompts' tokens, beside 1 for the programs'.
         weight_decay: Of AdamW.
         logger: Told of the loss every 50 steps.
 
     Returns:
-        Steps, tokens (prompts included), seconds and the mean loss of the last tenth.
+        Steps, tokens (prompts included), seconds and the mean loss of the last tenth, over the
+        programs' tokens.
     """
     parameters = [p for p in policy.trunk.parameters() if p.requires_grad]
     fused = policy.device.type in ("cpu", "cuda")
@@ -152,9 +159,9 @@ def finetune(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * _schedule(done)
         batch = ExampleBatch(*(part.to(policy.device) for part in next(stream)))
-        loss = _loss(policy, batch)
+        loss, prompt_loss = _losses(policy, batch, prompts=prompt_weight > 0.0)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + prompt_weight * prompt_loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
@@ -180,11 +187,16 @@ def _schedule(done: float) -> float:
     return 0.1 + 0.45 * (1.0 + float(np.cos(np.pi * done)))
 
 
-def _loss(policy: CausalLMPolicy, batch: ExampleBatch) -> torch.Tensor:
-    scores = policy.score(*batch, values=False)
+def _losses(
+    policy: CausalLMPolicy, batch: ExampleBatch, *, prompts: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean cross entropy over the programs' tokens, and over the prompts' (0 if not wanted)."""
     width = batch.input_ids.shape[1]
-    mask = generated_mask(batch.start_length, batch.length, width)
-    return -scores.logprobs.sum() / mask.sum()
+    program = generated_mask(batch.start_length, batch.length, width)
+    first = torch.ones_like(batch.start_length) if prompts else batch.start_length
+    scores = policy.score(batch.input_ids, first, batch.length, values=False)
+    prompt = generated_mask(first, batch.start_length, width)
+    return -masked_mean(scores.logprobs, program), -masked_mean(scores.logprobs, prompt)
 
 
 def run(
@@ -224,6 +236,7 @@ def run(
         learning_rate=args.sft_learning_rate,
         weight_decay=args.weight_decay,
         steps=args.steps,
+        prompt_weight=args.prompt_weight,
         logger=logger,
     )
     policy.save_pretrained(args.out)

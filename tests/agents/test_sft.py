@@ -62,7 +62,8 @@ def test_batches_hold_every_example_once_sorted_by_length_within_a_pool():
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
 
-def test_finetuning_learns_the_programs_and_only_the_programs():
+@pytest.mark.parametrize("prompt_weight", [0.0, 0.5])
+def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight: float):
     problems = _problems(4)
     rng = np.random.default_rng(0)
     stream = example_stream(
@@ -70,8 +71,9 @@ def test_finetuning_learns_the_programs_and_only_the_programs():
     )
     policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
     feed = batches(stream, batch_size=4, pool=1, rng=rng, pad_id=TOKENIZER.pad_id)
-    first = finetune(policy, feed, learning_rate=1e-2, steps=5)
-    last = finetune(policy, feed, learning_rate=1e-2, steps=60)
+    weight = {"prompt_weight": prompt_weight}
+    first = finetune(policy, feed, learning_rate=1e-2, steps=5, **weight)
+    last = finetune(policy, feed, learning_rate=1e-2, steps=60, **weight)
     assert last["steps"] == 60
     assert last["loss"] < 0.3 < first["loss"]
     batch = next(feed)
@@ -81,7 +83,7 @@ def test_finetuning_learns_the_programs_and_only_the_programs():
         for i in range(4)
         for t in range(1, int(batch.start_length[i]))
     ]
-    assert float(np.mean(prompt)) > 3.0  # prompts were never a target
+    assert (float(np.mean(prompt)) > 3.0) == (prompt_weight == 0.0)
 
 
 def test_flawed_programs_differ_from_one_round_to_the_next():
