@@ -90,7 +90,8 @@ def test_agents_use_only_public_names(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*CORE, *AGENTS], ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
+    """Length is a symptom, not a rule: a file of one idea may well have 500 lines."""
+    assert len(path.read_text().splitlines()) <= 600
 
 
 def test_no_room_without_a_question() -> None:

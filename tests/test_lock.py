@@ -160,7 +160,6 @@ def test_make_names_the_pythons_that_have_a_lock(tmp_path: Path, target: str) ->
             cwd=lock.ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
         )
         assert done.returncode != 0
         assert not (tmp_path / "venv").exists()

@@ -37,7 +37,8 @@ def server(tmp_path):
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 3600)
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 3600)
+    monkeypatch.setattr(module, "_READ_SECONDS", 3600)
 
 
 def test_a_file_is_downloaded_with_its_checksum(tmp_path, server):
