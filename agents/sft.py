@@ -5,7 +5,7 @@ learning something to correct; on any other source the canonical ones. What coun
 behind the prompt, the end token included. The prompt's own are learned beside them, with a small
 weight (``prompt_weight``): it teaches a model that begins from nothing to look back sooner.
 
-    python -m agents.sft --steps 6000 --out runs/sft
+    python -m agents.sft --steps 5000 --out runs/sft
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Args(TaskSettings, ModelSettings):
     """size of the training set"""
     flaw_rate: float = 1.0
     """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
-    steps: int = 6000
+    steps: int = 5000
     """budget, in steps of the optimiser"""
     prompt_weight: float = 0.2
     """of the mean loss over the prompt's tokens, beside 1 for the program's"""
