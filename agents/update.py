@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from agents.advantages import generalised_advantages, whiten
+from agents.at_once import at_once
 from agents.losses import (
     approximate_kl,
     kl_penalised_rewards,
@@ -42,9 +42,6 @@ __all__ = [
     "score",
     "update",
 ]
-
-First = TypeVar("First")
-Second = TypeVar("Second")
 
 
 class DivergedError(CodegymError, ArithmeticError):
@@ -186,7 +183,7 @@ def score(
         Log-probabilities and values.
     """
     own = policy.critic is not None
-    (logprobs, values), (own_values, reference_logprobs) = _at_once(
+    (logprobs, values), (own_values, reference_logprobs) = at_once(
         lambda: _score_all(policy, tokens, settings, values=not own),
         lambda: (
             _value_all(policy, tokens, settings) if own else None,
@@ -358,7 +355,7 @@ def _accumulate(
     elif value_only:
         parts = [minibatch.critic(), {}]
     else:
-        parts = list(_at_once(minibatch.actor, minibatch.critic))
+        parts = list(at_once(minibatch.actor, minibatch.critic))
     stats = {
         "loss/policy": 0.0,
         "loss/value": 0.0,
@@ -529,13 +526,3 @@ def _groups(
     for rows in length_buckets(tokens.length, everything, max_tokens=settings.microbatch_tokens):
         width = int(tokens.length[rows].max())
         yield rows, tokens.input_ids[rows, :width], tokens.start_length[rows], tokens.length[rows]
-
-
-def _at_once(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """Calls both, the second in a thread: on two cores, in little more time than one takes.
-
-    PyTorch's own threads make one small model only a fifth faster.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(second)
-        return first(), other.result()
