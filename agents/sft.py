@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from agents.at_once import at_once
 from agents.command import command_line, main, refuse_unused
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
+from agents.losses import masked_mean
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask
@@ -159,10 +159,12 @@ def finetune(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * _schedule(done)
         batch = ExampleBatch(*(part.to(policy.device) for part in next(stream)))
-        loss = _step(policy, parameters, batch, prompt_weight)
+        loss, prompt_loss = _losses(policy, batch, prompts=prompt_weight > 0.0)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + prompt_weight * prompt_loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        losses.append(loss)
+        losses.append(float(loss.detach()))
         tokens += int(batch.length.sum())
         if logger is not None and len(losses) % 50 == 0:
             recent = float(np.mean(losses[-50:]))
@@ -185,40 +187,16 @@ def _schedule(done: float) -> float:
     return 0.1 + 0.45 * (1.0 + float(np.cos(np.pi * done)))
 
 
-def _step(
-    policy: CausalLMPolicy,
-    parameters: Sequence[torch.nn.Parameter],
-    batch: ExampleBatch,
-    prompt_weight: float,
-) -> float:
-    """Sets the gradient of a batch; returns the mean loss of the programs' tokens.
-
-    The two halves of the batch are computed at the same time, and their gradients added: each
-    token has its weight in the whole batch.
-    """
+def _losses(
+    policy: CausalLMPolicy, batch: ExampleBatch, *, prompts: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean cross entropy over the programs' tokens, and over the prompts' (0 if not wanted)."""
     width = batch.input_ids.shape[1]
-    first = torch.ones_like(batch.start_length) if prompt_weight > 0.0 else batch.start_length
+    first = torch.ones_like(batch.start_length) if prompts else batch.start_length
+    scores = policy.score(batch.input_ids, first, batch.length, values=False)
     program = generated_mask(batch.start_length, batch.length, width)
     prompt = generated_mask(first, batch.start_length, width)
-    weights = program / program.sum() + prompt_weight * prompt / prompt.sum().clamp(min=1)
-
-    def half(rows: slice) -> tuple[tuple[torch.Tensor, ...], float]:
-        logprobs = policy.score(
-            batch.input_ids[rows], first[rows], batch.length[rows], values=False
-        ).logprobs
-        loss = -(logprobs * weights[rows]).sum()
-        told = -(logprobs.detach() * program[rows]).sum() / program.sum()
-        return torch.autograd.grad(loss, parameters, materialize_grads=True), float(told)
-
-    middle = (len(batch.length) + 1) // 2
-    halves = (
-        [half(slice(0, middle))]
-        if middle == len(batch.length)
-        else at_once(lambda: half(slice(0, middle)), lambda: half(slice(middle, None)))
-    )
-    for parameter, *gradients in zip(parameters, *(each[0] for each in halves), strict=True):
-        parameter.grad = sum(gradients[1:], start=gradients[0])
-    return sum(each[1] for each in halves)
+    return -masked_mean(scores.logprobs, program), -masked_mean(scores.logprobs, prompt)
 
 
 def run(

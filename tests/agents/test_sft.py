@@ -9,10 +9,8 @@ import torch
 
 from agents import sft
 from agents.environments import TaskSettings, load_split, make_tokenizer
-from agents.examples import ExampleBatch, batches, canonical, encode_example
-from agents.models import ModelSettings, make_policy
+from agents.examples import batches, canonical, encode_example
 from agents.policy import CausalLMPolicy
-from agents.sequences import generated_mask
 from agents.sft import example_stream, finetune
 from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError, ContextLengthError
@@ -139,30 +137,3 @@ def test_training_mode_is_left_off():
     )
     assert not policy.training
     assert torch.isfinite(torch.cat([p.flatten() for p in policy.parameters()])).all()
-
-
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("rows", [1, 5])
-def test_the_gradient_of_two_halves_is_that_of_the_batch(rows: int, checkpointing: bool):
-    settings = ModelSettings(
-        model_width=16, model_layers=2, model_heads=2, gradient_checkpointing=checkpointing
-    )
-    policy = make_policy(settings, vocab_size=64, seed=0).train()
-    generator = torch.Generator().manual_seed(0)
-    length = torch.tensor([20, 12, 17, 9, 20])[:rows]
-    batch = ExampleBatch(
-        torch.randint(0, 64, (rows, 20), generator=generator), torch.full((rows,), 7), length
-    )
-    parameters = list(policy.trunk.parameters())
-    told = sft._step(policy, parameters, batch, 0.2)
-    halves = [parameter.grad for parameter in parameters]
-    ones = torch.ones(rows, dtype=torch.int64)
-    scores = policy.score(batch.input_ids, ones, length, values=False).logprobs
-    program = generated_mask(batch.start_length, length, 20)
-    prompt = generated_mask(ones, batch.start_length, 20)
-    loss = -scores[program].mean()
-    assert told == pytest.approx(loss.item(), abs=1e-5)
-    whole = torch.autograd.grad(loss - 0.2 * scores[prompt].mean(), parameters)
-    for mine, expected in zip(halves, whole, strict=True):
-        assert mine is not None
-        assert torch.allclose(mine, expected, atol=1e-6)
