@@ -24,13 +24,14 @@ TAKES_TIME = sys.version_info < (3, 12)
 
 def prepare(program: CodeType, report: Report) -> CodeType:
     """The program as it must be run for its executed lines to be noted in its report."""
+    observed = program
     if sys.version_info < (3, 12):
         memory, start = report.marks()
         try:
-            return probes.insert(program, probes.Marks(memory, start, report.lines))
+            observed = probes.insert(program, probes.Marks(memory, start, report.lines))
         except MemoryError:  # without lines it may still fit
-            return program
-    return program
+            observed = program
+    return observed
 
 
 def start(program: CodeType, report: Report) -> None:

@@ -25,6 +25,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         difficulty="interview",
         problems=4,
         steps=200,
+        sft_learning_rate=6e-3,
         threads=1,
         out=folder,
     )
