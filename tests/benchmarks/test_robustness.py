@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import robustness
+from benchmarks.robustness import ABLATIONS, Args, Run, planned
+from benchmarks.robustness_report import write_report
+
+
+def _rates(rate: float) -> dict[str, Any]:
+    levels = {"introductory": rate, "interview": rate, "competition": rate, "mean": rate}
+    return {"sampled": dict(levels), "greedy": dict(levels)}
+
+
+def _row(run: Run, *, last: float = 0.8, returns: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "part": run.part,
+        "seed": run.seed,
+        "factor": run.factor,
+        "guard": run.guard,
+        "ablation": run.ablation,
+        "name": run.name,
+        "iterations": 60,
+        "returns": list(returns),
+        "gave_up": None,
+        "last": _rates(last),
+        "best": _rates(0.9),
+        "curves": {
+            "kl/reference_k1": [(1, 0.0), (2, 7.0)],
+            "sampled/mean": [(0, 0.2), (2, 0.7)],
+            "greedy/mean": [(0, 0.4), (2, 0.8)],
+            "rollout/solved": [],
+        },
+    }
+
+
+def test_every_run_has_a_name_of_its_own_and_the_settings_it_says():
+    args = Args()
+    runs = [run for part in ("seeds", "rates", "ablations") for run in planned(args, part, [])]
+    assert len({run.name for run in runs}) == len(runs) == 10 + 4 * 3 + len(ABLATIONS) * 2 * 2
+    settings = robustness._settings(args, Run("rates", 31, 4.0))
+    assert settings.learning_rate == 4.0 * args.ppo.learning_rate
+    assert settings.critic_learning_rate == 4.0 * args.ppo.critic_learning_rate
+    assert (settings.seed, settings.guard, settings.anneal) == (31, True, True)
+    old = robustness._settings(args, runs[-1])
+    assert (old.critic, old.kl, old.target_kl) == ("shared", "reward", None)
+    assert (old.guard, old.anneal, old.iterations) == (False, False, 60)
+
+
+def test_without_the_guard_only_what_it_sent_back_is_run_again():
+    rows = [
+        _row(Run("seeds", 31)),
+        _row(Run("rates", 31, 4.0), returns=("iteration 40: KL",)),
+        _row(Run("rates", 32, 4.0)),
+    ]
+    assert planned(Args(), "guard", rows) == [Run("guard", 31, 4.0, guard=False)]
+
+
+def test_the_page_tells_what_was_missed(tmp_path: Path):
+    rows = [
+        _row(Run("seeds", 31), last=0.8),
+        _row(Run("seeds", 32), last=0.1),
+        _row(Run("rates", 31, 4.0), last=0.1, returns=("iteration 40: KL to the reference 7",)),
+        _row(Run("ablations", 31, 2.0, guard=False)),
+    ]
+    data = {
+        "command": "python -m benchmarks.robustness",
+        "arguments": {
+            "ppo": {"iterations": 120, "episodes": 128},
+            "sft": {"steps": 5000},
+            "test_per_level": 300,
+        },
+        "starts": [{"time": "now", "run": row["name"]} for row in rows]
+        + [{"time": "now", "run": "seeds-seed33-x1-arm0"}],
+        "after_sft": {"31": _rates(0.2), "32": _rates(0.2)},
+        "rows": rows,
+    }
+    write_report(tmp_path / "page", data)
+    page = (tmp_path / "page.md").read_text()
+    assert "| sampled | +25.0 ± 444.7 | -10.0 | 50, 40 | no |" in page  # t(1) = 12.706
+    assert "seed 32, introductory" in page
+    assert "| x 4 | 31 | 20.0, 20.0 | 10.0, 10.0 | 90.0, 90.0 | 1 | sampled, greedy |" in page
+    assert "1 of 3 runs went back" in page
+    assert "without a result: seeds-seed33-x1-arm0" in page
+    assert "| as it is | x 2 | 70.0 | 80.0 | 7.00 |" in page
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
