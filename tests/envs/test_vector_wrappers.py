@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector
+from packaging.version import Version
 
 from codegym.envs import CodeEnv, CodeVectorEnv
 from codegym.errors import UnknownNameError
@@ -18,6 +19,8 @@ from codegym.problems import ProblemSet
 from .executors import Late, MadeUp
 
 N = 3
+OLD_GYMNASIUM = Version(gymnasium.__version__) < Version("1.4")
+"""Its statistics count all but the first episode one step short under SAME_STEP."""
 
 
 @pytest.fixture
@@ -57,10 +60,11 @@ def test_episode_statistics(problems: ProblemSet, mode: AutoresetMode, judging: 
         if mode is not AutoresetMode.DISABLED:
             assert set(returns) <= {1.0, -0.3, -0.6, -1.0}
             assert len(returns) >= 3
+            lost = 1 if OLD_GYMNASIUM and mode is AutoresetMode.SAME_STEP else 0
             if judging == "sync":
-                assert set(lengths) == {5}
+                assert set(lengths) == {5 - lost, 5}
             else:
-                assert min(lengths) > 5, "steps of waiting are steps"
+                assert min(lengths) > 5 - lost, "steps of waiting are steps"
         envs.close()
     executor.close()
 
