@@ -24,7 +24,14 @@ import torch
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
-__all__ = ["TrainerState", "load", "require_settings", "save", "saved_settings"]
+__all__ = [
+    "TrainerState",
+    "load",
+    "require_settings",
+    "save",
+    "saved_iteration",
+    "saved_settings",
+]
 
 Settings = TypeVar("Settings")
 
@@ -151,6 +158,22 @@ def saved_settings(folder: Path, settings: type[Settings]) -> Settings:
             f"differ in {', '.join(sorted(values.keys() ^ kinds.keys()))}."
         )
     return settings(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
+
+
+def saved_iteration(folder: Path) -> int:
+    """Where the run stood that wrote a checkpoint, whatever its folder is called.
+
+    Args:
+        folder: Written by :func:`save`.
+
+    Returns:
+        The number of iterations that were done.
+
+    Raises:
+        ConfigurationError: If the folder is no checkpoint.
+    """
+    _require_checkpoint(folder)
+    return int(torch.load(folder / "state.pt", weights_only=True)["iteration"])
 
 
 def _require_checkpoint(folder: Path) -> None:

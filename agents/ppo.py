@@ -7,7 +7,7 @@ run that goes wrong back to its last good state.
 What differs from the paper:
 
 1. Its clip of 0.8 is taken for one of the *reward* (``reward_clip``, off); the ratio clip is 0.2.
-2. gamma, lambda, epochs and batch size are not told there; here 1, 1, 2 and 128.
+2. gamma, lambda, epochs and batch size are not told there; here 1, 1, 1 and 128.
 3. Sampling is at temperature 1 without nucleus, so that the sampler is the policy that is learned.
 4. Value loss, KL and advantages are not masked by FGO (``mask_value``, ``mask_kl``).
 5. The first updates change only the critic, which has a trunk of its own.
@@ -535,7 +535,7 @@ def _main() -> None:
     if args.resume is not None:
         # What was not said on the command line is as it was.
         args = command_line(Args, default=checkpoint.saved_settings(args.resume, Args))
-    resume_at = None if args.resume is None else int(args.resume.name) + 1
+    resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
     with RunLogger(args.out, resume_at=resume_at) as logger:
         run(args, logger)
 

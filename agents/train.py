@@ -92,9 +92,12 @@ def train(args: Args) -> Results:
         logger.show(evaluation_table("after SFT, test split, pass@1 in %", results["SFT"]))
         with RunLogger(ppo_args.out, quiet=True) as ppo_logger:
             run = ppo.run(ppo_args, ppo_logger, screen=logger, grader=grader)
-        for name, folder in (("last", "last"), ("best", "policy")):
-            policy = CausalLMPolicy.from_pretrained(ppo_args.out / folder).eval()
-            results[f"PPO, {name}"] = _test(ppo_args, policy, test, grader, tokenizer, args.seed)
+        results["PPO, last"] = _test(ppo_args, run.policy, test, grader, tokenizer, args.seed)
+        if run.guard.state.best_iteration == run.iteration or not ppo_args.eval_every:
+            results["PPO, best"] = results["PPO, last"]
+        else:
+            policy = CausalLMPolicy.from_pretrained(ppo_args.out / "policy").eval()
+            results["PPO, best"] = _test(ppo_args, policy, test, grader, tokenizer, args.seed)
         _report(args, results, run, time.perf_counter() - began, logger)
     return results
 

@@ -56,9 +56,9 @@ class PPOSettings:
     """of the policy; ten times SFT's is too much for a small model"""
     critic_learning_rate: float = 1e-3
     """of the value head and of the critic's own trunk"""
-    epochs: int = 2
+    epochs: int = 1
     """passes over the episodes of an iteration"""
-    minibatches: int = 4
+    minibatches: int = 8
     """optimiser steps per epoch"""
     clip_range: float = 0.2
     """of the probability *ratio*"""

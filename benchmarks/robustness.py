@@ -178,7 +178,8 @@ def reinforce(args: Args, run: Run) -> dict[str, Any]:
     }
     if run.part != "ablations":
         row["last"] = measure(args, settings, settings.out / "last")
-        row["best"] = measure(args, settings, settings.out / "policy")
+        same = trainer.guard.state.best_iteration == trainer.iteration
+        row["best"] = row["last"] if same else measure(args, settings, settings.out / "policy")
     return row
 
 

@@ -11,7 +11,7 @@ import torch
 
 import codegym
 from agents import ppo
-from agents.checkpoint import saved_settings
+from agents.checkpoint import saved_iteration, saved_settings
 from agents.environments import load_split, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
@@ -56,7 +56,7 @@ def _train(
     args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume, **changes)
     policy = with_critic(make_policy(args, vocab_size=512, seed=args.seed), args, None)
     problems = load_split(args, split="train", size=args.problems, seed=args.seed)
-    resume_at = None if resume is None else int(resume.name) + 1
+    resume_at = None if resume is None else saved_iteration(resume) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
         trainer = ppo.Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
         try:
@@ -206,7 +206,8 @@ def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_pa
     assert "kl" not in str(caught.value)
     saved = saved_settings(checkpoint, ppo.Args)
     assert saved == dataclasses.replace(SMALL, iterations=1, out=tmp_path / "run")
-    longer, _ = _train(tmp_path / "run", grader, iterations=2, resume=checkpoint)
+    good = tmp_path / "run" / "good"  # a checkpoint like any other, whatever its name
+    longer, _ = _train(tmp_path / "run", grader, iterations=2, resume=good)
     assert longer.iteration == 2, "nothing depends on the budget where the rates do not fall"
 
 

@@ -228,7 +228,13 @@ def test_gradient_checkpointing_gives_the_same_update():
 
 def test_ppo_learns_to_copy_a_token(policy: CausalLMPolicy):
     settings = PPOSettings(
-        learning_rate=3e-3, kl_coefficient=0.0, warmup_updates=0, fgo=False, value_clip=None
+        learning_rate=3e-3,
+        epochs=2,
+        minibatches=4,
+        kl_coefficient=0.0,
+        warmup_updates=0,
+        fgo=False,
+        value_clip=None,
     )
     reference = copy.deepcopy(policy)
     optimizer = make_optimizer(policy, settings)

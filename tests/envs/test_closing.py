@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from codegym.errors import ClosedError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from tests.execution.held import UNTIMED
+from tests.execution.process_tree import children_of
 from tests.waiting import let_it_get_stuck, wait_until
 
 from .executors import Late, MadeUp
@@ -24,11 +25,8 @@ from .test_judging import in_thread
 ENDLESS = "while True:\n    pass\n"
 
 
-def children() -> set[str]:
-    found: set[str] = set()
-    for file in Path("/proc/self/task").glob("*/children"):
-        found.update(file.read_text().split())
-    return found
+def children() -> set[int]:
+    return children_of(os.getpid())
 
 
 def envs_that_judge(problems: ProblemSet, judging: Any) -> CodeVectorEnv:

@@ -16,10 +16,13 @@ _PROCESSES = Path("/proc")
 
 def children_of(pid: int) -> set[int]:
     """Living direct children; a zombie is none."""
+    tasks = _PROCESSES / str(pid) / "task"
     found: set[int] = set()
-    for file in _PROCESSES.glob(f"{pid}/task/*/children"):
-        with contextlib.suppress(OSError):
-            found.update(map(int, file.read_text().split()))
+    # A process may end at any moment, between two steps of a listing as well; then it has none.
+    with contextlib.suppress(OSError):
+        for task in os.listdir(tasks):
+            with contextlib.suppress(OSError):
+                found.update(map(int, (tasks / task / "children").read_text().split()))
     return {child for child in found if alive(child)}
 
 
