@@ -4,18 +4,21 @@
 
     policy/        the policy, as CausalLMPolicy.save_pretrained writes it
     reference/     the frozen reference, the same way
+    best/          the best policy so far, the same way
     state.pt       iteration, episodes, seconds, optimiser, start states, guard
     settings.json  of the run
 
-Written under another name first and then renamed, so a folder that exists is whole.
+Written under another name first and then renamed, so a folder that exists is whole. What it
+replaces is deleted last: whenever the process is killed, one of the two is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -27,6 +30,8 @@ from codegym.errors import ConfigurationError
 __all__ = [
     "TrainerState",
     "load",
+    "recover",
+    "replacing",
     "require_settings",
     "save",
     "saved_iteration",
@@ -64,6 +69,7 @@ def save(
     *,
     policy: CausalLMPolicy,
     reference: CausalLMPolicy,
+    best: Path,
     state: TrainerState,
     settings: Mapping[str, Any],
 ) -> None:
@@ -73,18 +79,51 @@ def save(
         folder: Where.
         policy: As it is now.
         reference: Frozen.
+        best: Folder of the best policy so far, if there is one.
         state: The rest.
         settings: Of the run, by name.
     """
-    draft = folder.with_name(folder.name + ".draft")
+    with replacing(folder) as draft:
+        policy.save_pretrained(draft / "policy")
+        reference.save_pretrained(draft / "reference")
+        if best.is_dir():
+            shutil.copytree(best, draft / "best")
+        fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+        torch.save(fields, draft / "state.pt")
+        (draft / "settings.json").write_text(_to_json(settings))
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder that takes the place of another one when all is written.
+
+    Args:
+        folder: Need not be there. It is as it was if the body fails.
+
+    Yields:
+        Where to write.
+    """
+    draft, old = _beside(folder, "draft"), _beside(folder, "old")
     shutil.rmtree(draft, ignore_errors=True)
-    policy.save_pretrained(draft / "policy")
-    reference.save_pretrained(draft / "reference")
-    fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
-    torch.save(fields, draft / "state.pt")
-    (draft / "settings.json").write_text(_to_json(settings))
-    shutil.rmtree(folder, ignore_errors=True)
+    draft.mkdir(parents=True)
+    yield draft
+    recover(folder)
+    if folder.exists():
+        folder.rename(old)
     draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Clears up after a process that was killed while it replaced a folder.
+
+    Args:
+        folder: Of :func:`replacing`; afterwards it is there if it ever was.
+    """
+    old = _beside(folder, "old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy) -> TrainerState:
@@ -176,13 +215,17 @@ def saved_iteration(folder: Path) -> int:
     return int(torch.load(folder / "state.pt", weights_only=True)["iteration"])
 
 
+def _beside(folder: Path, kind: str) -> Path:
+    return folder.with_name(f"{folder.name}.{kind}")
+
+
 def _require_checkpoint(folder: Path) -> None:
     missing = [name for name in ("state.pt", "settings.json") if not (folder / name).is_file()]
     if missing:
         raise ConfigurationError(
-            f"{folder} is no checkpoint: expected a folder with policy/, reference/, state.pt and "
-            f"settings.json, such as runs/ppo/checkpoints/000040, but {' and '.join(missing)} "
-            "cannot be found."
+            f"{folder} is no checkpoint: expected a folder with policy/, reference/, best/, "
+            "state.pt and settings.json, such as runs/ppo/checkpoints/000040, but "
+            f"{' and '.join(missing)} cannot be found."
         )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -225,9 +226,9 @@ class Trainer:
                 self.save()
         self.screen.end_progress()
         self.save()
-        self.policy.save_pretrained(args.out / "last")
+        self._save_policy("last")
         if not args.eval_every:
-            self.policy.save_pretrained(args.out / "policy")
+            self._save_policy("policy")
 
     def iterate(self) -> dict[str, float]:
         """One iteration.
@@ -293,6 +294,7 @@ class Trainer:
             folder,
             policy=self.policy,
             reference=self.reference,
+            best=self.args.out / "policy",
             state=state,
             settings=dataclasses.asdict(self.args),
         )
@@ -326,12 +328,22 @@ class Trainer:
         self.guard.state = GuardState(**state.guard)
         self.iteration, self.episodes = state.iteration, state.episodes
         self.seconds, self._solved = state.seconds, state.solved
-        good = self.args.out / "good"
+        out = self.args.out
+        for name in ("good", "policy", "last"):
+            checkpoint.recover(out / name)
+        if (folder / "best").is_dir():
+            with checkpoint.replacing(out / "policy") as draft:
+                shutil.copytree(folder / "best", draft, dirs_exist_ok=True)
+        if not self._may_go_back_to(out / "good"):
+            self.save(out / "good")
+
+    def _may_go_back_to(self, good: Path) -> bool:
+        """Whether that state is of this run, and not of its future."""
         try:
             self._require_same_settings(good)
-        except ConfigurationError:  # the run goes on in another folder
-            self.save(good)
-            self.policy.save_pretrained(self.args.out / "policy")
+        except ConfigurationError:
+            return False
+        return checkpoint.saved_iteration(good) <= self.iteration
 
     def _require_same_settings(self, folder: Path) -> None:
         may_differ = _MAY_DIFFER if self.args.anneal else _MAY_DIFFER | {"iterations"}
@@ -379,9 +391,10 @@ class Trainer:
         self._solved = []
         trouble = self.guard.after_check(success, self.iteration)
         if trouble is None:
-            self.save(self.args.out / "good")
+            # First the policy: a state that calls this iteration the best one must not come alone.
             if self.guard.state.best_iteration == self.iteration:
-                self.policy.save_pretrained(self.args.out / "policy")
+                self._save_policy("policy")
+            self.save(self.args.out / "good")
         return trouble
 
     def _go_back(self, trouble: str) -> None:
@@ -391,12 +404,16 @@ class Trainer:
         try:
             self.guard.count_return(self.iteration, trouble)
         except RunawayError:
-            self.policy.save_pretrained(self.args.out / "last")
+            self._save_policy("last")
             raise
         self.screen.note(
             f"Iteration {self.iteration}: {trouble}. Back to the state of iteration "
             f"{state.iteration}; learning rates x {self.guard.rate_factor:g} from here on."
         )
+
+    def _save_policy(self, name: str) -> None:
+        with checkpoint.replacing(self.args.out / name) as draft:
+            self.policy.save_pretrained(draft)
 
     def _write(self) -> Written:
         return write(
@@ -533,6 +550,7 @@ def run(
 def _main() -> None:
     args = command_line(Args)
     if args.resume is not None:
+        checkpoint.recover(args.resume)
         # What was not said on the command line is as it was.
         args = command_line(Args, default=checkpoint.saved_settings(args.resume, Args))
     resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1

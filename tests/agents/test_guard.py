@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from agents import ppo
+from agents.checkpoint import recover, replacing, saved_iteration
 from agents.environments import load_split, make_grader
 from agents.guard import Guard, GuardSettings, RunawayError
 from agents.models import make_policy
@@ -210,6 +211,48 @@ def test_returns_are_resumed(tmp_path: Path):
     assert resumed.rates == pytest.approx(whole.rates[4:])
     assert resumed.guard.state == whole.guard.state
     assert torch.equal(_weights(resumed.policy), _weights(whole.policy))
+
+
+def test_a_run_resumed_from_its_past_does_not_go_back_to_its_future(tmp_path: Path):
+    rising = [0.1, 0.5, 0.6, 0.9]
+    whole, _ = _scripted(tmp_path, successes=rising, kl={}, checkpoint_every=4)
+    past = tmp_path / "checkpoints" / "000004"
+    assert saved_iteration(tmp_path / "good") == 6
+    resumed, _ = _scripted(tmp_path, successes=[0.2, 0.2, 0.2], kl={5: 5.0}, resume=past)
+    assert len(resumed.guard.state.returns) == 2
+    best = CausalLMPolicy.from_pretrained(tmp_path / "policy")
+    assert torch.equal(_weights(best), whole.weights[4])
+    last = CausalLMPolicy.from_pretrained(tmp_path / "last")
+    assert torch.equal(_weights(last), whole.weights[4])
+
+
+@pytest.mark.parametrize("moment", ["while writing", "between the renames", "before clearing up"])
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(moment: str, tmp_path: Path):
+    """What the folder looks like after each step of :func:`replacing`."""
+    folder, draft, old = (tmp_path / name for name in ("best", "best.draft", "best.old"))
+    states = {
+        "while writing": {folder: "old", draft: "half"},
+        "between the renames": {old: "old", draft: "new"},
+        "before clearing up": {old: "old", folder: "new"},
+    }
+    for path, text in states[moment].items():
+        path.mkdir()
+        (path / "weights").write_text(text)
+    recover(folder)
+    kept = (folder / "weights").read_text()
+    assert kept == ("new" if moment == "before clearing up" else "old")
+    with replacing(folder) as empty:
+        assert not list(empty.iterdir())
+        (empty / "weights").write_text("newest")
+    assert (folder / "weights").read_text() == "newest"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_is_not_replaced_where_writing_fails(tmp_path: Path):
+    (tmp_path / "best").mkdir()
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "best"):
+        raise OSError("the disk is full")
+    assert (tmp_path / "best").is_dir()
 
 
 def test_a_guard_that_is_never_needed_changes_nothing(tmp_path: Path):

@@ -124,6 +124,7 @@ def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path:
         for a, b in zip(loaded.parameters(), trainer.policy.parameters(), strict=True)
     )
     assert {path.name for path in checkpoint.iterdir()} == {
+        "best",
         "policy",
         "reference",
         "settings.json",
