@@ -20,7 +20,7 @@ import dataclasses
 import json
 import multiprocessing
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ from agents.rollout import Sampling
 from agents.telemetry import RunLogger, read_scalars
 from benchmarks.command import shown
 from benchmarks.robustness_report import write_report
+from codegym.errors import ConfigurationError
 
 Part = Literal["seeds", "rates", "guard", "ablations"]
 
@@ -51,6 +52,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
         "target_kl": None,
     },
 }
+_DECISIVE = ("test_per_level", "ablation_iterations", "sft", "ppo")
+"""Settings without which a row means nothing; the others choose which rows there are."""
 _CURVES = ("kl/reference_k1", "greedy/mean", "sampled/mean", "rollout/solved")
 
 
@@ -280,13 +283,21 @@ def main(args: Args) -> None:
     args.runs.mkdir(parents=True, exist_ok=True)
     kept = args.out.with_suffix(".json")
     data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    if data:
+        _require_same(kept, data["arguments"], args)
+    before_this = args.runs / "arguments.json"
+    if before_this.is_file():
+        _require_same(before_this, json.loads(before_this.read_text()), args)
+    before_this.write_text(_as_json(args))
     rows: list[dict[str, Any]] = data.get("rows", [])
     before: dict[str, Any] = data.get("after_sft", {})
+    starts: list[dict[str, Any]] = data.get("starts", [])
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
         for part in args.parts:
             done = {row["name"] for row in rows}
-            missing = [run for run in planned(args, part, rows) if run.name not in done]
+            runs = dict.fromkeys(planned(args, part, rows))
+            missing = [run for run in runs if run.name not in done]
             if part != "seeds":  # several runs begin with the same SFT policy: make it first
                 seeds = sorted({run.seed for run in missing})
                 fits = {seed: pool.submit(pretrain, args, seed) for seed in seeds}
@@ -300,18 +311,38 @@ def main(args: Args) -> None:
                     before[str(row["seed"])] = row.pop("after_sft")
                 rows.append(row)
                 print(f"{part}: {row['name']} done", flush=True)
-                _write(args, rows, before)
+                _write(args, rows, before, starts)
+            _write(args, rows, before, starts)  # the page, where no run was missing
 
 
-def _write(args: Args, rows: list[dict[str, Any]], before: dict[str, Any]) -> None:
+def _require_same(path: Path, then: Mapping[str, Any], args: Args) -> None:
+    """Rows of other settings must not stand beside ours."""
+    now = json.loads(_as_json(args))
+    changed = [name for name in _DECISIVE if then.get(name) != now[name]]
+    if changed:
+        raise ConfigurationError(
+            f"{path} is of runs with other settings: {', '.join(changed)} differ. Name other "
+            "folders with runs= and out=, or move the old ones away."
+        )
+
+
+def _as_json(args: Args) -> str:
+    named = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
+    return json.dumps(named, default=str) + "\n"
+
+
+def _write(
+    args: Args, rows: list[dict[str, Any]], before: dict[str, Any], starts: list[dict[str, Any]]
+) -> None:
     rows.sort(key=lambda row: str(row["name"]))
-    starts = [json.loads(line) for line in (args.runs / "starts.jsonl").open()]
-    arguments = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
+    log = args.runs / "starts.jsonl"
+    told = log.read_text().splitlines() if log.is_file() else []
+    starts += [start for start in map(json.loads, told) if start not in starts]
     write_report(
         args.out,
         {
             "command": shown("robustness"),
-            "arguments": arguments,
+            "arguments": json.loads(_as_json(args)),
             "starts": starts,
             "after_sft": before,
             "rows": rows,

@@ -191,8 +191,12 @@ def _gain(row: Row, before: Mapping[str, Row], mode: str) -> float:
 
 
 def _interval(values: Sequence[float], *, sign: bool = False) -> str:
+    """Mean and half a 95 % interval; of one value, the value alone."""
+    mean = f"{np.mean(values):{'+' if sign else ''}.1f}"
+    if len(values) < 2:
+        return mean
     half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
-    return f"{np.mean(values):{'+' if sign else ''}.1f} ± {half:.1f}"
+    return f"{mean} ± {half:.1f}"
 
 
 def _two(rates: Row) -> str:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from benchmarks import robustness
 from benchmarks.robustness import ABLATIONS, Args, Run, planned
 from benchmarks.robustness_report import write_report
+from codegym.errors import ConfigurationError
 
 
 def _rates(rate: float) -> dict[str, Any]:
@@ -55,6 +60,43 @@ def test_without_the_guard_only_what_it_sent_back_is_run_again():
         _row(Run("rates", 32, 4.0)),
     ]
     assert planned(Args(), "guard", rows) == [Run("guard", 31, 4.0, guard=False)]
+
+
+def _kept(folder: Path, args: Args) -> Path:
+    """Results that are complete for these arguments."""
+    rows = [_row(Run("seeds", seed)) for seed in args.seeds]
+    starts = [{"time": "now", "run": row["name"]} for row in rows]
+    data = {
+        "command": "",
+        "arguments": json.loads(robustness._as_json(args)),
+        "starts": starts,
+        "after_sft": {str(row["seed"]): _rates(0.2) for row in rows},
+        "rows": rows,
+    }
+    write_report(folder / "results", data)
+    return folder / "results.json"
+
+
+def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
+    args = Args(parts=("seeds",), seeds=(31, 32, 31), runs=tmp_path, out=tmp_path / "results")
+    path = _kept(tmp_path, dataclasses.replace(args, seeds=(31, 32)))
+    rows = json.loads(path.read_text())["rows"]
+    robustness.main(args)
+    assert json.loads(path.read_text())["rows"] == rows
+
+
+def test_rows_of_other_settings_are_refused(tmp_path: Path):
+    args = Args(parts=("seeds",), seeds=(31,), runs=tmp_path / "runs", out=tmp_path / "results")
+    path = _kept(tmp_path, args)
+    before = path.read_bytes()
+    longer = dataclasses.replace(args, ppo=dataclasses.replace(args.ppo, iterations=7))
+    with pytest.raises(ConfigurationError, match="other settings: ppo"):
+        robustness.main(longer)
+    assert path.read_bytes() == before
+    robustness.main(args)
+    path.unlink()  # the SFT policies are still of the old settings
+    with pytest.raises(ConfigurationError, match=r"arguments\.json .* other settings: ppo"):
+        robustness.main(longer)
 
 
 def test_the_page_tells_what_was_missed(tmp_path: Path):
