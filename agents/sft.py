@@ -5,7 +5,7 @@ learning something to correct; on any other source the canonical ones. What coun
 behind the prompt, the end token included. The prompt's own are learned beside them, with a small
 weight (``prompt_weight``): it teaches a model that begins from nothing to look back sooner.
 
-    python -m agents.sft --steps 5000 --out runs/sft
+    python -m agents.sft --steps 3500 --out runs/sft
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
 from agents.losses import masked_mean
 from agents.models import ModelSettings, make_policy
+from agents.muon import Muon
 from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask
 from agents.telemetry import RunLogger
@@ -43,16 +44,19 @@ class Args(TaskSettings, ModelSettings):
     """size of the training set"""
     flaw_rate: float = 1.0
     """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
-    steps: int = 5000
+    steps: int = 3500
     """budget, in steps of the optimiser"""
     prompt_weight: float = 0.2
     """of the mean loss over the prompt's tokens, beside 1 for the program's"""
     sft_learning_rate: float = 3e-3
     """peak of a warm-up and cosine schedule over the budget"""
+    matrix_learning_rate: float | None = 6e-3
+    """the same of the matrices inside the model, which Muon learns; None: AdamW learns all, as is
+    usual for a model that was pretrained by it"""
     batch_size: int = 8
     """examples a step"""
     weight_decay: float = 0.01
-    """of AdamW"""
+    """of both optimisers"""
     seed: int = 0
     """of the model, the data and its order"""
     threads: int = 1
@@ -125,6 +129,7 @@ def finetune(
     stream: Iterator[ExampleBatch],
     *,
     learning_rate: float,
+    matrix_learning_rate: float | None = None,
     steps: int,
     prompt_weight: float = 0.0,
     weight_decay: float = 0.01,
@@ -135,10 +140,12 @@ def finetune(
     Args:
         policy: Changed in place.
         stream: Batches.
-        learning_rate: Peak: 2 % of the budget warm-up, then a cosine to a tenth of it.
+        learning_rate: Peak: 2 % of the budget warm-up, then a cosine to a tenth of it. Of AdamW.
+        matrix_learning_rate: The same of Muon, for the matrices between embedding and head; None:
+            AdamW learns them as well.
         steps: Budget.
         prompt_weight: Of the mean over the prompts' tokens, beside 1 for the programs'.
-        weight_decay: Of AdamW.
+        weight_decay: Of both.
         logger: Told of the loss every 50 steps.
 
     Returns:
@@ -146,24 +153,25 @@ def finetune(
         programs' tokens.
     """
     parameters = [p for p in policy.trunk.parameters() if p.requires_grad]
-    fused = policy.device.type in ("cpu", "cuda")
-    optimizer = torch.optim.AdamW(
-        parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=fused
-    )
+    optimizers = _optimizers(policy, learning_rate, matrix_learning_rate, weight_decay)
+    peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     began = time.perf_counter()
     losses: list[float] = []
     tokens = 0
     policy.train()
     for step in range(steps):
         done = step / steps
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * _schedule(done)
+        groups = (group for optimizer in optimizers for group in optimizer.param_groups)
+        for group, peak in zip(groups, peaks, strict=True):
+            group["lr"] = peak * _schedule(done)
         batch = ExampleBatch(*(part.to(policy.device) for part in next(stream)))
         loss, prompt_loss = _losses(policy, batch, prompts=prompt_weight > 0.0)
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         (loss + prompt_weight * prompt_loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         losses.append(float(loss.detach()))
         tokens += int(batch.length.sum())
         if logger is not None and len(losses) % 50 == 0:
@@ -178,6 +186,30 @@ def finetune(
         "seconds": time.perf_counter() - began,
         "loss": float(np.mean(tail)),
     }
+
+
+def _optimizers(
+    policy: CausalLMPolicy, rate: float, matrix_rate: float | None, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon if it has a rate: each parameter that is learned is in one of them."""
+    learned = [p for p in policy.trunk.parameters() if p.requires_grad]
+    embeddings = (
+        policy.trunk.get_input_embeddings(),
+        policy.trunk.get_output_embeddings(),  # type: ignore[no-untyped-call]
+    )
+    ends = {id(p) for module in embeddings if module is not None for p in module.parameters()}
+    inner = [p for p in learned if p.dim() == 2 and id(p) not in ends and matrix_rate is not None]
+    matrices = {id(p) for p in inner}
+    adamw = torch.optim.AdamW(
+        [p for p in learned if id(p) not in matrices],
+        lr=rate,
+        betas=(0.9, 0.98),
+        weight_decay=weight_decay,
+        fused=policy.device.type in ("cpu", "cuda"),
+    )
+    if matrix_rate is None or not inner:
+        return [adamw]
+    return [adamw, Muon(inner, lr=matrix_rate, weight_decay=weight_decay)]
 
 
 def _schedule(done: float) -> float:
@@ -234,6 +266,7 @@ def run(
         policy,
         batches(stream, batch_size=args.batch_size, pool=32, rng=rng, pad_id=tokenizer.pad_id),
         learning_rate=args.sft_learning_rate,
+        matrix_learning_rate=args.matrix_learning_rate,
         weight_decay=args.weight_decay,
         steps=args.steps,
         prompt_weight=args.prompt_weight,

@@ -63,13 +63,13 @@ class Args:
 
     parts: tuple[Part, ...] = ("seeds", "rates", "guard", "ablations")
     """what is run, in this order"""
-    seeds: tuple[int, ...] = (31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+    seeds: tuple[int, ...] = (41, 42, 43, 44, 45, 46, 47, 48, 49, 50)
     """each with its own SFT, problems and episodes; none was used to choose a setting"""
-    rate_seeds: tuple[int, ...] = (31, 32, 33)
+    rate_seeds: tuple[int, ...] = (41, 42, 43)
     """of them, those with other learning rates"""
     rate_factors: tuple[float, ...] = (4.0, 2.0, 0.5, 0.25)
     """on both learning rates"""
-    ablation_seeds: tuple[int, ...] = (31, 32)
+    ablation_seeds: tuple[int, ...] = (41, 42)
     """of them, those of the ablations"""
     ablation_factors: tuple[float, ...] = (2.0, 4.0)
     """on both learning rates"""

@@ -62,6 +62,19 @@ def test_batches_hold_every_example_once_sorted_by_length_within_a_pool():
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
 
+def test_muon_gets_the_matrices_inside_and_adamw_all_else():
+    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
+    for rate, shapes in ((0.01, 7), (None, 0)):
+        optimizers = sft._optimizers(policy, 0.1, rate, 0.0)
+        groups = [group["params"] for each in optimizers for group in each.param_groups]
+        assert sorted(map(id, itertools.chain(*groups))) == sorted(
+            map(id, policy.trunk.parameters())
+        )
+        assert (len(groups[1]) if rate else 0) == shapes  # 4 of attention, 3 of the layer behind
+        embedding = policy.trunk.get_input_embeddings().weight
+        assert any(each is embedding for each in groups[0])
+
+
 @pytest.mark.parametrize("prompt_weight", [0.0, 0.5])
 def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight: float):
     problems = _problems(4)
