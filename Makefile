@@ -15,6 +15,11 @@ LOCK := requirements/lock-py$(VERSION).txt
 LOCKED := $(patsubst requirements/lock-py%.txt,%,$(sort $(wildcard requirements/lock-py*.txt)))
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(LOCK)
 
+# Marks a virtual environment that may be deleted.
+OURS := .made-by-make
+
+# Two targets at a time would install into one virtual environment at a time.
+.NOTPARALLEL:
 .PHONY: train apps-plus prm robustness test test-latest test-lowest test-busy check lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
@@ -65,7 +70,9 @@ lock:
 	$(PYTHON) requirements/lock.py $(PYTHONS)
 
 clean:
-	rm -rf $(VENV) $(LATEST) $(LOWEST) runs
+	for each in $(VENV) $(LATEST) $(LOWEST); do \
+		if test -e $$each/$(OURS); then rm -rf $$each; fi; done
+	rm -rf runs
 
 $(VENV)/.train: EXTRAS := agents
 $(VENV)/.bench: EXTRAS := agents,bench
@@ -79,12 +86,17 @@ $(VENV)/.build: $(VENV)/.python-$(VERSION) $(LOCK) pyproject.toml
 	$(INSTALL) pip hatchling editables || { $(MISFIT); exit 1; }
 	touch $@
 
-# A virtual environment that was made with another Python is made anew.
+# A virtual environment that was made with another Python is made anew, if it was made here.
 %/.python-$(VERSION):
 	@test -n "$(VERSION)" || { echo >&2 "make: PYTHON=$(PYTHON) is no Python that runs here." \
 		"Name one of $(LOCKED), as in make test PYTHON=/path/to/python."; exit 1; }
 	@test -f $(LOCK) || { $(UNLOCKED); exit 1; }
-	@if test -e $*/pyvenv.cfg; then echo "$* is made anew with Python $(VERSION)"; rm -rf $*; fi
+	@if test -e $*/pyvenv.cfg && ! test -e $*/$(OURS); then \
+		echo >&2 "make: expected no virtual environment in $*, or one that make made; this one is" \
+		"somebody else's and stays as it is. Name another folder with VENV=FOLDER, or remove it."; \
+		exit 1; fi
+	@if test -e $*/$(OURS); then echo "$* is made anew with Python $(VERSION)"; rm -rf $*; fi
+	mkdir -p $* && touch $*/$(OURS)
 	$(PYTHON) -m venv $*
 	touch $@
 

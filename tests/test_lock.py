@@ -174,6 +174,33 @@ def test_make_names_the_pythons_that_have_a_lock(tmp_path: Path, target: str) ->
     assert "PYTHON=/no/such/python is no Python that runs here" in make("/no/such/python")
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_deletes_no_virtual_environment_but_its_own(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(lock.ROOT / name, tmp_path)
+    shutil.copytree(lock.FOLDER, tmp_path / "requirements")
+    python = fake_python(tmp_path, VERSIONS[0])
+
+    def make(target: str, venv: Path) -> subprocess.CompletedProcess[str]:
+        command = ["make", target, f"PYTHON={python}", f"VENV={venv}"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    for venv in (theirs, ours):
+        venv.mkdir()
+        (venv / "pyvenv.cfg").touch()
+    (ours / ".made-by-make").touch()
+    done = make("train", theirs)
+    assert done.returncode != 0
+    assert "somebody else's and stays as it is" in done.stderr
+    assert make("clean", theirs).returncode == 0
+    assert (theirs / "pyvenv.cfg").exists()
+    assert "ours is made anew" in make("train", ours).stdout
+    assert not (ours / "pyvenv.cfg").exists()
+    assert make("clean", ours).returncode == 0
+    assert not ours.exists()
+
+
 def fake_python(folder: Path, version: str) -> str:
     path = folder / f"python{version}"
     path.write_text(f"#!/bin/sh\necho {version}\n")
