@@ -30,13 +30,12 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-import torch
 from rich.table import Table
 from transformers import PreTrainedTokenizerFast
 
 import codegym
 from agents import ppo, sft
-from agents.command import command_line, main
+from agents.command import command_line, main, refuse_set_elsewhere, set_up_torch
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
@@ -85,6 +84,12 @@ class Args:
     )
     """settings of PPO"""
 
+    def __post_init__(self) -> None:
+        """Refuses what would have no effect."""
+        both = ("out", "seed", "threads", "tokenizer")
+        refuse_set_elsewhere(self.sft, "sft", (*both, "split"))
+        refuse_set_elsewhere(self.ppo, "ppo", (*both, "model"))
+
 
 def train(args: Args) -> dict[str, dict[str, Rates]]:
     """Runs the whole example.
@@ -95,7 +100,7 @@ def train(args: Args) -> dict[str, dict[str, Rates]]:
     Returns:
         Set of problems -> who wrote -> pass rates by stage.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads)
     shared: Any = {
         "seed": args.seed,
         "threads": args.threads,

@@ -20,6 +20,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
@@ -138,14 +139,16 @@ def load(folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy) -> 
         Iteration, optimiser and start states.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint.
+        ConfigurationError: If the folder is no checkpoint, or a damaged one.
     """
     _require_checkpoint(folder)
+    with _readable(folder):
+        state = TrainerState(**torch.load(folder / "state.pt", weights_only=True))
     for model, name in ((policy, "policy"), (reference, "reference")):
         dtype = next(model.trunk.parameters()).dtype
         saved = CausalLMPolicy.from_pretrained(folder / name, dtype=dtype)
         model.load_state_dict(saved.state_dict())
-    return TrainerState(**torch.load(folder / "state.pt", weights_only=True))
+    return state
 
 
 def require_settings(folder: Path, settings: Mapping[str, Any], *, may_differ: Set[str]) -> None:
@@ -160,7 +163,8 @@ def require_settings(folder: Path, settings: Mapping[str, Any], *, may_differ: S
         ConfigurationError: If the folder is no checkpoint, or another setting differs.
     """
     _require_checkpoint(folder)
-    then = json.loads((folder / "settings.json").read_text())
+    with _readable(folder):
+        then = json.loads((folder / "settings.json").read_text())
     now = json.loads(_to_json(settings))
     names = sorted((then.keys() | now.keys()) - may_differ)
     changed = [
@@ -189,7 +193,8 @@ def saved_settings(folder: Path, settings: type[Settings]) -> Settings:
         ConfigurationError: If the folder is no checkpoint, or was written by another version.
     """
     _require_checkpoint(folder)
-    values = json.loads((folder / "settings.json").read_text())
+    with _readable(folder):
+        values = json.loads((folder / "settings.json").read_text())
     kinds = get_type_hints(settings)
     if values.keys() != kinds.keys():
         raise ConfigurationError(
@@ -209,10 +214,11 @@ def saved_iteration(folder: Path) -> int:
         The number of iterations that were done.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint.
+        ConfigurationError: If the folder is no checkpoint, or a damaged one.
     """
     _require_checkpoint(folder)
-    return int(torch.load(folder / "state.pt", weights_only=True)["iteration"])
+    with _readable(folder):
+        return int(torch.load(folder / "state.pt", weights_only=True)["iteration"])
 
 
 def _beside(folder: Path, kind: str) -> Path:
@@ -220,13 +226,26 @@ def _beside(folder: Path, kind: str) -> Path:
 
 
 def _require_checkpoint(folder: Path) -> None:
-    missing = [name for name in ("state.pt", "settings.json") if not (folder / name).is_file()]
+    files = ("state.pt", "settings.json", "policy/policy.json", "reference/policy.json")
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise ConfigurationError(
             f"{folder} is no checkpoint: expected a folder with policy/, reference/, best/, "
             "state.pt and settings.json, such as runs/ppo/checkpoints/000040, but "
             f"{' and '.join(missing)} cannot be found."
         )
+
+
+@contextlib.contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """What a damaged file raises, as an error of ours."""
+    try:
+        yield
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, UnpicklingError) as e:
+        raise ConfigurationError(
+            f"The checkpoint {folder} is damaged ({type(e).__name__}: {e}). Resume from another "
+            "one; good/ in the run's folder is the last state that passed the guard."
+        ) from e
 
 
 def _to_json(settings: Mapping[str, Any]) -> str:

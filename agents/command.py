@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import torch
 import tyro
 
 from codegym.errors import CodegymError, ConfigurationError
 
-__all__ = ["command_line", "main", "refuse_unused"]
+__all__ = ["command_line", "main", "refuse_set_elsewhere", "refuse_unused", "set_up_torch"]
 
 Settings = TypeVar("Settings")
 
@@ -36,13 +37,59 @@ def main(command: Callable[[], int | None]) -> None:
 
     Args:
         command: Raises errors of codegym's tree for what the user can mend; their message is
-            printed. Any other exception is a fault of ours and shows where it happened.
+            printed. Any other exception is a fault of ours and shows where it happened. Ctrl-C
+            ends the process with 130.
     """
     try:
         status = command()
     except CodegymError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted. What was saved until now is whole.", file=sys.stderr)
+        sys.exit(130)
     sys.exit(status or 0)
+
+
+def set_up_torch(threads: int, device: str = "cpu") -> None:
+    """Sets the number of threads, and makes sure that a device is there.
+
+    Args:
+        threads: Of each computation of torch.
+        device: Where the models will be.
+
+    Raises:
+        ConfigurationError: If there is no such device, or no thread.
+    """
+    if threads < 1:
+        raise ConfigurationError(f"threads must be 1 or more, got {threads}.")
+    torch.set_num_threads(threads)
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(
+            f"device={device!r} cannot be used: {error}. Name another one, such as device='cpu'."
+        ) from error
+
+
+def refuse_set_elsewhere(part: Any, name: str, fields: Sequence[str]) -> None:
+    """Refuses settings of a part of a job that the job itself decides.
+
+    Args:
+        part: A dataclass, such as the settings of SFT.
+        name: What it is called in the job's settings.
+        fields: What the job decides.
+
+    Raises:
+        ConfigurationError: If one of them is not its default.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(part)}
+    for field in fields:
+        value = getattr(part, field)
+        if value != defaults[field]:
+            raise ConfigurationError(
+                f"{name}.{field}={value!r} has no effect here: the job decides {field} for all of "
+                "its parts. Leave it out, or set it for the job if the job has it."
+            )
 
 
 def refuse_unused(settings: Any, names: Sequence[str], used: bool, needs: str) -> None:

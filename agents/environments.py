@@ -13,8 +13,9 @@ from transformers import AutoTokenizer
 
 import codegym
 from agents.command import refuse_unused
+from agents.hub import loading
 from codegym.envs import make_prompt_format
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import Problem, ProblemSet, load_mini, load_problems
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
@@ -68,6 +69,8 @@ class TaskSettings:
         Raises:
             ConfigurationError: If one was given.
         """
+        if self.env_id not in codegym.ENVIRONMENTS:
+            raise UnknownNameError("environment", self.env_id, codegym.ENVIRONMENTS)
         refuse_unused(self, ("conditionals",), self.is_mini, "problems of CodeGen-Mini")
         refuse_unused(self, ("data",), not self.is_mini, "a source that is read from a file")
         refuse_unused(self, ("difficulty",), self.conditionals is None, "conditionals=None")
@@ -84,7 +87,8 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
     Args:
         settings: Source and selection.
         split: Its name; None: all.
-        size: How many, 0 for all. Mini generates them; of other sources a shuffled part is taken.
+        size: How many, 0 for all. Mini generates them, without an end; of other sources a shuffled
+            part is taken.
         seed: Which ones.
 
     Returns:
@@ -95,11 +99,15 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
         UnknownNameError: If there is no such split or difficulty.
     """
     if settings.is_mini:
+        if size < 1:
+            raise ConfigurationError(
+                f"CodeGen-Mini's problems have no end: expected a number of them, got {size}."
+            )
         problems = load_mini(
             split=split or "train",  # type: ignore[arg-type]  # checked by load_mini
             difficulty=settings.difficulty,  # type: ignore[arg-type]  # checked by load_mini
             conditionals=settings.conditionals,
-            size=size or 10_000,
+            size=size,
             seed=seed,
         )
     else:
@@ -156,14 +164,18 @@ def make_tokenizer(name: str) -> Tokenizer:
     """One of codegym's tokenizers, or a Hugging Face one behind codegym's protocol.
 
     Args:
-        name: ``"mini"``, ``"byte"``, a hub name or a folder.
+        name: ``"mini"``, ``"byte"``, a hub name or a folder, with or without ``"hf:"``.
 
     Returns:
         The tokenizer.
+
+    Raises:
+        ConfigurationError: If it cannot be loaded.
     """
     if name in _OWN_TOKENIZERS:
         return codegym.tokenization.make_tokenizer(name)
-    return codegym.tokenization.make_tokenizer(AutoTokenizer.from_pretrained(name))
+    with loading(name.removeprefix("hf:"), "a tokenizer") as found:
+        return codegym.tokenization.make_tokenizer(AutoTokenizer.from_pretrained(found))
 
 
 @contextlib.contextmanager

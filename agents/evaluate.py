@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import tyro
 from gymnasium.vector import VectorEnv
 from rich.table import Table
 
+from agents.command import command_line, main, set_up_torch
 from agents.environments import (
     TaskSettings,
     load_split,
@@ -161,7 +160,12 @@ def held_out(
 
     Returns:
         The problems.
+
+    Raises:
+        ConfigurationError: If `per_level` is less than 1, or no problem is left.
     """
+    if per_level < 1:
+        raise ConfigurationError(f"Expected a problem or more a difficulty, got {per_level}.")
     chosen = settings.difficulty is not None or settings.conditionals is not None
     if settings.is_mini and not chosen:
         each = [
@@ -302,6 +306,16 @@ class Args(TaskSettings, ModelSettings):
     out: Path = Path("runs/evaluate")
     """gets evaluation.json"""
 
+    def __post_init__(self) -> None:
+        """Refuses what would have no meaning or no effect."""
+        self.refuse_unused_task()
+        self.refuse_unused_model()
+        if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
+            raise ConfigurationError(
+                f"pass@k of {self.samples} samples needs k from 1 to {self.samples}, got "
+                f"ks={self.ks}. Raise samples."
+            )
+
 
 def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
     """The command: greedy and sampled evaluation, printed and written as JSON.
@@ -313,7 +327,7 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
     Returns:
         The two evaluations.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads, args.device)
     tokenizer = make_tokenizer(args.tokenizer)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     problems = held_out(args, split=args.split, per_level=args.per_level, seed=args.seed)
@@ -334,7 +348,11 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
     return results
 
 
+def _main() -> None:
+    args = command_line(Args)
+    with RunLogger(args.out) as logger:
+        run(args, logger)
+
+
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    with RunLogger(arguments.out) as run_logger:
-        run(arguments, run_logger)
+    main(_main)

@@ -33,6 +33,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from agents.hub import loading
 from agents.sequences import generated_mask
 from codegym.errors import ConfigurationError
 
@@ -204,7 +205,8 @@ class CausalLMPolicy(nn.Module):
             A policy on the CPU.
 
         Raises:
-            ConfigurationError: If the folder's format is unknown or `vocab_size` is missing.
+            ConfigurationError: If there is no such folder, it is damaged, its format is unknown, or
+                `vocab_size` is missing.
         """
         folder = Path(name_or_path)
         if not (folder / "policy.json").is_file():
@@ -215,7 +217,8 @@ class CausalLMPolicy(nn.Module):
                 )
             trunk = _load(name_or_path, dtype)
             return cls(trunk, vocab_size=vocab_size)
-        meta = json.loads((folder / "policy.json").read_text())
+        with loading(folder, "a saved policy"):
+            meta = json.loads((folder / "policy.json").read_text())
         if meta.get("format") != 1:
             raise ConfigurationError(
                 f"{folder / 'policy.json'} must have format 1, got {meta.get('format')!r}. It was "
@@ -226,7 +229,8 @@ class CausalLMPolicy(nn.Module):
             vocab_size=meta["vocab_size"],
             critic=_load(folder / "critic", dtype) if meta["critic"] else None,
         )
-        policy.value_head.load_state_dict(load_file(folder / "heads.safetensors"))
+        with loading(folder, "a saved policy"):
+            policy.value_head.load_state_dict(load_file(folder / "heads.safetensors"))
         return policy
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -366,7 +370,8 @@ class CausalLMPolicy(nn.Module):
 
 
 def _load(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(str(name_or_path), dtype=dtype)
+    with loading(name_or_path, "a causal language model") as name:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     return model
 
 

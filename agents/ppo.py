@@ -32,7 +32,7 @@ from gymnasium.vector import VectorEnv
 
 import codegym
 from agents import checkpoint
-from agents.command import command_line, main, refuse_unused
+from agents.command import command_line, main, refuse_unused, set_up_torch
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -123,6 +123,7 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardS
                 f"problems of eval_split={self.eval_split!r} as well. Train on another split, or "
                 "go without evaluations with eval_every=0."
             )
+        self.refuse_meaningless()
         self.refuse_unused_task()
         self.refuse_unused_model()
         cccs = self.start == "cccs"
@@ -384,7 +385,15 @@ class Trainer:
         return self.guard.after_iteration(metrics["kl/reference_k1"])
 
     def _check(self) -> str | None:
-        """Measures success. A good state is kept; of any other, says why the run must go back."""
+        """Measures success. A good state is kept; of any other, says why the run must go back.
+
+        Raises:
+            DivergedError: If a weight is no finite number and there is no guard to go back.
+        """
+        if not all(bool(weight.isfinite().all()) for weight in self.policy.parameters()):
+            if self.args.guard:
+                return "a weight is no finite number"
+            raise DivergedError("Expected finite weights, got NaN. Lower the learning rate.")
         success = self._evaluate()
         if success is None:
             success = float(np.mean(self._solved)) if self._solved else 0.0
@@ -537,7 +546,7 @@ def run(
     Returns:
         The trainer at its end, its environments closed.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads, args.device)
     with contextlib.ExitStack() as stack:
         judge = grader or stack.enter_context(make_grader(args))
         trainer = make_trainer(args, grader=judge, logger=logger, screen=screen)

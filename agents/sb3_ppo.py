@@ -14,7 +14,6 @@ from typing import Any
 
 import gymnasium
 import torch
-import tyro
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
@@ -22,6 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 import codegym
+from agents.command import command_line, main
 from codegym.problems import ProblemSet, load_mini
 from codegym.wrappers import AllowedTokens, RecentTokens
 
@@ -136,5 +136,10 @@ def train(args: Args) -> PPO | MaskablePPO:
     return agent
 
 
+def _main() -> None:
+    args = command_line(Args)
+    train(args)
+
+
 if __name__ == "__main__":
-    train(tyro.cli(Args))
+    main(_main)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agents.command import command_line, main, refuse_unused
+from agents.command import command_line, main, refuse_unused, set_up_torch
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
 from agents.losses import masked_mean
@@ -72,6 +72,12 @@ class Args(TaskSettings, ModelSettings):
             raise ConfigurationError(
                 f"Supervised fine-tuning needs a budget of at least one step, got {self.steps}."
             )
+        for name in ("sft_learning_rate", "matrix_learning_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not 0.0 < rate < float("inf"):
+                raise ConfigurationError(f"{name} must be above 0, got {rate}.")
+        if self.batch_size < 1:
+            raise ConfigurationError(f"batch_size must be 1 or more, got {self.batch_size}.")
         self.refuse_unused_task()
         self.refuse_unused_model()
         refuse_unused(self, ("flaw_rate",), self.is_mini, "problems of CodeGen-Mini")
@@ -244,7 +250,7 @@ def run(
     Returns:
         The policy.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads, args.device)
     rng = np.random.default_rng(args.seed)
     tokenizer = make_tokenizer(args.tokenizer)
     if problems is None:

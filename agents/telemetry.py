@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -17,28 +18,34 @@ from transformers.utils.logging import disable_progress_bar
 __all__ = ["RunLogger", "read_scalars"]
 
 _SCALARS = "scalars.jsonl"
+_EVENTS = "tensorboard"
+
+
+class _Files(NamedTuple):
+    scalars: TextIO
+    text: TextIO
+    events: SummaryWriter
 
 
 class RunLogger:
     """Writes to one folder and to the terminal. A context manager.
 
     Args:
-        folder: Gets ``tensorboard/``, ``scalars.jsonl`` and ``log.txt``; made if it is not there.
+        folder: Gets ``tensorboard/``, ``scalars.jsonl`` and ``log.txt``; made when they are.
         quiet: Nothing on the terminal.
         resume_at: Scalars of this step and later are dropped from ``scalars.jsonl``, so that a
             resumed run does not tell them twice.
+
+    The files are opened when there is something to write: a command that is refused before it
+    begins leaves those of an earlier run in the same folder as they are.
     """
 
     def __init__(self, folder: Path, *, quiet: bool = False, resume_at: int | None = None) -> None:
         # Those of loading and saving weights would tear ours.
         disable_progress_bar()  # type: ignore[no-untyped-call]
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        kept = [] if resume_at is None else _lines_before(folder / _SCALARS, resume_at)
-        self._scalars = (folder / _SCALARS).open("w")
-        self._scalars.writelines(kept)
-        self._text = (folder / "log.txt").open("w" if resume_at is None else "a")
-        self._events = SummaryWriter(str(folder / "tensorboard"))
+        self._resume_at = resume_at
+        self._opened: _Files | None = None
         self.console = Console(quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -59,10 +66,11 @@ class RunLogger:
             values: By name; those that are not finite are left out.
         """
         finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
-        self._scalars.write(json.dumps({"step": step, **finite}) + "\n")
-        self._scalars.flush()
+        files = self._files()
+        files.scalars.write(json.dumps({"step": step, **finite}) + "\n")
+        files.scalars.flush()
         for name, value in finite.items():
-            self._events.add_scalar(name, value, step)
+            files.events.add_scalar(name, value, step)
 
     def progress(self, done: float, text: str) -> None:
         """Moves the progress bar.
@@ -83,8 +91,9 @@ class RunLogger:
             text: One or more lines.
         """
         self.console.print(text, markup=False, highlight=False)
-        self._text.write(text + "\n")
-        self._text.flush()
+        log = self._files().text
+        log.write(text + "\n")
+        log.flush()
 
     def show(self, renderable: Any) -> None:
         """Prints something of rich (a table) and keeps it in ``log.txt`` as plain text.
@@ -93,8 +102,9 @@ class RunLogger:
             renderable: What rich can print.
         """
         self.console.print(renderable)
-        Console(file=self._text, width=110, color_system=None).print(renderable)
-        self._text.flush()
+        log = self._files().text
+        Console(file=log, width=110, color_system=None).print(renderable)
+        log.flush()
 
     def end_progress(self) -> None:
         """Takes the progress bar away, such as between two parts of a run."""
@@ -106,9 +116,24 @@ class RunLogger:
     def close(self) -> None:
         """Writes what is left and closes the files."""
         self.end_progress()
-        self._events.close()
-        self._scalars.close()
-        self._text.close()
+        if self._opened is not None:
+            for file in self._opened:
+                file.close()
+
+    def _files(self) -> _Files:
+        if self._opened is None:
+            folder, at = self.folder, self._resume_at
+            folder.mkdir(parents=True, exist_ok=True)
+            kept = [] if at is None else _lines_before(folder / _SCALARS, at)
+            if at is None:  # or the curves of two runs would lie over each other
+                shutil.rmtree(folder / _EVENTS, ignore_errors=True)
+            self._opened = _Files(
+                scalars=(folder / _SCALARS).open("w"),
+                text=(folder / "log.txt").open("w" if at is None else "a"),
+                events=SummaryWriter(str(folder / _EVENTS), purge_step=at),
+            )
+            self._opened.scalars.writelines(kept)
+        return self._opened
 
     def __enter__(self) -> Self:
         return self
@@ -139,4 +164,5 @@ def _lines_before(path: Path, step: int) -> list[str]:
     if not path.is_file():
         return []
     with path.open() as lines:
-        return [line for line in lines if json.loads(line)["step"] < step]
+        # A process that was killed may have left half of its last line.
+        return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step]

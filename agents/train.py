@@ -19,14 +19,13 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import codegym
 from agents import ppo, sft
-from agents.command import command_line, main
+from agents.command import command_line, main, refuse_set_elsewhere, set_up_torch
 from agents.curves import plot_run
 from agents.environments import make_envs, make_grader, make_tokenizer
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
@@ -42,7 +41,7 @@ __all__ = ["Args", "Results", "gains", "train"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
-    """SFT, PPO and their evaluation, in less than ten minutes on two CPU cores."""
+    """SFT, PPO and their evaluation, in some ten minutes on two CPU cores."""
 
     out: Path = Path("runs/train")
     """gets everything that the run writes"""
@@ -56,6 +55,11 @@ class Args:
     """settings of SFT"""
     ppo: ppo.Args = dataclasses.field(default_factory=ppo.Args)
     """settings of PPO"""
+
+    def __post_init__(self) -> None:
+        """Refuses what would have no effect."""
+        refuse_set_elsewhere(self.sft, "sft", ("out", "seed", "threads"))
+        refuse_set_elsewhere(self.ppo, "ppo", ("out", "seed", "threads", "model"))
 
 
 Results = dict[str, dict[str, Evaluation]]
@@ -75,7 +79,7 @@ def train(args: Args) -> Results:
     Raises:
         RunawayError: If PPO ran away again and again. What was learned until then is kept.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads)
     began = time.perf_counter()
     results: Results = {}
     shared: Any = {"seed": args.seed, "threads": args.threads}
@@ -98,7 +102,12 @@ def train(args: Args) -> Results:
         else:
             policy = CausalLMPolicy.from_pretrained(ppo_args.out / "policy").eval()
             results["PPO, best"] = _test(ppo_args, policy, test, grader, tokenizer, args.seed)
-        _report(args, results, run, time.perf_counter() - began, logger)
+        settings = {
+            **dataclasses.asdict(args),
+            "sft": dataclasses.asdict(sft_args),
+            "ppo": dataclasses.asdict(ppo_args),
+        }
+        _report(args.out, settings, results, run, time.perf_counter() - began, logger)
     return results
 
 
@@ -136,7 +145,12 @@ def _test(
 
 
 def _report(
-    args: Args, results: Results, run: ppo.Trainer, seconds: float, logger: RunLogger
+    out: Path,
+    settings: Mapping[str, Any],
+    results: Results,
+    run: ppo.Trainer,
+    seconds: float,
+    logger: RunLogger,
 ) -> None:
     rows = {
         f"{phase}: {mode}": result
@@ -152,10 +166,10 @@ def _report(
         f"Start states at the end: {shares or 'none'} (stage 0: empty prefix).\n"
         f"Gain of the last policy, mean of the levels: sampled {gained['sampled']:+.1f} points, "
         f"greedy {gained['greedy']:+.1f} points; PPO went back {len(run.guard.state.returns)} "
-        f"times. {seconds:.0f} s in all; see {args.out}."
+        f"times. {seconds:.0f} s in all; see {out}."
     )
     data = {
-        "arguments": dataclasses.asdict(args),
+        "arguments": settings,
         "seconds": seconds,
         "gain_in_points": gained,
         "returns": run.guard.state.returns,
@@ -166,10 +180,10 @@ def _report(
             for phase, modes in results.items()
         },
     }
-    (args.out / "results.json").write_text(json.dumps(data, indent=1, default=str) + "\n")
+    (out / "results.json").write_text(json.dumps(data, indent=1, default=str) + "\n")
     plot_run(
-        read_scalars(args.out / "ppo"),
-        args.out / "learning_curve.png",
+        read_scalars(out / "ppo"),
+        out / "learning_curve.png",
         title="PPO with CCCS and FGO on CodeGen-Mini",
     )
 

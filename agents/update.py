@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -30,7 +30,7 @@ from agents.losses import (
 )
 from agents.policy import CausalLMPolicy, TokenScores
 from agents.sequences import Sequences, Tokens, generated_mask, length_buckets
-from codegym.errors import CodegymError
+from codegym.errors import CodegymError, ConfigurationError
 
 __all__ = [
     "Batch",
@@ -46,6 +46,12 @@ __all__ = [
 
 class DivergedError(CodegymError, ArithmeticError):
     """A loss is no finite number any more: the run can only be resumed from an earlier state."""
+
+
+_FINITE = ("learning_rate", "critic_learning_rate", "kl_coefficient", "entropy_coefficient")
+_POSITIVE = ("clip_range", "max_grad_norm", "temperature", "microbatch_tokens")
+_POSITIVE_OR_NONE = ("reward_clip", "value_clip", "target_kl")
+_SHARES = ("gamma", "gae_lambda")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +105,25 @@ class PPOSettings:
     microbatch_tokens: int = 2048
     """rows x columns of one forward pass; changes memory and speed, not the update. A tiny model on
     a CPU is fastest with 500-2,000, which stay in the cache; a GPU wants more"""
+
+    def refuse_meaningless(self) -> None:
+        """Refuses numbers that an update cannot use, NaN included.
+
+        Raises:
+            ConfigurationError: If there is one.
+        """
+        allowed: list[tuple[tuple[str, ...], str, Callable[[float], bool]]] = [
+            (_FINITE, "0 or more", lambda value: 0.0 <= value < math.inf),
+            (_POSITIVE, "above 0", lambda value: 0.0 < value < math.inf),
+            (_POSITIVE_OR_NONE, "above 0 or None", lambda value: 0.0 < value < math.inf),
+            (_SHARES, "from 0 to 1", lambda value: 0.0 <= value <= 1.0),
+        ]
+        for names, expected, fits in allowed:
+            for name in names:
+                value = getattr(self, name)
+                may_be_none = names is _POSITIVE_OR_NONE
+                if not ((value is None and may_be_none) or (value is not None and fits(value))):
+                    raise ConfigurationError(f"{name} must be {expected}, got {value}.")
 
 
 class Batch(NamedTuple):

@@ -25,15 +25,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import tyro
 
 from agents import ppo, sft
+from agents.command import command_line, main, refuse_set_elsewhere
 from agents.environments import make_envs, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out
 from agents.guard import RunawayError
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger, read_scalars
+from agents.update import DivergedError
 from benchmarks.command import shown
 from benchmarks.robustness_report import write_report
 from codegym.errors import ConfigurationError
@@ -87,6 +88,12 @@ class Args:
     """folder of checkpoints and logs"""
     out: Path = Path("benchmarks/results/robustness")
     """path of the results without suffix: .json, .md and .png are written"""
+
+    def __post_init__(self) -> None:
+        """Refuses what would have no effect."""
+        refuse_set_elsewhere(self.sft, "sft", ("out", "seed", "threads"))
+        decided = ("out", "seed", "threads", "workers", "guard", "model")
+        refuse_set_elsewhere(self.ppo, "ppo", decided)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -166,7 +173,7 @@ def reinforce(args: Args, run: Run) -> dict[str, Any]:
         trainer = ppo.make_trainer(settings, grader=grader, logger=logger)
         try:
             trainer.train()
-        except RunawayError as gave_up:
+        except (RunawayError, DivergedError) as gave_up:
             error = str(gave_up)
         finally:
             trainer.close()
@@ -274,7 +281,7 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def main(args: Args) -> None:
+def run(args: Args) -> None:
     """Runs what is missing and reports after each part.
 
     Args:
@@ -351,4 +358,4 @@ def _write(
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(lambda: run(command_line(Args)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,10 @@ def write_report(out: Path, data: Mapping[str, Any]) -> None:
         data: ``command``, ``arguments``, ``starts``, ``after_sft`` (seed -> rates) and ``rows``.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(data, default=str) + "\n")
+    # Renamed when it is whole: all rows are in it, and the process may be killed at any moment.
+    draft = out.with_suffix(".json.draft")
+    draft.write_text(json.dumps(data, default=str) + "\n")
+    draft.rename(out.with_suffix(".json"))
     out.with_suffix(".md").write_text("\n".join(_page(data)) + "\n")
     _plot(out.with_suffix(".png"), data["rows"])
 
@@ -69,7 +73,12 @@ def _page(data: Mapping[str, Any]) -> Iterator[str]:
         yield from _ablations(ablations)
     finished = {row["name"] for row in rows}
     starts = [start["run"] for start in data["starts"]]
-    open_ends = [name for name in starts if not name.startswith("sft") and name not in finished]
+    counts = Counter(name for name in starts if not name.startswith("sft"))
+    open_ends = [
+        f"{name} ({count - (name in finished)} x)"
+        for name, count in counts.items()
+        if count > (name in finished)
+    ]
     yield "## Starts"
     yield ""
     yield (

@@ -16,10 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-import tyro
-
 from agents import ppo, sft
+from agents.command import command_line, main, set_up_torch
 from agents.environments import make_envs, make_grader, make_tokenizer
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.policy import CausalLMPolicy
@@ -64,7 +62,7 @@ class Args:
     paper's selection does"""
 
 
-def main(args: Args) -> dict[str, dict[str, Evaluation]]:
+def run(args: Args) -> dict[str, dict[str, Evaluation]]:
     """Runs the whole job.
 
     Args:
@@ -73,7 +71,7 @@ def main(args: Args) -> dict[str, dict[str, Evaluation]]:
     Returns:
         The evaluations on the test split of the three policies, greedy and sampled.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads)
     began = time.perf_counter()
     shared: Any = {"seed": args.seed, "threads": args.threads}
     start = args.policy or args.out / "sft"
@@ -171,5 +169,10 @@ def _test(
     return results
 
 
+def _main() -> None:
+    args = command_line(Args)
+    run(args)
+
+
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(_main)

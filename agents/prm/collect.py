@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
-import torch
-import tyro
 from gymnasium.vector import VectorEnv
 
+from agents.command import command_line, main, set_up_torch
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -111,7 +110,7 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
         ConfigurationError: If there is no policy, or the folder holds other labels.
         StorageError: If labels can not be written.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads, args.device)
     if not args.policies:
         raise ConfigurationError("Labels are collected from policies: give --policies FOLDER ...")
     tokenizer = make_tokenizer(args.tokenizer)
@@ -333,7 +332,11 @@ def _report(counts: Mapping[str, Any], logger: RunLogger) -> None:
         )
 
 
+def _main() -> None:
+    args = command_line(Args)
+    with RunLogger(args.out / "log") as logger:
+        collect(args, logger)
+
+
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    with RunLogger(arguments.out / "log") as run_logger:
-        collect(arguments, run_logger)
+    main(_main)

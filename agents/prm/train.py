@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 
+from agents.command import command_line, main, set_up_torch
 from agents.policy import CausalLMPolicy
 from agents.prm.model import ProcessRewardModel
 from agents.prm.report import (
@@ -236,7 +236,7 @@ def run(args: Args, logger: RunLogger) -> Trained:
         ConfigurationError: If there is no label to train on.
         DataError: If the folder holds no labels.
     """
-    torch.set_num_threads(args.threads)
+    set_up_torch(args.threads, args.device)
     found = read_labels(args.labels)
     for line in found.skipped:
         logger.note(f"{args.labels}: {line}; left out.")
@@ -303,7 +303,11 @@ def _write(
     (args.out / "report.json").write_text(json.dumps(report, indent=1, default=str) + "\n")
 
 
+def _main() -> None:
+    args = command_line(Args)
+    with RunLogger(args.out) as logger:
+        run(args, logger)
+
+
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    with RunLogger(arguments.out) as run_logger:
-        run(arguments, run_logger)
+    main(_main)

@@ -81,7 +81,7 @@ def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
     args = Args(parts=("seeds",), seeds=(31, 32, 31), runs=tmp_path, out=tmp_path / "results")
     path = _kept(tmp_path, dataclasses.replace(args, seeds=(31, 32)))
     rows = json.loads(path.read_text())["rows"]
-    robustness.main(args)
+    robustness.run(args)
     assert json.loads(path.read_text())["rows"] == rows
 
 
@@ -91,12 +91,12 @@ def test_rows_of_other_settings_are_refused(tmp_path: Path):
     before = path.read_bytes()
     longer = dataclasses.replace(args, ppo=dataclasses.replace(args.ppo, iterations=7))
     with pytest.raises(ConfigurationError, match="other settings: ppo"):
-        robustness.main(longer)
+        robustness.run(longer)
     assert path.read_bytes() == before
-    robustness.main(args)
+    robustness.run(args)
     path.unlink()  # the SFT policies are still of the old settings
     with pytest.raises(ConfigurationError, match=r"arguments\.json .* other settings: ppo"):
-        robustness.main(longer)
+        robustness.run(longer)
 
 
 def test_the_page_tells_what_was_missed(tmp_path: Path):
@@ -124,6 +124,6 @@ def test_the_page_tells_what_was_missed(tmp_path: Path):
     assert "seed 32, introductory" in page
     assert "| x 4 | 31 | 20.0, 20.0 | 10.0, 10.0 | 90.0, 90.0 | 1 | sampled, greedy |" in page
     assert "1 of 3 runs went back" in page
-    assert "without a result: seeds-seed33-x1-arm0" in page
+    assert "without a result: seeds-seed33-x1-arm0 (1 x)" in page
     assert "| as it is | x 2 | 70.0 | 80.0 | 7.00 |" in page
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,44 @@
+"""Loading what Hugging Face libraries load, with errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from codegym.errors import ConfigurationError
+
+__all__ = ["loading"]
+
+
+@contextlib.contextmanager
+def loading(name: str | Path, kind: str) -> Iterator[str]:
+    """Turns what goes wrong inside into an error of ours.
+
+    Args:
+        name: Of a folder or on the hub.
+        kind: What is loaded there, such as "a tokenizer".
+
+    Yields:
+        The name, as those libraries take it.
+
+    Raises:
+        ConfigurationError: If there is no such folder, or it cannot be loaded.
+    """
+    path = Path(name)
+    # Else the hub would be asked, again and again, for what is a misspelt folder.
+    local = path.is_absolute() or (path.parent != Path() and path.parent.is_dir())
+    if local and not path.is_dir():
+        raise ConfigurationError(
+            f"Expected a folder with {kind}, or its name on the Hugging Face hub, but there is no "
+            f"folder {str(name)!r}."
+        )
+    try:
+        yield str(name)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        where = f"folder {str(name)!r}" if path.is_dir() else f"hub, under the name {str(name)!r}"
+        raise ConfigurationError(
+            f"Expected {kind} in the {where}, but it cannot be loaded: {error}"
+        ) from error

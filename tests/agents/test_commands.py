@@ -1,0 +1,201 @@
+"""What a user types wrong: an error of ours, and nothing of an earlier run is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents import apps_plus, checkpoint, evaluate, ppo, sft, train
+from agents.command import main, set_up_torch
+from agents.environments import make_tokenizer
+from agents.policy import CausalLMPolicy
+from agents.telemetry import RunLogger, read_scalars
+from codegym.errors import ConfigurationError, UnknownNameError
+
+TINY: Any = {"model_width": 16, "model_layers": 1, "model_heads": 2, "workers": 1}
+
+
+def test_a_command_that_is_refused_leaves_an_earlier_run_as_it_is(tmp_path: Path):
+    with RunLogger(tmp_path, quiet=True) as logger:
+        logger.scalars(1, {"a": 1.0})
+        logger.note("once")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for resume_at in (None, 0):
+        with (
+            pytest.raises(ConfigurationError),
+            RunLogger(tmp_path, quiet=True, resume_at=resume_at),
+        ):
+            raise ConfigurationError("no such split")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with RunLogger(tmp_path, quiet=True) as logger:
+        logger.scalars(7, {"a": 7.0})
+    assert [row["step"] for row in read_scalars(tmp_path)] == [7]
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1, "curves of one run"
+
+
+def test_half_a_line_of_a_killed_run_does_not_keep_it_from_going_on(tmp_path: Path):
+    (tmp_path / "scalars.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "ro')
+    with RunLogger(tmp_path, quiet=True, resume_at=2) as logger:
+        logger.scalars(2, {"a": 1.0})
+    assert [row["step"] for row in read_scalars(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": -1.0},
+        {"learning_rate": float("nan")},
+        {"critic_learning_rate": float("inf")},
+        {"max_grad_norm": 0.0},
+        {"target_kl": float("nan")},
+        {"target_kl": -1.0},
+        {"microbatch_tokens": 0},
+        {"temperature": 0.0},
+        {"clip_range": float("nan")},
+        {"kl_coefficient": -0.1},
+        {"gamma": 1.1},
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(change: dict[str, float]):
+    with pytest.raises(ConfigurationError, match=next(iter(change))):
+        ppo.Args(**change)  # type: ignore[arg-type]
+
+
+def test_fine_tuning_refuses_numbers_without_a_meaning():
+    for change in ({"sft_learning_rate": 0.0}, {"matrix_learning_rate": float("nan")}):
+        with pytest.raises(ConfigurationError, match=next(iter(change))):
+            sft.Args(**change)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        sft.Args(batch_size=0)
+
+
+def test_what_the_job_decides_cannot_be_set_for_a_part_of_it(tmp_path: Path):
+    refused: list[Callable[[], Any]] = [
+        lambda: train.Args(ppo=ppo.Args(seed=5)),
+        lambda: train.Args(ppo=ppo.Args(model=str(tmp_path))),
+        lambda: train.Args(sft=sft.Args(out=tmp_path)),
+        lambda: apps_plus.Args(sft=sft.Args(threads=2)),
+    ]
+    for make in refused:
+        with pytest.raises(ConfigurationError, match="has no effect here: the job decides"):
+            make()
+
+
+def test_an_unknown_environment_names_the_known_ones():
+    with pytest.raises(UnknownNameError, match="CodeGen-Mini-v0"):
+        ppo.Args(env_id="CodeGen-Minni-v0")
+
+
+def test_evaluation_needs_as_many_samples_as_k_and_a_problem():
+    with pytest.raises(ConfigurationError, match=r"ks=\(1, 2\)"):
+        evaluate.Args(samples=1, ks=(1, 2))
+    with pytest.raises(ConfigurationError, match="a difficulty, got 0"):
+        evaluate.held_out(evaluate.Args(), split="test", per_level=0)
+
+
+def test_threads_and_devices_that_are_not_there():
+    threads = torch.get_num_threads()
+    with pytest.raises(ConfigurationError, match="threads must be 1 or more, got 0"):
+        set_up_torch(0)
+    assert torch.get_num_threads() == threads
+    with pytest.raises(ConfigurationError, match="device='nowhere' cannot be used"):
+        set_up_torch(threads, "nowhere")
+
+
+def test_a_misspelt_folder_is_no_name_on_the_hub(tmp_path: Path):
+    for load in (make_tokenizer, CausalLMPolicy.from_pretrained):
+        with pytest.raises(ConfigurationError, match=r"no folder|not a folder"):
+            load(str(tmp_path / "nothere"))
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        ppo.make_policy(ppo.Args(model=str(tmp_path / "nothere")), vocab_size=9, seed=0)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint after one iteration."""
+    folder = tmp_path_factory.mktemp("run")
+    args = ppo.Args(
+        **TINY, problems=2, num_envs=2, episodes=2, max_new_tokens=2, iterations=1, eval_every=0,
+        out=folder,
+    )  # fmt: skip
+    with RunLogger(folder, quiet=True) as logger:
+        ppo.run(args, logger)
+    return folder / "checkpoints" / "000001"
+
+
+@pytest.mark.parametrize(
+    "damaged", ["state.pt", "settings.json", "policy/trunk/model.safetensors", "policy/policy.json"]
+)
+def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path):
+    args = checkpoint.saved_settings(saved, ppo.Args)
+    copy = tmp_path / "copy"
+    with checkpoint.replacing(copy) as draft:
+        for path in saved.rglob("*"):
+            if path.is_file():
+                (draft / path.relative_to(saved)).parent.mkdir(parents=True, exist_ok=True)
+                (draft / path.relative_to(saved)).write_bytes(path.read_bytes())
+    whole = (copy / damaged).read_bytes()
+    (copy / damaged).write_bytes(whole[: len(whole) // 2])
+    resumed = dataclasses.replace(args, resume=copy, out=tmp_path / "on")
+    with (
+        RunLogger(tmp_path / "on", quiet=True) as logger,
+        pytest.raises(ConfigurationError, match=r"damaged|cannot be loaded"),
+    ):
+        ppo.run(resumed, logger)
+
+
+def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
+    args = checkpoint.saved_settings(saved, ppo.Args)
+    for guard, message in ((True, "a weight is no finite number"), (False, "Expected finite")):
+        out = tmp_path / str(guard)
+        with RunLogger(out, quiet=True) as logger, ppo.make_grader(args) as grader:
+            trainer = ppo.make_trainer(
+                dataclasses.replace(args, guard=guard, out=out), grader=grader, logger=logger
+            )
+            try:
+                with torch.no_grad():
+                    next(trainer.policy.parameters()).fill_(float("nan"))
+                if guard:
+                    assert trainer._check() == message
+                else:
+                    with pytest.raises(ppo.DivergedError, match=message):
+                        trainer._check()
+            finally:
+                trainer.close()
+        assert not (out / "good").exists()
+        assert not (out / "policy").exists()
+
+
+def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        main(interrupted)
+    assert ended.value.code == 130
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_the_results_name_the_settings_that_ran(tmp_path: Path):
+    args = train.Args(
+        out=tmp_path,
+        seed=3,
+        test_per_level=1,
+        sft=sft.Args(
+            steps=1, problems=4, model_width=16, model_layers=1, model_heads=2
+        ),
+        ppo=ppo.Args(
+            workers=1, problems=2, num_envs=2, episodes=2, max_new_tokens=2, iterations=1,
+            eval_every=0,
+        ),
+    )  # fmt: skip
+    train.train(args)
+    told = json.loads((tmp_path / "results.json").read_text())["arguments"]
+    assert told["ppo"]["seed"] == told["sft"]["seed"] == 3
+    assert told["ppo"]["model"] == told["sft"]["out"] == str(tmp_path / "sft")
