@@ -1,6 +1,7 @@
-# `make train` and `make test` are enough. Each makes .venv first and installs only what it needs,
-# at the versions of requirements/lock-py3.X.txt. Another Python: make test PYTHON=python3.12; a
-# virtual environment elsewhere, such as one for each Python: VENV=FOLDER.
+# `make` alone says what there is; `make train` and `make test` are enough. Each makes .venv first and
+# installs only what it needs, at the versions of requirements/lock-py3.X.txt. Another Python:
+# make test PYTHON=python3.12; a virtual environment elsewhere, such as one for each Python:
+# VENV=FOLDER.
 PYTHON ?= python3
 VENV := .venv
 LATEST := .venv-latest
@@ -20,10 +21,21 @@ OURS := .made-by-make
 
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
-.PHONY: train apps-plus prm robustness test test-latest test-lowest test-busy check lock clean
+.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy check lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
 ARGS :=
+
+help:
+	@echo "make train           SFT, PPO, tables and a learning curve in runs/train"
+	@echo "make test            ruff, mypy --strict and all tests, on the locked versions"
+	@echo "make apps-plus       PPO on the sample of CodeGen-APPSPlus-v0"
+	@echo "make prm             a process reward model from end to end"
+	@echo "make robustness      the main job with ten seeds and other learning rates; takes hours"
+	@echo "make test-latest     the tests on the newest versions; test-lowest: on the oldest"
+	@echo "make test-busy       the tests three times beside eight busy loops"
+	@echo "make check lock clean"
+	@echo 'Settings of a command: make train ARGS="--seed 1"; another Python: PYTHON=python3.12'
 
 train: $(VENV)/.train
 	$(BIN)/python -m agents.train $(ARGS)

@@ -152,12 +152,13 @@ def _report(
     seconds: float,
     logger: RunLogger,
 ) -> None:
+    task = settings["ppo"]["env_id"]
     rows = {
         f"{phase}: {mode}": result
         for phase, modes in results.items()
         for mode, result in modes.items()
     }
-    logger.show(evaluation_table("CodeGen-Mini, test split, pass@1 in % [95 %]", rows))
+    logger.show(evaluation_table(f"{task}, test split, pass@1 in % [95 %]", rows))
     stages = stage_histogram(run.start_states, run.envs, run.problems)
     total = sum(stages.values())
     shares = ", ".join(f"stage {stage}: {100 * n / total:.0f} %" for stage, n in stages.items())
@@ -184,7 +185,7 @@ def _report(
     plot_run(
         read_scalars(out / "ppo"),
         out / "learning_curve.png",
-        title="PPO with CCCS and FGO on CodeGen-Mini",
+        title=f"PPO on {task}",
     )
 
 

@@ -95,9 +95,9 @@ class PPOSettings:
     mask_value: bool = False
     """whether FGO masks the value loss as well"""
     mask_kl: bool = False
-    """whether FGO masks the KL reward as well"""
+    """whether FGO masks the KL penalty as well"""
     warmup_updates: int = 3
-    """first iterations in which only the value head learns"""
+    """first iterations in which only the critic learns"""
     max_grad_norm: float = 1.0
     """of the policy's gradient, and of the critic's, each for itself"""
     temperature: float = 1.0

@@ -120,7 +120,7 @@ def load_problems(
         if value is not None:
             raise ConfigurationError(
                 f"{name}= is for source 'mini' only; {source!r} is read from files. Use "
-                "limit=, or .shuffle(seed) and .take(n) of the problem set."
+                "load_problems(...).shuffle(seed).take(n), which environments take as problems=."
             )
     spec = _FILE_SOURCES[source]
     if split is not None and split not in spec.splits:

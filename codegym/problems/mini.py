@@ -81,16 +81,17 @@ def load_mini(
 
     Raises:
         UnknownNameError: If there is no such split or difficulty.
-        ConfigurationError: If `size` or `seed` is negative, `conditionals` is no range within
-            1 to 8, or comes together with a difficulty.
+        ConfigurationError: If `size` or `seed` is negative or no whole number, `conditionals` is no
+            range within 1 to 8, or comes together with a difficulty.
     """
     if split not in _SPLITS:
         raise UnknownNameError("split of Mini", split, set(_SPLITS))
     if difficulty is not None and difficulty not in _LEVELS:
         raise UnknownNameError("difficulty of Mini", difficulty, _LEVELS)
-    if size < 0 or seed < 0:
+    if not (_is_natural(size) and _is_natural(seed)):
         raise ConfigurationError(
-            f"size and seed of Mini must be 0 or more, got size={size}, seed={seed}."
+            "size and seed of Mini must be whole numbers of 0 or more, got "
+            f"size={size!r}, seed={seed!r}."
         )
     ranges: tuple[tuple[int, int], ...]
     if conditionals is not None:
@@ -246,6 +247,10 @@ class _MiniSource:
     def _draw(self, position: int, use: str) -> Draw:
         text = f"mini 1 {self._split} {self._name} {self._seed} {position} {use}"
         return Draw(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+
+def _is_natural(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _split_of(code: str) -> str:

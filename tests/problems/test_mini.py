@@ -300,6 +300,8 @@ def test_sets_survive_pickling() -> None:
         ({"split": "training"}, UnknownNameError, "Did you mean 'train'"),
         ({"difficulty": "easy"}, UnknownNameError, "introductory"),
         ({"size": -1}, ConfigurationError, "0 or more"),
+        ({"size": 2.5}, ConfigurationError, "whole numbers"),
+        ({"seed": "a"}, ConfigurationError, "whole numbers"),
         ({"seed": -1}, ConfigurationError, "0 or more"),
         ({"conditionals": (0, 3)}, ConfigurationError, "1 <= fewest"),
         ({"conditionals": (5, 9)}, ConfigurationError, "1 <= fewest"),
