@@ -69,8 +69,8 @@ class Args:
     """gets everything that the run writes"""
     seed: int = 0
     """of everything"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     samples: int = 8
     """programs for each problem and stage in the evaluation, at temperature 1"""
     sft: sft.Args = dataclasses.field(

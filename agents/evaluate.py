@@ -299,8 +299,8 @@ class Args(TaskSettings, ModelSettings):
     """which pass@k of the samples"""
     seed: int = 0
     """of problems and sampler"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     device: str = "cpu"
     """of the model"""
     out: Path = Path("runs/evaluate")

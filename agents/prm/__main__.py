@@ -37,8 +37,8 @@ class Args:
     """gets everything that the run writes"""
     seed: int = 0
     """of everything"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     policy: Path | None = None
     """folder of a fine-tuned policy; None: makes one"""
     sft_steps: int = 4000

@@ -70,8 +70,8 @@ class Args(TaskSettings):
     """kinds of lines that are labelled 0; the paper has "comment" only"""
     seed: int = 0
     """of everything"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     device: str = "cpu"
     """of the policies"""
     out: Path = Path("runs/prm/labels")

@@ -64,8 +64,8 @@ class Args:
     """rows x columns of one forward pass; changes memory and speed only"""
     seed: int = 0
     """of the order of the responses"""
-    threads: int = 2
-    """of torch"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
     device: str = "cpu"
     """of the model"""
     out: Path = Path("runs/prm/model")
