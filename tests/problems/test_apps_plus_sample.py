@@ -128,6 +128,7 @@ def test_form_of_a_problem(name):
     assert len({repr(test) for test in problem.tests}) == len(problem.tests)
     assert problem.canonical_solution.startswith(problem.starter_code)
     assert problem.entry_point == ("main" if reads(problem) else name)
+    assert ("Write the function main()." in problem.description) == reads(problem)
     assert max(map(len, problem.canonical_solution.splitlines())) <= 100
 
 
