@@ -11,11 +11,11 @@ import importlib
 import queue
 import socket
 import threading
-import urllib.parse
 
 __all__ = ["check_connection"]
 
-_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
+_SOCKS = dict.fromkeys(("socks4", "socks4a", "socks5", "socks5h"), 1080)
+_PORTS = {"http": 80, "https": 443, **_SOCKS}
 _Answers = queue.SimpleQueue[OSError | None]
 
 
@@ -30,6 +30,7 @@ def check_connection(url: str, seconds: float) -> None:
 
     Raises:
         ConnectionError: If there is no connection within that time.
+        OSError: If the address or the proxy is malformed: that says nothing about the network.
     """
     host, port = _first_hop(url)
     answers: _Answers = queue.SimpleQueue()
@@ -50,17 +51,29 @@ def check_connection(url: str, seconds: float) -> None:
 def _first_hop(url: str) -> tuple[str, int]:
     utils = importlib.import_module("requests.utils")
     proxy = utils.select_proxy(url, utils.get_environ_proxies(url))
-    if proxy:
-        url = proxy if "://" in proxy else f"http://{proxy}"
-    parts = urllib.parse.urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
+    hop = (proxy if "://" in proxy else f"http://{proxy}") if proxy else url
+    try:
+        parts = importlib.import_module("urllib3.util").parse_url(hop)
+        host = (parts.host or "").strip("[]")
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
+        host.encode("idna")  # what asking for the name begins with
+        if parts.scheme in _PORTS and host and host not in _PORTS and port:  # "http:/host" is none
+            return host, port
+    except (ValueError, LookupError):
+        pass
+    if not proxy:
+        raise OSError(f"the address {url!r} is malformed")
+    raise OSError(
+        f"the proxy {proxy.rpartition('@')[2]!r} is malformed: expected 'http://host:port' in the "
+        "environment variable http_proxy, https_proxy or all_proxy; correct it or unset it"
+    )
 
 
 def _resolve_and_connect(host: str, port: int, seconds: float, answers: _Answers) -> None:
     """Puts None into `answers` at the first connection, or one error when all have failed."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # a name may be none that can be asked for
+    except OSError as error:
         answers.put(OSError(f"the name is not resolved: {error}"))
         return
     errors: list[OSError] = []

@@ -127,7 +127,7 @@ def _rows_of(content: bytes | mmap.mmap, path: Path, expected: str) -> DataFile:
     start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
     offsets = list(_line_offsets(content, start))
     if not offsets:
-        raise DataFormatError(f"{path} is empty. Expected {expected}.")
+        raise DataFormatError(f"{path} is empty. Expected {expected}; get the file again.")
     head = _line_at(content, offsets[0]).lstrip()
     if head.startswith(b"["):
         return DataFile(path, len(content), _values=_list_of(content[start:], path, expected))
@@ -139,7 +139,8 @@ def _rows_of(content: bytes | mmap.mmap, path: Path, expected: str) -> DataFile:
     if head.startswith(b"{") and _is_object(content[start:]):
         return DataFile(path, len(content), _values=[parse_json(content[start:])])
     raise DataFormatError(
-        f"{path} holds no JSON objects: it starts with {head[:60]!r}. Expected {expected}."
+        f"{path} holds no JSON objects: it starts with {head[:60]!r}. Expected {expected}; "
+        "get the file again."
     )
 
 
@@ -152,7 +153,9 @@ def _list_of(content: bytes, path: Path, expected: str) -> list[Any]:
             "the file may be cut off, get it again."
         ) from error
     if not values:
-        raise DataFormatError(f"{path} is an empty JSON list. Expected {expected}.")
+        raise DataFormatError(
+            f"{path} is an empty JSON list. Expected {expected}; get the file again."
+        )
     return list(values)
 
 

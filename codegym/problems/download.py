@@ -6,10 +6,12 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codegym.errors import DataFormatError
+from codegym.errors import DataError, DataFormatError
 from codegym.problems.connection import check_connection
 
 __all__ = ["download", "verify"]
@@ -20,12 +22,17 @@ _RETRIES = 1
 _PIP_LINE = "pip install 'codegym[download]'"
 
 
-def download(url: str, target: Path) -> Path:
-    """Downloads a file and writes ``<target>.sha256`` beside it.
+def download(url: str, target: Path, check: Callable[[Path], None]) -> Path:
+    """Downloads a file and adds its checksum to ``<target>.sha256``.
+
+    Any number of processes may do so at once: each has a place of its own for what it receives,
+    and `target` is a whole file at all times, with its checksum among those beside it.
 
     Args:
         url: Where it comes from.
         target: Where it goes; its folder is made if needed.
+        check: Is given what was received, and raises a :class:`~codegym.errors.DataError` if that
+            is not what it should be. It is then not kept.
 
     Returns:
         `target`.
@@ -33,40 +40,54 @@ def download(url: str, target: Path) -> Path:
     Raises:
         ConnectionError: If no connection could be made within 5 seconds: there is no network.
         OSError: If it could not be downloaded for another reason: a refusal, a connection that
-            broke, or the optional packages for downloads are not installed (the message says
-            which).
+            broke, a malformed proxy, another file than expected, or the optional packages for
+            downloads are not installed (the message says which).
     """
     pooch = _pooch()
     check_connection(url, _CONNECT_SECONDS)
-    partial = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=target.name + ".", dir=target.parent) as folder:
+        received = Path(folder) / target.name
+        _receive(pooch, url, received)
+        try:
+            check(received)
+        except DataError as error:
+            told = str(error).replace(str(received), received.name)
+            raise OSError(f"what came is another file and was not kept: {told}") from error
+        with _checksum_file(target).open("a") as file:
+            file.write(_sha256(received) + "\n")
+        os.replace(received, target)
+    return target
+
+
+def _receive(pooch: Any, url: str, received: Path) -> None:
     timeouts = (_CONNECT_SECONDS, _READ_SECONDS)
     getter = pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=timeouts)
     pooch.get_logger().setLevel("ERROR")
     for attempt in range(_RETRIES + 1):
         try:
-            getter(url, str(partial), None)
-            break
+            getter(url, str(received), None)
+            return
         except (OSError, ValueError) as error:
-            partial.unlink(missing_ok=True)
             response = getattr(error, "response", None)
             if response is not None:
                 response.close()  # the exception would keep its socket open
             if response is not None or attempt == _RETRIES:
                 raise OSError(_first_line(error)) from error
-    _checksum_file(target).write_text(_sha256(partial) + "\n")
-    os.replace(partial, target)
-    return target
 
 
 def verify(path: Path) -> None:
-    """Checks a downloaded file against the checksum beside it; without one there is no check.
+    """Checks a downloaded file against the checksums beside it; without any there is no check.
 
     Raises:
         DataFormatError: If the file has changed since it was downloaded.
     """
     beside = _checksum_file(path)
-    if beside.is_file() and beside.read_text().strip() != _sha256(path):
+    if not beside.is_file():
+        return
+    # In this order: whoever replaces the file meanwhile has added its checksum before.
+    checksum = _sha256(path)
+    if checksum.encode() not in beside.read_bytes().split():
         raise DataFormatError(
             f"{path} is not the file that was downloaded: its SHA-256 differs from {beside.name} "
             "beside it. Delete both to download it again, or name your own copy with data=."

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from codegym.errors import (
+    CodegymError,
     ConfigurationError,
     DataFormatError,
+    DataNotFoundError,
     OfflineError,
     ProblemError,
     UnknownNameError,
@@ -25,21 +27,19 @@ from codegym.problems.dataset import Head, LoadReport, ProblemSet, Remembering, 
 from codegym.problems.humaneval import HUMANEVAL
 from codegym.problems.leetcode import LEETCODE
 from codegym.problems.livecodebench import LIVECODEBENCH
-from codegym.problems.locate import locate
+from codegym.problems.locate import data_folder, locate, user_path
 from codegym.problems.mbpp import MBPP
 from codegym.problems.mini import load_mini
 from codegym.problems.problem import Problem
 from codegym.problems.row import Row
 from codegym.problems.sample import SAMPLE, sample_of, warn_of_sample
-from codegym.problems.source import Source
-from codegym.problems.unicode import require_unicode
+from codegym.problems.source import Source, problem_of, row_of
 
 __all__ = ["SOURCES", "load_problems"]
 
 _LOG = logging.getLogger("codegym")
 _CACHED_BYTES = 256 * 2**20
 _MINI_SIZE = 10_000
-_ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
 
 _FILE_SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -90,8 +90,9 @@ def load_problems(
         size: ``"mini"`` only: how many problems; 10,000 by default.
         seed: ``"mini"`` only: which problems; 0 by default.
         allow_sample: Whether the sample may stand in for ``apps_plus`` if no `data` is given, the
-            file is nowhere on this machine, and no connection can be made within 5 seconds. That
-            warns with a :class:`~codegym.errors.SampleDataWarning` once in a process, and
+            and ``$CODEGYM_DATA`` is not set, the file is not in the user's cache, and no connection
+            can be made within 5 seconds. That warns with a
+            :class:`~codegym.errors.SampleDataWarning` once in a process, and
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
 
@@ -99,13 +100,16 @@ def load_problems(
         UnknownNameError: If the source, split or difficulty is unknown.
         ConfigurationError: If an argument has no meaning for the source.
         OfflineError: If a file is nowhere and no connection could be made to download it.
-        DataNotFoundError: If a file is nowhere and could not be downloaded for another reason.
+        DataNotFoundError: If a file is nowhere and could not be downloaded for another reason, if
+            it may not be read, or if ``$CODEGYM_DATA`` names no folder.
         DataFormatError: If a file is no data set of this source.
     """
     if source not in SOURCES:
         raise UnknownNameError("source of problems", source, SOURCES)
     if limit is not None and limit < 1:
         raise ConfigurationError(f"limit must be 1 or more, got {limit}.")
+    if not isinstance(allow_sample, bool):
+        raise ConfigurationError(f"allow_sample must be True or False, got {allow_sample!r:.80}.")
     if source == "mini":
         if data is not None:
             raise ConfigurationError("Source 'mini' is generated and takes no data=.")
@@ -133,16 +137,31 @@ def load_problems(
             f"folder of {spec.expected}. For {data!r}, use load_problems({data!r}) or its own id."
         )
     asked: str | None = None
-    try:
-        found = _find(spec, data, split)
-    except OfflineError as error:
-        if spec.sample is None or not allow_sample:
-            raise
-        warn_of_sample(spec, error)
-        asked, spec = spec.name, spec.sample
-        found = _find(spec, None, split)
-    problems = _from_files(spec, found, split, limit, asked)
+    with _readable(spec):
+        try:
+            found = _find(spec, data, split)
+        except OfflineError as error:
+            if spec.sample is None or not allow_sample or data_folder() is not None:
+                raise
+            warn_of_sample(error)
+            asked, spec = spec.name, spec.sample
+            found = _find(spec, None, split)
+        problems = _from_files(spec, found, split, limit, asked)
     return problems if difficulty is None else problems.filter(difficulty=difficulty)
+
+
+@contextlib.contextmanager
+def _readable(spec: Source) -> Iterator[None]:
+    try:
+        yield
+    except CodegymError:
+        raise
+    except OSError as error:
+        raise DataNotFoundError(
+            f"The files of source {spec.name!r} can not be read ({error}). Expected "
+            f"{spec.expected}. Let this user read them, or name a copy with data= or the folder "
+            "that holds it with $CODEGYM_DATA."
+        ) from error
 
 
 class _Found(NamedTuple):
@@ -155,7 +174,7 @@ def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) 
         return [_Found(spec.packaged, None)]
     path = None if data is None else _path(data)
     files = [f for f in spec.files if split is None or split in f.splits]
-    if path is not None and not path.is_dir():
+    if path is not None and not os.path.isdir(path):
         return [_Found(path, _split_of_file(spec, path, split))]
     if not files:
         raise ConfigurationError(
@@ -169,7 +188,7 @@ def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) 
 def _path(data: object) -> Path:
     if not isinstance(data, str | os.PathLike):
         raise ConfigurationError(f"data must be the path of a file or folder, got {data!r:.80}.")
-    return Path(data).expanduser()
+    return user_path(data)
 
 
 def _split_of_file(spec: Source, path: Path, split: str | None) -> str | None:
@@ -218,8 +237,8 @@ class _Rows:
     splits: tuple[str | None, ...]
 
     def problem(self, spot: _Spot) -> Problem:
-        row = _row(self.files[spot.file].row(spot.row), spot.row, self.splits[spot.file])
-        return _problem(self.spec, row)
+        row = row_of(self.files[spot.file].row(spot.row), spot.row, self.splits[spot.file])
+        return problem_of(self.spec, row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,7 +272,7 @@ def _scan(
         read += 1
         row: Row | None = None
         try:
-            row = _row(files[spot.file].row(spot.row), spot.row, found[spot.file].split)
+            row = row_of(files[spot.file].row(spot.row), spot.row, found[spot.file].split)
             if split is not None and spec.row_splits and split not in spec.row_splits(row):
                 other += 1
                 continue
@@ -281,7 +300,7 @@ def _other_sources(file: DataFile) -> str:
     able = []
     for other in _FILE_SOURCES.values():
         try:
-            _problem(other, _row(file.row(0), 0, None))
+            problem_of(other, row_of(file.row(0), 0, None))
         except ProblemError:
             continue
         able.append(repr(other.name))
@@ -291,28 +310,6 @@ def _other_sources(file: DataFile) -> str:
 def _spots(files: Sequence[DataFile]) -> Iterator[_Spot]:
     for number, file in enumerate(files):
         yield from (_Spot(number, row) for row in range(len(file)))
-
-
-def _row(value: Any, index: int, split: str | None) -> Row:
-    if not isinstance(value, dict):
-        raise ProblemError(f"the row is no JSON object but {type(value).__name__}")
-    return Row(index, value, split)
-
-
-def _problem(spec: Source, row: Row) -> Problem:
-    try:
-        problem = spec.parse(row)
-        require_unicode(problem)
-        if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
-            raise ProblemError(
-                f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
-            )
-    except ProblemError:
-        raise
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
-        raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
-    return problem
 
 
 def _mean_bytes(files: Sequence[DataFile]) -> int:

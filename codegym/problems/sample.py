@@ -6,7 +6,9 @@ report carry a name of their own, and an argument refuses it.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from typing import Any
 
 from codegym.errors import ConfigurationError, OfflineError, SampleDataWarning
 from codegym.problems.source import Source
@@ -16,8 +18,8 @@ __all__ = ["SAMPLE", "sample_of", "warn_of_sample"]
 SAMPLE = "sample"
 """What ``data=`` names it by. A file or folder of that name is ``"./sample"`` or a ``Path``."""
 
-_STACK = 3  # the caller of load_problems
-_WARNED: set[str] = set()  # of this process, by name of the source
+_STACK = 2  # the caller of load_problems
+_REGISTRY: dict[Any, Any] = {}  # Python notes here what it showed, not what it ignored or raised
 
 
 def sample_of(source: Source) -> Source:
@@ -35,20 +37,25 @@ def sample_of(source: Source) -> Source:
     return source.sample
 
 
-def warn_of_sample(source: Source, error: OfflineError) -> None:
-    """Warns, once in a process, that the sample stands in for `source`.
+def warn_of_sample(error: OfflineError) -> None:
+    """Warns that the sample stands in for a source, until that was shown once in a process.
+
+    Who ignores the warning for a while is warned afterwards, and who always wants to see it, is
+    always warned.
 
     Args:
-        source: What was asked for.
-        error: Why it is not to be had, and what to do.
+        error: Why the source is not to be had, and what to do.
     """
-    if source.name in _WARNED:
+    if any(isinstance(key, tuple) for key in _REGISTRY):  # the other keys are Python's own
         return
-    warnings.warn(
+    caller = sys._getframe(_STACK)
+    warnings.warn_explicit(
         "THIS IS NOT APPS+. These are sixty problems of codegym's own in the format of APPS+, and "
         f"no result on them is one on APPS+. {error}\n"
         f"data={SAMPLE!r} chooses them without this warning; allow_sample=False makes it an error.",
         SampleDataWarning,
-        stacklevel=_STACK,
+        caller.f_code.co_filename,
+        caller.f_lineno,
+        module=caller.f_globals.get("__name__"),
+        registry=_REGISTRY,
     )
-    _WARNED.add(source.name)  # not reached where warnings are errors: then every load fails

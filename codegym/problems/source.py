@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from codegym.errors import ProblemError
 from codegym.problems.problem import Problem
 from codegym.problems.row import Row
+from codegym.problems.unicode import require_unicode
 
-__all__ = ["RemoteFile", "Source", "hash_split"]
+__all__ = ["RemoteFile", "Source", "hash_split", "problem_of", "row_of"]
+
+_ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,3 +82,40 @@ def hash_split(text: str, *, train: float = 0.5, validation: float = 0.25) -> st
     if share < train:
         return "train"
     return "validation" if share < train + validation else "test"
+
+
+def row_of(value: Any, index: int, split: str | None = None) -> Row:
+    """A row of a data file.
+
+    Args:
+        value: Its JSON value.
+        index: Its position in the file.
+        split: The split that the file stands for, if any.
+
+    Raises:
+        ProblemError: If the value is no JSON object.
+    """
+    if not isinstance(value, dict):
+        raise ProblemError(f"the row is no JSON object but {type(value).__name__}")
+    return Row(index, value, split)
+
+
+def problem_of(source: Source, row: Row) -> Problem:
+    """The problem that a row of a source holds.
+
+    Raises:
+        ProblemError: If it holds none that can be used, with the reason.
+    """
+    try:
+        problem = source.parse(row)
+        require_unicode(problem)
+        if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
+            raise ProblemError(
+                f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
+            )
+    except ProblemError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
+        raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
+    return problem

@@ -10,7 +10,7 @@ from codegym.errors import OfflineError
 
 
 def test_the_sample_stands_in_for_no_training_data(tmp_path, monkeypatch):
-    def download(url: str, target: object) -> None:
+    def download(url: str, target: object, check: object) -> None:
         raise ConnectionError("no network")
 
     monkeypatch.delenv("CODEGYM_DATA", raising=False)

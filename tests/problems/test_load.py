@@ -59,7 +59,7 @@ def empty_machine(tmp_path, monkeypatch):
     """No data anywhere, and a network that is down and counts who asks."""
     asked: list[str] = []
 
-    def download(url: str, target: Path) -> Path:
+    def download(url: str, target: Path, check: object) -> Path:
         asked.append(url)
         raise ConnectionError("no network")
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import http.server
 import importlib
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,7 +31,6 @@ from codegym.errors import (
     SampleDataWarning,
 )
 from codegym.problems import SOURCES, connection, download, load, load_problems
-from codegym.problems import sample as sample_module
 from codegym.problems.apps_plus import APPS_PLUS
 from codegym.problems.locate import cache_folder
 
@@ -60,7 +63,6 @@ def aim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aim:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(sample_module, "_WARNED", set())
     for seconds in ("_CONNECT_SECONDS", "_READ_SECONDS"):  # a busy machine may be slow to answer
         monkeypatch.setattr(download, seconds, 3600)
 
@@ -109,6 +111,9 @@ def server() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+apps_plus = functools.partial(load_problems, "apps_plus")
+
+
 @contextlib.contextmanager
 def nothing_warned() -> Iterator[None]:
     with warnings.catch_warnings():
@@ -132,11 +137,41 @@ def test_offline_the_sample_stands_in_and_warns(aim):
     assert problems.report.summary().startswith(line)
 
 
-def test_it_warns_once_in_a_process(aim):
-    with pytest.warns(SampleDataWarning):
-        load_problems("apps_plus", split="train")
-    with nothing_warned():
-        assert len(load_problems("apps_plus", split="test", difficulty="interview")) == 6
+SEVERAL_LOADS = f"""
+import dataclasses, warnings
+import gymnasium
+from codegym.problems import download, load, load_problems
+
+spec = load._FILE_SOURCES["apps_plus"]
+files = (dataclasses.replace(spec.files[0], url={CLOSED!r}),)
+load._FILE_SOURCES["apps_plus"] = dataclasses.replace(spec, files=files)
+download._CONNECT_SECONDS = 3600
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    load_problems("apps_plus")
+print("ignored", flush=True)
+for split in ("train", "test"):
+    load_problems("apps_plus", split=split)
+    with warnings.catch_warnings():  # which makes Python forget what was shown where
+        pass
+load_problems("apps_plus")
+for _ in range(2):
+    gymnasium.make({ENV_ID!r}).close()
+"""
+
+
+def test_it_warns_once_in_a_process_and_first_when_warnings_are_shown(aim):
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL_LOADS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+    )
+    assert done.returncode == 0, done.stdout
+    before, _, after = done.stdout.partition("ignored")
+    assert before.count("THIS IS NOT APPS+") == 0
+    assert after.count("THIS IS NOT APPS+") == 1
 
 
 def test_with_warnings_as_errors_every_load_fails(aim):
@@ -190,8 +225,9 @@ def test_an_argument_refuses_the_sample(aim):
             gymnasium.make(ENV_ID, allow_sample=False)
         with pytest.raises(OfflineError):
             gymnasium.make_vec(ENV_ID, num_envs=2, allow_sample=False)
-    with pytest.raises(ConfigurationError, match="allow_sample must be True or False"):
-        gymnasium.make(ENV_ID, allow_sample="no")
+    for load_them in (functools.partial(gymnasium.make, ENV_ID), apps_plus):
+        with pytest.raises(ConfigurationError, match="allow_sample must be True or False, got 'no"):
+            load_them(allow_sample="no")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
