@@ -72,10 +72,10 @@ class CodeTask:
         difficulty: Only problems of this difficulty.
         data: Path of the data file or folder; ``"sample"`` of ``apps_plus``: problems of codegym's
             own in its format.
-        allow_sample: Whether that sample may stand in for ``apps_plus`` if no data is named, here
-            or by ``$CODEGYM_DATA``, and the machine has neither the data nor a network; it warns,
-            once in a process, and ``info["source"]`` is then ``"apps_plus_sample"``. False: an
-            error. No effect on other sources.
+        allow_sample: Whether that sample may stand in for ``apps_plus`` if no `data` is given and
+            the machine has neither the file nor a network; it warns, once in a process, and
+            ``info["source"]`` is then ``"apps_plus_sample"``. False: an error. No effect on other
+            sources.
         size: Number of problems (generated sources only).
         seed: Seed of the problem generator (generated sources only). Episodes are seeded by
             ``reset(seed=...)``.

@@ -27,7 +27,7 @@ from codegym.problems.dataset import Head, LoadReport, ProblemSet, Remembering, 
 from codegym.problems.humaneval import HUMANEVAL
 from codegym.problems.leetcode import LEETCODE
 from codegym.problems.livecodebench import LIVECODEBENCH
-from codegym.problems.locate import data_folder, locate, user_path
+from codegym.problems.locate import locate, user_path
 from codegym.problems.mbpp import MBPP
 from codegym.problems.mini import load_mini
 from codegym.problems.problem import Problem
@@ -90,8 +90,8 @@ def load_problems(
         size: ``"mini"`` only: how many problems; 10,000 by default.
         seed: ``"mini"`` only: which problems; 0 by default.
         allow_sample: Whether the sample may stand in for ``apps_plus`` if no `data` is given, the
-            and ``$CODEGYM_DATA`` is not set, the file is not in the user's cache, and no connection
-            can be made within 5 seconds. That warns with a
+            file is neither in ``$CODEGYM_DATA`` nor in the user's cache, and no connection can be
+            made within 5 seconds. That warns with a
             :class:`~codegym.errors.SampleDataWarning` once in a process, and
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
@@ -141,7 +141,7 @@ def load_problems(
         try:
             found = _find(spec, data, split)
         except OfflineError as error:
-            if spec.sample is None or not allow_sample or data_folder() is not None:
+            if spec.sample is None or not allow_sample:
                 raise
             warn_of_sample(error)
             asked, spec = spec.name, spec.sample
