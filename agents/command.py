@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -82,14 +82,11 @@ def refuse_set_elsewhere(part: Any, name: str, fields: Sequence[str]) -> None:
     Raises:
         ConfigurationError: If one of them is not its default.
     """
-    defaults = {field.name: field.default for field in dataclasses.fields(part)}
-    for field in fields:
-        value = getattr(part, field)
-        if value != defaults[field]:
-            raise ConfigurationError(
-                f"{name}.{field}={value!r} has no effect here: the job decides {field} for all of "
-                "its parts. Leave it out, or set it for the job if the job has it."
-            )
+    for field, value in _given(part, fields):
+        raise ConfigurationError(
+            f"{name}.{field}={value!r} has no effect here: the job decides {field} for all of its "
+            "parts. Leave it out, or set it for the job if the job has it."
+        )
 
 
 def refuse_unused(settings: Any, names: Sequence[str], used: bool, needs: str) -> None:
@@ -106,10 +103,15 @@ def refuse_unused(settings: Any, names: Sequence[str], used: bool, needs: str) -
     """
     if used:
         return
+    for name, value in _given(settings, names):
+        raise ConfigurationError(
+            f"{name}={value!r} has no effect here: it needs {needs}. Leave it out."
+        )
+
+
+def _given(settings: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Of these fields of a dataclass, those that are not their default, with their value."""
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     for name in names:
-        value = getattr(settings, name)
-        if value != defaults[name]:
-            raise ConfigurationError(
-                f"{name}={value!r} has no effect here: it needs {needs}. Leave it out."
-            )
+        if (value := getattr(settings, name)) != defaults[name]:
+            yield name, value
