@@ -35,7 +35,7 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     code = load(task, namespace)
     try:
         if task.traced:
-            tracing.start(code.program, task.report)
+            tracing.start(code.program, code.statements, task.report)
         exec(code.program, namespace)
         if entry_point is not None:
             resolve(namespace, entry_point)()
@@ -66,7 +66,7 @@ def answer(task: Task) -> None:
     namespace = new_module("program")
     code = load(task, namespace)
     if task.traced:
-        tracing.start(code.program, task.report)
+        tracing.start(code.program, code.statements, task.report)
     exec(code.program, namespace)
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
@@ -91,7 +91,7 @@ def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told
     code = load(task, namespace)
     depth = sys.getrecursionlimit()
     if task.traced:
-        tracing.start(code.program, task.report)
+        tracing.start(code.program, code.statements, task.report)
     for number, arguments in enumerate(given):
         if number > 0:
             random.seed(0)

@@ -9,10 +9,12 @@ import json
 import os
 import sys
 import types
+from collections.abc import Sequence
 from types import CodeType
 from typing import Any, NoReturn, Protocol
 
 from . import nodes, report, tracing
+from .instrument import Position
 
 FILENAME = "program.py"
 STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
@@ -26,14 +28,21 @@ class PreludeError(Exception):
 
 
 class Code:
-    """A compiled program and what must run before it."""
+    """A compiled program, what must run before it, and which of its statements have a mark."""
 
-    __slots__ = ("prelude", "program", "text")
+    __slots__ = ("prelude", "program", "statements", "text")
 
-    def __init__(self, text: str, program: CodeType, prelude: CodeType | None) -> None:
+    def __init__(
+        self,
+        text: str,
+        program: CodeType,
+        prelude: CodeType | None,
+        statements: Sequence[Position],
+    ) -> None:
         self.text = text
         self.program = program
         self.prelude = prelude
+        self.statements = statements
 
     def get_source(self, _name: str) -> str:
         """The program's text, as `__loader__` of its module gives it to tracebacks."""
@@ -66,13 +75,16 @@ def compile_program(task: Loadable) -> Code:
         PreludeError: If the prelude does not compile.
     """
     text = task.source.decode("utf-8", "surrogatepass")
-    program = compile(text.removeprefix("\ufeff"), FILENAME, "exec", dont_inherit=True)
+    given = text.removeprefix("\ufeff")
     if task.traced:
-        program = tracing.prepare(program, task.report)
+        program, statements = tracing.compile_observed(given, FILENAME, task.report)
+    else:
+        program, statements = compile(given, FILENAME, "exec", dont_inherit=True), ()
     if not task.prelude:
-        return Code(text, program, None)
+        return Code(text, program, None, statements)
     try:
-        return Code(text, program, compile(task.prelude, "prelude.py", "exec", dont_inherit=True))
+        prelude = compile(task.prelude, "prelude.py", "exec", dont_inherit=True)
+        return Code(text, program, prelude, statements)
     except BaseException as error:
         raise PreludeError from error
 

@@ -5,12 +5,17 @@ A program can write nonsense into it: what is read from here is only ever what t
 of itself, and the parent believes it no more than that. It is emptied after each child.
 
 Layout: 8 bytes length of the report, 1 byte status, 1 byte that says whether the program was
-loaded, one byte for each line, the report.
+loaded, 2 bytes number of statements that have a mark, one byte for each line, the report; at the
+end of the memory a mark and a position for each of these statements.
 """
 
 from __future__ import annotations
 
 import mmap
+import struct
+from collections.abc import Sequence
+
+from .instrument import Marks, Position
 
 # How a child ended, in its own words. Nothing written: killed, or left through os._exit.
 NOTHING = b"\0"
@@ -24,7 +29,11 @@ TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
 
 _LOADED = 9
-_HEADER = 10
+_COUNT = slice(10, 12)
+_HEADER = 12
+_POSITION = struct.Struct("<2I")  # line, column
+STATEMENTS = 4096
+"""Largest number of statements that have a mark of their own."""
 
 
 def new_memory(size: int) -> mmap.mmap:
@@ -45,7 +54,9 @@ class Report:
         self.lines = min(lines, len(memory) // 2)
         self._memory = memory
         self._body = _HEADER + self.lines + 2
-        self.size = min(size, len(memory) - self._body)
+        self._positions = len(memory) - STATEMENTS * _POSITION.size
+        self._statements = self._positions - STATEMENTS
+        self.size = min(size, self._statements - self._body)
         self._used = 0
 
     def mark(self, line: int) -> None:
@@ -62,9 +73,16 @@ class Report:
         """Whether that was noted."""
         return self._memory[_LOADED] != 0
 
-    def marks(self) -> tuple[mmap.mmap, int]:
-        """The memory, and where in it the mark of line 0 is."""
-        return self._memory, _HEADER
+    def marks(self) -> Marks:
+        """Where executed lines and statements are marked."""
+        return Marks(self._memory, _HEADER, self.lines, self._statements, STATEMENTS)
+
+    def announce(self, positions: Sequence[Position]) -> None:
+        """Leaves the positions of the statements that have a mark, in the order of their marks."""
+        if positions:
+            table = b"".join(_POSITION.pack(*position) for position in positions)
+            self._memory[_COUNT] = len(positions).to_bytes(2, "little")
+            self._memory[self._positions : self._positions + len(table)] = table
 
     def write(self, status: bytes, body: bytes = b"") -> None:
         """Leaves the report; the length comes last, so that half a report is none."""
@@ -107,6 +125,14 @@ class Report:
         """The executed lines."""
         marks = self._memory[_HEADER : _HEADER + self.lines + 1]
         return [line for line, mark in enumerate(marks) if mark]
+
+    def executed_statements(self) -> list[Position]:
+        """The positions of executed statements, of those that have a mark of their own."""
+        count = min(int.from_bytes(self._memory[_COUNT], "little"), STATEMENTS)
+        marks = self._memory[self._statements : self._statements + count]
+        table = self._memory[self._positions : self._positions + count * _POSITION.size]
+        found = zip(marks, _POSITION.iter_unpack(table), strict=True)
+        return [(line, column) for mark, (line, column) in found if mark]
 
     def clear(self) -> None:
         """Empties all of the memory, also where no report ever is, at no cost for its size."""

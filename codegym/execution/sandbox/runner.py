@@ -15,6 +15,7 @@ from typing import Any
 
 from . import confine, report, supervise, tracing
 from .box import empty_box
+from .instrument import Position
 from .loading import STARTED
 from .message import Outbox, Request, write_all
 from .session import Session
@@ -33,6 +34,7 @@ _LOST = {
     "wall": 0.0,
     "memory": 0,
     "lines": [],
+    "statements": [],
     "alike": False,
 }
 
@@ -45,6 +47,7 @@ class Seen:
     status: bytes = report.NOTHING
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
+    statements: list[Position] = dataclasses.field(default_factory=list)
     loaded: bool = True
 
     @property
@@ -144,23 +147,24 @@ class Runner:
         orders = _orders(request, "calls", indices, nursery, request.head["coverage"])
         run = self._run(request, orders, nursery, self._null)
         told = self._report(request)
-        reports, lines = told.read_series()[: len(indices)], told.executed()
+        reports = told.read_series()[: len(indices)]
+        executed = told.executed(), told.executed_statements()
         told.clear()
         if run.preamble != STARTED:
             return []
         run.end = "exit"  # whatever came later, these calls were answered
         run.cpu_seconds /= max(1, len(reports))
         run.wall_seconds /= max(1, len(reports))
-        return [Seen(run, status, body, lines) for status, body in reports]
+        return [Seen(run, status, body, *executed) for status, body in reports]
 
     def _alone(self, request: Request, index: int, nursery: Nursery) -> Seen:
         """What a child of its own did on one input."""
         traced = request.head["coverage"]
         seen = self._attempt(request, index, nursery, traced)
         if traced and failed_by_tracing(seen, request.head["limits"]):
-            lines = seen.lines
+            executed = seen.lines, seen.statements
             seen = self._attempt(request, index, self._nursery, traced=False)
-            seen.lines = lines
+            seen.lines, seen.statements = executed
         return seen
 
     def _attempt(self, request: Request, index: int, nursery: Nursery, traced: bool) -> Seen:
@@ -208,7 +212,8 @@ class Runner:
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        seen = Seen(run, *told.read(), told.executed(), told.loaded)
+        executed = told.executed(), told.executed_statements()
+        seen = Seen(run, *told.read(), *executed, told.loaded)
         told.clear()
         return seen
 
@@ -227,6 +232,7 @@ class Runner:
             "wall": run.wall_seconds,
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
+            "statements": seen.statements,
             "alike": alike,
         }
         self._outbox.frame(header, seen.body, run.stdout.data[1:], run.stderr.data)
@@ -285,12 +291,12 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines)
+    return Seen(test, status, body, seen.lines, seen.statements)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     """Whether a run may have failed because it was observed; observing must never be the cause."""
-    if not tracing.TAKES_TIME:
+    if not (tracing.TAKES_TIME or seen.statements):
         return False
     if seen.run.end == "wall":
         waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]

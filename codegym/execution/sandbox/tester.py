@@ -72,7 +72,7 @@ def run_candidate(
     code = load(task, namespace)
     try:
         if task.traced:
-            tracing.start(code.program, task.report)
+            tracing.start(code.program, code.statements, task.report)
         exec(code.program, namespace)
         task.report.mark_loaded()
         candidate = child.resolve(namespace, task.entry_point or "")

@@ -1,57 +1,77 @@
-"""Which lines of the program were executed: `sys.monitoring` on 3.12+, probes in it on 3.11.
+"""Which lines and statements of the program were executed.
 
-Only code objects of the program are watched. `sys.monitoring` switches each location off after
-its first hit, and so do probes (`probes.py`), but what is left of them still takes some time.
-A program may switch its own observation off; that costs it lines, never its verdict.
+Lines: `sys.monitoring` on 3.12+, which switches each location off after its first hit. Where it is
+missing, and for statements that begin in the middle of a line, which no line tells apart: probes
+in the program (`instrument.py`). What is left of either still takes some time.
+
+Only code objects of the program are watched. A program may switch its own observation off; that
+costs it lines, never its verdict.
 """
 
 from __future__ import annotations
 
+import ast
 import mmap
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any
 
+from .instrument import Instrument, Position
 from .report import Report
-
-if sys.version_info < (3, 12):
-    from . import probes
 
 TAKES_TIME = sys.version_info < (3, 12)
 """Whether running out of time or memory needs a second look, without observation."""
 
+_MAY_SHARE_A_LINE = re.compile(r";|:[ \t\f]*[^\s#]")
 
-def prepare(program: CodeType, report: Report) -> CodeType:
-    """The program as it must be run for its executed lines to be noted in its report."""
-    observed = program
-    if sys.version_info < (3, 12):
-        memory, start = report.marks()
+
+def compile_observed(
+    text: str, filename: str, report: Report
+) -> tuple[CodeType, Sequence[Position]]:
+    """Compiles a program so that what it executes is noted.
+
+    Args:
+        text: The program.
+        filename: The name that its code objects get.
+        report: Where executed lines and statements are noted.
+
+    Returns:
+        The program, and the positions of the statements that have a mark of their own.
+
+    Raises:
+        BaseException: Whatever the compiler raises for it.
+    """
+    if TAKES_TIME or _MAY_SHARE_A_LINE.search(text):
         try:
-            observed = probes.insert(program, probes.Marks(memory, start, report.lines))
-        except MemoryError:  # without lines it may still fit
-            observed = program
-    return observed
+            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
+            instrument.insert(tree)
+            program = compile(tree, filename, "exec", dont_inherit=True)
+            return instrument.fill(program), instrument.positions
+        except Exception:
+            pass  # what is no program is none without probes; what is too large may still fit
+    return compile(text, filename, "exec", dont_inherit=True), ()
 
 
-def start(program: CodeType, report: Report) -> None:
-    """Begins to note the executed lines of a program that was prepared."""
+def start(program: CodeType, statements: Sequence[Position], report: Report) -> None:
+    """Begins to note what a program that was compiled for it executes."""
+    report.announce(statements)
     if sys.version_info >= (3, 12):
         _watch_by_monitoring(program, report)
 
 
 def rehearse(memory: mmap.mmap) -> None:
     """Does once what every child will do: what has run before touches fewer pages."""
-    program = compile(_REHEARSAL, "rehearsal", "exec", dont_inherit=True)
-    prepare(program, Report(memory, 0, 0))
+    compile_observed(_REHEARSAL, "rehearsal", Report(memory, 0, 0))
 
 
 _REHEARSAL = """
 def numbers(most):
     try:
         for number in range(most):
-            if number % 2:
-                yield number
+            if number % 2: yield number
     except ValueError:
         pass
 """
