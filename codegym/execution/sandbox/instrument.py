@@ -26,6 +26,8 @@ Position = tuple[int, int]
 
 _MEMORY = b"\0codegym: memory"
 _ONCE = b"\0codegym: once, %d"
+_MARK = 1
+_ITEM = (_MARK,)
 _STORE = ast.Store()
 _MOST_BLOCKS = 20  # that CPython nests; a probe is one more
 _MOST_HEADERS = 64  # of one statement that a probe notes: each one notes those before it
@@ -67,6 +69,8 @@ class Instrument:
     def __init__(self, text: str, marks: Marks, *, every_line: bool) -> None:
         self.positions: list[Position] = []
         self._source = text.encode().splitlines()
+        # Side by side in memory, whose pages a child copies: most are used.
+        self._iterators = [iter(_ITEM) for _ in self._source] if every_line else []
         self._marks = marks
         self._every_line = every_line
         self._constants: dict[bytes, Any] = {_MEMORY: marks.memory}
@@ -200,8 +204,8 @@ class Instrument:
         self, lines: Iterable[int], marks: list[int], at: Any, depth: int
     ) -> list[ast.stmt]:
         """What marks these lines and these places; nothing if there is nothing to mark."""
-        noted = {line for line in lines if line <= self._marks.lines}
-        places = sorted({*marks, *(self._marks.line + line for line in noted)})
+        _, begin, most, _, _ = self._marks
+        places = sorted([*marks, *(begin + line for line in lines if line <= most)])
         if not places or depth >= _MOST_BLOCKS:
             return []
         where = _place(at)
@@ -213,13 +217,16 @@ class Instrument:
                 index = ast.Slice(index, ast.Constant(end, **where), **where)
             memory = ast.Constant(_MEMORY, **where)
             targets.append(ast.Subscript(memory, index, _STORE, **where))
-            items.append(1 if end - first == 1 else b"\1" * (end - first))
+            items.append(_MARK if end - first == 1 else bytes([_MARK]) * (end - first))
         name = _ONCE % len(self._constants)
-        if len(targets) == 1:
-            target, self._constants[name] = targets[0], iter((items[0],))
-        else:
+        target = targets[0]
+        if len(targets) > 1:
             target = ast.Tuple(targets, _STORE, **where)
             self._constants[name] = iter((tuple(items),))
+        elif items == [_MARK] and self._iterators:
+            self._constants[name] = self._iterators.pop()
+        else:
+            self._constants[name] = iter((items[0],))
         once = ast.Constant(name, **where)
         return [ast.For(target, once, [ast.Break(**where)], [], **where)]
 
