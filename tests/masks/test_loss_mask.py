@@ -22,6 +22,7 @@ from codegym.tokenization import ByteTokenizer, MiniTokenizer, Tokenizer
 
 from . import recorded
 
+
 def statements_that_run(problem: Problem, text: str) -> set[recorded.Key]:
     """What of `text` runs on the problem's tests."""
     ran: set[recorded.Key] = set()

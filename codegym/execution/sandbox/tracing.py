@@ -47,7 +47,7 @@ def compile_observed(
     if TAKES_TIME or _may_share_a_line(text):
         try:
             instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
-            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree: Any = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             instrument.insert(tree)
             program = compile(tree, filename, "exec", dont_inherit=True)
             return instrument.fill(program), instrument.positions
