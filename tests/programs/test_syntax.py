@@ -45,7 +45,7 @@ def f(a,
 
 
 def ast_statements(text: str) -> set[tuple[int, int]]:
-    """(first, last) lines of simple statements and headers, from Python's parser, but docstrings."""
+    """(first, last) lines of simple statements and headers, without docstrings, from `ast`."""
     found = set()
     tree = ast.parse(text)
     scopes = [
