@@ -59,7 +59,11 @@ def f(x):
         case {'k': v}: return v
         case str() | bytes(): return 'text'
     return x.missing
-print(f(0), f([1, 1]), f('a'), f({'k': 2}))
+def g(x):
+    match x:
+        case 0: return 1
+        case [a, b]: return a
+print(f(0), f([1, 1]), f('a'), f({'k': 2}), g(5))
 f(9.5)
 """,
     "what it sees of itself": """\

@@ -219,6 +219,7 @@ PROGRAMS = {
         "    case [x, *y]: z = x; w = y",
         "    «case _: x = 1»",
     ),
+    "no case fits": in_a_function("match n:", "    case 2: «x = 1»", "    case [x, y]: «x = 1»"),
     "handlers": in_a_function(
         "try: [][n]",
         "except KeyError: «x = 1»",
