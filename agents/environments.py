@@ -59,9 +59,6 @@ class TaskSettings:
     """whether programs are run while others are still being written; the episodes are the same"""
     workers: int | None = None
     """processes that run programs; None: one for each CPU"""
-    calls_per_child: int = 16
-    """tests of a program that may share a process: several times faster on small functions; 1
-    isolates each test"""
 
     def refuse_unused_task(self) -> None:
         """Refuses settings of a task that this task has no use for.
@@ -191,9 +188,7 @@ def make_grader(settings: TaskSettings) -> Iterator[codegym.Grader]:
     limits = codegym.ExecutionLimits(
         cpu_seconds=settings.cpu_seconds, wall_seconds=10.0 * settings.cpu_seconds
     )
-    executor = codegym.LocalExecutor(
-        workers=settings.workers, calls_per_child=settings.calls_per_child
-    )
+    executor = codegym.LocalExecutor(workers=settings.workers)
     try:
         with codegym.Grader(executor=executor, limits=limits) as grader:
             yield grader

@@ -35,9 +35,10 @@ _ATTEMPTS = 2
 class LocalExecutor:
     """Runs programs on this machine, in N worker processes.
 
-    A worker is a bare interpreter with the usual modules loaded. For each request it forks a
-    process that compiles the program, and that one forks a child for each input. Workers are
-    started when they are first needed, are replaced when they die, and end with this process.
+    A worker is a bare interpreter with the usual modules loaded. Each input of a request is run in
+    a process of its own, in which nothing of the program ran before; where the kernel keeps
+    programs from forking, the program is compiled once for all of them. Workers are started when
+    they are first needed, are replaced when they die, and end with this process.
 
     May be used from several threads. A fork of the parent gets workers of its own.
 
@@ -46,11 +47,6 @@ class LocalExecutor:
         python: Path of the interpreter that programs run on (3.11 or later); default: this one.
         isolation: `"auto"` enforces what the machine offers and warns where something is missing,
             `"strict"` refuses to start then, `"none"` sets resource limits only.
-        calls_per_child: How many calls of one program may share a process. 1: each input has its
-            own. More is several times faster for small functions. Each call still gets a fresh
-            module, and a call that ends in anything but a value or an ordinary exception is
-            repeated alone; but changes to other modules carry over, and executed lines, times and
-            output are told for the calls of a process together.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -64,21 +60,15 @@ class LocalExecutor:
         workers: int | None = None,
         python: str | None = None,
         isolation: IsolationMode = "auto",
-        calls_per_child: int = 1,
     ) -> None:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
-        if not isinstance(calls_per_child, int) or calls_per_child < 1:
-            raise ConfigurationError(
-                f"calls_per_child must be a positive int, got {calls_per_child!r}."
-            )
         if isolation not in _ISOLATIONS:
             raise UnknownNameError("isolation", isolation, _ISOLATIONS)
         if isolation != "none":
             require_isolation(python, strict=isolation == "strict")
         self._settings = (count, python, isolation)
-        self._calls_per_child = calls_per_child
         self._pools: dict[int, _Pool] = {}
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._pools)
@@ -95,7 +85,7 @@ class LocalExecutor:
             ClosedError: After :meth:`close`.
             ConfigurationError: If the request holds anything but text and plain data.
         """
-        job = Job(request, self._calls_per_child)
+        job = Job(request)
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
         # Keyed by process: a fork inherits neither threads nor workers of its parent.

@@ -29,7 +29,6 @@ class Message:
 
     Args:
         request: What to encode.
-        calls_per_child: How many calls may share a process.
 
     Attributes:
         inputs: Number of inputs.
@@ -39,12 +38,12 @@ class Message:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
     """
 
-    def __init__(self, request: Request, calls_per_child: int = 1) -> None:
+    def __init__(self, request: Request) -> None:
         _check(request)
         limits = request.limits
-        # An input may be run together with others, alone, and once more without tracing; each
-        # time it is stretched on a busy machine.
-        self.patience = 3 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
+        # An input may be run once more without tracing; each time it is stretched on a busy
+        # machine.
+        self.patience = 2 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
         self.inputs = len(request.inputs)
         self._program = request.program.encode("utf-8", "surrogatepass")
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
@@ -63,7 +62,6 @@ class Message:
                 "stretch": STRETCH,
             },
             "coverage": request.coverage,
-            "calls_per_child": calls_per_child,
             "stop_on_error": request.stop_on_error,
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
         }
@@ -132,14 +130,14 @@ def observe(frame: Frame) -> Observation:
         ExecutionError: If the problem's own prelude failed, which is no fault of the program.
     """
     header = frame.header
-    # The preamble was said before the program's own code ran, so it is true.
-    if header["preamble"] == _PRELUDE:
+    # This was told before the program's own code ran, so it is true.
+    if header["told"] == _PRELUDE:
         raise ExecutionError(
             "The prelude of the problem failed before the program ran: "
             f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
             "mend the problem."
         )
-    if header["preamble"] == _COMPILE_ERROR:
+    if header["told"] == _COMPILE_ERROR:
         return Observation(ExitReason.COMPILE_ERROR, **_error(json.loads(frame.report)))
     return Observation(
         **_outcome(header, frame.report),

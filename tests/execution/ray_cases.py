@@ -267,7 +267,6 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
         {"workers": 0},
         {"workers": True},
         {"workers_per_actor": 1.5},
-        {"calls_per_child": 0},
         {"cpus_per_worker": -1},
         {"cpus_per_worker": "1"},
         {"start_seconds": float("nan")},

@@ -11,15 +11,16 @@ import contextlib
 import json
 import marshal
 import os
-import random
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from . import codec, report, tracing
-from .loading import describe, load, new_module, prepare
+from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
 
 
@@ -28,15 +29,15 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
 
     Never returns.
     """
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
     entry_point = task.entry_point
     namespace = new_module("__main__" if entry_point is None else "program")
-    code = load(task, namespace)
+    program = load(task, namespace)
+    task.begin()
     try:
         if task.traced:
-            tracing.start(code.program, task.report)
-        exec(code.program, namespace)
+            tracing.start(program, task.report)
+        exec(program, namespace)
         if entry_point is not None:
             resolve(namespace, entry_point)()
         _leave(task, 0)
@@ -50,24 +51,26 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
 
 def run_call(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program, then calls its entry point. Never returns."""
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
+    namespace = new_module("program")
+    program = load(task, namespace)
+    if task.together:
+        _answer_all(task, program, namespace, task.begin_together())
+        os._exit(0)
+    arguments = marshal.loads(task.begin())
     try:
-        answer(task)
+        answer(task, program, namespace, arguments)
     except BaseException as error:
         write_error(task.report, error)
     flush()
     os._exit(0)
 
 
-def answer(task: Task) -> None:
+def answer(task: Task, program: CodeType, namespace: dict[str, Any], arguments: list[Any]) -> None:
     """Runs the program, calls its entry point, reports the value."""
-    arguments = marshal.loads(task.given[0])
-    namespace = new_module("program")
-    code = load(task, namespace)
     if task.traced:
-        tracing.start(code.program, task.report)
-    exec(code.program, namespace)
+        tracing.start(program, task.report)
+    exec(program, namespace)
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
@@ -78,40 +81,33 @@ def answer(task: Task) -> None:
         task.report.write(report.RETURNED, text.encode("ascii"))
 
 
-def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
-    """Answers several calls in this one process, each in a fresh module. Never returns.
+def _answer_all(task: Task, program: CodeType, given: dict[str, Any], inputs: list[bytes]) -> None:
+    """Answers calls of a plain program in this one process, each in a fresh module.
 
     Stops at the first that ends in anything but a value or an ordinary exception: that one is
-    then run alone, and the report tells how far this process came.
+    then run alone.
     """
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
-    given = [marshal.loads(one) for one in task.given]
-    namespace = new_module("program")
-    code = load(task, namespace)
-    depth = sys.getrecursionlimit()
     if task.traced:
-        tracing.start(code.program, task.report)
-    for number, arguments in enumerate(given):
-        if number > 0:
-            random.seed(0)
-            sys.setrecursionlimit(depth)
-            namespace = new_module("program")
-            prepare(code, namespace)
+        tracing.start(program, task.report)
+    began = time.process_time()
+    for call_bytes in inputs:
+        arguments = marshal.loads(call_bytes)
+        if arguments[-1] is not None:
+            return  # code of the test's own, which may leave behind what it likes
+        namespace = new_module("program")
+        namespace.update(given)
         try:
-            exec(code.program, namespace)
-            value = call(namespace, task.entry_point, arguments)
-            text = codec.encode(value, task.report.size).encode("ascii")
+            exec(program, namespace)
+            value = call(namespace, task.entry_point or "", arguments)
+            status, text = report.RETURNED, codec.encode(value, task.report.size).encode("ascii")
         except (MemoryError, RecursionError, codec.TooLargeError):
-            break
+            return
         except BaseException as error:
-            left = task.report.append(report.RAISED, _described(error))
-        else:
-            left = task.report.append(report.RETURNED, text)
-        if not left:
-            break
-    flush()
-    os._exit(0)
+            status, text = report.RAISED, _described(error)
+        now = time.process_time()
+        if not task.report.append(status, text, now - began):
+            return
+        began = now
 
 
 def resolve(namespace: dict[str, Any], entry_point: str) -> Callable[..., Any]:

@@ -12,31 +12,24 @@ import types
 from types import CodeType
 from typing import Any, NoReturn, Protocol
 
-from . import nodes, report, tracing
+from . import nodes, plain, report, tracing
+from .turns import COMPILE_ERROR, PRELUDE, Turns
 
 FILENAME = "program.py"
-STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
-"""The first byte on standard output, written before the program can write."""
-
 _MESSAGE_CHARACTERS = 500
+_ONLY_AST = 0x400  # ast.PyCF_ONLY_AST
 
 
-class PreludeError(Exception):
-    """The problem's own code failed, before any of the program ran."""
+class Source:
+    """A program's text, as `__loader__` of its module gives it to tracebacks."""
 
+    __slots__ = ("text",)
 
-class Code:
-    """A compiled program and what must run before it."""
-
-    __slots__ = ("prelude", "program", "text")
-
-    def __init__(self, text: str, program: CodeType, prelude: CodeType | None) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.program = program
-        self.prelude = prelude
 
     def get_source(self, _name: str) -> str:
-        """The program's text, as `__loader__` of its module gives it to tracebacks."""
+        """The text."""
         return self.text
 
 
@@ -45,9 +38,10 @@ class Loadable(Protocol):
 
     source: bytes
     prelude: bytes
-    code: Code | None
     traced: bool
+    together: bool
     report: report.Report
+    turns: Turns
 
 
 def new_module(name: str) -> dict[str, Any]:
@@ -58,58 +52,43 @@ def new_module(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def compile_program(task: Loadable) -> Code:
-    """Compiles a program and, if its executed lines are wanted, prepares it for that.
+def load(task: Loadable, namespace: dict[str, Any]) -> CodeType:
+    """Compiles the program and puts into a namespace what it may expect there.
 
-    Raises:
-        BaseException: Whatever the compiler raises for it.
-        PreludeError: If the prelude does not compile.
+    That is what the problem promises: node classes and the names of its prelude. If something
+    fails, tells what and exits. Afterwards `task.together` tells whether the program is plain.
     """
-    text = task.source.decode("utf-8", "surrogatepass")
-    program = compile(text.removeprefix("\ufeff"), FILENAME, "exec", dont_inherit=True)
-    if task.traced:
-        program = tracing.prepare(program, task.report)
-    if not task.prelude:
-        return Code(text, program, None)
+    tree = None
     try:
-        return Code(text, program, compile(task.prelude, "prelude.py", "exec", dont_inherit=True))
-    except BaseException as error:
-        raise PreludeError from error
-
-
-def load(task: Loadable, namespace: dict[str, Any]) -> Code:
-    """Compiles the program, if it is not, and runs the prelude; or tells why not, and exits."""
-    try:
-        code = task.code or compile_program(task)
-    except PreludeError as error:
-        _give_up(task, PRELUDE, describe(error.__cause__ or error))
+        text = task.source.decode("utf-8", "surrogatepass")
+        source: Any = text.removeprefix("\ufeff")
+        if task.together and len(text) <= plain.MOST_BYTES:
+            source = tree = compile(source, FILENAME, "exec", _ONLY_AST, dont_inherit=True)
+        program = compile(source, FILENAME, "exec", dont_inherit=True)
+        if task.traced:
+            program = tracing.prepare(program, task.report)
     except SyntaxError as error:
-        described = {"type": type(error).__name__, "message": str(error.msg), "line": error.lineno}
+        message = str(error.msg)[:_MESSAGE_CHARACTERS]
+        described = {"type": type(error).__name__, "message": message, "line": error.lineno}
         _give_up(task, COMPILE_ERROR, described)
     except BaseException as error:
         _give_up(task, COMPILE_ERROR, describe(error))
     try:
-        prepare(code, namespace)
+        namespace["__loader__"] = Source(text)
+        if namespace["__name__"] != "__main__":
+            namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
+        if task.prelude:
+            exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
     except BaseException as error:
         _give_up(task, PRELUDE, describe(error))
-    # What is in the pipe can not be taken back: from here on the program is to blame.
-    os.write(1, STARTED)
-    return code
+    task.together = tree is not None and plain.is_plain(tree, namespace)
+    return program
 
 
 def _give_up(task: Loadable, why: bytes, described: dict[str, Any]) -> NoReturn:
     task.report.write(report.RAISED, json.dumps(described).encode("ascii"))
-    os.write(1, why)
+    task.turns.tell(why)
     os._exit(0)
-
-
-def prepare(code: Code, namespace: dict[str, Any]) -> None:
-    """Puts into a namespace what the problem promises: node classes and the prelude's names."""
-    namespace["__loader__"] = code
-    if namespace["__name__"] != "__main__":
-        namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-    if code.prelude is not None:
-        exec(code.prelude, namespace)
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -11,6 +11,7 @@ loaded, one byte for each line, the report.
 from __future__ import annotations
 
 import mmap
+import struct
 
 # How a child ended, in its own words. Nothing written: killed, or left through os._exit.
 NOTHING = b"\0"
@@ -25,6 +26,7 @@ GONE = b"G"  # tester only: the candidate ended in the middle
 
 _LOADED = 9
 _HEADER = 10
+_ENTRY = struct.Struct("<IIdc")
 
 
 def new_memory(size: int) -> mmap.mmap:
@@ -79,9 +81,14 @@ class Report:
             return NOTHING, b""
         return self._memory[8:9], self._memory[self._body : self._body + length]
 
-    def append(self, status: bytes, body: bytes) -> bool:
-        """Adds to a series of reports; False if there is no room."""
-        entry = len(body).to_bytes(4, "little") + status + body
+    def append(self, status: bytes, body: bytes, cpu_seconds: float) -> bool:
+        """Adds the report of one of several calls; False if there is no room.
+
+        With it are kept the lines that were executed until now, which may be those of this call.
+        """
+        lines = self.executed()
+        entry = _ENTRY.pack(len(body), len(lines), cpu_seconds, status)
+        entry += struct.pack(f"<{len(lines)}I", *lines) + body
         end = self._used + len(entry)
         if end > self.size:
             return False
@@ -90,16 +97,19 @@ class Report:
         self._used = end
         return True
 
-    def read_series(self) -> list[tuple[bytes, bytes]]:
-        """Status and body of each report of a series."""
+    def read_series(self) -> list[tuple[bytes, bytes, float, list[int]]]:
+        """Status, body, CPU time and executed lines of each report that was added."""
         _, series = self.read()
         found = []
         start = 0
-        while start + 5 <= len(series):
-            end = start + 5 + int.from_bytes(series[start : start + 4], "little")
+        while start + _ENTRY.size <= len(series):
+            length, count, cpu, status = _ENTRY.unpack_from(series, start)
+            start += _ENTRY.size
+            end = start + 4 * count + length
             if end > len(series):
                 break
-            found.append((series[start + 4 : start + 5], series[start + 5 : end]))
+            lines = list(struct.unpack_from(f"<{count}I", series, start))
+            found.append((status, series[start + 4 * count : end], cpu, lines))
             start = end
         return found
 

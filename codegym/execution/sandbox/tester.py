@@ -21,8 +21,7 @@ from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
 
 _PROBLEM_FILE = "test.py"
-_SOCKET, _VERDICT = 3, 5  # where `settle` puts the descriptors that a child keeps
-_CODES = 5  # its place among the descriptors that a child gets
+_SOCKET, _CODES, _VERDICT = 3, 4, 5  # descriptors that a child gets
 _ANY_LENGTH = 1 << 30
 
 
@@ -66,14 +65,14 @@ def run_candidate(
     home: Home, descriptors: list[int], confinement: Confinement, told: Order
 ) -> None:
     """Loads the program and answers calls until the tester hangs up. Never returns."""
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
     namespace = new_module("program")
-    code = load(task, namespace)
+    program = load(task, namespace)
+    task.begin()
     try:
         if task.traced:
-            tracing.start(code.program, task.report)
-        exec(code.program, namespace)
+            tracing.start(program, task.report)
+        exec(program, namespace)
         task.report.mark_loaded()
         candidate = child.resolve(namespace, task.entry_point or "")
         channel = _Channel(_SOCKET)
@@ -123,11 +122,10 @@ def _answer(
 
 def run_tester(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the test code and leaves the verdict in a file that it alone has. Never returns."""
-    task = Task(home, descriptors, told)
-    codes = descriptors[_CODES]
-    source, name = json.loads(os.pread(codes, os.fstat(codes).st_size, 0))[task.index]
     home.barrier.forbid_writing()
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
+    source, name = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[task.index]
+    task.begin()
     namespace = new_module("tests")
     namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
     proxy = _Proxy(_Channel(_SOCKET), namespace, task.report.size)

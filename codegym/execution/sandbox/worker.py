@@ -46,17 +46,17 @@ def _serve(control: socket.socket, runner: Runner, outbox: Outbox) -> None:
         outbox.flush()
 
 
-def _make_zygote(home: Home, control: socket.socket) -> Nursery:
+def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery:
     """Forks the zygote, which from then on makes all children."""
     channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    births, births_write = os.pipe()
+    news, news_write = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             channel.close()
             control.close()
-            os.close(births)
+            os.close(news)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if not confine.signal_with_parent(parent, int(signal.SIGKILL)):
                 os._exit(0)
@@ -65,15 +65,15 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
             confine.new_streams()
             rehearse(home)
             home.barrier.close_in_zygote()
-            Zygote(theirs, births_write, starter(home)).serve()
+            Zygote(theirs, news_write, starter(home)).serve()
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(FAULT)
     theirs.close()
-    os.close(births_write)
+    os.close(news_write)
     base_memory, _ = confine.memory_use(pid)
-    return Nursery(channel, births, pid, base_memory)
+    return Nursery(channel, news, pid, base_memory, sealed=sealed)
 
 
 def _site_packages() -> list[str]:
@@ -114,7 +114,7 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     gc.collect()
     gc.disable()
     gc.freeze()
-    nursery = _make_zygote(Home(barrier, memory), control)
+    nursery = _make_zygote(Home(barrier, memory), control, sealed=enforced["calls"])
     outbox = Outbox(control)
     runner = Runner(
         nursery=nursery,
@@ -122,7 +122,6 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
         control=descriptor,
         outbox=outbox,
         box=box,
-        sealed=enforced["calls"],
     )
     hello = {"python": list(sys.version_info[:3]), "enforced": enforced}
     text = json.dumps(hello).encode("ascii")
