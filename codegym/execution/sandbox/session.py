@@ -38,7 +38,8 @@ class Session:
         parent.fork(("session", None, told), descriptors, wait=True)
         theirs.close()
         os.close(births_write)
-        self.nursery = Nursery(channel, births, parent.next_birth(), parent.base_memory)
+        pid = parent.next_birth()
+        self.nursery = Nursery(channel, births, pid, parent.base_memory, parent.threads)
 
     def close(self) -> None:
         """Ends the zygote and waits for it."""

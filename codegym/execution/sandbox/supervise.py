@@ -20,6 +20,7 @@ from typing import Any
 
 from . import zygote
 from .message import ParentGoneError
+from .threads import Threads
 
 LIMITS = ("cpu", "wall", "output")
 _STDERR_KEPT = 4096
@@ -41,13 +42,22 @@ class Nursery:
         births: Descriptor that it writes process ids to.
         pid: The zygote's own process id.
         base_memory: Bytes of address space that a child has before it runs anything.
+        threads: Where the kernel asks about new threads, if it does.
     """
 
-    def __init__(self, channel: socket.socket, births: int, pid: int, base_memory: int) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        births: int,
+        pid: int,
+        base_memory: int,
+        threads: Threads | None,
+    ) -> None:
         self._channel = channel
         self._births = births
         self.pid = pid
         self.base_memory = base_memory
+        self.threads = threads
 
     def fileno(self) -> int:
         """What to poll for deaths."""
@@ -165,6 +175,8 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
     poll.register(nursery, select.POLLIN)
+    if nursery.threads is not None:
+        poll.register(nursery.threads, select.POLLIN)
     reading: dict[int, Output] | None = None
     wait: float = _UNDISTURBED_MS
     clean = False
@@ -172,6 +184,8 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
         ready = [descriptor for descriptor, _ in poll.poll(wait)]
         if control in ready:
             raise ParentGoneError
+        if nursery.threads is not None and nursery.threads.fileno() in ready:
+            nursery.threads.answer(limits["threads"])
         if not runs[0].pid:
             for run in runs:
                 run.pid = nursery.next_birth()

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, report, tracing
+from . import confine, namespaces, report, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
 from .loading import FILENAME
@@ -64,7 +64,7 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
             confine.hide_memory()
             confine.new_streams()
             rehearse(home)
-            home.barrier.close_in_zygote()
+            home.barrier.close_in_zygote(theirs)
             Zygote(theirs, births_write, starter(home)).serve()
         except BaseException:
             traceback.print_exc()
@@ -73,7 +73,7 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
     theirs.close()
     os.close(births_write)
     base_memory, _ = confine.memory_use(pid)
-    return Nursery(channel, births, pid, base_memory)
+    return Nursery(channel, births, pid, base_memory, threads.accept(channel))
 
 
 def _site_packages() -> list[str]:
