@@ -42,12 +42,14 @@ class Isolation:
         python: Version of the interpreter.
         files: Landlock limits which files are seen.
         calls: seccomp limits which system calls are made.
+        threads: The number of threads is limited.
         namespaces: Network and privileges are cut off.
     """
 
     python: tuple[int, ...]
     files: bool
     calls: bool
+    threads: bool
     namespaces: bool
 
     @property
@@ -68,6 +70,7 @@ class Isolation:
             ("resource limits, output cap, private directory, empty environment", True),
             ("files: Landlock, read-only view of libraries", self.files),
             ("calls: seccomp, no processes, sockets, signals to others", self.calls),
+            ("threads: no more than the limit", self.threads),
             ("namespaces: no network, no privileges, bounded directory", self.namespaces),
         ]
 

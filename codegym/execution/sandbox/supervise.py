@@ -22,6 +22,7 @@ from typing import Any
 
 from . import zygote
 from .message import ParentGoneError
+from .threads import Threads
 from .turns import NEXT
 
 LIMITS = ("cpu", "wall", "output")
@@ -45,6 +46,7 @@ class Nursery:
         news: Descriptor of the pipe on which it and its children tell what happens.
         pid: The zygote's own process id.
         base_memory: Bytes of address space that a child has before it runs anything.
+        threads: Where the kernel asks about new threads, if it does.
         sealed: Whether a program can neither fork, nor kill itself by SIGKILL, nor be killed by
             another.
 
@@ -55,7 +57,14 @@ class Nursery:
     """
 
     def __init__(
-        self, channel: socket.socket, news: int, pid: int, base_memory: int, *, sealed: bool
+        self,
+        channel: socket.socket,
+        news: int,
+        pid: int,
+        base_memory: int,
+        threads: Threads | None,
+        *,
+        sealed: bool,
     ) -> None:
         self._channel = channel
         self._news = news
@@ -66,6 +75,7 @@ class Nursery:
         self.clean = True
         self.pid = pid
         self.base_memory = base_memory
+        self.threads = threads
         self.sealed = sealed
         os.set_blocking(news, False)
 
@@ -210,12 +220,16 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
     poll.register(nursery, select.POLLIN)
+    if nursery.threads is not None:
+        poll.register(nursery.threads, select.POLLIN)
     reading: dict[int, Output] | None = None
     wait: float = _UNDISTURBED_MS
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(wait)]
         if control in ready:
             raise ParentGoneError
+        if nursery.threads is not None and nursery.threads.fileno() in ready:
+            nursery.threads.answer(limits["threads"])
         if nursery.fileno() in ready:
             nursery.read_death()
         else:

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, report, tracing
+from . import confine, namespaces, report, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
 from .loading import FILENAME
@@ -64,7 +64,7 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
             confine.hide_memory()
             confine.new_streams()
             rehearse(home)
-            home.barrier.close_in_zygote()
+            home.barrier.close_in_zygote(theirs)
             Zygote(theirs, news_write, starter(home)).serve()
         except BaseException:
             traceback.print_exc()
@@ -73,7 +73,8 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
     theirs.close()
     os.close(news_write)
     base_memory, _ = confine.memory_use(pid)
-    return Nursery(channel, news, pid, base_memory, sealed=sealed)
+    asked = threads.accept(channel)
+    return Nursery(channel, news, pid, base_memory, asked, sealed=sealed)
 
 
 def _site_packages() -> list[str]:
