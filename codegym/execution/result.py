@@ -90,7 +90,8 @@ class Observation:
         error_type: Name of the exception's class, or None.
         error_message: Its text, cut to a few hundred characters, or None.
         error_line: 1-based line of the program where it was raised, or None.
-        executed_lines: 1-based lines of the program that were executed, also when it was killed.
+        executed_lines: 1-based lines of the program that were executed, also when it was killed;
+            as :class:`~codegym.programs.ExecutedLines` they tell statements on one line apart.
         cpu_seconds: CPU time used.
         wall_seconds: Time on the clock.
         peak_memory_bytes: Largest resident set.

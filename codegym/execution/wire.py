@@ -13,6 +13,7 @@ from codegym.execution import values
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.process import Frame
 from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin, TestCode
+from codegym.programs.executed import ExecutedLines
 
 __all__ = ["Message", "observe", "same_for_all"]
 
@@ -143,7 +144,7 @@ def observe(frame: Frame) -> Observation:
         **_outcome(header, frame.report),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
-        executed_lines=frozenset(header["lines"]),
+        executed_lines=ExecutedLines(header["lines"], map(tuple, header["statements"])),
         cpu_seconds=header["cpu"],
         wall_seconds=header["wall"],
         peak_memory_bytes=header["memory"],

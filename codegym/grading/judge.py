@@ -8,6 +8,7 @@ from codegym.execution.result import ExitReason, Observation
 from codegym.grading.compare import same_output, same_value
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.programs.executed import ExecutedLines
 
 __all__ = ["judge", "judge_test"]
 
@@ -61,7 +62,9 @@ def judge(problem: Problem, seen: Sequence[Observation | None]) -> Grade:
         verdict=verdict,
         tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in ran),
         tests_total=len(tests),
-        executed_lines=frozenset().union(*(one.executed_lines for one in seen if one is not None)),
+        executed_lines=ExecutedLines.union_of(
+            one.executed_lines for one in seen if one is not None
+        ),
         error_type=first.error_type,
         error_message=first.error_message,
         error_line=first.error_line,

@@ -53,7 +53,8 @@ class Grade:
         verdict: ``"accepted"`` only if every test was run and passed.
         tests_passed: Number of tests that were run and passed.
         tests_total: Number of tests of the problem.
-        executed_lines: 1-based lines of the program, union over the tests that ran.
+        executed_lines: 1-based lines of the program, union over the tests that ran; as
+            :class:`~codegym.programs.ExecutedLines` they tell statements on one line apart.
         error_type: Name of the exception's class, or None.
         error_message: A sentence for a human, or None.
         error_line: 1-based line of the program, or None.

@@ -7,8 +7,11 @@ the reward can not depend on them. What the paper leaves open is decided here:
 
 - A statement over several lines is one; the header of a compound statement is a statement of its
   own. A statement owns the indentation before it and the line break after it.
+- A statement that begins a line was executed if one of its lines was. What comes after it on a
+  line (``if x: y``, ``x; y``) counts by itself.
 - ``else:``, ``finally:``, ``try:``, ``case _:`` have no code; they count as executed when
-  their body is. ``global`` and ``nonlocal`` count when their block is.
+  their body is. ``global``, ``nonlocal`` and annotations without a value (``x: int``) count when
+  their block is.
 - Comments, blank lines and docstrings never count.
 - When nothing ran, because the program does not compile, all generated tokens count: they are
   what the reward punishes.
@@ -18,11 +21,14 @@ This module knows nothing of prompts, rewards or losses.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from codegym.programs.executed import ExecutedLines
 from codegym.programs.program import Program, token_spans
 from codegym.programs.syntax import Statement, comments, statements
 from codegym.tokenization.tokenizer import Tokenizer
@@ -43,7 +49,8 @@ def loss_mask(
     Args:
         program: The whole program, given code included.
         executed_lines: 1-based lines that were executed, union over the tests that ran. Empty
-            if nothing ran.
+            if nothing ran. If they are no :class:`~codegym.programs.ExecutedLines`, all that
+            stands on an executed line was executed.
         tokenizer: Tells which bytes a token spells.
         token_ids: (N,) the generated tokens, the end token included if there is one.
         start: Byte offset in the program at which the first of them begins.
@@ -68,9 +75,8 @@ def loss_mask(
 def executed_bytes(program: Program, executed_lines: Collection[int]) -> npt.NDArray[np.bool_]:
     """Which bytes of a program belong to statements that were executed, (num_bytes,) bool."""
     mask = np.zeros(len(program.source), dtype=bool)
-    lines = frozenset(executed_lines)
-    for statement in statements(program):
-        if _executed(statement, lines):
+    for statement, ran in zip(*_executed(program, executed_lines), strict=True):
+        if ran:
             start, end = _owned(program, statement)
             mask[start:end] = True
     for start, end in comments(program):
@@ -80,20 +86,34 @@ def executed_bytes(program: Program, executed_lines: Collection[int]) -> npt.NDA
 
 def statement_coverage(program: Program, executed_lines: Collection[int]) -> float:
     """Share of the program's statements that were executed, in [0, 1]; 0 without statements."""
-    lines = frozenset(executed_lines)
+    found, ran = _executed(program, executed_lines)
+    return sum(ran) / len(found) if found else 0.0
+
+
+def _executed(
+    program: Program, executed_lines: Collection[int]
+) -> tuple[tuple[Statement, ...], list[bool]]:
+    """All statements, and which of them were executed."""
     found = statements(program)
-    if not found:
-        return 0.0
-    return sum(_executed(statement, lines) for statement in found) / len(found)
+    lines = executed_lines if isinstance(executed_lines, frozenset) else frozenset(executed_lines)
+    ran = [_ran(statement, lines) for statement in found]
+    count = [0, *itertools.accumulate(ran)]
+    starts = [statement.start for statement in found]
+    for number, statement in enumerate(found):
+        if statement.evidence is not None:
+            first, end = (bisect.bisect_left(starts, place) for place in statement.evidence)
+            ran[number] = ran[number] or count[end] > count[first]
+    return found, ran
 
 
-def _executed(statement: Statement, lines: frozenset[int]) -> bool:
-    if not lines.isdisjoint(range(statement.first_line, statement.last_line + 1)):
-        return True
-    if statement.evidence is None:
-        return False
-    first, last = statement.evidence
-    return not lines.isdisjoint(range(first, last + 1))
+def _ran(statement: Statement, lines: frozenset[int]) -> bool:
+    """Whether a statement has code that was executed."""
+    first = statement.first_line
+    if statement.column is not None and isinstance(lines, ExecutedLines):
+        if (first, statement.column) in lines.statements:
+            return True
+        first += 1  # on its first line something else may have run
+    return not lines.isdisjoint(range(first, statement.last_line + 1))
 
 
 def _owned(program: Program, statement: Statement) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """WHAT HAS BEEN WRITTEN? Program text with exact byte, line and token positions, and its syntax."""
 
+from codegym.programs.executed import ExecutedLines
 from codegym.programs.lines import NEUTRAL, neutral_lines
 from codegym.programs.program import Program, token_spans
 from codegym.programs.steps import step_tokens
@@ -14,6 +15,7 @@ from codegym.programs.syntax import (
 __all__ = [
     "CONDITIONALS",
     "NEUTRAL",
+    "ExecutedLines",
     "Program",
     "Statement",
     "comments",

@@ -6,6 +6,7 @@ finds places; it does not say what they are worth or whether they ran.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import functools
 from collections.abc import Iterator
@@ -63,6 +64,7 @@ _NOT_SIMPLE = _COMPOUND | {"comment", "decorated_definition"}
 _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
 # Declarations that have no code at all: they take effect with the block that holds them.
 _DECLARATIONS = frozenset({"global_statement", "nonlocal_statement"})
+_FORMATTED = frozenset(b"fFtTbB")  # prefixes of what is no docstring
 # An expression that holds none of these does nothing but fail.
 _EFFECTS = frozenset(
     {"call", "await", "yield", "named_expression", "assignment", "augmented_assignment"}
@@ -79,14 +81,18 @@ class Statement:
         end: Byte offset after its last byte.
         first_line: 1-based.
         last_line: 1-based; a statement over several lines is one statement.
-        evidence: Lines of other statements whose execution proves that this one took effect, as
-            ``(first, last)``, for statements without code of their own (``else:``, ``global``).
+        column: If it begins in the middle of a line, in bytes from the line's beginning (a byte
+            order mark left out); else None.
+        evidence: Byte offsets ``(start, end)`` between which other statements start whose
+            execution proves that this one took effect, for statements without code of their own
+            (``else:``, ``global``).
     """
 
     start: int
     end: int
     first_line: int
     last_line: int
+    column: int | None = None
     evidence: tuple[int, int] | None = None
 
 
@@ -150,7 +156,7 @@ def _read(text: str) -> tuple[tuple[Statement, ...], tuple[tuple[int, int], ...]
         elif node.type == "comment":
             spans.append((node.start_byte, node.end_byte))
         elif node.type == "decorator" or _is_simple(node):
-            found.append(_statement(program, node, node.end_byte, _declaration(program, node)))
+            found.append(_statement(program, node, node.end_byte, _declaration(node)))
     return tuple(sorted(found, key=lambda one: (one.start, one.end))), tuple(spans)
 
 
@@ -187,16 +193,42 @@ def _symbols(node: tree_sitter.Node) -> list[bytes | None]:
 def _is_simple(node: tree_sitter.Node) -> bool:
     if not node.is_named or node.type in _NOT_SIMPLE:
         return False
-    return node.parent is not None and node.parent.type in ("module", "block")
+    in_block = node.parent is not None and node.parent.type in ("module", "block")
+    return in_block and not _is_docstring(node)
+
+
+def _is_docstring(node: tree_sitter.Node) -> bool:
+    """Whether a statement is the docstring of its module, class or function."""
+    block = node.parent
+    if block is None or node.type != "expression_statement" or len(node.named_children) != 1:
+        return False
+    owner = block if block.parent is None else block.parent
+    if owner.type not in ("module", "class_definition", "function_definition"):
+        return False
+    if next(one for one in block.named_children if one.type != "comment") != node:
+        return False
+    value = node.named_children[0]
+    while value.type == "parenthesized_expression" and len(value.named_children) == 1:
+        value = value.named_children[0]
+    parts = value.named_children if value.type == "concatenated_string" else [value]
+    return all(one.type == "string" and _FORMATTED.isdisjoint(_prefix(one)) for one in parts)
+
+
+def _prefix(string: tree_sitter.Node) -> bytes:
+    """The letters before the quotation marks."""
+    return (string.children[0].text or b"").rstrip(b"'\"")
 
 
 def _statement(
     program: Program, node: tree_sitter.Node, end: int, evidence: tuple[int, int] | None
 ) -> Statement:
     first = program.line_at(node.start_byte)
-    return Statement(
-        node.start_byte, end, first, program.line_at(max(node.start_byte, end - 1)), evidence
-    )
+    last = program.line_at(max(node.start_byte, end - 1))
+    before = program.source[program.line_start(first) : node.start_byte]
+    if first == 1:
+        before = before.removeprefix(codecs.BOM_UTF8)
+    column = len(before) if before.strip() else None
+    return Statement(node.start_byte, end, first, last, column, evidence)
 
 
 def _header(program: Program, node: tree_sitter.Node) -> Statement:
@@ -206,16 +238,20 @@ def _header(program: Program, node: tree_sitter.Node) -> Statement:
     evidence = None
     if node.type in _SILENT_HEADERS:
         body = next((child for child in node.children if child.type == "block"), node)
-        evidence = _lines(program, body)
+        evidence = body.start_byte, body.end_byte
     return _statement(program, node, end, evidence)
 
 
-def _declaration(program: Program, node: tree_sitter.Node) -> tuple[int, int] | None:
-    if node.type not in _DECLARATIONS or node.parent is None:
-        return None
-    return _lines(program, node.parent)
+def _declaration(node: tree_sitter.Node) -> tuple[int, int] | None:
+    block = node.parent
+    declares = node.type in _DECLARATIONS or _is_bare_annotation(node)
+    return (block.start_byte, block.end_byte) if declares and block is not None else None
 
 
-def _lines(program: Program, node: tree_sitter.Node) -> tuple[int, int]:
-    last = max(node.start_byte, node.end_byte - 1)
-    return program.line_at(node.start_byte), program.line_at(last)
+def _is_bare_annotation(node: tree_sitter.Node) -> bool:
+    """Whether a statement is ``x: int``, which has no code in a function."""
+    if node.type != "expression_statement" or len(node.named_children) != 1:
+        return False
+    inner = node.named_children[0]
+    annotated = inner.type == "assignment" and inner.child_by_field_name("type") is not None
+    return annotated and inner.child_by_field_name("right") is None

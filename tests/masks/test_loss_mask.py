@@ -1,17 +1,12 @@
 """The FGO mask, by hand and against an oracle that shares no code with it.
 
-The oracle traces with ``sys.settrace`` in this process (the programs are reference solutions and
-their variations, not a policy's), finds statements with Python's own ``ast`` and comments with its
-own ``tokenize``, and walks bytes one by one.
+The oracle (`recorded.py`) runs in this process: the programs are reference solutions and their
+variations, not a policy's.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
-import io
-import sys
-import tokenize
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,102 +20,26 @@ from codegym.problems.mini import flawed_solution
 from codegym.programs import Program
 from codegym.tokenization import ByteTokenizer, MiniTokenizer, Tokenizer
 
-MAX_EVENTS = 20_000
+from . import recorded
 
 
-class TooLongError(Exception):
-    pass
-
-
-def traced_lines(problem: Problem, text: str) -> set[int]:
-    """Lines of `text` that run on the problem's tests."""
-    seen: set[int] = set()
-    events = 0
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal events
-        if frame.f_code.co_filename != "<oracle>":
-            return None
-        if event == "line":
-            events += 1
-            if events > MAX_EVENTS:
-                raise TooLongError
-            seen.add(frame.f_lineno)
-        return trace
-
-    code = compile(text, "<oracle>", "exec")
+def statements_that_run(problem: Problem, text: str) -> set[recorded.Key]:
+    """What of `text` runs on the problem's tests."""
+    ran: set[recorded.Key] = set()
     for test in problem.tests:
         assert isinstance(test, CallTest)
-        namespace: dict[str, Any] = {"__name__": "oracle"}
-        exec(problem.prelude, namespace)  # a reference solution's own imports
-        previous = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            exec(code, namespace)
-            call = eval(str(problem.entry_point), namespace)
-            args, kwargs = copy.deepcopy((test.args, dict(test.kwargs)))
-            call(*args, **kwargs)
-        except TooLongError:
-            raise
-        except Exception:  # a flawed program may crash: its lines count
-            pass
-        finally:
-            sys.settrace(previous)
-    return seen
+        args, kwargs = copy.deepcopy((test.args, dict(test.kwargs)))
+
+        def use(namespace: dict[str, Any], args: Any = args, kwargs: Any = kwargs) -> None:
+            eval(str(problem.entry_point), namespace)(*args, **kwargs)
+
+        # A reference solution's own imports come first.
+        ran |= recorded.run(text, use, prelude=problem.prelude)
+    return ran
 
 
-def owners(text: str) -> dict[int, range]:
-    """Line to the lines whose execution proves that its statement took effect."""
-    lines = text.splitlines()
-    code_lines = {n for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
-    owned: dict[int, range] = {}
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal):
-            continue
-        last = node.end_lineno or node.lineno
-        body = getattr(node, "body", None)
-        if body:
-            first = min(
-                [body[0].lineno, *[d.lineno for d in getattr(body[0], "decorator_list", [])]]
-            )
-            last = node.lineno
-            while last + 1 < first and (last + 1) in code_lines:
-                last += 1
-        for line in range(node.lineno, last + 1):
-            owned[line] = range(node.lineno, last + 1)
-        for decorator in getattr(node, "decorator_list", []):
-            for line in range(decorator.lineno, (decorator.end_lineno or 0) + 1):
-                owned[line] = range(decorator.lineno, (decorator.end_lineno or 0) + 1)
-        for block in (getattr(node, "orelse", None), getattr(node, "finalbody", None)):
-            if block and lines[block[0].lineno - 1].split()[0] != "elif":
-                keyword = block[0].lineno - 1
-                while keyword not in code_lines:
-                    keyword -= 1
-                owned.setdefault(keyword, range(block[0].lineno, (block[-1].end_lineno or 0) + 1))
-        for block in (body, getattr(node, "orelse", None), getattr(node, "finalbody", None)):
-            for declaration in block or []:  # code-free: in force when its block runs
-                if isinstance(declaration, ast.Global | ast.Nonlocal):
-                    whole = range(block[0].lineno, (block[-1].end_lineno or 0) + 1)
-                    owned[declaration.lineno] = whole
-        for handler in getattr(node, "handlers", []):
-            owned[handler.lineno] = range(handler.lineno, handler.lineno + 1)
-        if isinstance(node, ast.Try):
-            owned[node.lineno] = range(node.lineno, (node.body[-1].end_lineno or 0) + 1)
-    return owned
-
-
-def oracle(text: str, executed: set[int], tokenizer: Tokenizer, ids: list[int]) -> list[int]:
-    """1 exactly if a token has a byte of code on a line whose statement ran."""
-    comment: set[tuple[int, int]] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            start = len(token.line[: token.start[1]].encode())
-            comment |= {(token.start[0], start + i) for i in range(len(token.string.encode()))}
-    owned = owners(text)
-    bits: list[int] = []
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        ran = number in owned and any(other in executed for other in owned[number])
-        bits += [int(ran and (number, i) not in comment) for i in range(len(line.encode()))]
+def oracle(bits: list[bool], tokenizer: Tokenizer, ids: list[int]) -> list[int]:
+    """1 exactly if a token has a byte of a statement that ran."""
     mask, position = [], 0
     for token_id in ids:
         size = len(tokenizer.token_bytes(token_id))
@@ -153,15 +72,16 @@ def compare(programs: Iterator[tuple[Problem, str]], grader: Grader, least: int)
     tokenizers: list[Tokenizer] = [MiniTokenizer(), ByteTokenizer()]
     for problem, text in programs:
         try:
-            executed = traced_lines(problem, text)
-        except (TooLongError, SyntaxError):
+            ran = statements_that_run(problem, text)
+        except (TimeoutError, SyntaxError):
             continue
+        bits = recorded.executed_bytes(text, ran)
         grade = grader.grade(problem, text)
         for tokenizer in tokenizers:
             ids = tokenizer.encode(text)
             mask = loss_mask(Program(text), grade.executed_lines, tokenizer, ids).tolist()
-            expected = oracle(text, executed, tokenizer, ids)
-            assert mask == expected, f"{problem.id}\n{text}\n{sorted(executed)}"
+            expected = oracle(bits, tokenizer, ids)
+            assert mask == expected, f"{problem.id}\n{text}\n{sorted(ran)}"
         compared += 1
         partial += 0 < sum(mask) < len(mask)
     assert compared >= least
@@ -245,7 +165,7 @@ def test_given_code_shifts_the_spans() -> None:
 
 
 def test_coverage_counts_statements() -> None:
-    assert statement_coverage(PROGRAM, {1, 5, 6}) == 3 / 7  # def, doc, if, return, else, y, return
+    assert statement_coverage(PROGRAM, {1, 5, 6}) == 3 / 6  # def, if, return, else, y, return
     assert statement_coverage(Program(""), set()) == 0.0
 
 

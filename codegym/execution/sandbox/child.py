@@ -16,12 +16,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from types import CodeType
 from typing import Any
 
-from . import codec, report, tracing
+from . import codec, report
 from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
+from .tracing import Program
 
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
@@ -35,9 +35,7 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     program = load(task, namespace)
     task.begin()
     try:
-        if task.traced:
-            tracing.start(program, task.report)
-        exec(program, namespace)
+        exec(program.begin(), namespace)
         if entry_point is not None:
             resolve(namespace, entry_point)()
         _leave(task, 0)
@@ -66,11 +64,9 @@ def run_call(home: Home, descriptors: list[int], confinement: Confinement, told:
     os._exit(0)
 
 
-def answer(task: Task, program: CodeType, namespace: dict[str, Any], arguments: list[Any]) -> None:
+def answer(task: Task, program: Program, namespace: dict[str, Any], arguments: list[Any]) -> None:
     """Runs the program, calls its entry point, reports the value."""
-    if task.traced:
-        tracing.start(program, task.report)
-    exec(program, namespace)
+    exec(program.begin(), namespace)
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
@@ -81,14 +77,12 @@ def answer(task: Task, program: CodeType, namespace: dict[str, Any], arguments: 
         task.report.write(report.RETURNED, text.encode("ascii"))
 
 
-def _answer_all(task: Task, program: CodeType, given: dict[str, Any], inputs: list[bytes]) -> None:
+def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: list[bytes]) -> None:
     """Answers calls of a plain program in this one process, each in a fresh module.
 
     Stops at the first that ends in anything but a value or an ordinary exception: that one is
     then run alone.
     """
-    if task.traced:
-        tracing.start(program, task.report)
     began = time.process_time()
     for call_bytes in inputs:
         arguments = marshal.loads(call_bytes)
@@ -97,7 +91,7 @@ def _answer_all(task: Task, program: CodeType, given: dict[str, Any], inputs: li
         namespace = new_module("program")
         namespace.update(given)
         try:
-            exec(program, namespace)
+            exec(program.begin(), namespace)
             value = call(namespace, task.entry_point or "", arguments)
             status, text = report.RETURNED, codec.encode(value, task.report.size).encode("ascii")
         except (MemoryError, RecursionError, codec.TooLargeError):

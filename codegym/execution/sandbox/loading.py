@@ -5,11 +5,11 @@ The compiler is the first to meet hostile text, so this happens in a child that 
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import sys
 import types
-from types import CodeType
 from typing import Any, NoReturn, Protocol
 
 from . import nodes, plain, report, tracing
@@ -17,7 +17,6 @@ from .turns import COMPILE_ERROR, PRELUDE, Turns
 
 FILENAME = "program.py"
 _MESSAGE_CHARACTERS = 500
-_ONLY_AST = 0x400  # ast.PyCF_ONLY_AST
 
 
 class Source:
@@ -52,7 +51,7 @@ def new_module(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def load(task: Loadable, namespace: dict[str, Any]) -> CodeType:
+def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
     """Compiles the program and puts into a namespace what it may expect there.
 
     That is what the problem promises: node classes and the names of its prelude. If something
@@ -61,12 +60,10 @@ def load(task: Loadable, namespace: dict[str, Any]) -> CodeType:
     tree = None
     try:
         text = task.source.decode("utf-8", "surrogatepass")
-        source: Any = text.removeprefix("\ufeff")
+        source = text.removeprefix("\ufeff")
         if task.together and len(text) <= plain.MOST_BYTES:
-            source = tree = compile(source, FILENAME, "exec", _ONLY_AST, dont_inherit=True)
-        program = compile(source, FILENAME, "exec", dont_inherit=True)
-        if task.traced:
-            program = tracing.prepare(program, task.report)
+            tree = compile(source, FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        program = tracing.compile_program(source, FILENAME, task.report if task.traced else None)
     except SyntaxError as error:
         message = str(error.msg)[:_MESSAGE_CHARACTERS]
         described = {"type": type(error).__name__, "message": message, "line": error.lineno}

@@ -5,13 +5,17 @@ A program can write nonsense into it: what is read from here is only ever what t
 of itself, and the parent believes it no more than that. It is emptied after each child.
 
 Layout: 8 bytes length of the report, 1 byte status, 1 byte that says whether the program was
-loaded, one byte for each line, the report.
+loaded, 2 bytes number of statements that have a mark, one byte for each line, the report; at the
+end of the memory a mark and a position for each of these statements.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Sequence
+
+from .instrument import Marks, Position
 
 # How a child ended, in its own words. Nothing written: killed, or left through os._exit.
 NOTHING = b"\0"
@@ -25,8 +29,12 @@ TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
 
 _LOADED = 9
-_HEADER = 10
-_ENTRY = struct.Struct("<IIdc")
+_COUNT = slice(10, 12)
+_HEADER = 12
+_ENTRY = struct.Struct("<IIIdc")
+_POSITION = struct.Struct("<2I")  # line, column
+STATEMENTS = 4096
+"""Largest number of statements that have a mark of their own."""
 
 
 def new_memory(size: int) -> mmap.mmap:
@@ -47,7 +55,9 @@ class Report:
         self.lines = min(lines, len(memory) // 2)
         self._memory = memory
         self._body = _HEADER + self.lines + 2
-        self.size = min(size, len(memory) - self._body)
+        self._positions = len(memory) - STATEMENTS * _POSITION.size
+        self._statements = self._positions - STATEMENTS
+        self.size = min(size, self._statements - self._body)
         self._used = 0
 
     def mark(self, line: int) -> None:
@@ -64,9 +74,16 @@ class Report:
         """Whether that was noted."""
         return self._memory[_LOADED] != 0
 
-    def marks(self) -> tuple[mmap.mmap, int]:
-        """The memory, and where in it the mark of line 0 is."""
-        return self._memory, _HEADER
+    def marks(self) -> Marks:
+        """Where executed lines and statements are marked."""
+        return Marks(self._memory, _HEADER, self.lines, self._statements, STATEMENTS)
+
+    def announce(self, positions: Sequence[Position]) -> None:
+        """Leaves the positions of the statements that have a mark, in the order of their marks."""
+        if positions:
+            table = b"".join(_POSITION.pack(*position) for position in positions)
+            self._memory[_COUNT] = len(positions).to_bytes(2, "little")
+            self._memory[self._positions : self._positions + len(table)] = table
 
     def write(self, status: bytes, body: bytes = b"") -> None:
         """Leaves the report; the length comes last, so that half a report is none."""
@@ -82,41 +99,58 @@ class Report:
         return self._memory[8:9], self._memory[self._body : self._body + length]
 
     def append(self, status: bytes, body: bytes, cpu_seconds: float) -> bool:
-        """Adds the report of one of several calls; False if there is no room.
+        """Adds the report of one of several calls, with what it executed; False without room.
 
-        With it are kept the lines that were executed until now, which may be those of this call.
+        Afterwards nothing is marked, as before that call.
         """
-        lines = self.executed()
-        entry = _ENTRY.pack(len(body), len(lines), cpu_seconds, status)
-        entry += struct.pack(f"<{len(lines)}I", *lines) + body
+        lines, statements = self.executed(), self.executed_statements()
+        entry = _ENTRY.pack(len(body), len(lines), len(statements), cpu_seconds, status)
+        entry += struct.pack(f"<{len(lines)}I", *lines)
+        entry += b"".join(_POSITION.pack(*position) for position in statements) + body
         end = self._used + len(entry)
         if end > self.size:
             return False
         self._memory[self._body + self._used : self._body + end] = entry
         self._memory[:8] = (end + 1).to_bytes(8, "little")
         self._used = end
+        self._memory[_HEADER : self._body] = bytes(self._body - _HEADER)
+        if self._count:
+            self._memory[self._statements : self._statements + self._count] = bytes(self._count)
         return True
 
-    def read_series(self) -> list[tuple[bytes, bytes, float, list[int]]]:
-        """Status, body, CPU time and executed lines of each report that was added."""
+    def read_series(self) -> list[tuple[bytes, bytes, float, list[int], list[Position]]]:
+        """Status, body, CPU time, executed lines and statements of each call that was added."""
         _, series = self.read()
         found = []
         start = 0
         while start + _ENTRY.size <= len(series):
-            length, count, cpu, status = _ENTRY.unpack_from(series, start)
-            start += _ENTRY.size
-            end = start + 4 * count + length
-            if end > len(series):
+            length, lines, statements, cpu, status = _ENTRY.unpack_from(series, start)
+            places = start + _ENTRY.size + 4 * lines
+            body = places + _POSITION.size * statements
+            if body + length > len(series):
                 break
-            lines = list(struct.unpack_from(f"<{count}I", series, start))
-            found.append((status, series[start + 4 * count : end], cpu, lines))
-            start = end
+            executed = list(struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size))
+            marked = list(_POSITION.iter_unpack(series[places:body]))
+            found.append((status, series[body : body + length], cpu, executed, marked))
+            start = body + length
         return found
 
     def executed(self) -> list[int]:
         """The executed lines."""
         marks = self._memory[_HEADER : _HEADER + self.lines + 1]
         return [line for line, mark in enumerate(marks) if mark]
+
+    def executed_statements(self) -> list[Position]:
+        """The positions of executed statements, of those that have a mark of their own."""
+        count = self._count
+        marks = self._memory[self._statements : self._statements + count]
+        table = self._memory[self._positions : self._positions + count * _POSITION.size]
+        found = zip(marks, _POSITION.iter_unpack(table), strict=True)
+        return [(line, column) for mark, (line, column) in found if mark]
+
+    @property
+    def _count(self) -> int:
+        return min(int.from_bytes(self._memory[_COUNT], "little"), STATEMENTS)
 
     def clear(self) -> None:
         """Empties all of the memory, also where no report ever is, at no cost for its size."""

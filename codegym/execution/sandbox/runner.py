@@ -15,6 +15,7 @@ from typing import Any
 
 from . import confine, report, supervise, tracing
 from .box import empty_box
+from .instrument import Position
 from .message import Outbox, Request, write_all
 from .relay import Relay
 from .supervise import Nursery, Run, ZygoteGoneError
@@ -31,6 +32,7 @@ _LOST = {
     "wall": 0.0,
     "memory": 0,
     "lines": [],
+    "statements": [],
     "alike": False,
 }
 
@@ -43,6 +45,7 @@ class Seen:
     status: bytes = report.NOTHING
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
+    statements: list[Position] = dataclasses.field(default_factory=list)
     loaded: bool = True
 
     @property
@@ -168,7 +171,7 @@ class Runner:
             seen = self._take(request, self._run(request, index, relay))
         finally:
             relay.close()
-        seen.lines = before.lines
+        seen.lines, seen.statements = before.lines, before.statements
         return seen
 
     def _frame_series(self, request: Request, run: Run, most: int) -> tuple[int, bool, bool]:
@@ -178,9 +181,9 @@ class Runner:
         series = told.read_series()[:most]
         told.clear()
         wall = run.wall_seconds / max(1, len(series))
-        for number, (status, body, cpu, lines) in enumerate(series, 1):
+        for number, (status, body, cpu, lines, statements) in enumerate(series, 1):
             one = dataclasses.replace(run, end="exit", cpu_seconds=cpu, wall_seconds=wall)
-            if not self._frame(request, Seen(one, status, body, lines)):
+            if not self._frame(request, Seen(one, status, body, lines, statements)):
                 return number, False, False
         return len(series), len(series) < min(most, MOST_TOGETHER), True
 
@@ -191,9 +194,9 @@ class Runner:
         """Runs test code and the program that it calls, joined by a socket."""
         seen = self._code(request, index, request.head["coverage"])
         if self._failed_by_tracing(request, seen):
-            lines = seen.lines
+            executed = seen.lines, seen.statements
             seen = self._code(request, index, traced=False)
-            seen.lines = lines
+            seen.lines, seen.statements = executed
         return seen
 
     def _code(self, request: Request, index: int, traced: bool) -> Seen:
@@ -226,7 +229,8 @@ class Runner:
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        seen = Seen(run, *told.read(), told.executed(), told.loaded)
+        executed = told.executed(), told.executed_statements()
+        seen = Seen(run, *told.read(), *executed, told.loaded)
         told.clear()
         return seen
 
@@ -246,6 +250,7 @@ class Runner:
             "wall": run.wall_seconds,
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
+            "statements": seen.statements,
             "alike": alike,
         }
         self._outbox.frame(header, seen.body, run.stdout.data, run.stderr.data)
@@ -306,12 +311,12 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines)
+    return Seen(test, status, body, seen.lines, seen.statements)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     """Whether a run may have failed because it was observed; observing must never be the cause."""
-    if not tracing.TAKES_TIME:
+    if not (tracing.TAKES_TIME or seen.statements):
         return False
     if seen.run.end == "wall":
         waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from . import child, codec, nodes, report, tracing
+from . import child, codec, nodes, report
 from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
 
@@ -70,9 +70,7 @@ def run_candidate(
     program = load(task, namespace)
     task.begin()
     try:
-        if task.traced:
-            tracing.start(program, task.report)
-        exec(program, namespace)
+        exec(program.begin(), namespace)
         task.report.mark_loaded()
         candidate = child.resolve(namespace, task.entry_point or "")
         channel = _Channel(_SOCKET)

@@ -1,75 +1,124 @@
-"""Which lines of the program were executed: `sys.monitoring` on 3.12+, probes in it on 3.11.
+"""Which lines and statements of the program were executed.
 
-Only code objects of the program are watched. `sys.monitoring` switches each location off after
-its first hit, and so do probes (`probes.py`), but what is left of them still takes some time.
-A program may switch its own observation off; that costs it lines, never its verdict.
+Lines: `sys.monitoring` on 3.12+, which switches each location off after its first hit. Where it is
+missing, and for statements that begin in the middle of a line, which no line tells apart: probes
+in the program (`instrument.py`). What is left of either still takes some time.
+
+Only code objects of the program are watched. A program may switch its own observation off; that
+costs it lines, never its verdict.
 """
 
 from __future__ import annotations
 
+import ast
 import mmap
+import re
 import sys
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
+from .instrument import Instrument
 from .report import Report
-
-if sys.version_info < (3, 12):
-    from . import probes
 
 TAKES_TIME = sys.version_info < (3, 12)
 """Whether running out of time or memory needs a second look, without observation."""
 
+_MAY_SHARE_A_LINE = re.compile(r";|:[ \t\f]*[^\s#]")
 
-def prepare(program: CodeType, report: Report) -> CodeType:
-    """The program as it must be run for its executed lines to be noted in its report."""
-    observed = program
-    if sys.version_info < (3, 12):
-        memory, start = report.marks()
+
+class Program:
+    """A compiled program.
+
+    Args:
+        code: Its module.
+        instrument: What put probes into it, if there are any.
+        report: Where is noted what it executes; None if that is not wanted.
+    """
+
+    __slots__ = ("_begun", "_code", "_instrument", "_report")
+
+    def __init__(
+        self, code: CodeType, instrument: Instrument | None, report: Report | None
+    ) -> None:
+        self._code = code
+        self._instrument = instrument
+        self._report = report
+        self._begun = False
+
+    def begin(self) -> CodeType:
+        """The code of a run, in which everything is noted anew."""
+        if self._report is None:
+            return self._code
+        code = self._code
+        if self._instrument is not None:
+            code = self._instrument.fill(code)
+            self._report.announce(self._instrument.positions)
+        if sys.version_info >= (3, 12):
+            if not self._begun:
+                _listen(self._report)
+            if not self._begun or self._instrument is not None:
+                _watch(code)
+            else:
+                sys.monitoring.restart_events()
+        self._begun = True
+        return code
+
+
+def compile_program(text: str, filename: str, report: Report | None) -> Program:
+    """Compiles a program.
+
+    Args:
+        text: The program.
+        filename: The name that its code objects get.
+        report: Where executed lines and statements are to be noted, if they are.
+
+    Raises:
+        BaseException: Whatever the compiler raises for it.
+    """
+    if report is not None and (TAKES_TIME or _MAY_SHARE_A_LINE.search(text)):
         try:
-            observed = probes.insert(program, probes.Marks(memory, start, report.lines))
-        except MemoryError:  # without lines it may still fit
-            observed = program
-    return observed
-
-
-def start(program: CodeType, report: Report) -> None:
-    """Begins to note the executed lines of a program that was prepared."""
-    if sys.version_info >= (3, 12):
-        _watch_by_monitoring(program, report)
+            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
+            instrument.insert(tree)
+            code = compile(tree, filename, "exec", dont_inherit=True)
+            return Program(code, instrument, report)
+        except Exception:
+            pass  # what is no program is none without probes; what is too large may still fit
+    return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
 
 
 def rehearse(memory: mmap.mmap) -> None:
     """Does once what every child will do: what has run before touches fewer pages."""
-    program = compile(_REHEARSAL, "rehearsal", "exec", dont_inherit=True)
-    prepare(program, Report(memory, 0, 0))
+    compile_program(_REHEARSAL, "rehearsal", Report(memory, 0, 0))
 
 
 _REHEARSAL = """
 def numbers(most):
     try:
         for number in range(most):
-            if number % 2:
-                yield number
+            if number % 2: yield number
     except ValueError:
         pass
 """
 
 if sys.version_info >= (3, 12):
 
-    def _watch_by_monitoring(program: CodeType, report: Report) -> None:
+    def _listen(report: Report) -> None:
         monitoring = sys.monitoring
-        tool, disable, mark = monitoring.COVERAGE_ID, monitoring.DISABLE, report.mark
+        disable, mark = monitoring.DISABLE, report.mark
 
         def on_line(_code: CodeType, line: int) -> Any:
             mark(line)
             return disable
 
-        monitoring.use_tool_id(tool, "codegym")
-        monitoring.register_callback(tool, monitoring.events.LINE, on_line)
+        monitoring.use_tool_id(monitoring.COVERAGE_ID, "codegym")
+        monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, on_line)
+
+    def _watch(program: CodeType) -> None:
+        monitoring = sys.monitoring
         for code in _all_code(program):
-            monitoring.set_local_events(tool, code, monitoring.events.LINE)
+            monitoring.set_local_events(monitoring.COVERAGE_ID, code, monitoring.events.LINE)
 
     def _all_code(code: CodeType) -> Iterator[CodeType]:
         waiting = [code]
