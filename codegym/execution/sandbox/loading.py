@@ -18,7 +18,7 @@ FILENAME = "program.py"
 STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
 """The first byte on standard output, written before the program can write."""
 
-_MESSAGE_CHARACTERS = 500
+_NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
 
 class PreludeError(Exception):
@@ -84,7 +84,7 @@ def load(task: Loadable, namespace: dict[str, Any]) -> Code:
     except PreludeError as error:
         _give_up(task, PRELUDE, describe(error.__cause__ or error))
     except SyntaxError as error:
-        described = {"type": type(error).__name__, "message": str(error.msg), "line": error.lineno}
+        described = {**describe(error), "message": _cut(error.msg), "line": error.lineno}
         _give_up(task, COMPILE_ERROR, described)
     except BaseException as error:
         _give_up(task, COMPILE_ERROR, describe(error))
@@ -114,14 +114,18 @@ def prepare(code: Code, namespace: dict[str, Any]) -> None:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Type, text and line in the program of an exception, whatever its methods do."""
-    try:
-        message = str.__str__(str(error))[:_MESSAGE_CHARACTERS]
-    except BaseException:
-        message = ""
     line = None
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return {"type": str.__str__(type(error).__name__)[:100], "message": message, "line": line}
+    name = str.__str__(type(error).__name__)[:_NAME_CHARACTERS]
+    return {"type": name, "message": _cut(error), "line": line}
+
+
+def _cut(said: Any) -> str:
+    try:
+        return str.__str__(str(said))[:_MESSAGE_CHARACTERS]
+    except BaseException:
+        return ""
