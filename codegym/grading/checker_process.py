@@ -2,8 +2,8 @@
 
 It runs nothing but code of ours, on data that a hostile program chose. So what can go wrong is
 that this takes too much memory, which it notices itself, or too much time, which the parent
-measures and ends. In case that data ever gets the better of the interpreter, it can open no file
-and no socket, start and signal no process, and write to nothing but the parent.
+measures and ends. In case that data ever gets the better of the interpreter, it is closed in: it
+can open no file and no socket, and start and signal no process.
 
 A question is its length (4 bytes), a JSON object, and the two texts whose lengths it names; an
 answer is one byte and the length (4 bytes) of a sentence, and the sentence.
@@ -24,15 +24,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from codegym.execution.sandbox import confine, seccomp
 from codegym.execution.values import decode_value
+from codegym.grading import confined
 from codegym.grading.check import check_output, check_value
 
 __all__ = ["ACCEPTED", "MEMORY", "WRONG", "main"]
 
 ACCEPTED, WRONG, MEMORY = b"A", b"W", b"M"
 
-_PR_SET_NO_NEW_PRIVS = 38
 _RECURSION = 5_000  # a value is encoded at most 200 levels deep, which is 600 of JSON
 _STACK_BYTES = 1 << 18
 
@@ -48,13 +47,15 @@ def main(descriptor: int, parent: int) -> None:
     _die_with(parent)
     sys.setrecursionlimit(_RECURSION)
     gc.disable()
-    base, _ = confine.memory_use(os.getpid())
-    _close_in()
+    base = _address_space()
+    confined.close_in()
     channel.sendall(ACCEPTED)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             head = json.loads(_exactly(channel, int.from_bytes(_exactly(channel, 4), "little")))
-            _bound(base + head["memory"], head["seconds"])
+            confined.limit_memory(base + head["memory"])
+            # The parent is watching the time; but the parent may die.
+            signal.setitimer(signal.ITIMER_PROF, 2 * head["seconds"])
             verdict, sentence = _answer(channel, head)
             data = sentence.encode("utf-8", "backslashreplace")
             channel.sendall(verdict + len(data).to_bytes(4, "little") + data)
@@ -64,8 +65,10 @@ def _die_with(parent: int) -> None:
     """Sees to it that this process ends when the parent does, whichever thread started it."""
     try:
         watched = os.pidfd_open(parent)
-    except OSError:  # an old kernel, or the parent is dead already: its end of the socket tells
+    except OSError:  # an old kernel: the end of the socket will tell
         return
+    if os.getppid() != parent:
+        os._exit(0)
     threading.stack_size(_STACK_BYTES)
     threading.Thread(target=_wait_for_death, args=(watched,), daemon=True).start()
     threading.stack_size(0)
@@ -78,22 +81,10 @@ def _wait_for_death(watched: int) -> None:
     os._exit(0)
 
 
-def _close_in() -> None:
-    for which in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
-        resource.setrlimit(which, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # all of which are taken
-    confine.libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if seccomp.Filter.supported():
-        for once in (True, False):
-            seccomp.Filter(once=once).install()
-
-
-def _bound(memory: int, seconds: float) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    # The parent is watching this as well; but the parent may die.
-    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)
+def _address_space() -> int:
+    """Bytes that this process has mapped."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def _answer(channel: socket.socket, head: dict[str, Any]) -> tuple[bytes, str]:
