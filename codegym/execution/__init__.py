@@ -20,7 +20,7 @@ from codegym.execution.result import (
     Stdin,
     TestCode,
 )
-from codegym.execution.values import Opaque
+from codegym.execution.values import Iterated, Opaque, decode_value, encode_value
 
 __all__ = [
     "Call",
@@ -28,6 +28,7 @@ __all__ = [
     "Executor",
     "ExitReason",
     "Isolation",
+    "Iterated",
     "LocalExecutor",
     "Observation",
     "Opaque",
@@ -36,5 +37,7 @@ __all__ = [
     "Result",
     "Stdin",
     "TestCode",
+    "decode_value",
     "describe_isolation",
+    "encode_value",
 ]

@@ -203,7 +203,8 @@ class _Pool:
             self._fail(job, error)
             return None
         try:
-            seen = [observe(frame) for frame in frames]
+            kinds = job.message.kinds[inputs.start : inputs.stop]
+            seen = [observe(*one) for one in zip(frames, kinds, strict=False)]
         except BaseException as error:
             self._fail(job, error)
             return worker

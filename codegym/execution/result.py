@@ -7,6 +7,7 @@ import enum
 from typing import Any
 
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.values import decode_value
 
 __all__ = ["Call", "ExitReason", "Observation", "Request", "Result", "Stdin", "TestCode"]
 
@@ -81,9 +82,8 @@ class Observation:
 
     Attributes:
         reason: Why the run ended.
-        value: What the call returned, rebuilt from plain data; an
-            :class:`~codegym.execution.values.Opaque` for anything that is not plain data.
-        returned: Whether a call returned at all (``value=None`` is a value).
+        answer: What the call returned, encoded by the program's own process and not looked into
+            since; None if no call returned. See :func:`~codegym.execution.decode_value`.
         stdout: Standard output, undecodable bytes replaced.
         stderr: The last kilobytes of standard error.
         exit_code: Of a script that ended by ``SystemExit``; else 0.
@@ -98,8 +98,7 @@ class Observation:
     """
 
     reason: ExitReason
-    value: Any = None
-    returned: bool = False
+    answer: bytes | None = None
     stdout: str = ""
     stderr: str = ""
     exit_code: int = 0
@@ -110,6 +109,22 @@ class Observation:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     peak_memory_bytes: int = 0
+
+    @property
+    def returned(self) -> bool:
+        """Whether a call returned at all (None is a value)."""
+        return self.answer is not None
+
+    @property
+    def value(self) -> Any:
+        """What the call returned, decoded without limits each time that it is asked for.
+
+        Raises:
+            ValueError: If no call returned, or the program forged its answer.
+        """
+        if self.answer is None:
+            raise ValueError(f"No call returned a value; the run ended with {self.reason.value!r}.")
+        return decode_value(self.answer)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

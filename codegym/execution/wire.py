@@ -33,6 +33,7 @@ class Message:
 
     Attributes:
         inputs: Number of inputs.
+        kinds: Of each input: ``"stdin"``, ``"call"`` or ``"code"``.
         patience: Seconds in which a healthy worker says something.
 
     Raises:
@@ -49,6 +50,7 @@ class Message:
         self._program = request.program.encode("utf-8", "surrogatepass")
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
         self._encoded = [_encode_input(given) for given in request.inputs]
+        self.kinds = [kind for kind, _ in self._encoded]
         self._codes = [
             [given.source, given.name] if isinstance(given, TestCode) else None
             for given in request.inputs
@@ -119,13 +121,20 @@ _ERRORS = {
     "D": ExitReason.EXCEPTION,
     "T": ExitReason.TEST_FAILED,
 }
-
+_MAY_SAY = {"stdin": "FEDM", "call": "REDMO", "code": "REDMOT"}
+"""What a report on each kind of input can say. Of test code, `R` and `T` are its tester's word."""
 
 _COMPILE_ERROR, _PRELUDE = "C", "P"
+_ERROR_BYTES = 1 << 14
+_TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
 
-def observe(frame: Frame) -> Observation:
+def observe(frame: Frame, kind: str) -> Observation:
     """What a frame says happened. The report in it may be forged; it is only ever data.
+
+    Args:
+        frame: The answer to one input.
+        kind: Of the input, as in :attr:`Message.kinds`.
 
     Raises:
         ExecutionError: If the problem's own prelude failed, which is no fault of the program.
@@ -139,9 +148,9 @@ def observe(frame: Frame) -> Observation:
             "mend the problem."
         )
     if header["told"] == _COMPILE_ERROR:
-        return Observation(ExitReason.COMPILE_ERROR, **_error(json.loads(frame.report)))
+        return Observation(ExitReason.COMPILE_ERROR, **(_error(frame.report) or {}))
     return Observation(
-        **_outcome(header, frame.report),
+        **_outcome(header, frame.report, kind),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
         executed_lines=ExecutedLines(header["lines"], map(tuple, header["statements"])),
@@ -156,39 +165,47 @@ def same_for_all(frame: Frame) -> bool:
     return bool(frame.header["alike"])
 
 
-def _outcome(header: dict[str, Any], report: bytes) -> dict[str, Any]:
-    status = header["status"]
+def _outcome(header: dict[str, Any], report: bytes, kind: str) -> dict[str, Any]:
     if header["end"] in _LIMITS:
         return {"reason": _LIMITS[header["end"]]}
+    status = header["status"] if header["status"] in _MAY_SAY[kind] else ""
+    exited = header["end"] == "exit"
     if status == "M":
         return {"reason": ExitReason.MEMORY_LIMIT, "error_type": "MemoryError"}
     if status == "O":
         return {"reason": ExitReason.OUTPUT_LIMIT}
-    try:
-        if status == "R" and header["end"] == "exit":
-            return {
-                "reason": ExitReason.FINISHED,
-                "value": values.decode(report),
-                "returned": True,
-            }
-        if status == "F" and header["end"] == "exit":
-            return {
-                "reason": ExitReason.FINISHED,
-                "exit_code": int(report[:10]),
-            }
-        if status in _ERRORS:
-            return {"reason": _ERRORS[status], **_error(json.loads(report))}
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass  # a forged report is as good as none
+    if status == "R" and exited:
+        return {"reason": ExitReason.FINISHED, "answer": report}
+    if status == "F" and exited and report.isdigit() and len(report) < 4:
+        return {"reason": ExitReason.FINISHED, "exit_code": int(report)}
+    if status in _ERRORS:
+        error = _error(report)
+        if error is not None:
+            return {"reason": _ERRORS[status], **error}
     number = header["signal"]
     how = f"died by signal {number}" if number else "left without a report"
     return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}
 
 
-def _error(said: dict[str, Any]) -> dict[str, Any]:
-    line = said["line"]
+def _error(report: bytes) -> dict[str, Any] | None:
+    """What a report says of an exception; None if it is none, as a forged one may be."""
+    if len(report) > _ERROR_BYTES:  # no honest one is, see `loading.describe`
+        return None
+    try:
+        said = json.loads(report)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    line = said.get("line")
     return {
-        "error_type": str(said["type"])[:100],
-        "error_message": str(said["message"])[:500],
-        "error_line": line if isinstance(line, int) and line > 0 else None,
+        "error_type": _cut(said.get("type"), _TYPE_CHARACTERS),
+        "error_message": _cut(said.get("message"), _MESSAGE_CHARACTERS),
+        "error_line": line if type(line) is int and 0 < line < 1 << 31 else None,
     }
+
+
+def _cut(said: Any, characters: int) -> str:
+    """Text that can be written to any stream or file."""
+    text = said[:characters] if isinstance(said, str) else ""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

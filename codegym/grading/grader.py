@@ -1,4 +1,4 @@
-"""Grades programs: sends the inputs to an executor, compares the answers here."""
+"""Grades programs: sends the inputs to an executor, has the answers compared."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.pool import LocalExecutor
 from codegym.execution.result import Result
+from codegym.grading.checker import Checker
 from codegym.grading.course import Course, Plan
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
@@ -80,6 +81,7 @@ class Grader:
         self._executor = executor
         self._owned = executor is None
         self._closed = False
+        self._checker = Checker()
         self._locks: dict[int, threading.RLock] = {}
         self._grades: collections.OrderedDict[_Key, Grade] = collections.OrderedDict()
         self._cache_size = cache_size
@@ -143,6 +145,7 @@ class Grader:
             self._plan_of(_ById(problem)),
             program,
             self.limits,
+            self._checker,
             coverage=self.coverage,
             stop=self.stop_at_first_failure,
         )
@@ -155,10 +158,14 @@ class Grader:
         return answer
 
     def close(self) -> None:
-        """Closes the executor that this grader made. May be called twice."""
+        """Closes the executor that this grader made. May be called twice.
+
+        What is being compared in a helper process right now raises a ClosedError.
+        """
         with self._lock:
             self._closed = True
             executor = self._executor if self._owned else None
+        self._checker.close()
         if executor is not None:
             executor.close()
 

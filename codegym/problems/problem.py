@@ -29,8 +29,9 @@ __all__ = [
 Comparison = Literal["tolerant", "exact"]
 """How an answer is compared with the expected one.
 
-``"tolerant"`` is the judges' rule (APPS, LiveCodeBench): floats within tolerance, a tuple equals a
-list of the same items. ``"exact"`` is Python's ``==``, which is what an ``assert`` asks.
+``"tolerant"`` is the judges' rule (APPS, LiveCodeBench): an expected float is met within tolerance,
+a tuple equals a list of the same items. ``"exact"`` is Python's ``==``, which is what an ``assert``
+asks. See :func:`~codegym.grading.same_value`.
 """
 
 
@@ -70,8 +71,8 @@ class CallTest:
         expected: The value that must be returned, plain data as well.
         kwargs: Keyword arguments as ``(name, value)`` pairs.
         alternatives: Further values that are as good as `expected`.
-        tolerance: Absolute tolerance for a float answer; ``None``: the rule of the problem's
-            :data:`Comparison`.
+        tolerance: How far each number of the answer, whole or not, may be from the expected one;
+            ``None``: the rule of the problem's :data:`Comparison`.
         expression: If given, this Python expression is evaluated in the program's namespace
             instead of calling the entry point (for arguments that are no plain data). It never
             contains the expected value.

@@ -95,7 +95,7 @@ TOLERANT = [
     (math.inf, math.inf),
     (Fraction(1, 3), 0.3333333333),
     (Decimal("0.30"), 0.3),
-    (LinkedList((1.0000001,)), LinkedList((1,))),
+    (LinkedList((1.0000001,)), LinkedList((1.0,))),
 ]
 NEITHER: list[tuple[Any, Any]] = [
     (1, 2),

@@ -23,6 +23,8 @@ from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
 
+_TRACEBACK_CHARACTERS = 4_000  # a message of megabytes is no output of the program
+
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program as `__main__`, or calls its entry point without arguments, on descriptor 0.
@@ -177,7 +179,8 @@ def write_error(target: report.Report, error: BaseException) -> None:
     status = report.RECURSION if isinstance(error, RecursionError) else report.RAISED
     target.write(status, _described(error))
     with contextlib.suppress(BaseException):
-        traceback.print_exception(error, limit=-8, chain=False)
+        told = "".join(traceback.format_exception(error, limit=-8, chain=False))
+        sys.stderr.write(told[-_TRACEBACK_CHARACTERS:])
 
 
 def _described(error: BaseException) -> bytes:

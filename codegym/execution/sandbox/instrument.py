@@ -260,4 +260,6 @@ def _fits_all(pattern: ast.pattern) -> bool:
     if isinstance(pattern, ast.MatchOr):
         return _fits_all(pattern.patterns[-1])
     inner = isinstance(pattern, ast.MatchAs) and pattern.pattern
-    return isinstance(pattern, ast.MatchAs) and (inner is None or bool(inner) and _fits_all(inner))
+    return isinstance(pattern, ast.MatchAs) and (
+        inner is None or (bool(inner) and _fits_all(inner))
+    )

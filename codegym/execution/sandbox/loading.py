@@ -16,7 +16,7 @@ from . import nodes, plain, report, tracing
 from .turns import COMPILE_ERROR, PRELUDE, Turns
 
 FILENAME = "program.py"
-_MESSAGE_CHARACTERS = 500
+_NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
 
 class Source:
@@ -65,8 +65,7 @@ def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
             tree = compile(source, FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         program = tracing.compile_program(source, FILENAME, task.report if task.traced else None)
     except SyntaxError as error:
-        message = str(error.msg)[:_MESSAGE_CHARACTERS]
-        described = {"type": type(error).__name__, "message": message, "line": error.lineno}
+        described = {**describe(error), "message": _cut(error.msg), "line": error.lineno}
         _give_up(task, COMPILE_ERROR, described)
     except BaseException as error:
         _give_up(task, COMPILE_ERROR, describe(error))
@@ -90,14 +89,18 @@ def _give_up(task: Loadable, why: bytes, described: dict[str, Any]) -> NoReturn:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Type, text and line in the program of an exception, whatever its methods do."""
-    try:
-        message = str.__str__(str(error))[:_MESSAGE_CHARACTERS]
-    except BaseException:
-        message = ""
     line = None
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return {"type": str.__str__(type(error).__name__)[:100], "message": message, "line": line}
+    name = str.__str__(type(error).__name__)[:_NAME_CHARACTERS]
+    return {"type": name, "message": _cut(error), "line": line}
+
+
+def _cut(said: Any) -> str:
+    try:
+        return str.__str__(str(said))[:_MESSAGE_CHARACTERS]
+    except BaseException:
+        return ""
