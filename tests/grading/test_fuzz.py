@@ -221,7 +221,15 @@ class _Says:
         return
 
 
-HEADER = {"signal": 0, "cpu": 0.0, "wall": 0.0, "memory": 0, "lines": [1], "alike": False}
+HEADER = {
+    "signal": 0,
+    "cpu": 0.0,
+    "wall": 0.0,
+    "memory": 0,
+    "lines": [1],
+    "statements": [],
+    "alike": False,
+}
 ASKED = {
     "call": CallTest((), 1),
     "stdin": StdinTest("", "1"),
@@ -238,16 +246,16 @@ errors = st.dictionaries(
     kind=st.sampled_from(sorted(ASKED)),
     status=statuses,
     end=st.sampled_from(["exit", "signal", "cpu", "wall", "output", "stopped"]),
-    preamble=st.sampled_from("SC"),
+    told=st.sampled_from("SC"),
     report=reports | errors | st.integers().map(lambda number: b"%d" % number),
     stdout=st.binary(max_size=16),
 )
 def test_every_frame_ends_in_a_verdict(
-    kind: str, status: str, end: str, preamble: str, report: bytes, stdout: bytes
+    kind: str, status: str, end: str, told: str, report: bytes, stdout: bytes
 ) -> None:
     executor = _Says()
     executor.kind = kind
-    header = {**HEADER, "status": status, "end": end, "preamble": preamble}
+    header = {**HEADER, "status": status, "end": end, "told": told}
     executor.frame = Frame(header, report, stdout, stdout)
     problem = Problem("p", "", "", (ASKED[kind],), entry_point="f")
     with Grader(executor, cache_size=0) as grader:
@@ -256,13 +264,13 @@ def test_every_frame_ends_in_a_verdict(
     for said in (grade.error_message, grade.error_type):
         assert said is None or len(said.encode("utf-8")) < 4_000
     if grade.solved:
-        assert (end, preamble) == ("exit", "S")
+        assert (end, told) == ("exit", "S")
         assert status == ("F" if kind == "stdin" else "R")
 
 
 @pytest.mark.parametrize("kind", ["stdin", "call", "code"])
 def test_only_a_failing_prelude_is_a_fault_of_the_problem(kind: str) -> None:
-    header = {**HEADER, "status": "E", "end": "exit", "preamble": "P"}
+    header = {**HEADER, "status": "E", "end": "exit", "told": "P"}
     with pytest.raises(ExecutionError, match="prelude"):
         wire.observe(Frame(header, b"{}", b"", b""), kind)
 
