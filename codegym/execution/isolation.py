@@ -27,11 +27,15 @@ import dataclasses
 import functools
 import sys
 import warnings
+from typing import Any
 
 from codegym.errors import IsolationError, IsolationWarning
 from codegym.execution.process import WorkerProcess
 
-__all__ = ["Isolation", "describe_isolation", "require_isolation"]
+__all__ = ["DEFAULT_PACKAGES", "Isolation", "describe_isolation", "hello", "require_isolation"]
+
+DEFAULT_PACKAGES = ("numpy", "sortedcontainers")
+"""What reference solutions of the known data sets import, besides the standard library."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,17 +88,26 @@ def describe_isolation(python: str | None = None) -> Isolation:
     Raises:
         WorkerError: If the interpreter can not be started.
     """
-    return _probe(python or sys.executable)
+    said = hello(python or sys.executable, DEFAULT_PACKAGES)
+    return Isolation(python=tuple(said["python"]), **said["enforced"])
 
 
 @functools.cache
-def _probe(python: str) -> Isolation:
-    worker = WorkerProcess(python, "auto")
+def hello(python: str, packages: tuple[str, ...]) -> dict[str, Any]:
+    """What a worker says of itself when it is ready; it ends at once.
+
+    Args:
+        python: Path of the interpreter.
+        packages: What programs may import.
+
+    Raises:
+        WorkerError: If the interpreter can not be started.
+    """
+    worker = WorkerProcess(python, "auto", packages)
     try:
-        hello = worker.hello
+        return worker.hello
     finally:
         worker.kill()
-    return Isolation(python=tuple(hello["python"]), **hello["enforced"])
 
 
 def require_isolation(python: str | None, *, strict: bool) -> None:

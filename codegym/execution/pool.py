@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 import weakref
+from collections.abc import Iterable
 from concurrent.futures import Future, InvalidStateError
 from typing import Literal, Self
 
@@ -19,8 +20,9 @@ from codegym.errors import (
     UnknownNameError,
     WorkerError,
 )
-from codegym.execution.isolation import require_isolation
+from codegym.execution.isolation import DEFAULT_PACKAGES, require_isolation
 from codegym.execution.job import Job
+from codegym.execution.packages import checked_names, installed_packages
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
 from codegym.execution.wire import Message, observe, same_for_all
@@ -47,6 +49,9 @@ class LocalExecutor:
         python: Path of the interpreter that programs run on (3.11 or later); default: this one.
         isolation: `"auto"` enforces what the machine offers and warns where something is missing,
             `"strict"` refuses to start then, `"none"` sets resource limits only.
+        packages: What programs may import besides the standard library, as in `import NAME`; what
+            these depend on comes with them. Of what is not installed for the interpreter,
+            :attr:`packages` tells nothing, and importing it raises ModuleNotFoundError.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -60,15 +65,17 @@ class LocalExecutor:
         workers: int | None = None,
         python: str | None = None,
         isolation: IsolationMode = "auto",
+        packages: Iterable[str] = DEFAULT_PACKAGES,
     ) -> None:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
         if isolation not in _ISOLATIONS:
             raise UnknownNameError("isolation", isolation, _ISOLATIONS)
+        names = checked_names(packages)
         if isolation != "none":
             require_isolation(python, strict=isolation == "strict")
-        self._settings = (count, python, isolation)
+        self._settings = (count, python, isolation, names)
         self._pools: dict[int, _Pool] = {}
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._pools)
@@ -77,6 +84,12 @@ class LocalExecutor:
     def workers(self) -> int:
         """Number of worker processes at most."""
         return self._settings[0]
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """What programs can import besides the standard library: allowed and installed."""
+        _, python, _, names = self._settings
+        return installed_packages(names, python)
 
     def submit(self, request: Request) -> Future[Result]:
         """Starts a request; returns at once.
@@ -125,8 +138,11 @@ def _close_all(pools: dict[int, _Pool]) -> None:
 class _Pool:
     """Threads of one process, each with a worker of its own."""
 
-    def __init__(self, size: int, python: str | None, isolation: str) -> None:
+    def __init__(
+        self, size: int, python: str | None, isolation: str, packages: tuple[str, ...]
+    ) -> None:
         self._size = size
+        self._packages = packages
         self._python = python
         self._isolation = isolation
         # Entered by itself, not through the condition, whose `__enter__` is Python code: a
@@ -249,7 +265,7 @@ class _Pool:
         ) from failure
 
     def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self._python, self._isolation)
+        worker = WorkerProcess(self._python, self._isolation, self._packages)
         with self._lock:
             self._workers.add(worker)
             closed = self._closed

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -14,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from codegym.errors import WorkerError
+from codegym.execution.sandbox.box import remove_box
 
 __all__ = ["Frame", "WorkerProcess"]
 
@@ -47,6 +48,7 @@ class WorkerProcess:
     Args:
         python: The interpreter.
         isolation: `"auto"`, `"strict"` or `"none"`; see the pool.
+        packages: Names of the packages that programs may import.
 
     Attributes:
         hello: What the worker said of itself when it was ready.
@@ -55,7 +57,7 @@ class WorkerProcess:
         WorkerError: If the interpreter can not be started or does not answer.
     """
 
-    def __init__(self, python: str | None, isolation: str) -> None:
+    def __init__(self, python: str | None, isolation: str, packages: Iterable[str] = ()) -> None:
         self._pid = os.getpid()
         self._box = tempfile.mkdtemp(prefix="codegym-")
         self._socket, theirs = socket.socketpair()
@@ -70,6 +72,7 @@ class WorkerProcess:
             _START,
         ]
         settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
+        settings.append(" ".join(packages))
         try:
             self._process = subprocess.Popen(
                 [*command, *settings],
@@ -84,7 +87,7 @@ class WorkerProcess:
             )
         except OSError as error:
             self._socket.close()
-            shutil.rmtree(self._box, ignore_errors=True)
+            remove_box(self._box)
             raise WorkerError(
                 f"Cannot start {command[0]!r} as a worker: {error}. Give the path of a Python "
                 "3.11 or later as `python=`."
@@ -167,7 +170,7 @@ class WorkerProcess:
         self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
-        shutil.rmtree(self._box, ignore_errors=True)
+        remove_box(self._box)
 
     def abandon(self) -> None:
         """Forgets the process in a forked copy of the parent, to which it does not belong."""

@@ -24,10 +24,13 @@ class Barrier:
     Args:
         isolated: False for resource limits only.
         box: The private directory of the worker.
-        packages: Directories with installed packages.
+        packages: Files and folders of packages that a program may see.
+        hidden: Folders that it may not see, wherever they lie.
     """
 
-    def __init__(self, isolated: bool, box: str, packages: Iterable[str]) -> None:
+    def __init__(
+        self, isolated: bool, box: str, packages: Iterable[str], hidden: Iterable[str]
+    ) -> None:
         self._filters: tuple[seccomp.Filter, seccomp.Filter] | None = None
         self._rules: tuple[landlock.Ruleset, landlock.Ruleset] | None = None
         self._namespaces = self._asks = self._counts_threads = False
@@ -42,11 +45,11 @@ class Barrier:
         if seccomp.supported():
             self._filters = seccomp.of_zygote(), seccomp.of_child()
         if landlock.abi() > 0:
-            packages = list(packages)
+            packages, hidden = list(packages), list(hidden)
             with contextlib.suppress(OSError):
                 self._rules = (
-                    landlock.Ruleset(packages, box),
-                    landlock.Ruleset(packages, None),
+                    landlock.Ruleset(packages, hidden, box),
+                    landlock.Ruleset(packages, hidden, None),
                 )
 
     def close_in_zygote(self, channel: socket.socket | None = None) -> None:

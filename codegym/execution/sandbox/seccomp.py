@@ -38,6 +38,8 @@ _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 1, 5, 0xF
 _MSG_OOB = 1
 _MAP_HUGETLB = 0x40000  # pages of a store that all share, and that no limit on memory counts
 _O_ASYNC = 0x2000  # would have the kernel send signals
+_O_DSYNC = 0x1000  # would have every byte on the disk before the next
+_FALLOCATE = (0, 3)  # not: keeping the size, which no limit on the size of files looks at
 _SIGKILL, _RLIMIT_CPU = 9, 0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_SECCOMP = 15, 16, 22
@@ -123,6 +125,11 @@ def _depends_in_zygote() -> dict[str, list[Code]]:
     prctl = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_SECCOMP)
     anything = [ALLOWED]
     return {
+        "open": _without(1, _O_DSYNC),
+        "openat": _without(2, _O_DSYNC),
+        "fallocate": _only(1, _FALLOCATE),
+        "preadv2": _only(5, (0,)),
+        "pwritev2": _only(5, (0,)),
         "clone": _only(0, (*_THREADS, *_FORKS)),
         "fcntl": fcntl,
         "ioctl": _only(1, _IOCTL, otherwise=_NO_TERMINAL),

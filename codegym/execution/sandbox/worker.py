@@ -1,7 +1,7 @@
 """A worker: waits for requests of the parent and answers them one by one.
 
-Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION` by codegym's `process.py`, after
-`preload.py`.
+Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION PACKAGES` by codegym's
+`process.py`, after `preload.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gc
 import json
 import os
 import random
-import shutil
 import signal
 import site
 import socket
@@ -20,9 +19,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, report, threads, tracing
+from . import confine, namespaces, packages, report, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
+from .box import remove_box
 from .loading import FILENAME
 from .message import Outbox, ParentGoneError, receive
 from .runner import Runner
@@ -77,20 +77,12 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
     return Nursery(channel, news, pid, base_memory, asked, sealed=sealed)
 
 
-def _site_packages() -> list[str]:
-    """Where packages are installed for this interpreter (`-S` leaves them out)."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    prefix = os.path.dirname(os.path.dirname(sys.executable))
-    prefixes = dict.fromkeys((prefix, sys.prefix))
-    folders = [os.path.join(each, "lib", version, "site-packages") for each in prefixes]
-    return [folder for folder in folders if os.path.isdir(folder)]
-
-
 def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> None:
     """Prepares this process and serves until the parent is gone.
 
     Args:
-        arguments: Socket, process id of the parent, private directory, isolation.
+        arguments: Socket, process id of the parent, private directory, isolation, names of the
+            packages that programs may import.
         hooks: What the preloaded modules want to be called after a `fork`.
     """
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
@@ -103,9 +95,9 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     confine.adopt_orphans()
     confine.prepare_worker()
     _look_like_a_fresh_interpreter()
-    packages = _site_packages()
-    sys.path[:] = [*sys.path, *packages]
-    barrier = Barrier(isolated, box, packages)
+    allowed = packages.Packages(arguments[4].split(), packages.folders())
+    sys.meta_path.append(allowed)
+    barrier = Barrier(isolated, box, allowed.paths, [_codegym()])
     os.chdir(box)
     confine.hide_memory()  # not before: an unprivileged process must write its own id maps
     enforced = barrier.enforced()
@@ -124,7 +116,11 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
         outbox=outbox,
         box=box,
     )
-    hello = {"python": list(sys.version_info[:3]), "enforced": enforced}
+    hello = {
+        "python": list(sys.version_info[:3]),
+        "enforced": enforced,
+        "packages": allowed.names,
+    }
     text = json.dumps(hello).encode("ascii")
     try:
         control.sendall(len(text).to_bytes(4, "little") + text)
@@ -135,6 +131,14 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
         traceback.print_exc()  # a fault of ours: the parent shows it
     finally:
         _end(box)
+
+
+def _codegym() -> str:
+    """The folder or archive that codegym is in: who is to find answers must not read it."""
+    path = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _look_like_a_fresh_interpreter() -> None:
@@ -156,5 +160,5 @@ def _end(box: str) -> None:
     The zygote, and all below it, die with this process.
     """
     namespaces.leave(box)
-    shutil.rmtree(box, ignore_errors=True)
+    remove_box(box)
     os._exit(0)
