@@ -7,11 +7,13 @@ no episode; the environments keep the tokens.
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -152,11 +154,43 @@ class CodeTask:
             size=size,
             seed=seed,
         )
-        self._owns_grader = grader is None
         self.grader = grader or Grader(executor, make_limits(limits))
+        # The tasks that share it, copies of environments having one each; None: not ours to close.
+        self._users: weakref.WeakSet[CodeTask] | None = None if grader else weakref.WeakSet((self,))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begins with empty caches."""
         self._encode = functools.lru_cache(_CACHED_TEXTS)(self._encode_uncached)
         self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
         self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # For a copy of an environment: the start distribution learns, so it is copied; the rest
+        # does not change, and may be as large as a model. The grader's workers are shared too.
+        for shared in (self.tokenizer, self.prompt_format, self.process, self.reward):
+            memo[id(shared)] = shared
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(vars(self))
+        twin.start_states = copy.deepcopy(self.start_states, memo)
+        twin._forget()
+        if self._users is not None and self in self._users:
+            self._users.add(twin)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For another process: a grader is rebuilt there, with workers of its own.
+        left_out = ("_encode", "_shown", "_automaton", "_users")
+        owned = self._users is not None
+        kept = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**kept, "_owned": owned}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        owned = state.pop("_owned")
+        vars(self).update(state)
+        self._users = weakref.WeakSet((self,)) if owned else None
+        self._forget()
 
     @property
     def action_space(self) -> gymnasium.spaces.Discrete[np.int64]:
@@ -301,9 +335,11 @@ class CodeTask:
         )
 
     def close(self) -> None:
-        """Ends the grader's workers if they were made here."""
-        if self._owns_grader:
-            self.grader.close()
+        """Ends the grader's workers if they were made here and no copy uses them any more."""
+        if self._users is not None:
+            self._users.discard(self)
+            if not self._users:
+                self.grader.close()
 
     def _show(self, problem: Problem) -> _Shown:
         shown = self._shown.get(problem.id)

@@ -59,13 +59,26 @@ class TokenBatch:
         # Positions count through the whole batch: one index is cheaper than row and column.
         self._flat_ids = np.full(num_envs * stride, self._pad_id, dtype=np.int64)
         self._flat_mask = np.zeros(num_envs * stride, dtype=np.int8)
-        self.input_ids = self._flat_ids.reshape(num_envs, stride)[:, :context_length]
-        self.attention_mask = self._flat_mask.reshape(num_envs, stride)[:, :context_length]
+        self._see(num_envs)
         self._row = np.arange(num_envs, dtype=np.int64) * stride
         self._start = self._row.copy()  # (N,) the first generated token
         self._next = self._row.copy()  # (N,) where the next token goes
         self._limit = self._row.copy()  # (N,) where the budget or the context is used up
         self._stops = StopTracker(num_envs)
+
+    def _see(self, num_envs: int) -> None:
+        """Sets what is observed, which are views."""
+        length = self._context_length
+        self.input_ids = self._flat_ids.reshape(num_envs, -1)[:, :length]
+        self.attention_mask = self._flat_mask.reshape(num_envs, -1)[:, :length]
+
+    def __getstate__(self) -> dict[str, Any]:
+        views = ("input_ids", "attention_mask")  # which would be copied as arrays of their own
+        return {name: value for name, value in vars(self).items() if name not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._see(len(self._row))
 
     def begin(self, i: int, tokens: IntArray, stops: StopAutomaton | None) -> None:
         """Begins a row with the tokens of prompt and given code, fewer than L."""
