@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from codegym.errors import ConfigurationError, UnknownNameError
-from codegym.problems.problem import Problem
+from codegym.problems.problem import Problem, StdinTest
 
 __all__ = [
     "AutoFormat",
@@ -87,7 +87,8 @@ class InstructionFormat:
 
     def render(self, problem: Problem) -> Prompt:
         """Question, starter code, the way of input and output, and the answer to begin."""
-        way = "Standard Input" if problem.entry_point is None else "Call-Based"
+        reads = isinstance(problem.tests[0], StdinTest)
+        way = "Standard Input" if reads else "Call-Based"
         starter = f"\n{problem.starter_code.strip()}\n" if problem.starter_code.strip() else ""
         return Prompt(
             f"\nQUESTION:\n{problem.description.strip()}\n{starter}\nUse {way} format\n\nANSWER:\n",

@@ -78,6 +78,8 @@ class CodeTask:
             the machine has neither the file nor a network; it warns, once in a process, and
             ``info["source"]`` is then ``"apps_plus_sample"``. False: an error. No effect on other
             sources.
+        packages: Packages that programs may import beside the standard library and what the data
+            set's own judge has, see :func:`codegym.load_problems`.
         size: Number of problems (generated sources only).
         seed: Seed of the problem generator (generated sources only). Episodes are seeded by
             ``reset(seed=...)``.
@@ -113,6 +115,7 @@ class CodeTask:
         difficulty: str | None = None,
         data: str | Path | None = None,
         allow_sample: bool = True,
+        packages: Sequence[str] = (),
         size: int | None = None,
         seed: int | None = None,
         problems: ProblemSet | None = None,
@@ -151,6 +154,7 @@ class CodeTask:
             difficulty=difficulty,
             data=data,
             allow_sample=boolean("allow_sample", allow_sample),
+            packages=packages,
             size=size,
             seed=seed,
         )

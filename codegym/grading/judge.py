@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegym.execution.result import ExitReason, Observation
-from codegym.grading.compare import same_output, same_value
+from codegym.grading.compare import same_value
+from codegym.grading.printed import same_printed
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
 
@@ -97,7 +98,7 @@ def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade
 def _complaint(problem: Problem, test: UnitTest, seen: Observation) -> str | None:
     """What is wrong with the answer; None if it is right."""
     if isinstance(test, StdinTest):
-        if same_output(seen.stdout, test.stdout):
+        if same_printed(seen.stdout, test.stdout, problem.comparison):
             return None
         return f"Expected the output {test.stdout[:_SHOWN]!r}, got {seen.stdout[:_SHOWN]!r}."
     if not seen.returned:

@@ -20,25 +20,28 @@ from typing import Any
 
 from . import codec, report, tracing
 from .loading import describe, load, new_module, prepare
+from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
 
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
-    """Runs the program as `__main__`, or calls its entry point without arguments, on descriptor 0.
+    """Runs the program as `__main__` on descriptor 0. Never returns.
 
-    Never returns.
+    An entry point is a function without parameters that reads and prints; it is called after the
+    program was run, unless the program calls it itself or defines none.
     """
     task = Task(home, descriptors, told)
     settle(home, descriptors, confinement)
     entry_point = task.entry_point
-    namespace = new_module("__main__" if entry_point is None else "program")
+    namespace = new_module("__main__")
     code = load(task, namespace)
     try:
+        left_to_us = entry_point is not None and defines_only(code.text, entry_point)
         if task.traced:
             tracing.start(code.program, task.report)
         exec(code.program, namespace)
-        if entry_point is not None:
-            resolve(namespace, entry_point)()
+        if left_to_us and entry_point is not None:
+            _lookup(namespace, entry_point)()
         _leave(task, 0)
     except SystemExit as error:
         _leave(task, _exit_code(error))
@@ -117,15 +120,16 @@ def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told
 def resolve(namespace: dict[str, Any], entry_point: str) -> Callable[..., Any]:
     """The function that `"name"` or `"Class().method"` stands for.
 
-    A plain name that only exists as a method of `class Solution` is taken from there.
+    A plain name that the program has as a method of `class Solution` only is taken from there,
+    also if the prelude has something of that name.
     """
     class_name, made, method = entry_point.partition("().")
     if made:
         owner = _lookup(namespace, class_name)()
         found: Callable[..., Any] = getattr(owner, method)
         return found
-    solution = namespace.get("Solution")
-    if entry_point not in namespace and hasattr(solution, entry_point):
+    own = getattr(namespace.get(entry_point), "__module__", None) == namespace["__name__"]
+    if not own and hasattr(namespace.get("Solution"), entry_point):
         return resolve(namespace, f"Solution().{entry_point}")
     return _lookup(namespace, entry_point)
 
