@@ -28,6 +28,7 @@ from codegym.errors import (
     InvalidActionError,
     ResetNeededError,
 )
+from codegym.tokenization.tokenizer import end_ids
 
 __all__ = ["CodeEnv", "EnvState"]
 
@@ -85,7 +86,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     - ``check_prefix``: False allows a `prefix` that does not begin the canonical solution.
 
     ## Episode End
-    - terminated: the agent gave the end token, or wrote a stop sequence of the prompt format;
+    - terminated: the agent gave an end token (of a chat model also the one that ends its turn), or
+      wrote a stop sequence of the prompt format;
     - truncated: ``max_new_tokens`` were generated or the context is full. The program is judged
       all the same. Never both.
 
@@ -165,7 +167,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self.observation_space = observation_space(
             self.tokenizer.vocab_size, self.task.context_length
         )
-        self._vocab_size, self._end_id = self.tokenizer.vocab_size, self.tokenizer.end_id
+        self._vocab_size, self._end_ids = self.tokenizer.vocab_size, end_ids(self.tokenizer)
         self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
         self._mask = np.zeros(self.task.context_length, dtype=np.int8)
         self._length = self._limit = 0
@@ -216,7 +218,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._ids[length] = token
         self._mask[length] = 1
         self._length = length = length + 1
-        terminated = token == self._end_id
+        terminated = token in self._end_ids
         if self._stops is not None and not terminated:
             self._stop_state = self._stops.advance(self._stop_state, token)
             terminated = self._stop_state == FOUND

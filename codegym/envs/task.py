@@ -22,7 +22,7 @@ import numpy.typing as npt
 from codegym.envs.arguments import Weighting, boolean, make_limits, make_problems, positive
 from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
-from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format
+from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.step_scores import NOTHING, Paid, Scored, StepScores, ask
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
@@ -139,7 +139,7 @@ class CodeTask:
                 "Give either grader= or executor= and limits=, not both: a grader has its own."
             )
         self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
-        self.prompt_format = make_prompt_format(prompt_format, tokenizer)
+        self.prompt_format = make_prompt_format(prompt_format, self.tokenizer)
         self.start_states = make_start_states(start)
         self.process: ProcessReward | None = None
         if isinstance(reward, ProcessReward):
@@ -349,11 +349,7 @@ class CodeTask:
         shown = self._shown.get(problem.id)
         if shown is None:
             prompt = self.prompt_format.render(problem)
-            if prompt.ids is None:
-                token_ids = self._encode_uncached(prompt.text + prompt.header)
-            else:
-                ids = np.array(prompt.ids, dtype=np.int64)
-                token_ids = np.concatenate([ids, self._encode_uncached(prompt.header)])
+            token_ids = np.array(prompt_tokens(prompt, self.tokenizer), dtype=np.int64)
             shown = _Shown(prompt, _reference(problem, prompt), token_ids)
             self._shown[problem.id] = shown
             if len(self._shown) > _CACHED_PROBLEMS:

@@ -30,9 +30,9 @@ Comparison = Literal["tolerant", "exact", "apps", "livecodebench"]
 """How an answer is compared with the expected one.
 
 ``"tolerant"``: floats within tolerance, a tuple equals a list of the same items. ``"exact"`` is
-Python's ``==``, which is what an ``assert`` asks. ``"apps"`` and ``"livecodebench"`` compare what is
-printed as the judge of that data set does (:mod:`codegym.grading.printed`), and what is returned as
-``"tolerant"`` does.
+Python's ``==``, which is what an ``assert`` asks. ``"apps"`` and ``"livecodebench"`` compare what
+is printed as the judge of that data set does (:mod:`codegym.grading.printed`), and what is returned
+as ``"tolerant"`` does.
 """
 
 

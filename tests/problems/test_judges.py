@@ -139,7 +139,7 @@ PRINTED = [
     *((judge, "3.0", "3", True) for judge in ("apps", "livecodebench")),
     *((judge, "1 2\n", "1.0 2.00", True) for judge in ("apps", "livecodebench")),
     *((judge, "3", "3.0000001", False) for judge in ("apps", "livecodebench")),
-    *((judge, "100000000000000001", "100000000000000000", False) for judge in ("apps", "livecodebench")),
+    *((judge, f"{10**17 + 1}", f"{10**17}", False) for judge in ("apps", "livecodebench")),
     *((judge, "1 2", "2 1", False) for judge in ("apps", "livecodebench")),
     *((judge, "Yes", "YES", False) for judge in ("apps", "livecodebench")),
     *((judge, "nan", "NaN", False) for judge in ("apps", "livecodebench")),
