@@ -14,8 +14,8 @@ from transformers import AutoTokenizer
 import codegym
 from agents.command import refuse_unused
 from agents.hub import loading
-from codegym.envs import make_prompt_format
-from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.envs import make_prompt_format, prompt_tokens
+from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
 from codegym.problems import Problem, ProblemSet, load_mini, load_problems
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
@@ -129,6 +129,8 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
 def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) -> ProblemSet:
     """The problems whose prompt and canonical program fit the context, wherever an episode begins.
 
+    A program that the tokenizer cannot spell to the byte does not fit.
+
     Args:
         problems: Candidates; all are built.
         settings: Prompt format and context length.
@@ -140,13 +142,16 @@ def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) 
     Raises:
         ConfigurationError: If none does.
     """
-    prompt_format = make_prompt_format(settings.prompt_format)
+    prompt_format = make_prompt_format(settings.prompt_format, tokenizer)
 
     def fits(problem: Problem) -> bool:
         prompt = prompt_format.render(problem)
-        shown = len(prompt.ids or tokenizer.encode(prompt.text))
         program = problem.canonical_solution or prompt.header
-        return shown + len(tokenizer.encode(program)) < settings.context_length
+        try:
+            shown = len(prompt_tokens(dataclasses.replace(prompt, header=""), tokenizer))
+            return shown + len(tokenizer.encode(program)) < settings.context_length
+        except TokenizationError:  # the program cannot be spelled to the byte
+            return False
 
     chosen = problems.filter(fits)
     if not len(chosen):

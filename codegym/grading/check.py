@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from codegym.execution.values import Iterated, Opaque
-from codegym.grading.compare import same_output, same_value
+from codegym.grading.compare import same_value
+from codegym.grading.printed import same_printed
 from codegym.problems.problem import BinaryTree, Comparison, LinkedList
 
 __all__ = ["check_output", "check_value"]
@@ -20,9 +21,9 @@ _SHOWN = 200
 _LONG_INT_BITS = 10_000  # Python writes no more than 4,300 decimal digits
 
 
-def check_output(stdout: str, expected: str) -> str | None:
+def check_output(stdout: str, expected: str, comparison: Comparison) -> str | None:
     """What is wrong with a printed answer; None if it is right."""
-    if same_output(stdout, expected):
+    if same_printed(stdout, expected, comparison):
         return None
     return f"Expected the output {expected[:_SHOWN]!r}, got {stdout[:_SHOWN]!r}."
 

@@ -66,8 +66,13 @@ class Checker:
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._homes)
 
-    def check_output(self, stdout: str, expected: str) -> str | None:
+    def check_output(self, stdout: str, expected: str, comparison: Comparison) -> str | None:
         """What is wrong with a printed answer; None if it is right.
+
+        Args:
+            stdout: What was printed.
+            expected: What should be.
+            comparison: See :func:`~codegym.grading.printed.same_printed`.
 
         Raises:
             ClosedError: After :meth:`close`.
@@ -76,9 +81,9 @@ class Checker:
         if stdout == expected:
             return None
         if len(stdout) <= _PLAIN_CHARACTERS and len(expected) <= _PLAIN_CHARACTERS:
-            return check_output(stdout, expected)
+            return check_output(stdout, expected, comparison)
         texts = [text.encode("utf-8", "surrogatepass") for text in (stdout, expected)]
-        return self._ask({"kind": "output"}, *texts)
+        return self._ask({"kind": "output", "comparison": comparison}, *texts)
 
     def check_value(
         self, answer: bytes, test: CallTest, comparison: Comparison, encoded: Callable[[], bytes]

@@ -98,9 +98,9 @@ def _answer(channel: socket.socket, head: dict[str, Any]) -> tuple[bytes, str]:
     return (ACCEPTED, "") if complaint is None else (WRONG, complaint)
 
 
-def _check_output(_head: dict[str, Any], given: bytes, wanted: bytes) -> str | None:
+def _check_output(head: dict[str, Any], given: bytes, wanted: bytes) -> str | None:
     stdout, expected = (text.decode("utf-8", "surrogatepass") for text in (given, wanted))
-    return check_output(stdout, expected)
+    return check_output(stdout, expected, head["comparison"])
 
 
 def _check_value(head: dict[str, Any], given: bytes, wanted: bytes) -> str | None:

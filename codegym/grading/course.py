@@ -99,6 +99,7 @@ class Course:
             limits=self._limits,
             coverage=self._coverage,
             stop_on_error=self._stop,
+            packages=self._plan.problem.packages,
         )
 
     def record(self, result: Result) -> None:

@@ -173,6 +173,17 @@ class Grader:
         # Gymnasium copies the spec that holds an environment's arguments; a pool is shared.
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process: the same settings, workers of its own, nothing remembered.
+        given = None if self._owned else self._executor
+        settings = {
+            "coverage": self.coverage,
+            "stop_at_first_failure": self.stop_at_first_failure,
+            "shortest_first": self.shortest_first,
+            "cache_size": self._cache_size,
+        }
+        return functools.partial(Grader, **settings), (given, self.limits)
+
     def __enter__(self) -> Self:
         return self
 

@@ -115,7 +115,7 @@ def _complaint(
 ) -> str | None:
     """What is wrong with the answer; None if it is right."""
     if isinstance(test, StdinTest):
-        return checker.check_output(seen.stdout, test.stdout)
+        return checker.check_output(seen.stdout, test.stdout, problem.comparison)
     if seen.answer is None:
         return "The call did not return."
     if not isinstance(test, CallTest):

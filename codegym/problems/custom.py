@@ -13,10 +13,12 @@
 ``starter_code``         the opening part of a solution
 ``entry_point``          ``"name"`` or ``"Class().method"``; needed by tests that are no scripts.
                          With ``stdin`` tests: a function without parameters, called after the
-                         program was run
+                         program was run, unless the program calls it itself
 ``prelude``              code that is run before every program
 ``comparison``           ``"tolerant"`` (default: floats within tolerance) or ``"exact"``
 ``difficulty``           any word
+``packages``             a list of names of packages that programs may import, such as ``"numpy"``;
+                         where one is not installed, the row is skipped
 ``metadata``             any object
 =======================  ==========================================================================
 
@@ -53,6 +55,7 @@ _FIELDS = (
     "prelude",
     "comparison",
     "difficulty",
+    "packages",
     "metadata",
 )
 _TEST_FIELDS = (
@@ -95,6 +98,7 @@ def _parse(row: Row) -> Problem:
         source="custom",
         prelude=row.optional_text("prelude"),
         comparison=_comparison(row.first("comparison") or "tolerant"),
+        packages=_packages(row.first("packages")),
         metadata=metadata,
     )
 
@@ -162,6 +166,14 @@ def _call_test(test: Mapping[str, Any], signature: Signature | None) -> CallTest
         alternatives=tuple(as_annotated(a, returns) for a in alternatives),
         tolerance=tolerance,
     )
+
+
+def _packages(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ProblemError(f"'packages' must be a list of names, got {value!r:.60}")
+    return tuple(value)
 
 
 def _comparison(value: Any) -> Comparison:

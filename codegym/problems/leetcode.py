@@ -55,6 +55,7 @@ LEETCODE = Source(
     expected="LeetCodeDataset rows: JSON lines with 'prompt', 'completion', 'entry_point', 'test'",
     splits=("train", "test"),
     parse=_parse,
+    packages=("numpy", "sortedcontainers"),
     id_fields=_ID,
     files=tuple(
         RemoteFile(

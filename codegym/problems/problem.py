@@ -26,12 +26,13 @@ __all__ = [
     "UnitTest",
 ]
 
-Comparison = Literal["tolerant", "exact"]
+Comparison = Literal["tolerant", "exact", "apps", "livecodebench"]
 """How an answer is compared with the expected one.
 
-``"tolerant"`` is the judges' rule (APPS, LiveCodeBench): an expected float is met within tolerance,
-a tuple equals a list of the same items. ``"exact"`` is Python's ``==``, which is what an ``assert``
-asks. See :func:`~codegym.grading.same_value`.
+``"tolerant"``: an expected float is met within tolerance, a tuple equals a list of the same items.
+``"exact"`` is Python's ``==``, which is what an ``assert`` asks. ``"apps"`` and ``"livecodebench"``
+compare what is printed as the judge of that data set does (:mod:`codegym.grading.printed`), and
+what is returned as ``"tolerant"`` does. See :func:`~codegym.grading.same_value`.
 """
 
 
@@ -54,7 +55,7 @@ class StdinTest:
     """The program is run as ``__main__`` on `stdin` and must print `stdout`.
 
     If the problem has an entry point, it is a function without parameters that reads standard
-    input and prints; it is called after the program was run.
+    input and prints. It is called after the program was run, unless the program calls it itself.
     """
 
     stdin: str
@@ -114,18 +115,21 @@ class Problem:
         tests: At least one test.
         starter_code: Opening part that a solution should have (signature, imports); may be empty.
             A prompt in completion style shows it, and the program then begins with it.
-        entry_point: What is called: ``"name"`` or ``"Class().method"``. ``None``: the program
+        entry_point: What is called: ``"name"`` or ``"Class().method"``. A name that the program
+            has as a method of its ``class Solution`` only is called there. ``None``: the program
             reads standard input and prints.
         difficulty: The source's own word, lower case, or ``"unknown"``.
         source: The name of the source, such as ``"apps_plus"``.
         prelude: Code that is run before the program, in its namespace (imports and node classes
             that the source promises). Never part of the program's lines.
         comparison: How answers are compared.
+        packages: Top-level packages that a program may import beside the standard library, such
+            as ``"numpy"``. They are installed, or the problem could not be loaded.
         metadata: Whatever else the source tells: url, release date, ... Not hashed.
 
     Raises:
         ProblemError: If there is no test, something that is no test, a call without entry point,
-            an entry point that names no function, or an empty id.
+            an entry point that names no function, a package that is no name, or an empty id.
     """
 
     id: str
@@ -138,6 +142,7 @@ class Problem:
     source: str = "custom"
     prelude: str = ""
     comparison: Comparison = "tolerant"
+    packages: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -162,6 +167,11 @@ class Problem:
             raise ProblemError(
                 f"Problem {self.id!r} has {self.entry_point!r} for an entry point. Name the "
                 'function ("name" or "Class().method"), or give None for standard-input tests.'
+            )
+        if isinstance(self.packages, str) or not all(map(_is_name, self.packages)):
+            raise ProblemError(
+                f"Problem {self.id!r} has {self.packages!r} for packages. Give a tuple of names as "
+                'they are imported, such as ("numpy",).'
             )
         if self.entry_point is None and any(not isinstance(t, StdinTest) for t in self.tests):
             raise ProblemError(
@@ -258,7 +268,7 @@ def _hash_text(text: str) -> str:
 
 def _content_hash(problem: Problem) -> str:
     # repr of frozen dataclasses and plain data is deterministic; sets are sorted by _stable.
-    content = (
+    content: tuple[Any, ...] = (
         problem.description,
         problem.canonical_solution,
         problem.starter_code,
@@ -267,6 +277,8 @@ def _content_hash(problem: Problem) -> str:
         problem.comparison,
         _stable_tests(problem),
     )
+    if problem.packages:
+        content += (problem.packages,)
     return _hash_text(repr(content))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from . import codec, report
 from .loading import describe, load, new_module
+from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
 
@@ -27,19 +28,21 @@ _TRACEBACK_CHARACTERS = 4_000  # a message of megabytes is no output of the prog
 
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
-    """Runs the program as `__main__`, or calls its entry point without arguments, on descriptor 0.
+    """Runs the program as `__main__` on descriptor 0. Never returns.
 
-    Never returns.
+    An entry point is a function without parameters that reads and prints; it is called after the
+    program was run, unless the program calls it itself or defines none.
     """
     task = settle(home, descriptors, confinement, told)
     entry_point = task.entry_point
-    namespace = new_module("__main__" if entry_point is None else "program")
+    namespace = new_module("__main__")
     program = load(task, namespace)
+    left_to_us = entry_point is not None and defines_only(namespace["__loader__"].text, entry_point)
     task.begin()
     try:
         exec(program.begin(), namespace)
-        if entry_point is not None:
-            resolve(namespace, entry_point)()
+        if left_to_us and entry_point is not None:
+            _lookup(namespace, entry_point)()
         _leave(task, 0)
     except SystemExit as error:
         _leave(task, _exit_code(error))
@@ -109,15 +112,16 @@ def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: lis
 def resolve(namespace: dict[str, Any], entry_point: str) -> Callable[..., Any]:
     """The function that `"name"` or `"Class().method"` stands for.
 
-    A plain name that only exists as a method of `class Solution` is taken from there.
+    A plain name that the program has as a method of `class Solution` only is taken from there,
+    also if the prelude has something of that name.
     """
     class_name, made, method = entry_point.partition("().")
     if made:
         owner = _lookup(namespace, class_name)()
         found: Callable[..., Any] = getattr(owner, method)
         return found
-    solution = namespace.get("Solution")
-    if entry_point not in namespace and hasattr(solution, entry_point):
+    own = getattr(namespace.get(entry_point), "__module__", None) == namespace["__name__"]
+    if not own and hasattr(namespace.get("Solution"), entry_point):
         return resolve(namespace, f"Solution().{entry_point}")
     return _lookup(namespace, entry_point)
 
