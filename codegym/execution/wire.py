@@ -181,6 +181,9 @@ def _outcome(header: dict[str, Any], report: bytes) -> dict[str, Any]:
             return {"reason": _ERRORS[status], **_error(json.loads(report))}
     except (ValueError, TypeError, KeyError, RecursionError):
         pass  # a forged report is as good as none
+    if header["end"] == "exit" and header["exit_code"] is not None:
+        # A script may end itself by `os._exit`: the kernel knows how.
+        return {"reason": ExitReason.FINISHED, "exit_code": header["exit_code"]}
     number = header["signal"]
     how = f"died by signal {number}" if number else "left without a report"
     return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import marshal
@@ -13,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from . import child, confine, tester, tracing
+from . import child, confine, ending, tester, tracing
 from .loading import compile_program
 from .task import REQUEST, Confinement, Home, Order, Task, order
 from .zygote import Zygote
@@ -57,10 +58,9 @@ def rehearse(home: Home) -> None:
         confine.set_rlimits(confine.hard_limits())
         orders = marshal.loads(marshal.dumps(("call", ((1, 2, 3, 4), 1), told)))
         child.answer(Task(home, [0, 1, 2, file], orders[2]))
-        child.flush()
+        ending.forget(dict(vars(builtins)))
     home.memory.madvise(mmap.MADV_REMOVE)
     sys.modules["__main__"] = main
-    del sys.modules["program"]
     os.close(file)
 
 

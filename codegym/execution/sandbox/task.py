@@ -87,4 +87,5 @@ def settle(home: Home, descriptors: list[int], confinement: Confinement) -> None
     confine.take_descriptors(descriptors[:REQUEST], descriptors[REQUEST + 1 :])
     confine.set_rlimits(rlimits)
     home.barrier.close_in(threads)
+    gc.freeze()  # what a collection walks over, it has to copy
     gc.enable()
