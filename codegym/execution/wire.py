@@ -182,6 +182,9 @@ def _outcome(header: dict[str, Any], report: bytes, kind: str) -> dict[str, Any]
         error = _error(report)
         if error is not None:
             return {"reason": _ERRORS[status], **error}
+    if header["end"] == "exit" and header["exit_code"] is not None:
+        # A script may end itself by `os._exit`: the kernel knows how.
+        return {"reason": ExitReason.FINISHED, "exit_code": header["exit_code"]}
     number = header["signal"]
     how = f"died by signal {number}" if number else "left without a report"
     return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}

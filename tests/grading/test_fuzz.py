@@ -228,6 +228,7 @@ HEADER = {
     "memory": 0,
     "lines": [1],
     "statements": [],
+    "exit_code": None,
     "alike": False,
 }
 ASKED = {

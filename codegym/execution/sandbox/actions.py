@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import marshal
 import mmap
@@ -10,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import child, confine, tester, tracing
+from . import child, confine, ending, tester, tracing
 from .loading import load, new_module
 from .task import Home, Task, order
 from .turns import Turns
@@ -57,10 +58,10 @@ def rehearse(home: Home) -> None:
         namespace = new_module("program")
         program = load(task, namespace)
         child.answer(task, program, namespace, marshal.loads(turns.take()))
-        child.flush()
+        del namespace, program, task, turns
+        ending.forget(dict(vars(builtins)))
     home.memory.madvise(mmap.MADV_REMOVE)
     sys.modules["__main__"] = main
-    del sys.modules["program"]
     os.close(file)
 
 

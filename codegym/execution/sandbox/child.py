@@ -6,20 +6,17 @@ nothing here knows an expected answer, and the report is only the program's own 
 
 from __future__ import annotations
 
-import atexit
-import contextlib
+import builtins
 import json
 import marshal
 import os
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import codec, report
-from .loading import describe, load, new_module
+from . import codec, ending, report
+from .loading import FILENAME, describe, load, new_module
 from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
@@ -34,22 +31,36 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     program was run, unless the program calls it itself or defines none.
     """
     task = settle(home, descriptors, confinement, told)
+    names = dict(vars(builtins))
+    raised, code = _run_main(task)
+    code = ending.finalize(names, code)
+    if not raised:
+        task.report.write(report.FINISHED, b"%d" % code)
+    os._exit(code)
+
+
+def _run_main(task: Task) -> tuple[bool, int]:
+    """Whether an exception left the program, and the exit code; afterwards no frame holds it."""
     entry_point = task.entry_point
     namespace = new_module("__main__")
     program = load(task, namespace)
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    namespace["__file__"] = f"{folder}/{FILENAME}"
     left_to_us = entry_point is not None and defines_only(namespace["__loader__"].text, entry_point)
     task.begin()
     try:
-        exec(program.begin(), namespace)
-        if left_to_us and entry_point is not None:
-            _lookup(namespace, entry_point)()
-        _leave(task, 0)
+        try:
+            exec(program.begin(), namespace)
+            if left_to_us and entry_point is not None:
+                _lookup(namespace, entry_point)()
+        finally:
+            ending.flush()  # before an exception is printed, and before all that comes at the end
     except SystemExit as error:
-        _leave(task, _exit_code(error))
+        return False, ending.exit_code(error)
     except BaseException as error:
-        write_error(task.report, error)
-        flush()
-    os._exit(0)
+        return True, write_error(task.report, error)
+    return False, 0
 
 
 def run_call(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
@@ -65,7 +76,7 @@ def run_call(home: Home, descriptors: list[int], confinement: Confinement, told:
         answer(task, program, namespace, arguments)
     except BaseException as error:
         write_error(task.report, error)
-    flush()
+    ending.flush()
     os._exit(0)
 
 
@@ -94,7 +105,7 @@ def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: lis
         if arguments[-1] is not None:
             return  # code of the test's own, which may leave behind what it likes
         namespace = new_module("program")
-        namespace.update(given)
+        namespace.update(given, __annotations__={})
         try:
             exec(program.begin(), namespace)
             value = call(namespace, task.entry_point or "", arguments)
@@ -144,47 +155,17 @@ def call(namespace: dict[str, Any], entry_point: str, given: list[Any]) -> Any:
     return candidate(*[codec.decode(value, namespace) for value in args], **named)
 
 
-def _leave(task: Task, exit_code: int) -> None:
-    """What an interpreter does at the end of a script, without tearing itself down."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    flush()
-    task.report.write(report.FINISHED, b"%d" % exit_code)
-
-
-def _exit_code(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    print(error.code, file=sys.stderr)
-    return 1
-
-
-def flush() -> None:
-    """Writes out what the program has printed, whatever it has put in place of its streams."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        _flush_one(stream)
-
-
-def _flush_one(stream: Any) -> None:
-    try:
-        stream.flush()
-    except BaseException:
-        return  # a program may have put anything there
-
-
-def write_error(target: report.Report, error: BaseException) -> None:
-    """Leaves the report of an exception that left the program."""
+def write_error(target: report.Report, error: BaseException) -> int:
+    """Leaves the report of an exception that left the program; the exit code."""
     if isinstance(error, MemoryError):
         error.__traceback__ = None  # frees the frames, and what they hold
         target.write(report.MEMORY)
-        return
+        return ending.UNCAUGHT
     status = report.RECURSION if isinstance(error, RecursionError) else report.RAISED
-    target.write(status, _described(error))
-    with contextlib.suppress(BaseException):
-        told = "".join(traceback.format_exception(error, limit=-8, chain=False))
-        sys.stderr.write(told[-_TRACEBACK_CHARACTERS:])
+    said = _described(error)
+    ending.show(error)  # a hook of the program's may end it
+    target.write(status, said)
+    return ending.UNCAUGHT
 
 
 def _described(error: BaseException) -> bytes:

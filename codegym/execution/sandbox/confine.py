@@ -116,8 +116,9 @@ def take_descriptors(standard: list[int], keep: list[int]) -> None:
 def new_streams() -> None:
     """Makes the `sys.stdin`, `sys.stdout`, `sys.stderr` that every program gets.
 
-    They remember what they were opened on (a file, two pipes: as in a child), but not which one;
-    so they are made once, and a child only puts its own descriptors below them.
+    As `create_stdio` of CPython's `pylifecycle.c` makes them. They remember what they were opened
+    on (a file, two pipes: as in a child), but not which one; so they are made once, and a child
+    only puts its own descriptors below them.
     """
     kept = [os.dup(number) for number in range(3)]
     file = os.memfd_create("stdin")
@@ -131,9 +132,10 @@ def new_streams() -> None:
             io.BufferedWriter(raw) if number else io.BufferedReader(raw),
             encoding="utf-8",
             errors="backslashreplace" if number == 2 else "surrogateescape",
-            newline="\n" if number else None,
+            newline="\n",  # also for reading: Python leaves "\r\n" as it is on Linux
             line_buffering=number == 2,
         )
+        stream.mode = "w" if number else "r"  # type: ignore[misc]
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     for number, descriptor in enumerate(kept):

@@ -6,6 +6,7 @@ The compiler is the first to meet hostile text, so this happens in a child that 
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import os
 import sys
@@ -44,11 +45,14 @@ class Loadable(Protocol):
 
 
 def new_module(name: str) -> dict[str, Any]:
-    """The namespace of a fresh module, which `__main__` then is as well."""
+    """The namespace of a fresh module, which `__main__` then is as well, with what a script has."""
     module = types.ModuleType(name)
     module.__file__ = FILENAME
     sys.modules[name] = sys.modules["__main__"] = module
-    return module.__dict__
+    namespace = module.__dict__
+    # `exec` alone would put the dictionary of `builtins` here, as an import does.
+    namespace.update(__builtins__=builtins, __annotations__={}, __cached__=None)
+    return namespace
 
 
 def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:

@@ -128,6 +128,7 @@ def settle(home: Home, descriptors: list[int], confinement: Confinement, told: O
     given, runs = told[_GIVEN : _GIVEN + 2]
     confine.take_descriptors(descriptors[:3], descriptors[3:])
     confine.set_rlimits(rlimits)
+    gc.freeze()  # what a collection walks over, it has to copy
     gc.enable()
     news = len(descriptors) - 1
     channel = 3 if runs > 1 else -1

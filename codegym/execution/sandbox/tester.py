@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from . import child, codec, nodes, report
+from . import child, codec, ending, nodes, report
 from .loading import describe, load, new_module
 from .task import Confinement, Home, Order, Task, settle
 
@@ -83,7 +83,7 @@ def run_candidate(
             channel.send(_answer(task, candidate, args, kwargs, namespace))
     except BaseException as error:
         child.write_error(task.report, error)
-    child.flush()
+    ending.flush()
     os._exit(0)
 
 

@@ -12,7 +12,6 @@ ours may use, before the program's own code begins.
 from __future__ import annotations
 
 import array
-import gc
 import importlib
 import marshal
 import os
@@ -80,8 +79,6 @@ class Turns:
 
     def take(self) -> bytes:
         """Returns in each process that is to make a run, when it is its turn: with its input."""
-        if self.left > 1:
-            gc.freeze()  # what a collection in a successor walks over, it has to copy
         while self.left > 1:
             successor = os.fork()
             if successor:

@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, packages, report, threads, tracing
+from . import confine, namespaces, packages, report, semaphores, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
 from .box import remove_box
@@ -145,8 +145,11 @@ def _look_like_a_fresh_interpreter() -> None:
     os.environ.clear()
     site.setquit()
     site.sethelper()
+    site.setcopyright()
     atexit._clear()
     sys.argv = [FILENAME]
+    sys.orig_argv = [sys.executable, FILENAME]
+    sys.modules["_multiprocessing"] = semaphores.new_module()
     sys.dont_write_bytecode = True
     random.seed(0)  # a verdict does not depend on the machine's entropy
     # These files are nothing that a program can import by name.
