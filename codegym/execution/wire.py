@@ -50,7 +50,7 @@ class Message:
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
         self._encoded = [_encode_input(given) for given in request.inputs]
         self._codes = [
-            [given.source, given.name] if isinstance(given, TestCode) else None
+            dataclasses.asdict(given) if isinstance(given, TestCode) else None
             for given in request.inputs
         ]
         self._head = {
@@ -123,13 +123,15 @@ _ERRORS = {
 
 
 _COMPILE_ERROR, _PRELUDE = "C", "P"
+_TEST_BROKEN = "B"  # said by testers only
 
 
 def observe(frame: Frame) -> Observation:
     """What a frame says happened. The report in it may be forged; it is only ever data.
 
     Raises:
-        ExecutionError: If the problem's own prelude failed, which is no fault of the program.
+        ExecutionError: If the problem's own prelude or test code failed, which is no fault of the
+            program.
     """
     header = frame.header
     # The preamble was said before the program's own code ran, so it is true.
@@ -138,6 +140,11 @@ def observe(frame: Frame) -> Observation:
             "The prelude of the problem failed before the program ran: "
             f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
             "mend the problem."
+        )
+    if header["status"] == _TEST_BROKEN:
+        raise ExecutionError(
+            "The test code of the problem is at fault, not the program: "
+            f"{json.loads(frame.report)}. Mend the problem, or leave it out."
         )
     if header["preamble"] == _COMPILE_ERROR:
         return Observation(ExitReason.COMPILE_ERROR, **_error(json.loads(frame.report)))
