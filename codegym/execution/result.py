@@ -30,12 +30,16 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TestCode:
-    """Run `source` in a process of its own; its function `name` calls the program's entry point."""
+    """Run `source` in a process of its own; its function `name` calls the program's entry point.
+
+    `setup` is run before it, in the same namespace.
+    """
 
     __test__ = False  # not a test class of pytest
 
     source: str
     name: str
+    setup: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

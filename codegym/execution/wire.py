@@ -52,7 +52,7 @@ class Message:
         self._encoded = [_encode_input(given) for given in request.inputs]
         self.kinds = [kind for kind, _ in self._encoded]
         self._codes = [
-            [given.source, given.name] if isinstance(given, TestCode) else None
+            dataclasses.asdict(given) if isinstance(given, TestCode) else None
             for given in request.inputs
         ]
         self._head = {
@@ -125,6 +125,7 @@ _MAY_SAY = {"stdin": "FEDM", "call": "REDMO", "code": "REDMOT"}
 """What a report on each kind of input can say. Of test code, `R` and `T` are its tester's word."""
 
 _COMPILE_ERROR, _PRELUDE = "C", "P"
+_TEST_BROKEN = "B"  # said by testers only
 _ERROR_BYTES = 1 << 14
 _TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
@@ -137,7 +138,8 @@ def observe(frame: Frame, kind: str) -> Observation:
         kind: Of the input, as in :attr:`Message.kinds`.
 
     Raises:
-        ExecutionError: If the problem's own prelude failed, which is no fault of the program.
+        ExecutionError: If the problem's own prelude or test code failed, which is no fault of the
+            program.
     """
     header = frame.header
     # This was told before the program's own code ran, so it is true.
@@ -146,6 +148,11 @@ def observe(frame: Frame, kind: str) -> Observation:
             "The prelude of the problem failed before the program ran: "
             f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
             "mend the problem."
+        )
+    if kind == "code" and header["status"] == _TEST_BROKEN:
+        raise ExecutionError(
+            "The test code of the problem is at fault, not the program: "
+            f"{_error(frame.report)}. Mend the problem, or leave it out."
         )
     if header["told"] == _COMPILE_ERROR:
         return Observation(ExitReason.COMPILE_ERROR, **(_error(frame.report) or {}))

@@ -89,14 +89,22 @@ class CallTest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CodeTest:
-    """Test code that could not be turned into call/expected pairs.
+    """Test code, which is run whole and in the order written.
 
-    `source` is run in a process of its own with a function `name` that forwards each call to the
-    candidate in *its* process. The test passes when `source` runs to its end without an exception.
+    It runs in a process of its own, as the script ``__main__``, with a function `name` (and
+    ``candidate``) that forwards each call to the entry point in the program's process, which is the
+    same for all calls. What it only defines in pytest's or unittest's way is then found and run.
+    The test passes when nothing raised.
+
+    Attributes:
+        source: The test code.
+        name: What it calls the entry point.
+        setup: Code that is run before it in the same namespace.
     """
 
     source: str
     name: str
+    setup: str = ""
 
 
 UnitTest = StdinTest | CallTest | CodeTest
@@ -226,7 +234,7 @@ def _complaint(test: object) -> str | None:
         good = _is_text(test.stdin) and _is_text(test.stdout)
         return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
     if isinstance(test, CodeTest):
-        good = _is_text(test.source) and _is_name(test.name)
+        good = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
         return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
     if not isinstance(test, CallTest):
         return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"

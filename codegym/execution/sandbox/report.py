@@ -26,7 +26,9 @@ RECURSION = b"D"  # RAISED, by a RecursionError
 MEMORY = b"M"
 TOO_LARGE = b"O"
 TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
+TEST_BROKEN = b"B"  # tester only: the test code is at fault itself; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
+OF_TESTERS = (TEST_FAILED, TEST_BROKEN, GONE)
 
 _LOADED = 9
 _COUNT = slice(10, 12)

@@ -184,7 +184,8 @@ class Runner:
         wall = run.wall_seconds / max(1, len(series))
         for number, (status, body, cpu, lines, statements) in enumerate(series, 1):
             one = dataclasses.replace(run, end="exit", cpu_seconds=cpu, wall_seconds=wall)
-            if not self._frame(request, Seen(one, status, body, lines, statements)):
+            seen = Seen(one, *_own_word(status, body), lines, statements)
+            if not self._frame(request, seen):
                 return number, False, False
         return len(series), len(series) < min(most, MOST_TOGETHER), True
 
@@ -230,8 +231,8 @@ class Runner:
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        executed = told.executed(), told.executed_statements()
-        seen = Seen(run, *told.read(), *executed, told.loaded)
+        status, body = _own_word(*told.read())
+        seen = Seen(run, status, body, told.executed(), told.executed_statements(), told.loaded)
         told.clear()
         return seen
 
@@ -298,6 +299,11 @@ def _alike_from(request: Request, index: int) -> range:
     rest = request.kinds[index:]
     alike = itertools.takewhile(lambda kind: kind == rest[0], rest)
     return range(index, index + len(list(alike)))
+
+
+def _own_word(status: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """What a program says of itself; it cannot speak for its tester."""
+    return (report.NOTHING, b"") if status in report.OF_TESTERS else (status, body)
 
 
 def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:

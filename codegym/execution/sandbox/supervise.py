@@ -263,7 +263,7 @@ def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, 
     for run in alive:
         if _over_output(run, limits):
             _stop(nursery, run, "output")
-    remaining = [_remaining(nursery, run, started, limits) for run in alive if not run.end]
+    remaining = [_remaining(nursery, run, alive, started, limits) for run in alive if not run.end]
     if not any(run.alive for run in runs):
         _kill_children(nursery.pid)
         return _ORPHANS_MS
@@ -322,14 +322,21 @@ def _cpu_seconds(pid: int) -> float:
         return 0.0
 
 
-def _remaining(nursery: Nursery, run: Run, started: float, limits: dict[str, Any]) -> float:
-    """Seconds until the next look at this run; stops it if it is over a limit."""
+def _remaining(
+    nursery: Nursery, run: Run, alive: list[Run], started: float, limits: dict[str, Any]
+) -> float:
+    """Seconds until the next look at this run; stops it if it is over a limit.
+
+    A tester sleeps while the program that it called waits for a CPU: what all of the `alive` waited
+    counts for each.
+    """
     passed = time.monotonic() - started
     cpu: float = limits["cpu_seconds"] - _cpu_seconds(run.pid)
     wall = wall_left(limits, passed, 0.0)
     if wall <= 0:
-        run.waited_seconds = max(run.waited_seconds, waited_seconds(run.pid))
-        wall = wall_left(limits, passed, run.waited_seconds)
+        for one in alive:
+            one.waited_seconds = max(one.waited_seconds, waited_seconds(one.pid))
+        wall = wall_left(limits, passed, sum(one.waited_seconds for one in alive))
     if wall <= 0:
         _stop(nursery, run, "wall")
     elif cpu <= 0:
