@@ -15,7 +15,7 @@ Where the kernel offers it, without root and without a container:
 Not stopped: reading the libraries named above; seeing whether a path exists (`stat`); using the
 CPU and the memory bus up to the limits; side channels; bugs of the kernel. A program shares its
 memory with its own report, so it can lie about the lines it executed, its own exception and its
-own answer, but it never sees an expected answer, and verdicts are made in the parent.
+own answer, but it never sees an expected answer, and verdicts are made outside of its process.
 Without namespaces the private directory is bounded by the file size limit for each file only.
 The number of threads is limited by the address space, and exactly only for unprivileged users
 with namespaces.

@@ -216,6 +216,6 @@ def _error(report: bytes) -> dict[str, Any] | None:
 
 
 def _cut(said: Any, characters: int) -> str:
-    """Text that can be written to any stream or file."""
+    """Text of some length at most that can be written to any stream or file."""
     text = said[:characters] if isinstance(said, str) else ""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:characters]

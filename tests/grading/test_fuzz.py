@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from codegym.errors import ExecutionError
 from codegym.execution import Request, Result, decode_value, encode_value, wire
 from codegym.execution.process import Frame
-from codegym.execution.result import Call, Stdin, TestCode
+from codegym.execution.result import Call, ExitReason, Stdin, TestCode
 from codegym.execution.sandbox import codec
 from codegym.execution.values import Iterated, NotPlainError, Opaque, decode_plain
 from codegym.grading import Grader, Verdict, same_value
@@ -180,7 +181,33 @@ def mutated(value: Any, damage: bytes) -> bytes:
     return report
 
 
-reports = st.binary(max_size=64) | st.builds(mutated, everything, st.binary(max_size=16))
+def twisted(value: Any, script: bytes) -> bytes:
+    """A report of a value that is JSON still, but says something else in a few places."""
+    choices = iter(script)
+
+    def twist(node: Any) -> Any:
+        chosen = next(choices, 255)
+        if chosen < 128:
+            return PIECES[chosen % len(PIECES)]
+        if isinstance(node, list):
+            return [twist(item) for item in node]
+        if isinstance(node, dict):
+            return {TAGS[chosen % 32] if chosen < 192 else tag: twist(node[tag]) for tag in node}
+        return node
+
+    return json.dumps(twist(json.loads(crossed(value)))).encode("ascii")
+
+
+TAGS = "icbtsfdDFLTrqIox" * 2
+PIECES: list[Any] = [None, True, 0, -1, 0.5, float("nan"), 10**30, "", "x", "0x1f", [], {}]
+PIECES += [[1], [1, 2], [[1], [2]], ["map", [1]], {"i": "1"}, {"D": "1"}, {"z": 1}, {"t": 1}]
+PIECES += [{"c": [1]}, {"t": [], "s": []}, {"F": [1, 0]}, {"r": [1, 2, 0]}]
+damage = st.binary(min_size=4, max_size=16)
+reports = (
+    st.binary(max_size=64)
+    | st.builds(mutated, everything, damage)
+    | st.builds(twisted, everything, damage)
+)
 
 
 @fuzz
@@ -249,7 +276,7 @@ errors = st.dictionaries(
     end=st.sampled_from(["exit", "signal", "cpu", "wall", "output", "stopped"]),
     told=st.sampled_from("SC"),
     report=reports | errors | st.integers().map(lambda number: b"%d" % number),
-    stdout=st.binary(max_size=16),
+    stdout=st.sampled_from([b"1\n", b"\xff"]),
 )
 def test_every_frame_ends_in_a_verdict(
     kind: str, status: str, end: str, told: str, report: bytes, stdout: bytes
@@ -267,6 +294,42 @@ def test_every_frame_ends_in_a_verdict(
     if grade.solved:
         assert (end, told) == ("exit", "S")
         assert status == ("F" if kind == "stdin" else "R")
+
+
+def test_a_report_of_an_error_is_short_or_none() -> None:
+    long = json.dumps({"type": "x" * 10**5, "message": "x" * 10**5, "line": 1}).encode()
+    odd = json.dumps({"type": "\ud800", "message": "\ud800", "line": 2**80}).encode()
+    header = {**HEADER, "status": "E", "end": "exit", "preamble": "S"}
+    seen = wire.observe(Frame(header, long, b"", b""), "call")
+    assert (seen.reason, seen.error_type) == (ExitReason.KILLED, None)
+    seen = wire.observe(Frame(header, odd, b"", b""), "call")
+    assert (seen.error_type, seen.error_message, seen.error_line) == (r"\ud800", r"\ud800", None)
+    for report in (long, b"", b"[" * 10**6, b"1"):
+        seen = wire.observe(Frame({**header, "preamble": "C"}, report, b"", b""), "call")
+        assert seen.reason is ExitReason.COMPILE_ERROR
+
+
+SAID = {  # what each kind of input may be answered by; of test code, R and T by its tester
+    "stdin": {"F": "finished", "E": "exception", "D": "exception", "M": "memory_limit"},
+    "call": {
+        "R": "finished",
+        "E": "exception",
+        "D": "exception",
+        "M": "memory_limit",
+        "O": "output_limit",
+    },
+}
+SAID["code"] = {**SAID["call"], "T": "test_failed"}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_program_says_no_more_than_its_kind_of_input_allows(kind: str) -> None:
+    report = {"F": b"0", "R": b"1"}
+    error = b'{"type": "KeyError", "message": "k", "line": 1}'
+    for status in "\0FREDMOTGBX\xff":
+        header = {**HEADER, "status": status, "end": "exit", "preamble": "S"}
+        seen = wire.observe(Frame(header, report.get(status, error), b"", b""), kind)
+        assert seen.reason.value == SAID[kind].get(status, "killed"), status
 
 
 @pytest.mark.parametrize("kind", ["stdin", "call", "code"])
