@@ -50,6 +50,7 @@ class Request:
         coverage: Whether executed lines are wanted.
         stop_on_error: Whether to leave out the inputs after the first one that does not end with
             :attr:`ExitReason.FINISHED`.
+        packages: Top-level packages that the program may import beside the standard library.
     """
 
     program: str
@@ -59,6 +60,7 @@ class Request:
     limits: ExecutionLimits = dataclasses.field(default_factory=ExecutionLimits)
     coverage: bool = True
     stop_on_error: bool = False
+    packages: tuple[str, ...] = ()
 
 
 class ExitReason(enum.StrEnum):

@@ -135,6 +135,16 @@ def test_what_is_installed_is_told() -> None:
         assert "no_such_package" not in executor.packages
 
 
+def test_a_request_adds_packages_and_what_is_missing_is_no_fault_of_the_program() -> None:
+    program = "import gymnasium\nprint('there')"
+    with LocalExecutor(workers=1, packages=()) as executor:
+        run = bind(executor)
+        assert run(program).error_type == "ModuleNotFoundError"
+        assert run(program, packages=("gymnasium",)).stdout == "there\n"
+        with pytest.raises(ConfigurationError, match="no_such_package"):
+            run(program, packages=("numpy", "no_such_package"))
+
+
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Run]:
     with LocalExecutor(workers=1, packages=()) as executor:
