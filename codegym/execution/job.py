@@ -28,12 +28,14 @@ class Job:
     Attributes:
         message: The encoded request.
         future: Where the result goes.
+        packages: What the program may import, whatever else a worker allows.
         started: Whether a share was taken.
     """
 
     def __init__(self, request: Request) -> None:
         self.message = Message(request)
         self.future: Future[Result] = Future()
+        self.packages = frozenset(request.packages)
         self.started = False
         count = len(request.inputs)
         self._stops = request.stop_on_error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ from codegym.execution.job import Job
 from codegym.execution.packages import checked_names, installed_packages
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
-from codegym.execution.wire import Message, observe, same_for_all
+from codegym.execution.wire import observe, same_for_all
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -49,9 +50,9 @@ class LocalExecutor:
         python: Path of the interpreter that programs run on (3.11 or later); default: this one.
         isolation: `"auto"` enforces what the machine offers and warns where something is missing,
             `"strict"` refuses to start then, `"none"` sets resource limits only.
-        packages: What programs may import besides the standard library, as in `import NAME`; what
-            these depend on comes with them. Of what is not installed for the interpreter,
-            :attr:`packages` tells nothing, and importing it raises ModuleNotFoundError.
+        packages: What any program may import besides the standard library, as in `import NAME`;
+            what these depend on comes with them. What is not installed for the interpreter cannot
+            be imported. The packages of a request are added to these.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -87,17 +88,32 @@ class LocalExecutor:
 
     @property
     def packages(self) -> frozenset[str]:
-        """What programs can import besides the standard library: allowed and installed."""
+        """What any program can import besides the standard library: allowed and installed."""
         _, python, _, names = self._settings
         return installed_packages(names, python)
+
+    def _check_packages(self, request: Request) -> None:
+        """Raises if this interpreter lacks what the program may import: no fault of the program."""
+        _, python, _, names = self._settings
+        wanted = checked_names(request.packages)
+        missing = set(wanted) - installed_packages({*names, *wanted}, python)
+        if missing:
+            raise ConfigurationError(
+                f"The interpreter {python or sys.executable!r} has no package "
+                f"{' and no package '.join(map(repr, sorted(missing)))}, which the program may "
+                "import. Install it there, or leave out the problems that need it."
+            )
 
     def submit(self, request: Request) -> Future[Result]:
         """Starts a request; returns at once.
 
         Raises:
             ClosedError: After :meth:`close`.
-            ConfigurationError: If the request holds anything but text and plain data.
+            ConfigurationError: If the request holds anything but text and plain data, or names a
+                package that the interpreter lacks.
         """
+        if request.packages:
+            self._check_packages(request)
         job = Job(request)
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
@@ -142,7 +158,7 @@ class _Pool:
         self, size: int, python: str | None, isolation: str, packages: tuple[str, ...]
     ) -> None:
         self._size = size
-        self._packages = packages
+        self._packages = frozenset(packages)
         self._python = python
         self._isolation = isolation
         # Entered by itself, not through the condition, whose `__enter__` is Python code: a
@@ -214,7 +230,7 @@ class _Pool:
     def _run(self, job: Job, inputs: range, worker: WorkerProcess | None) -> WorkerProcess | None:
         """Answers one share; returns the worker to use next, if it still lives."""
         try:
-            frames, worker = self._attempt(job.message, inputs, worker)
+            frames, worker = self._attempt(job, inputs, worker)
         except BaseException as error:
             self._fail(job, error)
             return None
@@ -238,16 +254,19 @@ class _Pool:
         return worker
 
     def _attempt(
-        self, message: Message, inputs: range, worker: WorkerProcess | None
+        self, job: Job, inputs: range, worker: WorkerProcess | None
     ) -> tuple[list[Frame], WorkerProcess]:
         failure: Exception | None = None
         said = ""
-        request, codes = message.part(inputs)
+        request, codes = job.message.part(inputs)
+        if worker is not None and not job.packages <= worker.packages:
+            self._retire(worker)
+            worker = None
         for _ in range(_ATTEMPTS):
             try:
                 if worker is None:
-                    worker = self._start()
-                frames = worker.exchange(request, codes, message.patience)
+                    worker = self._start(job.packages)
+                frames = worker.exchange(request, codes, job.message.patience)
                 if not 0 < len(frames) <= len(inputs):
                     raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
             except (WorkerError, OSError, EOFError, ValueError) as error:
@@ -264,7 +283,9 @@ class _Pool:
             f"It said: {said or 'nothing'}"
         ) from failure
 
-    def _start(self) -> WorkerProcess:
+    def _start(self, packages: frozenset[str]) -> WorkerProcess:
+        with self._lock:
+            self._packages |= packages  # once for all that come
         worker = WorkerProcess(self._python, self._isolation, self._packages)
         with self._lock:
             self._workers.add(worker)

@@ -52,6 +52,7 @@ class WorkerProcess:
 
     Attributes:
         hello: What the worker said of itself when it was ready.
+        packages: Names of the packages that programs may import.
 
     Raises:
         WorkerError: If the interpreter can not be started or does not answer.
@@ -59,6 +60,7 @@ class WorkerProcess:
 
     def __init__(self, python: str | None, isolation: str, packages: Iterable[str] = ()) -> None:
         self._pid = os.getpid()
+        self.packages = frozenset(packages)
         self._box = tempfile.mkdtemp(prefix="codegym-")
         self._socket, theirs = socket.socketpair()
         command = [
@@ -72,7 +74,7 @@ class WorkerProcess:
             _START,
         ]
         settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
-        settings.append(" ".join(packages))
+        settings.append(" ".join(sorted(self.packages)))
         try:
             self._process = subprocess.Popen(
                 [*command, *settings],

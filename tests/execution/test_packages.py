@@ -135,6 +135,16 @@ def test_what_is_installed_is_told() -> None:
         assert "no_such_package" not in executor.packages
 
 
+def test_a_request_adds_packages_and_what_is_missing_is_no_fault_of_the_program() -> None:
+    program = "import gymnasium\nprint('there')"
+    with LocalExecutor(workers=1, packages=()) as executor:
+        run = bind(executor)
+        assert run(program).error_type == "ModuleNotFoundError"
+        assert run(program, packages=("gymnasium",)).stdout == "there\n"
+        with pytest.raises(ConfigurationError, match="no_such_package"):
+            run(program, packages=("numpy", "no_such_package"))
+
+
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Run]:
     with LocalExecutor(workers=1, packages=()) as executor:
@@ -282,3 +292,21 @@ def test_no_folder_of_shared_libraries_holds_packages() -> None:
         assert os.path.basename(path) not in ("lib", "lib64")
         for folder, _, _ in os.walk(path):
             assert not folder.endswith(("site-packages", "dist-packages"))
+
+
+def test_folders_of_packages_in_the_standard_library_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, elsewhere, ours = tmp_path / "python3", tmp_path / "elsewhere", tmp_path / "ours"
+    for folder in (library / "json", library / "dist-packages", elsewhere / "secret", ours):
+        folder.mkdir(parents=True)
+    for name, target in (("site-packages", elsewhere), ("itself", library), ("linked", ours)):
+        (library / name).symlink_to(target)
+    (library / "abc.py").touch()
+    monkeypatch.setattr(landlock, "_standard_library", lambda: {str(library)})
+    seen = dict(landlock.visible([], [str(ours)]))
+    below = {os.path.relpath(path, tmp_path): rights for path, rights in seen.items()}
+    inside = {path: rights for path, rights in below.items() if not path.startswith("..")}
+    only_names, all_of_it = 1 << 3, 1 << 3 | 1 << 2
+    expected = {"python3": only_names, "python3/json": all_of_it, "python3/abc.py": all_of_it}
+    assert inside == expected

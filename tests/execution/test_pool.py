@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,9 @@ def test_a_close_during_the_first_submit_starts_nothing(monkeypatch: pytest.Monk
     executor = LocalExecutor(workers=1)
     make = pool._Pool
 
-    def close_meanwhile(count: int, python: str | None, isolation: str) -> pool._Pool:
+    def close_meanwhile(*settings: Any) -> pool._Pool:
         executor.close()
-        return make(count, python, isolation)
+        return make(*settings)
 
     before = threading.active_count()
     monkeypatch.setattr(pool, "_Pool", close_meanwhile)

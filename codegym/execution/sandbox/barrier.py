@@ -45,12 +45,9 @@ class Barrier:
         if seccomp.supported():
             self._filters = seccomp.of_zygote(), seccomp.of_child()
         if landlock.abi() > 0:
-            packages, hidden = list(packages), list(hidden)
+            seen = landlock.visible(packages, hidden)
             with contextlib.suppress(OSError):
-                self._rules = (
-                    landlock.Ruleset(packages, hidden, box),
-                    landlock.Ruleset(packages, hidden, None),
-                )
+                self._rules = landlock.Ruleset(seen, box), landlock.Ruleset(seen, None)
 
     def close_in_zygote(self, channel: socket.socket | None = None) -> None:
         """Closes in a process that will do nothing but fork children; they inherit it.

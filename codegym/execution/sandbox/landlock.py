@@ -52,14 +52,11 @@ class Ruleset:
     """The rules of one worker.
 
     Args:
-        packages: Files and folders of the packages that may be seen.
-        hidden: Folders that lie in none of what may be seen, or are left out there.
+        seen: Paths and rights, see :func:`visible`.
         writable: The private directory, or None for a process that writes nothing.
     """
 
-    def __init__(
-        self, packages: Iterable[str], hidden: Iterable[str], writable: str | None
-    ) -> None:
+    def __init__(self, seen: Iterable[tuple[str, int]], writable: str | None) -> None:
         version = abi()
         self._all = _ALL_OF_ABI.get(version, _ALL_NEWER)
         attributes = struct.pack(
@@ -73,30 +70,11 @@ class Ruleset:
         if made < 0:
             raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
         self.descriptor = int(made)
-        hidden = [os.path.realpath(folder) for folder in hidden]
-        for path in (*_READABLE, *packages, *shared_libraries()):
-            self._allow_visible(path, hidden)
-        for path in _standard_library():
-            nested = [os.path.join(path, name) for name in _PACKAGES]
-            self._allow_visible(path, [*hidden, *filter(os.path.isdir, nested)])
+        for path, rights in seen:
+            self._allow(path, rights)
         self._allow("/dev/null", _READ_FILE | _WRITE_FILE)
         if writable is not None:
             self._allow(writable, self._all & ~_EXECUTE & ~_DEVICES)
-
-    def _allow_visible(self, path: str, hidden: list[str]) -> None:
-        """Allows reading a file or a folder, but nothing in it that is hidden.
-
-        Names can be listed there all the same: the kernel knows no right to list a folder that
-        does not hold for those in it.
-        """
-        path = os.path.realpath(path)
-        if any(path == each or path.startswith(each + os.sep) for each in hidden):
-            return
-        within = [each for each in hidden if each.startswith(path + os.sep)]
-        # The kernel copies every rule for every child: one is better than one for each entry.
-        self._allow(path, _READ_DIR if within else _READ_FILE | _READ_DIR)
-        for entry in os.listdir(path) if within else ():
-            self._allow_visible(os.path.join(path, entry), within)
 
     def _allow(self, path: str, rights: int) -> None:
         try:
@@ -115,6 +93,41 @@ class Ruleset:
         The process must have given up new privileges before.
         """
         return bool(confine.libc.syscall(_RESTRICT, self.descriptor, 0) == 0)
+
+
+def visible(packages: Iterable[str], hidden: Iterable[str]) -> list[tuple[str, int]]:
+    """What a program may read, and with which rights.
+
+    Args:
+        packages: Files and folders of the packages that may be seen.
+        hidden: Folders or files that may not be seen, wherever they lie.
+    """
+    hidden = [os.path.realpath(path) for path in hidden]
+    seen: dict[str, int] = {}
+    for path in (*_READABLE, *packages, *shared_libraries()):
+        _add_visible(seen, os.path.realpath(path), hidden)
+    for path in _standard_library():
+        nested = [os.path.realpath(os.path.join(path, name)) for name in _PACKAGES]
+        _add_visible(seen, path, [*hidden, *filter(os.path.isdir, nested)])
+    return list(seen.items())
+
+
+def _add_visible(seen: dict[str, int], path: str, hidden: list[str]) -> None:
+    """Adds a file or a folder, but nothing in it that is hidden.
+
+    Names can be listed there all the same: the kernel knows no right to list a folder that does
+    not hold for those in it.
+    """
+    if path in seen or any(path == each or path.startswith(each + os.sep) for each in hidden):
+        return
+    within = [each for each in hidden if each.startswith(path + os.sep)]
+    # The kernel copies every rule for some children: one is better than one for each entry.
+    seen[path] = _READ_DIR if within else _READ_FILE | _READ_DIR
+    if within:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                target = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                _add_visible(seen, target, hidden)
 
 
 def shared_libraries() -> list[str]:

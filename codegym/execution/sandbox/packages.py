@@ -8,6 +8,7 @@ would take as long to import as all the rest.
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import re
@@ -71,6 +72,7 @@ class Distribution:
         except OSError:
             return ""
 
+    @functools.cached_property
     def paths(self) -> set[str]:
         """Files and folders that are its own, none of which lies in another."""
         rows = [line.partition(",")[0].strip('"') for line in self._text("RECORD").splitlines()]
@@ -78,26 +80,33 @@ class Distribution:
             names = self._text("top_level.txt").split() or [self.name.replace("-", "_")]
             patterns = [os.path.join(self.folder, n) + end for n in names for end in ("", ".*")]
             return {self.metadata, *(path for each in patterns for path in glob.glob(each))}
-        found = {self.metadata}
-        for row in rows:
-            parts = row.split("/")
-            if parts[0] not in ("", ".", ".."):
-                found.add(self._own(parts))
-        return found
+        found: set[str] = set()
+        whole = {"", ".", "..", os.path.basename(self.metadata)}
+        for first, *rest in (row.split("/") for row in rows):
+            if first not in whole:
+                path, is_whole = self._own(first, rest)
+                found.add(path)
+                if is_whole:
+                    whole.add(first)
+        return {self.metadata, *found}
 
-    def _own(self, parts: list[str]) -> str:
-        """The shortest way to a file that leads through no folder of several distributions."""
-        path = os.path.join(self.folder, parts[0])
-        for part in parts[1:]:
-            whole = parts[0].endswith((".dist-info", ".egg-info", ".libs", ".data"))
-            if whole or os.path.exists(os.path.join(path, "__init__.py")):
-                break
+    def _own(self, first: str, rest: list[str]) -> tuple[str, bool]:
+        """The shortest way to a file that leads through no folder of several distributions.
+
+        Also whether it is that of all files that begin like this one.
+        """
+        path = os.path.join(self.folder, first)
+        if first.endswith((".libs", ".data")) or os.path.exists(os.path.join(path, "__init__.py")):
+            return path, True
+        for part in rest:
             path = os.path.join(path, part)
-        return path
+            if os.path.exists(os.path.join(path, "__init__.py")):
+                break
+        return path, not rest
 
     def modules(self) -> set[str]:
         """Names that can be imported."""
-        below = (os.path.relpath(path, self.folder).split(os.sep)[0] for path in self.paths())
+        below = (os.path.relpath(path, self.folder).split(os.sep)[0] for path in self.paths)
         names = {name.partition(".")[0] for name in below if not name.endswith("-info")}
         return {name for name in names if name.isidentifier() and name != "__pycache__"}
 
@@ -127,7 +136,7 @@ class Packages:
     def __init__(self, names: Iterable[str], places: Iterable[str]) -> None:
         places = list(places)
         chosen = _closure(names, _installed(places))
-        self.paths = sorted({path for one in chosen for path in one.paths()})
+        self.paths = sorted({path for one in chosen for path in one.paths})
         self._metadata = [one.metadata for one in chosen]
         modules = sorted({name for one in chosen for name in one.modules()} - {_OURS})
         self._specs = dict(_find(modules, places))
