@@ -26,6 +26,7 @@ Position = tuple[int, int]
 
 _MEMORY = b"\0codegym: memory"
 _ONCE = b"\0codegym: once, %d"
+_MARK = 1
 _STORE = ast.Store()
 _MOST_BLOCKS = 20  # that CPython nests; a probe is one more
 _MOST_HEADERS = 64  # of one statement that a probe notes: each one notes those before it
@@ -195,8 +196,8 @@ class Instrument:
 
     def _probe(self, lines: Iterable[int], marks: list[int], at: Any, depth: int) -> list[ast.stmt]:
         """What marks these lines and these places; nothing if there is nothing to mark."""
-        noted = {line for line in lines if line <= self._marks.lines}
-        places = sorted({*marks, *(self._marks.line + line for line in noted)})
+        _, begin, most, _, _ = self._marks
+        places = sorted([*marks, *(begin + line for line in lines if line <= most)])
         if not places or depth >= _MOST_BLOCKS:
             return []
         where = _place(at)
@@ -208,7 +209,7 @@ class Instrument:
                 index = ast.Slice(index, ast.Constant(end, **where), **where)
             memory = ast.Constant(_MEMORY, **where)
             targets.append(ast.Subscript(memory, index, _STORE, **where))
-            items.append(1 if end - first == 1 else b"\1" * (end - first))
+            items.append(_MARK if end - first == 1 else bytes([_MARK]) * (end - first))
         name = _ONCE % len(self._items)
         if len(targets) == 1:
             target, self._items[name] = targets[0], items[0]

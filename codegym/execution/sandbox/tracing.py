@@ -24,7 +24,8 @@ from .report import Report
 TAKES_TIME = sys.version_info < (3, 12)
 """Whether running out of time or memory needs a second look, without observation."""
 
-_MAY_SHARE_A_LINE = re.compile(r";|:[ \t\f]*[^\s#]")
+_COLON_OR_SEMICOLON = re.compile(r";|:[ \t\f]*[^\s#]")
+_BRACKETS = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}")
 
 
 class Program:
@@ -76,16 +77,31 @@ def compile_program(text: str, filename: str, report: Report | None) -> Program:
     Raises:
         BaseException: Whatever the compiler raises for it.
     """
-    if report is not None and (TAKES_TIME or _MAY_SHARE_A_LINE.search(text)):
+    if report is not None and (TAKES_TIME or _may_share_a_line(text)):
         try:
-            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
+            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             instrument.insert(tree)
             code = compile(tree, filename, "exec", dont_inherit=True)
             return Program(code, instrument, report)
         except Exception:
             pass  # what is no program is none without probes; what is too large may still fit
     return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
+
+
+def _may_share_a_line(text: str) -> bool:
+    """Whether a statement may begin in the middle of a line; most programs have none."""
+    if _COLON_OR_SEMICOLON.search(text) is None:
+        return False
+    lines = [line for line in text.split("\n") if _COLON_OR_SEMICOLON.search(line)]
+    for line in lines:
+        if "'" not in line and '"' not in line:  # all brackets in it are brackets
+            found = 1
+            while found:
+                line, found = _BRACKETS.subn("_", line)
+        if _COLON_OR_SEMICOLON.search(line):
+            return True
+    return False
 
 
 def rehearse(memory: mmap.mmap) -> None:
