@@ -11,12 +11,13 @@ from typing import Any
 
 from codegym.errors import ProblemError
 from codegym.problems.packages import with_packages
-from codegym.problems.problem import Problem
+from codegym.problems.problem import Problem, StdinTest
 from codegym.problems.row import Row
 from codegym.problems.unicode import require_unicode
 
 __all__ = ["RemoteFile", "Source", "hash_split", "problem_of", "row_of"]
 
+_MOST_CHARACTERS = 64 * 2**20
 _ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
 
 
@@ -117,6 +118,7 @@ def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem
     try:
         problem = source.parse(row)
         require_unicode(problem)
+        _require_reasonable_size(problem)
         if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
             raise ProblemError(
                 f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
@@ -127,3 +129,13 @@ def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem
         # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
         raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
     return with_packages(problem, source.packages, allowed)
+
+
+def _require_reasonable_size(problem: Problem) -> None:
+    """Refuses output that no program should have to print: it would be kept several times."""
+    for number, test in enumerate(problem.tests):
+        if isinstance(test, StdinTest) and len(test.stdout) > _MOST_CHARACTERS:
+            raise ProblemError(
+                f"test {number} expects {len(test.stdout)} characters of output, more than "
+                f"{_MOST_CHARACTERS}"
+            )

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from codegym.errors import ProblemError
 from codegym.grading import Grader
-from codegym.problems import Problem
+from codegym.problems import Problem, source
 from codegym.problems.row import Row
 
 from .test_judged import SOURCES, apps, leetcode, livecodebench, plus
@@ -196,3 +197,11 @@ def test_returned_answers(
     else:
         row = livecodebench("functional", "0", json.dumps(expected), "def f(a):\n")
     assert grader.grade(problem_of(judge, row), program).solved == equal
+
+
+def test_output_that_nobody_should_print_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row(0, apps("print('a' * 11)", inputs=["", ""], outputs=["a", "a" * 11]))
+    assert source.problem_of(SOURCES["apps"], row)
+    monkeypatch.setattr(source, "_MOST_CHARACTERS", 10)
+    with pytest.raises(ProblemError, match="test 1 expects 11 characters"):
+        source.problem_of(SOURCES["apps"], row)
