@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from codegym.errors import ExecutionError
+import dataclasses
+import json
+
+from codegym.errors import ConfigurationError, ExecutionError, ProblemError
+from codegym.execution import values
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import Call, Observation, Request, Result, Stdin, TestCode
 from codegym.grading.judge import judge, judge_test
@@ -11,6 +15,9 @@ from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
 
 __all__ = ["Course", "Plan"]
 
+LONGEST_ANSWER = 48 * 2**20
+"""Bytes, of the 64 MiB that a child's report has room for."""
+
 
 class Plan:
     """In which order the tests of a problem are run.
@@ -18,6 +25,13 @@ class Plan:
     Args:
         problem: What is asked.
         shortest_first: Order them by the length of their input; else as the problem does.
+
+    Attributes:
+        inputs: What to run a program on, in that order.
+        output_bytes: What a program must be allowed to print or return: twice the longest answer.
+
+    Raises:
+        ProblemError: If an answer is longer than an executor can take.
     """
 
     def __init__(self, problem: Problem, shortest_first: bool) -> None:
@@ -26,6 +40,13 @@ class Plan:
         if shortest_first:
             self.order.sort(key=lambda index: _length(problem.tests[index]))
         self.inputs = tuple(_input(problem.tests[index]) for index in self.order)
+        longest = max((_answer_bytes(test) for test in problem.tests), default=0)
+        if longest > LONGEST_ANSWER:
+            raise ProblemError(
+                f"Problem {problem.id!r} expects an answer of {longest} bytes. No program can be "
+                f"asked for more than {LONGEST_ANSWER}: leave out that test."
+            )
+        self.output_bytes = 2 * longest
 
 
 class Course:
@@ -46,7 +67,8 @@ class Course:
     ) -> None:
         self._plan = plan
         self._program = program
-        self._limits = limits
+        needed = max(limits.output_bytes, plan.output_bytes)
+        self._limits = dataclasses.replace(limits, output_bytes=needed)
         self._coverage = coverage
         self._stop = stop
         self._share = 1 if stop else len(plan.inputs)
@@ -108,6 +130,21 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
     return TestCode(test.source, test.name)
+
+
+def _answer_bytes(test: UnitTest) -> int:
+    if isinstance(test, StdinTest):
+        return len(test.stdout.encode("utf-8", "surrogatepass"))
+    if isinstance(test, CallTest):
+        return max(map(_encoded_bytes, (test.expected, *test.alternatives)))
+    return 0
+
+
+def _encoded_bytes(value: object) -> int:
+    try:
+        return len(json.dumps(values.encode(value)))
+    except (ConfigurationError, RecursionError):
+        return 0  # no program can return it
 
 
 def _length(test: UnitTest) -> int:

@@ -38,7 +38,7 @@ class Session:
         parent.fork(("session", None, told), descriptors, wait=True)
         theirs.close()
         os.close(births_write)
-        self.nursery = Nursery(channel, births, parent.next_birth(), parent.base_memory)
+        self.nursery = Nursery(channel, births, parent.next_birth(), parent.base)
 
     def close(self) -> None:
         """Ends the zygote and waits for it."""

@@ -11,6 +11,7 @@ import array
 import contextlib
 import dataclasses
 import marshal
+import math
 import os
 import select
 import signal
@@ -18,10 +19,10 @@ import socket
 import time
 from typing import Any
 
-from . import zygote
+from . import memory, zygote
 from .message import ParentGoneError
 
-LIMITS = ("cpu", "wall", "output")
+LIMITS = ("cpu", "wall", "output", "memory")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
 _SHORTEST_WAIT = 0.001
@@ -40,14 +41,14 @@ class Nursery:
         channel: Packets to and from the zygote.
         births: Descriptor that it writes process ids to.
         pid: The zygote's own process id.
-        base_memory: Bytes of address space that a child has before it runs anything.
+        base: What a child has before it runs anything.
     """
 
-    def __init__(self, channel: socket.socket, births: int, pid: int, base_memory: int) -> None:
+    def __init__(self, channel: socket.socket, births: int, pid: int, base: memory.Usage) -> None:
         self._channel = channel
         self._births = births
         self.pid = pid
-        self.base_memory = base_memory
+        self.base = base
 
     def fileno(self) -> int:
         """What to poll for deaths."""
@@ -95,7 +96,7 @@ class Output:
 
     def __init__(self, descriptor: int, kept: int | None = None) -> None:
         self.descriptor = descriptor
-        self.data = b""
+        self.data = bytearray()
         self.total = 0
         self._kept = kept
 
@@ -103,9 +104,9 @@ class Output:
         """Reads what is there; whether there may be more."""
         new = os.read(self.descriptor, _CHUNK)
         self.total += len(new)
-        self.data = self.data + new if self.data else new
+        self.data += new
         if self._kept is not None:
-            self.data = self.data[-self._kept :]
+            del self.data[: -self._kept]
         return len(new) == _CHUNK
 
 
@@ -127,11 +128,12 @@ class Run:
     wall_seconds: float = 0.0
     waited_seconds: float = 0.0  # for a CPU, as far as that mattered; threads end, and take theirs
     peak_memory_bytes: int = 0
+    watched: memory.Watch | None = None
 
     @property
     def preamble(self) -> bytes:
         """How far the child came before the program's own code, see `loading.py`; or nothing."""
-        return self.stdout.data[:1]
+        return bytes(self.stdout.data[:1])
 
 
 def start(nursery: Nursery, orders: Any, given: list[int], wait: bool = True) -> Run:
@@ -161,6 +163,8 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
         ParentGoneError: If the other end of `control` was closed.
         ZygoteGoneError: If the zygote died.
     """
+    for run in runs:
+        run.watched = memory.Watch(limits["memory_bytes"], nursery.base)
     started = time.monotonic()
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
@@ -176,10 +180,10 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
             for run in runs:
                 run.pid = nursery.next_birth()
         if nursery.fileno() in ready:
-            pid, status, cpu, memory, clean = nursery.next_death()
+            pid, status, cpu, peak, clean = nursery.next_death()
             for run in runs:
                 if run.pid == pid:
-                    _bury(run, status, cpu, memory, limits["cpu_seconds"])
+                    _bury(run, status, cpu, peak, limits["cpu_seconds"])
                     run.wall_seconds = time.monotonic() - started
             if clean:
                 break
@@ -214,10 +218,10 @@ def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, 
     return 1000 * min(remaining, default=_SHORTEST_WAIT * 10)
 
 
-def _bury(run: Run, status: int, cpu: float, memory: int, cpu_limit: float) -> None:
+def _bury(run: Run, status: int, cpu: float, memory_peak: int, cpu_limit: float) -> None:
     run.alive = False
     run.cpu_seconds = cpu
-    run.peak_memory_bytes = memory
+    run.peak_memory_bytes = memory_peak
     if os.WIFSIGNALED(status):
         run.signal = os.WTERMSIG(status)
     else:
@@ -226,6 +230,8 @@ def _bury(run: Run, status: int, cpu: float, memory: int, cpu_limit: float) -> N
         run.end = "signal" if run.signal else "exit"
         if run.signal in (signal.SIGXCPU, signal.SIGKILL) and cpu >= cpu_limit:
             run.end = "cpu"  # the kernel was faster than this process
+        elif run.watched is not None and run.watched.exceeded(memory_peak):
+            run.end = "memory"
 
 
 def stop(run: Run, end: str) -> None:
@@ -267,11 +273,14 @@ def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
     if wall <= 0:
         run.waited_seconds = max(run.waited_seconds, waited_seconds(run.pid))
         wall = wall_left(limits, passed, run.waited_seconds)
-    if wall <= 0:
+    look = math.inf if run.watched is None else run.watched.look(run.pid, passed)
+    if look <= 0:
+        stop(run, "memory")
+    elif wall <= 0:
         stop(run, "wall")
     elif cpu <= 0:
         stop(run, "cpu")
-    return max(min(wall, cpu), _SHORTEST_WAIT)
+    return max(min(wall, cpu, look), _SHORTEST_WAIT)
 
 
 def wall_left(limits: dict[str, Any], passed: float, waited: float) -> float:
