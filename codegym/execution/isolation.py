@@ -32,8 +32,8 @@ files below the folder of the standard library, those in its `site-packages` amo
 (`flock`) on files that can be read; using the CPU and the memory bus up to the limits; side
 channels; bugs of the kernel. A program shares its memory with its own report, so it can lie about
 the lines it executed, its own exception and its own answer, but it never sees an expected answer,
-and verdicts are made outside of its process. The numbers of system calls on aarch64 are untested until
-somebody runs them there.
+and verdicts are made outside of its process. The numbers of system calls on aarch64 are untested
+until somebody runs them there.
 """
 
 from __future__ import annotations

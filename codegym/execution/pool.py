@@ -179,8 +179,17 @@ class _Pool:
             if self._idle < len(self._jobs) and len(self._threads) < self._size:
                 name = f"codegym-worker-{len(self._threads)}"
                 thread = threading.Thread(target=self._serve, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    if not self._threads:
+                        self._jobs.remove(job)
+                        raise WorkerError(
+                            f"Cannot start a thread for a worker: {error}. Check the limits of "
+                            "this process (`ulimit -u`, `ulimit -v`)."
+                        ) from error
+                else:
+                    self._threads.append(thread)
             self._changed.notify()
         return job.future
 
@@ -202,8 +211,12 @@ class _Pool:
     def _serve(self) -> None:
         """One thread: takes shares of jobs until the pool is closed."""
         worker: WorkerProcess | None = None
-        while (share := self._next()) is not None:
+        while True:
+            share = self._next()
+            if share is None:
+                break
             worker = self._run(*share, worker)
+            del share  # an idle thread keeps nothing of what it did, or of who asked for it
         self._retire(worker)
 
     def _next(self) -> tuple[Job, range] | None:
@@ -223,6 +236,7 @@ class _Pool:
                             self._changed.notify()
                         return job, inputs
                     job.drop()
+                    del job
             finally:
                 self._idle -= 1
         return None

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ class WorkerProcess:
     def __init__(self, python: str | None, isolation: str, packages: Iterable[str] = ()) -> None:
         self._pid = os.getpid()
         self.packages = frozenset(packages)
-        self._box = tempfile.mkdtemp(prefix="codegym-")
-        self._socket, theirs = socket.socketpair()
+        self._box = _private_folder()
         command = [
             _from_anywhere(python or sys.executable),
             "-P",
@@ -73,29 +72,17 @@ class WorkerProcess:
             "-c",
             _START,
         ]
-        settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
-        settings.append(" ".join(sorted(self.packages)))
+        settings = [str(self._pid), self._box, isolation, " ".join(sorted(self.packages))]
         try:
-            self._process = subprocess.Popen(
-                [*command, *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                # A fixed seed: the order of a set is the same in every worker.
-                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._socket.close()
+            with _above_standard_streams():
+                self._socket, self._process = _start(command, settings)
+        except (OSError, ValueError) as error:
             remove_box(self._box)
             raise WorkerError(
                 f"Cannot start {command[0]!r} as a worker: {error}. Give the path of a Python "
-                "3.11 or later as `python=`."
+                "3.11 or later as `python=`; this process needs a few free descriptors and the "
+                "right to start processes (`ulimit -n`, `ulimit -u`)."
             ) from error
-        finally:
-            theirs.close()
         self._socket.settimeout(_START_SECONDS)
         self._stream = self._socket.makefile("rb", 1 << 16)
         try:
@@ -183,6 +170,63 @@ class WorkerProcess:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._process.returncode = 0
+
+
+def _start(
+    command: list[str], settings: list[str]
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Starts a worker; our end of its socket, and the process."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            return ours, subprocess.Popen(
+                [*command, str(_SANDBOX), str(theirs.fileno()), *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                # A fixed seed: the order of a set is the same in every worker.
+                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
+                cwd="/",
+                start_new_session=True,
+            )
+    except BaseException:
+        ours.close()
+        raise
+
+
+def _private_folder() -> str:
+    """A new folder for the programs of a worker.
+
+    Raises:
+        WorkerError: If there is no place for it.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="codegym-")
+    except OSError as error:
+        raise WorkerError(
+            f"Cannot make a temporary folder for a worker: {error}. Set TMPDIR to a folder that "
+            "exists, may be written to and has room, or free some descriptors."
+        ) from error
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)  # whatever the umask
+    return folder
+
+
+@contextlib.contextmanager
+def _above_standard_streams() -> Iterator[None]:
+    """Keeps descriptors that are made meanwhile off 0, 1 and 2, should one of these be closed.
+
+    What this process prints would otherwise go to its worker.
+    """
+    held: list[int] = []
+    try:
+        while not held or held[-1] <= 2:
+            held.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def _from_anywhere(python: str) -> str:

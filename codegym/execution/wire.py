@@ -115,6 +115,7 @@ _LIMITS = {
     "cpu": ExitReason.CPU_LIMIT,
     "wall": ExitReason.WALL_LIMIT,
     "output": ExitReason.OUTPUT_LIMIT,
+    "memory": ExitReason.MEMORY_LIMIT,
 }
 _ERRORS = {
     "E": ExitReason.EXCEPTION,

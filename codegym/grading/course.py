@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from codegym.errors import ExecutionError
+import dataclasses
+
+from codegym.errors import ConfigurationError, ExecutionError, ProblemError
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import Call, Observation, Request, Result, Stdin, TestCode
 from codegym.execution.values import encode_value
@@ -14,6 +16,9 @@ from codegym.programs.executed import ExecutedLines
 
 __all__ = ["Course", "Plan"]
 
+LONGEST_ANSWER = 48 * 2**20
+"""Bytes, of the 64 MiB that a child's report has room for."""
+
 
 class Plan:
     """In which order the tests of a problem are run.
@@ -21,6 +26,13 @@ class Plan:
     Args:
         problem: What is asked.
         shortest_first: Order them by the length of their input; else as the problem does.
+
+    Attributes:
+        inputs: What to run a program on, in that order.
+        output_bytes: What a program must be allowed to print or return: twice the longest answer.
+
+    Raises:
+        ProblemError: If an answer is longer than an executor can take.
     """
 
     def __init__(self, problem: Problem, shortest_first: bool) -> None:
@@ -29,6 +41,13 @@ class Plan:
         if shortest_first:
             self.order.sort(key=lambda index: _length(problem.tests[index]))
         self.inputs = tuple(_input(problem.tests[index]) for index in self.order)
+        longest = max((_answer_bytes(test) for test in problem.tests), default=0)
+        if longest > LONGEST_ANSWER:
+            raise ProblemError(
+                f"Problem {problem.id!r} expects an answer of {longest} bytes. No program can be "
+                f"asked for more than {LONGEST_ANSWER}: leave out that test."
+            )
+        self.output_bytes = 2 * longest
         self._encoded: dict[int, bytes] = {}
 
     def judge(self, index: int, seen: Observation, checker: Checker) -> TestGrade:
@@ -74,7 +93,8 @@ class Course:
     ) -> None:
         self._plan = plan
         self._program = program
-        self._limits = limits
+        needed = max(limits.output_bytes, plan.output_bytes)
+        self._limits = dataclasses.replace(limits, output_bytes=needed)
         self._coverage = coverage
         self._stop = stop
         self._share = 1 if stop else len(plan.inputs)
@@ -139,6 +159,21 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
     return TestCode(test.source, test.name, test.setup)
+
+
+def _answer_bytes(test: UnitTest) -> int:
+    if isinstance(test, StdinTest):
+        return len(test.stdout.encode("utf-8", "surrogatepass"))
+    if isinstance(test, CallTest):
+        return max(map(_encoded_bytes, (test.expected, *test.alternatives)))
+    return 0
+
+
+def _encoded_bytes(value: object) -> int:
+    try:
+        return len(encode_value(value))
+    except (ConfigurationError, RecursionError):
+        return 0  # no program can return it
 
 
 def _length(test: UnitTest) -> int:

@@ -36,7 +36,8 @@ class Grader:
         executor: Runs the programs; default: a :class:`~codegym.execution.pool.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
             executor that is given stays its owner's.
-        limits: What one test may use.
+        limits: What one test may use. A program may always print or return twice as many bytes
+            as the longest answer that its problem expects.
         coverage: Whether grades tell the executed lines.
         stop_at_first_failure: Whether to leave out the tests after the first that fails, which is
             faster for a trainer that only asks whether a program is right. Such a grade has the
@@ -124,6 +125,7 @@ class Grader:
             )
         if not problem.tests:
             raise ProblemError(f"Problem {problem.id!r} has no tests; nothing can pass.")
+        plan = self._plan_of(_ById(problem))
         key = (self._hash_of(_ById(problem)), program, self.limits, self.coverage)
         answer: Future[Grade] = Future()
         with self._lock:
@@ -142,7 +144,7 @@ class Grader:
             first = self._running[mine] = Future()
         first.add_done_callback(functools.partial(_pass_on, answer))
         course = Course(
-            self._plan_of(_ById(problem)),
+            plan,
             program,
             self.limits,
             self._checker,

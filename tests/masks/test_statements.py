@@ -15,8 +15,6 @@ from codegym.masks import executed_bytes
 from codegym.programs import ExecutedLines, Program
 from tests.execution.conftest import find_python
 
-from . import recorded
-
 Observe = Callable[..., list[Observation]]
 
 
@@ -91,6 +89,7 @@ HEADERS = {  # a header whose body is never reached
     "constant if": "if 0: «{}»",
     "constant while": "while 0: «{}»",
 }
+
 
 @pytest.mark.parametrize("header", HEADERS)
 def test_a_body_on_the_line_of_its_header_counts_only_if_it_was_reached(
@@ -188,7 +187,7 @@ PROGRAMS = {
     "    if n:\n        w: int\n        w = 1\n    if n > 1:\n        «v: int\n»        «v = 1»\n",
     "docstrings": "«'''Module.'''\n»class C:\n«    'class'\n»    x = 1\n"
     "class D: «'class';» x = 1\n"
-    "def f(n):\n«    \"\"\"Function\n    over lines.\"\"\"\n»    'no docstring'\n    return n\n",
+    'def f(n):\n«    """Function\n    over lines."""\n»    \'no docstring\'\n    return n\n',
     "a docstring alone": "def f(n): «'text'»\n",
     "future": "«'''Doc.'''\n»from __future__ import annotations; from __future__ import division\n"
     "def f(n): x: int; return n\n",

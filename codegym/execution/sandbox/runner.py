@@ -278,7 +278,7 @@ def _orders(
 ) -> tuple[str, Confinement, Order]:
     """What a child is to do; see `actions.py`."""
     head = request.head
-    rlimits = confine.rlimits(head["limits"], nursery.base_memory)
+    rlimits = confine.rlimits(head["limits"], nursery.base.mapped)
     told = order(
         program=head["program"],
         prelude=head["prelude"],
@@ -329,4 +329,4 @@ def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     if seen.run.end == "wall":
         waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]
         return not waited_only
-    return seen.run.end == "cpu" or seen.status == report.MEMORY
+    return seen.run.end in ("cpu", "memory") or seen.status == report.MEMORY

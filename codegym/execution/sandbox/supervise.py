@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import marshal
+import math
 import os
 import select
 import signal
@@ -20,12 +21,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import zygote
+from . import memory, zygote
 from .message import ParentGoneError
 from .threads import Threads
 from .turns import NEXT
 
-LIMITS = ("cpu", "wall", "output")
+LIMITS = ("cpu", "wall", "output", "memory")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
 _SHORTEST_WAIT = 0.001
@@ -45,7 +46,7 @@ class Nursery:
         channel: Packets to and from the zygote.
         news: Descriptor of the pipe on which it and its children tell what happens.
         pid: The zygote's own process id.
-        base_memory: Bytes of address space that a child has before it runs anything.
+        base: What a child has before it runs anything.
         threads: Where the kernel asks about new threads, if it does.
         sealed: Whether a program can neither fork, nor kill itself by SIGKILL, nor be killed by
             another.
@@ -61,7 +62,7 @@ class Nursery:
         channel: socket.socket,
         news: int,
         pid: int,
-        base_memory: int,
+        base: memory.Usage,
         threads: Threads | None,
         *,
         sealed: bool,
@@ -74,7 +75,7 @@ class Nursery:
         self.successor = 0
         self.clean = True
         self.pid = pid
-        self.base_memory = base_memory
+        self.base = base
         self.threads = threads
         self.sealed = sealed
         os.set_blocking(news, False)
@@ -113,9 +114,9 @@ class Nursery:
             raise ZygoteGoneError from error
         if not answer:
             raise ZygoteGoneError
-        pid, status, cpu, memory, self.clean = marshal.loads(answer)
+        pid, status, cpu, peak, self.clean = marshal.loads(answer)
         self.read_news()
-        self._dead[pid] = status, cpu, memory
+        self._dead[pid] = status, cpu, peak
 
     def death_of(self, pid: int) -> tuple[bytes, tuple[int, float, int]] | None:
         """The last news of a process, status, CPU time and memory, if it is dead; once."""
@@ -147,7 +148,7 @@ class Output:
 
     def __init__(self, descriptor: int, kept: int | None = None) -> None:
         self.descriptor = descriptor
-        self.data = b""
+        self.data = bytearray()
         self.total = 0
         self._kept = kept
 
@@ -158,9 +159,9 @@ class Output:
         except BlockingIOError:  # others may hold the other end
             return False
         self.total += len(new)
-        self.data = self.data + new if self.data else new
+        self.data += new
         if self._kept is not None:
-            self.data = self.data[-self._kept :]
+            del self.data[: -self._kept]
         return len(new) == _CHUNK
 
 
@@ -184,6 +185,7 @@ class Run:
     wall_seconds: float = 0.0
     waited_seconds: float = 0.0  # for a CPU, as far as that mattered; threads end, and take theirs
     peak_memory_bytes: int = 0
+    watched: memory.Watch | None = None
 
 
 def start(deliver: Callable[[list[int]], None], stdin: int) -> Run:
@@ -216,6 +218,8 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
         ParentGoneError: If the other end of `control` was closed.
         ZygoteGoneError: If the zygote died.
     """
+    for run in runs:
+        run.watched = memory.Watch(limits["memory_bytes"], nursery.base)
     started = time.monotonic()
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
@@ -274,11 +278,11 @@ def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, 
 
 
 def _bury(run: Run, told: bytes, seen: tuple[int, float, int], cpu_limit: float) -> None:
-    status, cpu, memory = seen
+    status, cpu, peak = seen
     run.alive = False
     run.told = told
     run.cpu_seconds = cpu
-    run.peak_memory_bytes = memory
+    run.peak_memory_bytes = peak
     if os.WIFSIGNALED(status):
         run.signal = os.WTERMSIG(status)
     else:
@@ -287,6 +291,8 @@ def _bury(run: Run, told: bytes, seen: tuple[int, float, int], cpu_limit: float)
         run.end = "signal" if run.signal else "exit"
         if run.signal in (signal.SIGXCPU, signal.SIGKILL) and cpu >= cpu_limit:
             run.end = "cpu"  # the kernel was faster than this process
+        elif run.watched is not None and run.watched.exceeded(peak):
+            run.end = "memory"
 
 
 def _stop(nursery: Nursery, run: Run, end: str) -> None:
@@ -337,11 +343,14 @@ def _remaining(
         for one in alive:
             one.waited_seconds = max(one.waited_seconds, waited_seconds(one.pid))
         wall = wall_left(limits, passed, sum(one.waited_seconds for one in alive))
-    if wall <= 0:
+    look = math.inf if run.watched is None else run.watched.look(run.pid, passed)
+    if look <= 0:
+        _stop(nursery, run, "memory")
+    elif wall <= 0:
         _stop(nursery, run, "wall")
     elif cpu <= 0:
         _stop(nursery, run, "cpu")
-    return max(min(wall, cpu), _SHORTEST_WAIT)
+    return max(min(wall, cpu, look), _SHORTEST_WAIT)
 
 
 def wall_left(limits: dict[str, Any], passed: float, waited: float) -> float:

@@ -7,6 +7,7 @@ Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION PACKAGES` by co
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -19,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, packages, report, semaphores, threads, tracing
+from . import confine, memory, namespaces, packages, report, semaphores, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
 from .box import remove_box
@@ -72,9 +73,8 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
             os._exit(FAULT)
     theirs.close()
     os.close(news_write)
-    base_memory, _ = confine.memory_use(pid)
     asked = threads.accept(channel)
-    return Nursery(channel, news, pid, base_memory, asked, sealed=sealed)
+    return Nursery(channel, news, pid, memory.Usage(pid), asked, sealed=sealed)
 
 
 def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> None:
@@ -89,7 +89,10 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     isolated = arguments[3] != "none"
     for hook in () if isolated else hooks:
         os.register_at_fork(**hook)
+    _reset_signals()
+    os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _end(box))
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # what waits behind the mask comes now
     if not confine.signal_with_parent(parent, int(signal.SIGTERM)):
         _end(box)
     confine.adopt_orphans()
@@ -101,17 +104,17 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     os.chdir(box)
     confine.hide_memory()  # not before: an unprivileged process must write its own id maps
     enforced = barrier.enforced()
-    memory = report.new_memory(_REPORT_BYTES)
+    reports = report.new_memory(_REPORT_BYTES)
     control = socket.socket(fileno=descriptor)
-    tracing.rehearse(memory)
+    tracing.rehearse(reports)
     gc.collect()
     gc.disable()
     gc.freeze()
-    nursery = _make_zygote(Home(barrier, memory), control, sealed=enforced["calls"])
+    nursery = _make_zygote(Home(barrier, reports), control, sealed=enforced["calls"])
     outbox = Outbox(control)
     runner = Runner(
         nursery=nursery,
-        memory=memory,
+        memory=reports,
         control=descriptor,
         outbox=outbox,
         box=box,
@@ -139,6 +142,16 @@ def _codegym() -> str:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return path
+
+
+def _reset_signals() -> None:
+    """Undoes what is inherited of the parent: dispositions become those of an interpreter."""
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL, SIGSTOP
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _look_like_a_fresh_interpreter() -> None:
