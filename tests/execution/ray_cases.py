@@ -151,7 +151,7 @@ def test_the_same_is_seen_as_locally(executor: RayExecutor) -> None:
     values += [f"eval('[' * {depth} + ']' * {depth})" for depth in (20, 80)]
     deep = "def f(n):\n    x = []\n    for _ in range(n):\n        x = [x]\n    return x\n"
     depths = (100, 200, 300, 400, 480, 520, 600, 800, 900, 950, 1000, 2000)
-    test = TestCode("def check(f):\n    assert f(2) == 4\n", "check")
+    test = TestCode("def check(c):\n    assert c(2) == 4\ncheck(f)\n", "f")
     tree = "import collections\nclass T:\n    pass\n"
     requests = [
         *(Request(source, (Stdin(""), Stdin("1")), limits=LIMITS) for source in HOSTILE.values()),

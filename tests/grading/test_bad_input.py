@@ -140,7 +140,13 @@ def test_values_that_json_lacks_are_welcome(grader: Grader) -> None:
     assert grade.solved, grade
 
 
-def test_a_broken_expression_or_test_code_is_not_accepted(grader: Grader) -> None:
-    for test in (CallTest((), 6, expression="("), CodeTest("assert f(3) ==", "f")):
-        grade = grader.grade(Problem("p", "", "", (test,), entry_point="f"), "def f(x): return 6")
-        assert not grade.solved
+def test_a_broken_expression_is_not_accepted(grader: Grader) -> None:
+    test = CallTest((), 6, expression="(")
+    grade = grader.grade(Problem("p", "", "", (test,), entry_point="f"), "def f(x): return 6")
+    assert not grade.solved
+
+
+def test_broken_test_code_is_not_blamed_on_the_program(grader: Grader) -> None:
+    broken = Problem("p", "", "", (CodeTest("assert f(3) ==", "f"),), entry_point="f")
+    with pytest.raises(ExecutionError, match="test code of the problem is at fault"):
+        grader.grade(broken, "def f(x): return 6")

@@ -228,7 +228,7 @@ def f(x):
     os._exit(0)
 """,
         DOUBLE_CALLS,
-        _CRASH,
+        _WRONG,
     ),
     "writes on every descriptor": (
         "import os\ndef f(x):\n    for number in range(0, 1024):\n"
