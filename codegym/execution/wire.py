@@ -152,6 +152,7 @@ def observe(frame: Frame) -> Observation:
         **_outcome(header, frame.report),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
+        checks_passed=header["checks"],
         executed_lines=frozenset(header["lines"]),
         cpu_seconds=header["cpu"],
         wall_seconds=header["wall"],

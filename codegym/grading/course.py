@@ -107,7 +107,7 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
         return Stdin(test.stdin)
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
-    return TestCode(test.source, test.name, test.setup)
+    return TestCode(test.source, test.name, test.setup, tuple(test.checks))
 
 
 def _length(test: UnitTest) -> int:

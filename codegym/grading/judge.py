@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from codegym.execution.result import ExitReason, Observation
 from codegym.grading.compare import same_output, same_value
 from codegym.grading.verdict import Grade, TestGrade, Verdict
-from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
 __all__ = ["judge", "judge_test"]
 
@@ -59,8 +59,8 @@ def judge(problem: Problem, seen: Sequence[Observation | None]) -> Grade:
     first = next(test for test in ran if test.verdict is verdict)
     return Grade(
         verdict=verdict,
-        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in ran),
-        tests_total=len(tests),
+        tests_passed=sum(test.checks_passed for test in ran),
+        tests_total=sum(map(_checks, problem.tests)),
         executed_lines=frozenset().union(*(one.executed_lines for one in seen if one is not None)),
         error_type=first.error_type,
         error_message=first.error_message,
@@ -69,8 +69,15 @@ def judge(problem: Problem, seen: Sequence[Observation | None]) -> Grade:
     )
 
 
+def _checks(test: UnitTest) -> int:
+    """How many tests it counts as."""
+    return max(1, len(test.checks)) if isinstance(test, CodeTest) else 1
+
+
 def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade:
     """The grade of one test."""
+    total = _checks(test)
+    passed = min(seen.checks_passed, total - 1)
     if seen.reason is not ExitReason.FINISHED:
         return TestGrade(
             verdict=_VERDICTS[seen.reason],
@@ -78,6 +85,8 @@ def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade
             error_message=seen.error_message or _SENTENCES.get(seen.reason),
             error_line=seen.error_line,
             cpu_seconds=seen.cpu_seconds,
+            checks_passed=passed,
+            checks_total=total,
         )
     if seen.exit_code != 0:
         return TestGrade(
@@ -85,12 +94,15 @@ def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade
             error_type="SystemExit",
             error_message=f"The program ended with exit code {seen.exit_code}.",
             cpu_seconds=seen.cpu_seconds,
+            checks_total=total,
         )
     complaint = _complaint(problem, test, seen)
     return TestGrade(
         verdict=Verdict.ACCEPTED if complaint is None else Verdict.WRONG_ANSWER,
         error_message=complaint,
         cpu_seconds=seen.cpu_seconds,
+        checks_passed=total if complaint is None else passed,
+        checks_total=total,
     )
 
 

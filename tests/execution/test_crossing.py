@@ -153,7 +153,10 @@ def test_a_right_program_passes(name: str, run: Run) -> None:
     [
         ("def f(): return 1", "assert f() is True"),
         ("def f(a): return sorted(a)", "a = [1]\nassert f(a) is a"),
-        ("def f(x, seen=[]):\n    seen.append(x)\n    return seen", "a = f(1)\nf(2)\nassert a == [1]"),
+        (
+            "def f(x, seen=[]):\n    seen.append(x)\n    return seen",
+            "a = f(1)\nf(2)\nassert a == [1]",
+        ),
         ("def f(): return iter([1])", "assert f() == [1]"),
         ("def f(): return (1, 2)", "assert f() == [1, 2]"),
         ("def f(): return 3.0000001", "assert f() == 3"),
@@ -257,7 +260,10 @@ def test_except_exception_does_not_catch_what_it_does_not_in_python(base: str, r
         ("f(1)\nimport not_there", "ModuleNotFoundError"),
         ("f(", "SyntaxError"),
         ("class Own:\n    def method(self): pass\nf(Own())", "Own cannot leave"),
-        ("class Own:\n    def method(self): pass\ntry: f([Own()])\nexcept: pass", "Own cannot leave"),
+        (
+            "class Own:\n    def method(self): pass\ntry: f([Own()])\nexcept: pass",
+            "Own cannot leave",
+        ),
         ("import sys\nf(1)\nf(sys)", "module cannot leave"),
     ],
 )
@@ -266,7 +272,9 @@ def test_what_is_the_tests_fault_is_no_verdict(code: str, reason: str, run: Run)
         run("def f(x): return x", TestCode(code, "f"))
 
 
-@pytest.mark.parametrize("code", ["f(1)[0]", "f(1).x", "len(f(1))", "open(str(f(1)))", "eval(f('no'))"])
+@pytest.mark.parametrize(
+    "code", ["f(1)[0]", "f(1).x", "len(f(1))", "open(str(f(1)))", "eval(f('no'))"]
+)
 def test_what_a_wrong_answer_brings_about_is_not_the_tests_fault(code: str, run: Run) -> None:
     assert run("def f(x): return x", TestCode(code, "f")).reason is ExitReason.TEST_FAILED
 
@@ -336,7 +344,7 @@ def _crossings() -> tuple[crossing.Crossing, crossing.Crossing]:
             first,
             find_class=lambda _: None,
             may_send=lambda _: True,
-            shell=lambda kind, key, detail: object(),
+            shell=lambda *_: object(),
             strict=first == 0,
         )
 

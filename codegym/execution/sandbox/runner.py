@@ -33,6 +33,7 @@ _LOST = {
     "wall": 0.0,
     "memory": 0,
     "lines": [],
+    "checks": 0,
     "alike": False,
 }
 
@@ -46,6 +47,7 @@ class Seen:
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
     loaded: bool = True
+    checks: int = 0  # passed, in the tester's word
 
     @property
     def fine(self) -> bool:
@@ -201,7 +203,7 @@ class Runner:
         os.close(verdict)
         if test.end == "exit" and not said:
             raise RuntimeError(f"a tester failed: {test.stderr.data!r}")
-        return _joined(self._take(request, candidate), test, said[:1], said[1:])
+        return _joined(self._take(request, candidate), test, said)
 
     def _report(self, request: Request) -> report.Report:
         return report.Report(self._memory, request.head["report_bytes"], request.head["lines"])
@@ -230,6 +232,7 @@ class Runner:
             "wall": run.wall_seconds,
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
+            "checks": seen.checks,
             "alike": alike,
         }
         self._outbox.frame(header, seen.body, run.stdout.data[1:], run.stderr.data)
@@ -275,8 +278,9 @@ def _calls_from(request: Request, index: int) -> range:
     return range(index, index + len(list(kinds)))
 
 
-def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
+def _joined(seen: Seen, test: Run, said: bytes) -> Seen:
     """What counts of a candidate (`seen`) and of the tester that called it."""
+    status, checks, body = said[:1], int.from_bytes(said[1:5], "little"), said[5:]
     candidate = seen.run
     if candidate.preamble != STARTED or candidate.end in supervise.LIMITS:
         return seen
@@ -288,7 +292,7 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines)
+    return Seen(test, status, body, seen.lines, checks=checks)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
