@@ -32,7 +32,8 @@ class Call:
 class TestCode:
     """Run `source` in a process of its own; its function `name` calls the program's entry point.
 
-    `setup` is run before it, in the same namespace.
+    `setup` is run before it, in the same namespace; on the lines `checks` begins what counts in
+    :attr:`Observation.checks_passed`.
     """
 
     __test__ = False  # not a test class of pytest
@@ -40,6 +41,7 @@ class TestCode:
     source: str
     name: str
     setup: str = ""
+    checks: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Observation:
         error_type: Name of the exception's class, or None.
         error_message: Its text, cut to a few hundred characters, or None.
         error_line: 1-based line of the program where it was raised, or None.
+        checks_passed: TestCode only: how many of its checks passed, in the tester's word, which the
+            program cannot change.
         executed_lines: 1-based lines of the program that were executed, also when it was killed;
             as :class:`~codegym.programs.ExecutedLines` they tell statements on one line apart.
         cpu_seconds: CPU time used.
@@ -111,6 +115,7 @@ class Observation:
     error_type: str | None = None
     error_message: str | None = None
     error_line: int | None = None
+    checks_passed: int = 0
     executed_lines: frozenset[int] = frozenset()
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0

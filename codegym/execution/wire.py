@@ -161,6 +161,7 @@ def observe(frame: Frame, kind: str) -> Observation:
         **_outcome(header, frame.report, kind),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
+        checks_passed=header["checks"],
         executed_lines=ExecutedLines(header["lines"], map(tuple, header["statements"])),
         cpu_seconds=header["cpu"],
         wall_seconds=header["wall"],

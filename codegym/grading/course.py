@@ -150,7 +150,7 @@ class Course:
         tests: list[TestGrade | None] = [None] * len(self._plan.order)
         for index, graded in zip(self._plan.order, self._graded, strict=False):
             tests[index] = graded
-        return grade_of(tests, ExecutedLines.union_of(self._executed))
+        return grade_of(self._plan.problem, tests, ExecutedLines.union_of(self._executed))
 
 
 def _input(test: UnitTest) -> Stdin | Call | TestCode:
@@ -158,7 +158,7 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
         return Stdin(test.stdin)
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
-    return TestCode(test.source, test.name, test.setup)
+    return TestCode(test.source, test.name, test.setup, tuple(test.checks))
 
 
 def _answer_bytes(test: UnitTest) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from codegym.execution.result import ExitReason, Observation
 from codegym.grading.checker import Checker
 from codegym.grading.verdict import Grade, TestGrade, Verdict
-from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
 __all__ = ["grade_of", "judge_test"]
 
@@ -40,10 +40,13 @@ _SENTENCES = {
 }
 
 
-def grade_of(tests: Sequence[TestGrade | None], executed_lines: frozenset[int]) -> Grade:
+def grade_of(
+    problem: Problem, tests: Sequence[TestGrade | None], executed_lines: frozenset[int]
+) -> Grade:
     """The grade of a program.
 
     Args:
+        problem: What was asked.
         tests: One grade for each test of the problem; None for tests that were not run. At least
             one was.
         executed_lines: Union over the tests that ran.
@@ -53,14 +56,19 @@ def grade_of(tests: Sequence[TestGrade | None], executed_lines: frozenset[int]) 
     first = next(test for test in ran if test.verdict is verdict)
     return Grade(
         verdict=verdict,
-        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in ran),
-        tests_total=len(tests),
+        tests_passed=sum(test.checks_passed for test in ran),
+        tests_total=sum(map(_checks, problem.tests)),
         executed_lines=executed_lines,
         error_type=first.error_type,
         error_message=first.error_message,
         error_line=first.error_line,
         tests=tuple(tests),
     )
+
+
+def _checks(test: UnitTest) -> int:
+    """How many tests it counts as."""
+    return max(1, len(test.checks)) if isinstance(test, CodeTest) else 1
 
 
 def judge_test(
@@ -83,6 +91,8 @@ def judge_test(
         ClosedError: If the checker was closed.
         WorkerError: If it failed.
     """
+    total = _checks(test)
+    passed = min(seen.checks_passed, total - 1)
     if seen.reason is not ExitReason.FINISHED:
         return TestGrade(
             verdict=_VERDICTS[seen.reason],
@@ -90,6 +100,8 @@ def judge_test(
             error_message=seen.error_message or _SENTENCES.get(seen.reason),
             error_line=seen.error_line,
             cpu_seconds=seen.cpu_seconds,
+            checks_passed=passed,
+            checks_total=total,
         )
     if seen.exit_code != 0:
         return TestGrade(
@@ -97,12 +109,15 @@ def judge_test(
             error_type="SystemExit",
             error_message=f"The program ended with exit code {seen.exit_code}.",
             cpu_seconds=seen.cpu_seconds,
+            checks_total=total,
         )
     complaint = _complaint(problem, test, seen, checker, encoded)
     return TestGrade(
         verdict=Verdict.ACCEPTED if complaint is None else Verdict.WRONG_ANSWER,
         error_message=complaint,
         cpu_seconds=seen.cpu_seconds,
+        checks_passed=total if complaint is None else passed,
+        checks_total=total,
     )
 
 

@@ -1,10 +1,10 @@
 """Rows whose tests are code: the code stays whole, or the row is refused with the reason.
 
-Nothing is taken apart: an assert compares as that assert does, and state that one call leaves behind
-is seen by the next, as in the benchmarks' own judges. Test code runs in a process of its own, so a
-row is refused that could not mean there what it says:
+Nothing is taken apart: an assert compares as that assert does, and state that one call leaves
+behind is seen by the next, as in the benchmarks' own judges. Test code runs in a process of its
+own, so a row is refused that could not mean there what it says:
 
-- it asserts nothing about the entry point, or is no Python;
+- it asserts nothing about the entry point in what is run of it, or is no Python;
 - it uses names that nobody defines, such as other functions of the program;
 - it replaces or watches what is in the program's process: `unittest.mock`, redirected or replaced
   standard streams, files, `inspect`;
@@ -45,6 +45,7 @@ _REFUSED_NAMES = {
     "IsolatedAsyncioTestCase": "asynchronous tests are not run here",
 }
 _STREAMS = ("stdin", "stdout", "stderr")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _ALWAYS_THERE = {*dir(builtins), "__name__", "__file__", "candidate", "ListNode", "TreeNode"}
 
 
@@ -72,7 +73,9 @@ def read_check(
         raise ProblemError("the test code must define one function check(candidate)")
     called = any(_is_call_of(node, "check") for node in tree.body)
     end = "" if called else f"\n\ncheck({_name(entry_point)})\n"
-    return _whole(code, end, entry_point, prelude, support, also=checks[0].args.args[0].arg)
+    names = {checks[0].args.args[0].arg, "candidate", _name(entry_point)}
+    counted = [node for node in checks[0].body if _may_fail(node, names)]
+    return _whole(code, end, entry_point, prelude, support, names, counted)
 
 
 def read_asserts(
@@ -96,28 +99,40 @@ def read_asserts(
     """
     for text in asserts:
         _parse(text)
-    return _whole("\n".join(asserts), "\n", entry_point, prelude, support)
+    code = "\n".join(asserts)
+    tree = _parse(code)
+    names = {"candidate", _name(entry_point)}
+    counted = _found_tests(tree) or [
+        node for node in tree.body if not isinstance(node, _DEFINITIONS) and _may_fail(node, names)
+    ]
+    return _whole(code, "\n", entry_point, prelude, support, names, counted)
 
 
 def _whole(
-    code: str, end: str, entry_point: str, prelude: str, support: str, also: str = "candidate"
+    code: str,
+    end: str,
+    entry_point: str,
+    prelude: str,
+    support: str,
+    names: set[str],
+    counted: Sequence[ast.stmt],
 ) -> tuple[UnitTest, ...]:
     tree = _parse(code)
     name = _name(entry_point)
-    names = {name, "candidate", also}
     setup = "\n".join([*filter(None, [support]), *_program_modules(tree, name)])
-    nodes = list(ast.walk(tree))
-    if not (any(_names_one(n, names) for n in nodes) and any(_can_fail(n, names) for n in nodes)):
-        raise ProblemError("the test code asserts nothing about the function")
     for reason in _refusals(tree):
         raise ProblemError(f"the test code cannot be run apart from the program: {reason}")
+    nodes = [node for statement in _reached(tree) for node in ast.walk(statement)]
+    if not (any(_names_one(n, names) for n in nodes) and any(_can_fail(n, names) for n in nodes)):
+        raise ProblemError("the test code asserts nothing about the function in what is run of it")
     missing = _undefined(code, prelude, setup) - names
     if missing:
         raise ProblemError(
             f"the test code uses {', '.join(sorted(missing))}, which neither it nor the prelude "
             "defines; of the program it can only call the entry point"
         )
-    return (CodeTest(code.rstrip() + end, name, setup + "\n" if setup else ""),)
+    checks = tuple(sorted({node.lineno for node in counted}))
+    return (CodeTest(code.rstrip() + end, name, setup + "\n" if setup else "", checks),)
 
 
 def _name(entry_point: str) -> str:
@@ -133,6 +148,42 @@ def _is_call_of(node: ast.stmt, name: str) -> bool:
         case ast.Expr(value=ast.Call(func=ast.Name(id=called))):
             return called == name
     return False
+
+
+def _may_fail(statement: ast.stmt, names: set[str]) -> bool:
+    return any(_can_fail(node, names) for node in ast.walk(statement))
+
+
+def _found_tests(tree: ast.Module) -> list[ast.stmt]:
+    """The test functions and methods that are found by their names, and not called by the code."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            found += [node] if node.name not in used else []
+        elif isinstance(node, ast.ClassDef) and (node.bases or node.name.startswith("Test")):
+            methods = [m for m in node.body if isinstance(m, ast.FunctionDef)]
+            found += [m for m in methods if m.name.startswith(("test", "runTest"))]
+    return found
+
+
+def _reached(tree: ast.Module) -> list[ast.stmt]:
+    """What is run of the code: its statements, what they name, ``check``, and tests."""
+    found = _found_tests(tree)
+    definitions = {n.name: n for n in tree.body if isinstance(n, _DEFINITIONS)}
+    reached = [
+        node
+        for node in tree.body
+        if not isinstance(node, _DEFINITIONS)
+        or node.name == "check"
+        or any(part in found for part in ast.walk(node))
+    ]
+    for statement in reached:  # grows meanwhile
+        for node in ast.walk(statement):
+            called = definitions.pop(node.id, None) if isinstance(node, ast.Name) else None
+            if called is not None and called not in reached:
+                reached.append(called)
+    return reached
 
 
 def _names_one(node: ast.AST, names: set[str]) -> bool:
@@ -219,8 +270,10 @@ def _refusals(tree: ast.Module) -> Iterator[str]:
                     yield f"{name}: {_REFUSED_NAMES[name]}"
             case ast.AsyncFunctionDef(name=name):
                 yield f"{name}: asynchronous tests are not run here"
-    for group in (tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))):
-        yield from _unknown_fixtures(tree, group)
+    yield from _unknown_fixtures(tree, tree)
+    for group in tree.body:
+        if isinstance(group, ast.ClassDef):
+            yield from _unknown_fixtures(tree, group)
 
 
 def _unknown_fixtures(tree: ast.Module, group: ast.Module | ast.ClassDef) -> Iterator[str]:

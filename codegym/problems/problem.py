@@ -100,11 +100,14 @@ class CodeTest:
         source: The test code.
         name: What it calls the entry point.
         setup: Code that is run before it in the same namespace.
+        checks: First lines of the statements or test functions in `source` that count as one test
+            each, ascending; none: the whole counts as one.
     """
 
     source: str
     name: str
     setup: str = ""
+    checks: tuple[int, ...] = ()
 
 
 UnitTest = StdinTest | CallTest | CodeTest
@@ -234,7 +237,8 @@ def _complaint(test: object) -> str | None:
         good = _is_text(test.stdin) and _is_text(test.stdout)
         return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
     if isinstance(test, CodeTest):
-        good = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
+        texts = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
+        good = texts and _are_items(test.checks)
         return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
     if not isinstance(test, CallTest):
         return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"

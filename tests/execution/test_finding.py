@@ -69,8 +69,7 @@ def test_a_program_cannot_skip_its_tests(form: str, run: Run) -> None:
 def test_every_test_is_run_although_one_fails(run: Run) -> None:
     code = "def test_a():\n    assert f(1, 2) == 4\ndef test_b():\n    assert f(2, 2) == 5"
     seen = run(
-        ADD.replace(" return", "\n    if a == 2:\n        return 0\n    return"),
-        TestCode(code, "f"),
+        "def f(a, b):\n    if a == 2:\n        return 0\n    return a + b", TestCode(code, "f")
     )
     assert seen.reason is ExitReason.TEST_FAILED
     assert 3 in seen.executed_lines
@@ -124,7 +123,7 @@ def test_raises(raised: str | None, reason: ExitReason, run: Run) -> None:
         "import pytest\nf(1, 2)\npytest.warns(UserWarning)",
         "def test_it(capsys): assert f(1, 2) == 3",
         "import pytest\ndef test_it(): pytest.skip('all of it')",
-        "import unittest\nclass T(unittest.TestCase):\n    @unittest.skip('x')\n    def test(self): f(1)",
+        f"{CASE.replace('class', '@unittest.skip(0)' + chr(10) + 'class')}",
     ],
 )
 def test_what_is_not_understood_or_not_run_is_the_tests_fault(code: str, run: Run) -> None:
@@ -142,3 +141,46 @@ def test_approx_is_pytests(expected: object, options: dict[str, float]) -> None:
         assert (answer == ours) == (answer == theirs), answer
     assert pytest_part.approx(math.nan, nan_ok=True) == math.nan
     assert pytest_part.approx(math.nan) != math.nan
+
+
+@pytest.mark.parametrize(
+    ("code", "checks", "passed"),
+    [
+        ("assert f(1, 1) == 2\nassert f(1, 2) == 3\nassert f(0, 1) == 1", (1, 2, 3), 3),
+        ("assert f(1, 1) == 2\nassert f(1, 2) == 4\nassert f(0, 1) == 1", (1, 2, 3), 1),
+        ("assert f(1, 1) == 2\nassert f(1, 1) == 2\nassert f(\n    0, 1) == 2", (1, 2, 3), 2),
+        ("assert f(1, 1) == 2\nassert f(1, None) == 2\nassert f(0, 1) == 1", (1, 2, 3), 1),
+        ("def check(g):\n    assert g(1, 1) == 2\n    assert g(1, 1) == 3\ncheck(f)", (2, 3), 1),
+        (
+            "def check(g):\n    same(g, 2)\n    same(g, 3)\n"
+            "def same(g, x): assert g(1, 1) == x\ncheck(f)",
+            (2, 3),
+            1,
+        ),
+        (
+            "def test_a(): assert f(1, 1) == 3\ndef test_b(): assert f(1, 1) == 2\n"
+            "def test_c(): assert f(1, 1) == 2",
+            (1, 2, 3),
+            2,
+        ),
+        (f"{CASE}\nunittest.main()", (5, 6), 2),
+        ("assert f(1, 1) == 2", (), 1),
+        ("assert f(1, 1) == 3", (), 0),
+    ],
+)
+def test_passed_checks_are_counted(
+    code: str, checks: tuple[int, ...], passed: int, run: Run
+) -> None:
+    assert run(ADD, TestCode(code, "f", checks=checks)).checks_passed == passed
+
+
+def test_a_program_cannot_count_its_checks(run: Run) -> None:
+    program = """
+import gc
+for one in gc.get_objects():
+    if type(one).__name__ == "Report":
+        one.write(b"E", b'{"type": "x", "message": "", "line": null, "checks": 9}')
+def f(a, b): raise SystemExit
+"""
+    seen = run(program, TestCode("assert f(1, 1) == 2", "f", checks=(1, 2, 3)))
+    assert seen.checks_passed == 0

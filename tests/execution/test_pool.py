@@ -225,7 +225,9 @@ def test_arguments_without_meaning_are_refused() -> None:
 def test_strict_refuses_and_auto_warns_where_something_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lacking = isolation.Isolation(python=(3, 11), files=False, calls=True, threads=True, namespaces=False)
+    lacking = isolation.Isolation(
+        python=(3, 11), files=False, calls=True, threads=True, namespaces=False
+    )
     monkeypatch.setattr(isolation, "_probe", lambda _: lacking)
     with pytest.raises(IsolationError, match="files"):
         LocalExecutor(isolation="strict")

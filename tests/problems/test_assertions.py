@@ -28,7 +28,7 @@ def runs(test: CodeTest, program: str) -> bool:
 def test_asserts_stay_as_they_are_and_in_their_order():
     pieces = ["assert f(1) == [1]", "x = f(2)", "assert x == '''a\n  b'''"]
     (test,) = read_asserts(pieces, entry_point="f")
-    assert test == CodeTest("\n".join(pieces) + "\n", "f")
+    assert test == CodeTest("\n".join(pieces) + "\n", "f", checks=(1, 3))
 
 
 def test_a_check_is_called_with_the_entry_point():
@@ -45,6 +45,26 @@ def test_a_check_that_calls_itself_is_not_called_twice():
     (test,) = read_check(code, entry_point="g")
     assert isinstance(test, CodeTest)
     assert test.source.count("check(g)") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "checks"),
+    [
+        ("assert f(1) == 2\nx = 3\nfor i in (1, 2):\n    assert f(i)\nassert f(x)", (1, 3, 5)),
+        ("def test_a():\n    assert f(1)\n    assert f(2)\ndef test_b():\n    assert f(3)", (1, 4)),
+        ("def test_a():\n    assert f(1)\ntest_a()\nassert f(2) == 1\nassert f(3)", (4, 5)),
+        ("class TestA:\n    x = 1\n    def test_a(self):\n        assert f(1)", (3,)),
+    ],
+)
+def test_asserts_and_test_functions_are_counted(code, checks):
+    assert whole(code).checks == checks
+
+
+def test_asserts_of_a_check_are_counted():
+    code = "def check(g):\n    x = 1\n    assert g(x)\n    assert g(\n        2)\n    print(x)\n"
+    (test,) = read_check(code, entry_point="f")
+    assert isinstance(test, CodeTest)
+    assert test.checks == (3, 4)
 
 
 def test_a_method_is_called_as_candidate():
@@ -104,6 +124,9 @@ def test_the_stand_in_has_what_the_loader_lets_through():
         ("f(1)", "asserts nothing"),
         ("assert True\nf(1)", "asserts nothing"),
         ("assert 1 == 1", "asserts nothing"),
+        ("def run():\n    assert f(1) == 2", "asserts nothing .* in what is run"),
+        ("class Checks:\n    def test_a(self):\n        assert f(1) == 2", "in what is run"),
+        ("class TestA:\n    def a(self):\n        assert f(1) == 2", "in what is run"),
         ("return f(1) == 1", "asserts nothing"),
     ],
 )
@@ -115,14 +138,14 @@ def test_what_cannot_be_judged_apart_is_refused_with_the_reason(code, reason):
 @pytest.mark.parametrize(
     "code",
     [
-        "import pytest\n@pytest.mark.parametrize('a, b', [(1, 2)])\ndef test(a, b): assert f(a) == b",
+        "import pytest\n@pytest.mark.parametrize('a,b', [(1, 2)])\ndef test(a, b): assert f(a)",
         "import pytest\n@pytest.fixture\ndef one(): return 1\ndef test(one): assert f(one) == 2",
         "def test_one(x): assert f(x) == 2\ntest_one(1)",
         "from random import *\nassert f(randint(1, 1)) == 2",
-        "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 2)",
+        "from unittest import *\nclass T(TestCase):\n    def test(self): self.assertEqual(f(1), 2)",
         "def verify(g):\n    if g(1) != 2: raise ValueError\nverify(f)",
         "import random\nfor _ in range(3):\n    assert f(random.random()) == 2",
-        "global_one = 1\ndef run():\n    assert f(global_one) == 2\nif __name__ == '__main__':\n    run()",
+        "one = 1\ndef run():\n    assert f(one) == 2\nif __name__ == '__main__':\n    run()",
         "assert f(1) == 2, 'message'",
         "class Box:\n    size = 1\n    def area(self): return self.size\nassert f(Box.size) == 2",
         "try:\n    f(1)\nexcept ValueError as error:\n    assert str(error) == 'x'",

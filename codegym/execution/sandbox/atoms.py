@@ -40,7 +40,7 @@ class NumpyBool(int):
         return str(bool(self))
 
 
-def encode(value: Any, kind: type, *, functions: bool) -> Any:
+def encode(value: Any, kind: Any, *, functions: bool) -> Any:
     """The item for a value, without the methods of subclasses; None if it is none of these.
 
     Builtin functions go by their name only where `functions` says so.
@@ -59,9 +59,8 @@ def encode(value: Any, kind: type, *, functions: bool) -> Any:
             return tagged(value)
     if kind in _TIMES and getattr(value, "tzinfo", None) is None:
         return {"S": [kind.__name__, *(getattr(value, name) for name in _TIMES[kind])]}
-    for single in _SINGLE.values():
-        if value is single:
-            return {"E": repr(single)}
+    if any(value is single for single in _SINGLE.values()):
+        return {"E": repr(value)}
     if kind is type and _BUILTIN_TYPES.get(value.__name__) is value:
         return {"B": value.__name__}
     name = _BUILTIN_FUNCTIONS.get(id(value)) if functions else None

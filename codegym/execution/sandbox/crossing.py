@@ -1,20 +1,21 @@
 """Values that a tester and the program it calls hand each other, as one graph that both know.
 
-What can change or has an identity (lists, dicts, sets, bytearrays, deques, nodes, tuples, functions,
-iterators) gets a key when it crosses for the first time, and both sides remember which of their
-objects the key means. So an object that comes back is the same object, and with each message go
-the objects that changed since the last one: work in place is seen by everybody who holds them.
+What can change or has an identity (lists, dicts, sets, bytearrays, deques, nodes, tuples,
+functions, iterators) gets a key when it crosses for the first time, and both sides remember which
+of their objects the key means. So an object that comes back is the same object, and with each
+message go the objects that changed since the last one: work in place is seen by everybody who
+holds them.
 
 A message is flat JSON, whatever the depth of the values: `{"x": keys that are forgotten,
-"d": [[key, kind, detail, items], ...], "v": values}`. An item is `None`, a boolean, float, string or
-small int as itself, `[key]`, or `{tag: body}` for anything else that cannot change::
+"d": [[key, kind, detail, items], ...], "v": values}`. An item is `None`, a boolean, float, string
+or small int as itself, `[key]`, or `{tag: body}` for anything else that cannot change::
 
     i int (hex)   c complex   b bytes (hex)   D Decimal   F Fraction   R range   S date or time
     B builtin     E Ellipsis and the like     V view of a dict         n numpy's bool
 
-Kinds: `l` list, `d` dict, `s` set, `y` bytearray, `q` deque, `n` instance with attributes; `t` tuple
-and `f` frozenset, each after the items that it needs; `c` function, `g` iterator, which stay where
-they are and are asked; `o` any other object, of which only the type's name crosses.
+Kinds: `l` list, `d` dict, `s` set, `y` bytearray, `q` deque, `n` instance with attributes; `t`
+tuple and `f` frozenset, each after the items that it needs; `c` function, `g` iterator, which stay
+where they are and are asked; `o` any other object, of which only the type's name crosses.
 
 The program's side is hostile. What it sends becomes plain data, or an error; no name that it sends
 is ever imported.
@@ -23,6 +24,7 @@ is ever imported.
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import operator
 import sys
@@ -276,7 +278,7 @@ class Crossing:
         if kind in "cg":
             return self._shell(kind, key, detail)
         if kind == "n" or kind == "o":
-            found = self._find_class(detail) if kind == "n" else None
+            found: Any = self._find_class(detail) if kind == "n" else None
             if found is None or found.__new__ is not object.__new__:
                 found = self._foreign_class(detail)
             return found.__new__(found)
@@ -296,16 +298,16 @@ class Crossing:
         if known is None or not issubclass(known, tuple) or list(known._fields) != fields:
             known = self._foreign.get(names)
         if known is None:
-            known = self._foreign[names] = collections.namedtuple(name, fields)  # type: ignore[misc]
+            known = self._foreign[names] = collections.namedtuple(name, fields)
         return known._make  # type: ignore[no-any-return]
 
 
 _VARIETIES: Mapping[str, Callable[[], Any]] = {
     "Counter": collections.Counter,
     "OrderedDict": collections.OrderedDict,
-    "defaultdict": lambda: collections.defaultdict(None),
+    "defaultdict": collections.defaultdict,
     **{
-        f"defaultdict {kind.__name__}": lambda kind=kind: collections.defaultdict(kind)
+        f"defaultdict {kind.__name__}": functools.partial(collections.defaultdict, kind)
         for kind in (int, list, set, dict, str, float)
     },
 }

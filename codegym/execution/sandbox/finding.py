@@ -53,10 +53,14 @@ class Outcomes:
             test.no_pass = True
             self.failures.append(error[1])
 
+        def part_ends(test: Any, _: Any, error: Any) -> None:
+            if error is not None:
+                fails(test, error)
+
         noted("startTest", lambda test: self._started.add(type(test)))
         noted("addFailure", fails)
         noted("addError", fails)
-        noted("addSubTest", lambda test, _, error: error and fails(test, error))
+        noted("addSubTest", part_ends)
         noted("addUnexpectedSuccess", lambda test: fails(test, (None, _unexpected(), None)))
         noted("addSkip", lambda test, _: setattr(test, "no_pass", True))
         noted("stopTest", self._stopped)
@@ -137,7 +141,7 @@ def _names_used(source: str) -> set[str]:
 
 
 def _run_class(group: type, fixtures: _Fixtures, outcomes: Outcomes) -> None:
-    names = [n for n in dict.fromkeys(itertools.chain(*map(vars, reversed(group.__mro__))))]
+    names = list(dict.fromkeys(itertools.chain(*map(vars, reversed(group.__mro__)))))
     _call(vars(group), "setup_class", group)
     for name in names:
         function = getattr(group, name)

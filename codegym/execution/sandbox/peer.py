@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from . import nodes
@@ -186,12 +186,12 @@ class Peer:
             del values, named  # or they would look as if somebody here held them
             self._send(["value"], [answer])
 
-    def _work(self, verb: str, key: Any) -> Callable[..., Any]:
+    def _work(self, verb: str, key: Any) -> Any:
         if verb == "call" and key == CANDIDATE and self.entry is not None:
             return self.entry
         if verb == "next":
-            return self._crossing.owned(key, "g").__next__  # type: ignore[no-any-return]
-        return self._crossing.owned(key, "c")  # type: ignore[no-any-return]
+            return self._crossing.owned(key, "g").__next__
+        return self._crossing.owned(key, "c")
 
     def _send_error(self, error: BaseException) -> None:
         theirs = getattr(error, "__dict__", {}).get("_key_of_the_other_side")
@@ -224,7 +224,7 @@ class Peer:
         self._send(["next", key, []], [])
         return self._until_answered()
 
-    def _generator(self, key: int) -> Iterator[Any]:
+    def _generator(self, key: int) -> Generator[Any, None, Any]:
         while True:
             try:
                 item = self.following(key)

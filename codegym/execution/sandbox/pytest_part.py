@@ -18,6 +18,9 @@ NAMES = ("approx", "fail", "fixture", "main", "mark", "param", "raises", "skip")
 REFUSED_MARKS = ("skip", "skipif", "xfail", "usefixtures", "filterwarnings", "asyncio")
 
 
+_NUMBERS: Any = (int, float, complex, decimal.Decimal)
+
+
 class UnsupportedError(BaseException):
     """The test code asks for a part of pytest that is not here."""
 
@@ -81,7 +84,11 @@ class approx:  # noqa: N801 (pytest's name)
     __array_priority__ = 100
 
     def __init__(
-        self, expected: Any, rel: Any = None, abs: Any = None, nan_ok: bool = False
+        self,
+        expected: Any,
+        rel: Any = None,
+        abs: Any = None,  # noqa: A002 (pytest's name)
+        nan_ok: bool = False,
     ) -> None:
         self.expected = expected
         self._options: dict[str, Any] = {"rel": rel, "abs": abs, "nan_ok": nan_ok}
@@ -110,15 +117,15 @@ class approx:  # noqa: N801 (pytest's name)
             return isinstance(actual, bool) and actual == expected
         if actual == expected:
             return True
-        if not isinstance(expected, int | float | complex | decimal.Decimal):
+        if not isinstance(expected, _NUMBERS):
             return False
-        if not isinstance(actual, int | float | complex | decimal.Decimal):
+        if not isinstance(actual, _NUMBERS):
             return False
         if _is_nan(expected) or _is_nan(actual):
             return self._options["nan_ok"] and _is_nan(expected) and _is_nan(actual)
         if math.isinf(abs(expected)):
             return False
-        number = type(expected) if isinstance(expected, decimal.Decimal) else float
+        number: Any = type(expected) if isinstance(expected, decimal.Decimal) else float
         absolute, relative = self._options["abs"], self._options["rel"]
         tolerance = number("1e-12") if absolute is None else absolute
         if relative is not None or absolute is None:
@@ -131,7 +138,7 @@ def _is_nan(value: Any) -> bool:
     return bool(value != value)
 
 
-def fail(reason: str = "", pytrace: bool = True) -> None:
+def fail(reason: str = "", **_: Any) -> None:
     """Fails the test."""
     raise AssertionError(reason)
 

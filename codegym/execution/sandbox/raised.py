@@ -23,7 +23,7 @@ _MOST_CLASSES = 100
 def describe_error(error: BaseException) -> tuple[dict[str, Any], list[Any]]:
     """What is said of an exception, and the values that go with it: arguments, then attributes."""
     kinds = type(error).__mro__[:_MOST_CLASSES]
-    args = error.args if isinstance(error.args, tuple) else ()
+    args: Any = error.args if isinstance(error.args, tuple) else ()
     if isinstance(error, OSError):
         args = OSError.__reduce__(error)[1]  # with the names of files, which `args` has not
     own = {n: v for n, v in vars(error).items() if not n.startswith("_")}
@@ -73,7 +73,8 @@ def rebuild_error(
         exact = False
     vars(error).update({str(n): v for n, v in attributes.items() if not str(n).startswith("_")})
     if not exact and _text(error) != said["text"]:
-        kind.__str__ = lambda self: str(said["text"])  # type: ignore[method-assign,assignment]
+        text = str(said["text"])
+        kind.__str__ = lambda _: text  # type: ignore[method-assign,assignment,misc]
     vars(error)["_key_of_the_other_side"] = int(said["key"])
     vars(error)["_described"] = {
         "type": str(said["type"]),
@@ -109,7 +110,7 @@ def _stand_in(name: str, bases: list[type]) -> type:
 
 def _made(kind: type, args: list[Any]) -> BaseException:
     """An exception with these arguments, without running an initialiser that is Python code."""
-    builtin = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
     error: Any = kind.__new__(kind, *args)
     try:
         builtin.__init__(error, *args)

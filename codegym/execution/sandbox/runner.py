@@ -34,6 +34,7 @@ _LOST = {
     "memory": 0,
     "lines": [],
     "statements": [],
+    "checks": 0,
     "alike": False,
 }
 
@@ -48,6 +49,7 @@ class Seen:
     lines: list[int] = dataclasses.field(default_factory=list)
     statements: list[Position] = dataclasses.field(default_factory=list)
     loaded: bool = True
+    checks: int = 0  # passed, in the tester's word
 
     @property
     def fine(self) -> bool:
@@ -224,7 +226,7 @@ class Runner:
         os.close(verdict)
         if test.end == "exit" and not said:
             raise RuntimeError(f"a tester failed: {test.stderr.data!r}")
-        return _joined(self._take(request, candidate), test, said[:1], said[1:])
+        return _joined(self._take(request, candidate), test, said)
 
     def _report(self, request: Request) -> report.Report:
         return report.Report(self._memory, request.head["report_bytes"], request.head["lines"])
@@ -254,6 +256,7 @@ class Runner:
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
             "statements": seen.statements,
+            "checks": seen.checks,
             "alike": alike,
         }
         self._outbox.frame(header, seen.body, run.stdout.data, run.stderr.data)
@@ -306,8 +309,9 @@ def _own_word(status: bytes, body: bytes) -> tuple[bytes, bytes]:
     return (report.NOTHING, b"") if status in report.OF_TESTERS else (status, body)
 
 
-def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
+def _joined(seen: Seen, test: Run, said: bytes) -> Seen:
     """What counts of a candidate (`seen`) and of the tester that called it."""
+    status, checks, body = said[:1], int.from_bytes(said[1:5], "little"), said[5:]
     candidate = seen.run
     if candidate.told != STARTED or candidate.end in supervise.LIMITS:
         return seen
@@ -319,7 +323,7 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines, seen.statements)
+    return Seen(test, status, body, seen.lines, seen.statements, checks=checks)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ was forked, and its verdict is in another that no other process has.
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import sys
@@ -69,8 +70,10 @@ def run_tester(home: Home, descriptors: list[int], confinement: Confinement, tol
     task = settle(home, descriptors, confinement, told)
     test = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[task.index]
     task.begin()
-    status, said = _Run(task, **test).verdict()
-    os.write(_VERDICT, status + json.dumps(said).encode("ascii"))
+    run = _Run(task, **test)
+    status, said = run.verdict()
+    passed = run.passed(status).to_bytes(4, "little")
+    os.write(_VERDICT, status + passed + json.dumps(said).encode("ascii"))
     os._exit(0)
 
 
@@ -82,10 +85,12 @@ class _Run:
         source: The test code.
         name: What it calls the candidate.
         setup: Code that is run before it, in its namespace.
+        checks: Lines of the source on which something begins that counts as one test.
     """
 
-    def __init__(self, task: Task, source: str, name: str, setup: str) -> None:
+    def __init__(self, task: Task, source: str, name: str, setup: str, checks: list[int]) -> None:
         self._source, self._name, self._setup = source, name, setup
+        self._checks = checks
         self._prelude = task.prelude
         self._namespace = new_module("__main__")
         self._namespace["ListNode"], self._namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
@@ -119,6 +124,26 @@ class _Run:
         except BaseException as error:
             failures.append(error)
         return self._judged(failures)
+
+    def passed(self, status: bytes) -> int:
+        """How many checks passed; fewer than there are, unless all did."""
+        total = max(1, len(self._checks))
+        if status == report.RETURNED:
+            return total
+        if self._outcomes.passed or not self._outcomes.failures:
+            return min(self._outcomes.passed, total - 1)
+        return min(self._passed_before(self._outcomes.failures[0]), total - 1)
+
+    def _passed_before(self, error: BaseException) -> int:
+        """How many checks the code had left behind when it was stopped."""
+        lines: dict[str, int] = {}
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == _PROBLEM_FILE:
+                lines.setdefault(trace.tb_frame.f_code.co_name, trace.tb_lineno or 0)
+            trace = trace.tb_next
+        line = lines.get("check", lines.get("<module>", 0))
+        return max(0, bisect.bisect(self._checks, line) - 1)
 
     def _prepare(self) -> None:
         exec(compile(self._prelude, "prelude.py", "exec", dont_inherit=True), self._namespace)
