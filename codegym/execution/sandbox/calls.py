@@ -80,11 +80,12 @@ DEPENDS: Numbers = {
     "mmap": (9, 222), "madvise": (28, 233), "membarrier": (324, 283), "socketpair": (53, 199),
     "setsockopt": (54, 208), "sendto": (44, 206), "recvfrom": (45, 207), "recvmsg": (47, 212),
     "sched_setaffinity": (203, 122), "prctl": (157, 167), "kill": (62, 129), "tgkill": (234, 131),
-    "prlimit64": (302, 261), "seccomp": (317, 277),
+    "prlimit64": (302, 261),
 }  # fmt: skip
 """What may be called with some arguments, or by some processes only."""
 
 REFUSED: Numbers = {
+    "seccomp": (317, 277),
     "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "tkill": (200, 130),
     "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424), "setpgid": (109, 154),
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),

@@ -143,7 +143,6 @@ def _depends_in_zygote() -> dict[str, list[Code]]:
         "recvmsg": _without(2, _MSG_OOB),
         "sched_setaffinity": _only(0, (0,)),
         "prctl": _only(0, (*prctl, _PR_SET_NAME, _PR_GET_NAME)),
-        "seccomp": [_REFUSED],
         "fork": anything,  # the C library of Alpine
         "kill": anything,
         "tgkill": anything,
