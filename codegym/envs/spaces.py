@@ -35,7 +35,7 @@ class UniformBox(gymnasium.spaces.Box):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy keeps two numbers as well, and draws what this one would draw.
-        bounds = int(self.low_repr), int(self.high_repr)
+        bounds = int(str(self.low_repr)), int(str(self.high_repr))
         return UniformBox, (*bounds, self.shape, self.dtype.type), {"_np_random": self._np_random}
 
 

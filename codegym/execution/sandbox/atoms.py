@@ -61,7 +61,7 @@ def encode(value: Any, kind: Any, *, functions: bool) -> Any:
         return {"S": [kind.__name__, *(getattr(value, name) for name in _TIMES[kind])]}
     if any(value is single for single in _SINGLE.values()):
         return {"E": repr(value)}
-    if kind is type and _BUILTIN_TYPES.get(value.__name__) is value:
+    if isinstance(value, type) and kind is type and _BUILTIN_TYPES.get(value.__name__) is value:
         return {"B": value.__name__}
     name = _BUILTIN_FUNCTIONS.get(id(value)) if functions else None
     return None if name is None else {"B": name}
