@@ -228,7 +228,7 @@ def test_strict_refuses_and_auto_warns_where_something_is_missing(
     lacking = isolation.Isolation(
         python=(3, 11), files=False, calls=True, threads=True, namespaces=False
     )
-    monkeypatch.setattr(isolation, "_probe", lambda _: lacking)
+    monkeypatch.setattr(isolation, "describe_isolation", lambda _: lacking)
     with pytest.raises(IsolationError, match="files"):
         LocalExecutor(isolation="strict")
     with pytest.warns(IsolationWarning, match="files"):

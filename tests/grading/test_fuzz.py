@@ -255,6 +255,7 @@ HEADER = {
     "memory": 0,
     "lines": [1],
     "statements": [],
+    "checks": 0,
     "exit_code": None,
     "alike": False,
 }
@@ -299,13 +300,13 @@ def test_every_frame_ends_in_a_verdict(
 def test_a_report_of_an_error_is_short_or_none() -> None:
     long = json.dumps({"type": "x" * 10**5, "message": "x" * 10**5, "line": 1}).encode()
     odd = json.dumps({"type": "\ud800", "message": "\ud800", "line": 2**80}).encode()
-    header = {**HEADER, "status": "E", "end": "exit", "preamble": "S"}
+    header = {**HEADER, "status": "E", "end": "exit", "told": "S"}
     seen = wire.observe(Frame(header, long, b"", b""), "call")
     assert (seen.reason, seen.error_type) == (ExitReason.KILLED, None)
     seen = wire.observe(Frame(header, odd, b"", b""), "call")
     assert (seen.error_type, seen.error_message, seen.error_line) == (r"\ud800", r"\ud800", None)
     for report in (long, b"", b"[" * 10**6, b"1"):
-        seen = wire.observe(Frame({**header, "preamble": "C"}, report, b"", b""), "call")
+        seen = wire.observe(Frame({**header, "told": "C"}, report, b"", b""), "call")
         assert seen.reason is ExitReason.COMPILE_ERROR
 
 
@@ -327,7 +328,7 @@ def test_a_program_says_no_more_than_its_kind_of_input_allows(kind: str) -> None
     report = {"F": b"0", "R": b"1"}
     error = b'{"type": "KeyError", "message": "k", "line": 1}'
     for status in "\0FREDMOTGBX\xff":
-        header = {**HEADER, "status": status, "end": "exit", "preamble": "S"}
+        header = {**HEADER, "status": status, "end": "exit", "told": "S"}
         seen = wire.observe(Frame(header, report.get(status, error), b"", b""), kind)
         assert seen.reason.value == SAID[kind].get(status, "killed"), status
 

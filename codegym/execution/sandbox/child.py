@@ -21,7 +21,6 @@ from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
 
-_TRACEBACK_CHARACTERS = 4_000  # a message of megabytes is no output of the program
 
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:

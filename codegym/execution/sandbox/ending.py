@@ -28,6 +28,7 @@ FLUSH_FAILED = 120
 UNCAUGHT = 1
 _MAIN_NAMES = ("__main__", "program")
 _SHOWN_FRAMES = -8
+_SHOWN_CHARACTERS = 4_000
 
 
 def exit_code(error: SystemExit) -> int:
@@ -46,7 +47,9 @@ def show(error: BaseException) -> None:
     """Prints an exception that nobody caught, by the program's own hook if it has one."""
     with contextlib.suppress(BaseException):
         if sys.excepthook is sys.__excepthook__:
-            traceback.print_exception(error, limit=_SHOWN_FRAMES, chain=False)
+            told = "".join(traceback.format_exception(error, limit=_SHOWN_FRAMES, chain=False))
+            # A message of megabytes is no output of the program.
+            sys.stderr.write(told[-_SHOWN_CHARACTERS:])
         else:
             sys.excepthook(type(error), error, error.__traceback__)
 
