@@ -110,10 +110,11 @@ def _executed(
 def _ran(statement: Statement, lines: frozenset[int]) -> bool:
     """Whether a statement has code that was executed."""
     first = statement.first_line
-    if statement.column is not None and isinstance(lines, ExecutedLines):
+    if isinstance(lines, ExecutedLines):
         if (first, statement.column) in lines.statements:
             return True
-        first += 1  # on its first line something else may have run
+        if not statement.begins_line:
+            first += 1  # on its first line something else may have run
     return not lines.isdisjoint(range(first, statement.last_line + 1))
 
 

@@ -13,8 +13,9 @@ class ExecutedLines(frozenset[int]):
 
     Args:
         lines: The lines.
-        statements: Which of the statements that begin in the middle of a line were executed, as
-            in ``if x: y``: line, and column in bytes of UTF-8, from 0, at which each starts.
+        statements: Which of the statements that no line tells of were executed, those that begin
+            in the middle of a line, as in ``if x: y``, and annotations without a value: line, and
+            column in bytes of UTF-8, from 0, at which each starts.
 
     >>> executed = ExecutedLines({1, 2}, {(1, 6)})
     >>> executed == ExecutedLines({1, 2}), sorted(executed), executed.statements

@@ -81,8 +81,8 @@ class Statement:
         end: Byte offset after its last byte.
         first_line: 1-based.
         last_line: 1-based; a statement over several lines is one statement.
-        column: If it begins in the middle of a line, in bytes from the line's beginning (a byte
-            order mark left out); else None.
+        column: Of its first byte, in bytes from 0, a byte order mark left out.
+        begins_line: Whether nothing but white space stands before it on its first line.
         evidence: Byte offsets ``(start, end)`` between which other statements start whose
             execution proves that this one took effect, for statements without code of their own
             (``else:``, ``global``).
@@ -92,7 +92,8 @@ class Statement:
     end: int
     first_line: int
     last_line: int
-    column: int | None = None
+    column: int
+    begins_line: bool
     evidence: tuple[int, int] | None = None
 
 
@@ -227,8 +228,8 @@ def _statement(
     before = program.source[program.line_start(first) : node.start_byte]
     if first == 1:
         before = before.removeprefix(codecs.BOM_UTF8)
-    column = len(before) if before.strip() else None
-    return Statement(node.start_byte, end, first, last, column, evidence)
+    begins = not before.strip()
+    return Statement(node.start_byte, end, first, last, len(before), begins, evidence)
 
 
 def _header(program: Program, node: tree_sitter.Node) -> Statement:

@@ -84,6 +84,9 @@ def _recording(text: str) -> ast.Module:
 def _with_calls(owner: ast.AST, block: list[ast.stmt]) -> Iterator[ast.stmt]:
     late: list[ast.stmt] = []
     for number, statement in enumerate(block):
+        if not hasattr(statement, "lineno"):  # a call that is here already
+            yield statement
+            continue
         call = ast.Expr(_call((statement.lineno, statement.col_offset)))
         if _is_docstring(owner, number, statement):
             yield statement
@@ -104,29 +107,21 @@ def _call(key: Key) -> ast.Call:
 
 def _is_docstring(owner: ast.AST, number: int, statement: ast.stmt) -> bool:
     scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return (
-        number == 0
-        and isinstance(owner, scope)
-        and text
-        and isinstance(
-            statement.value.value,
-            str,  # type: ignore[attr-defined]
-        )
-    )
+    if number or not isinstance(owner, scope) or not isinstance(statement, ast.Expr):
+        return False
+    return isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
 
 
 def _tokens(text: str) -> Iterator[tuple[tokenize.TokenInfo, Key, Key]]:
     """Tokens, with columns in bytes."""
     lines = text.splitlines(keepends=True)
+
+    def in_bytes(line: int, column: int) -> Key:
+        before = lines[line - 1][:column] if line <= len(lines) else ""
+        return line, len(before.encode())
+
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        yield (
-            token,
-            *(
-                (line, len(lines[line - 1][:column].encode()) if line <= len(lines) else 0)
-                for line, column in (token.start, token.end)
-            ),
-        )
+        yield token, in_bytes(*token.start), in_bytes(*token.end)
 
 
 def _line_starts(text: str) -> Iterator[tuple[Key, str]]:
@@ -166,9 +161,9 @@ def _proofs(text: str) -> dict[Key, tuple[Key, Key]]:
                 for decorator in getattr(one, "decorator_list", []):
                     at = [k for k, word in words if word == "@" and k < _start(decorator)][-1]
                     proofs[at] = key, key
-            before = [(k, word) for k, word in words if k < whole[0]]
-            if before and ((name == "orelse" and before[-1][1] == "else") or name == "finalbody"):
-                proofs[before[-1][0]] = whole
+            keyword, word = words[bisect.bisect_left(words, (whole[0], "")) - 1]
+            if word == {"orelse": "else", "finalbody": "finally"}.get(name):
+                proofs[keyword] = whole
     for key, word in words:
         if word == "case" and key not in proofs:
             proofs[key] = key, key
@@ -190,7 +185,11 @@ def executed_bytes(text: str, ran: set[Key]) -> list[bool]:
     """For each byte whether it belongs to a statement that ran; comments belong to none."""
     proofs = _proofs(text)
     starts = sorted(proofs)
-    done = {key: any(first <= one <= last for one in ran) for key, (first, last) in proofs.items()}
+    keys = sorted(ran)
+    done = {
+        key: bisect.bisect(keys, last) > bisect.bisect_left(keys, first)
+        for key, (first, last) in proofs.items()
+    }
     commented: set[Key] = set()
     inside: set[int] = set()  # lines of statements
     begun = 0

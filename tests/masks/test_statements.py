@@ -6,7 +6,10 @@ against the oracle in `recorded.py`.
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,8 @@ from codegym.execution import Call, LocalExecutor, Observation, Request
 from codegym.masks import executed_bytes
 from codegym.programs import ExecutedLines, Program
 from tests.execution.conftest import find_python
+
+from . import generated, recorded
 
 Observe = Callable[..., list[Observation]]
 
@@ -139,8 +144,9 @@ def together(header: str, bodies: dict[str, str]) -> str:
         for number, body in enumerate(bodies.values())
     ]
     names = ", ".join(f"f{number}" for number in range(len(functions)))
-    calls = f"    for g in [{names}]:\n        with contextlib.suppress(ValueError):\n            g(n)\n"
-    return "".join(["import contextlib\n", *functions, "def f(n):\n", calls])
+    loop = f"for g in [{names}]:"
+    calls = in_a_function(loop, "    with contextlib.suppress(ValueError):", "        g(n)")
+    return "".join(["import contextlib\n", *functions, calls])
 
 
 PROGRAMS = {
@@ -168,7 +174,8 @@ PROGRAMS = {
     ),
     "return in try": in_a_function("try: return n; «x = 1»", "finally: x = 2; y = 3"),
     "a lambda over lines": in_a_function("x = lambda: (", "    n); y = 1"),
-    "yield": "def g():\n    yield 1; yield 2; «yield 3»\ndef f(n):\n    i = g(); next(i); next(i)\n",
+    "yield": "def g():\n    yield 1; yield 2; «yield 3»\n"
+    "def f(n):\n    i = g(); next(i); next(i)\n",
     "yield from": "def g(): yield 1; «yield 2»\ndef h(): yield from g(); «n = 1»\n"
     "def f(n): next(h())\n",
     "await": "import asyncio\nasync def g(): await asyncio.sleep(0); return 1\n"
@@ -195,7 +202,8 @@ PROGRAMS = {
     "a byte order mark": "\ufeffx = 1; y = 2\ndef f(n): return n; «n»\n",
     "carriage returns": "x = 1; y = 2\r\ndef f(n): return n; «n»\r\n",
     "form feed": "x = 1; y = 2\n\f\ndef f(n): return n; «n»\n",
-    "names of keywords": "match = 1; case = 2; type = 3\ndef f(n): print(match, case, type); _ = 1\n",
+    "names of keywords": "match = 1; case = 2; type = 3\n"
+    "def f(n): print(match, case, type); _ = 1\n",
     "blocks in blocks": in_a_function(
         *("    " * i + "for _ in [1]:" for i in range(19)), "    " * 19 + "x = 1; y = 2"
     ),
@@ -262,3 +270,37 @@ def test_tests_that_ran_are_taken_together(observe: Observe) -> None:
     # Lines alone can not tell: then all that stands on them counts.
     assert executed_bytes(Program(text), frozenset(one)).all()
     assert type(ExecutedLines.union_of([one, frozenset({1})])) is frozenset
+
+
+def test_generated_programs_against_the_oracle(observe: Observe) -> None:
+    def use(namespace: dict[str, Any]) -> None:
+        for n in (1, 2, 6):
+            with contextlib.suppress(Exception):
+                namespace["f"](n)
+
+    rng = random.Random(observe.version[1])  # type: ignore[attr-defined]
+    compared = partial = 0
+    while compared < 60:
+        text = generated.Program(rng).text()
+        try:
+            ran = recorded.run(text, use)
+        except (SyntaxError, TimeoutError):  # a break in a finally's handler, or endless
+            continue
+        seen = observe(text, 1, 2, 6)
+        executed = ExecutedLines.union_of(one.executed_lines for one in seen)
+        mask = executed_bytes(Program(text), executed).tolist()
+        assert mask == recorded.executed_bytes(text, ran), shown(text, mask, ran)
+        compared += 1
+        partial += not all(mask)
+    assert partial > 30
+
+
+def shown(text: str, mask: list[bool], ran: set[recorded.Key]) -> str:
+    """The program with what differs from the oracle under it."""
+    expected = recorded.executed_bytes(text, ran)
+    lines, at = [], 0
+    for line in text.splitlines(keepends=True):
+        bits = zip(mask[at : at + len(line)], expected[at : at + len(line)], strict=True)
+        lines += [line.rstrip("\n"), "".join(" " if a == b else "+-"[b] for a, b in bits).rstrip()]
+        at += len(line)
+    return "\n".join(filter(None, lines))

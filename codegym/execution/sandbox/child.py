@@ -22,7 +22,6 @@ from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
 
 
-
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program as `__main__` on descriptor 0. Never returns.
 

@@ -53,7 +53,9 @@ class Marks(NamedTuple):
 
 
 class Instrument:
-    """Puts probes before the statements of a program that begin in the middle of a line, or all.
+    """Puts probes before the statements of a program that no line tells of, or before all.
+
+    These are statements that begin in the middle of a line, and annotations without a value.
 
     Args:
         text: The program.
@@ -163,13 +165,15 @@ class Instrument:
         """Where a statement that begins in the middle of a line is marked."""
         line, column = statement.lineno, statement.col_offset
         number = len(self.positions)
-        if number >= self._marks.statements or not self._source[line - 1][:column].strip():
+        bare = isinstance(statement, ast.AnnAssign) and statement.value is None  # without code
+        alone = not bare and not self._source[line - 1][:column].strip()
+        if alone or number >= self._marks.statements:
             return []
         self.positions.append((line, column))
         return [self._marks.statement + number]
 
     def _lines(self, owner: Any) -> set[int]:
-        """The lines of a statement, handler or case without the blocks in it; empty if not noted."""
+        """The lines of a statement, handler or case without its blocks; empty if not noted."""
         if not self._every_line:
             return set()
         found = {owner.lineno} if hasattr(owner, "lineno") else set()
@@ -181,7 +185,9 @@ class Instrument:
         while waiting:
             node = waiting.pop()
             for name in node._fields:
-                if node is owner and name in _BLOCKS:
+                if (node is owner and name in _BLOCKS) or (
+                    type(node) is ast.Lambda and name == "body"
+                ):
                     continue
                 value = getattr(node, name, None)
                 inside = value if isinstance(value, list) else [value]
@@ -243,7 +249,7 @@ def _runs(places: list[int]) -> Iterator[tuple[int, int]]:
     yield first, end
 
 
-def _place(node: Any) -> dict[str, int]:
+def _place(node: Any) -> dict[str, Any]:
     """The place in the source of a probe for a node: where its own code begins."""
     node = (getattr(node, "decorator_list", None) or [node])[0]
     line, column = node.lineno, node.col_offset
@@ -251,16 +257,14 @@ def _place(node: Any) -> dict[str, int]:
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
-    value = getattr(statement, "value", None)
-    constant = isinstance(statement, ast.Expr) and isinstance(value, ast.Constant)
-    return constant and isinstance(value.value, str)
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _fits_all(pattern: ast.pattern) -> bool:
     """Whether no case may come after a pattern."""
     if isinstance(pattern, ast.MatchOr):
         return _fits_all(pattern.patterns[-1])
-    inner = isinstance(pattern, ast.MatchAs) and pattern.pattern
-    return isinstance(pattern, ast.MatchAs) and (
-        inner is None or (bool(inner) and _fits_all(inner))
-    )
+    if not isinstance(pattern, ast.MatchAs):
+        return False
+    return pattern.pattern is None or _fits_all(pattern.pattern)

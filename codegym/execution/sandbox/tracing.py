@@ -80,7 +80,7 @@ def compile_program(text: str, filename: str, report: Report | None) -> Program:
     if report is not None and (TAKES_TIME or _may_share_a_line(text)):
         try:
             instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
-            tree = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree: Any = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             instrument.insert(tree)
             code = compile(tree, filename, "exec", dont_inherit=True)
             return Program(code, instrument, report)
