@@ -1,7 +1,7 @@
 """HumanEval (Chen et al., 2021): complete a function from its signature and docstring.
 
-The starter code is the prompt, and the canonical solution begins with it. ``check(candidate)`` is run
-whole, as the benchmark's own judge does.
+The starter code is the prompt, and the canonical solution begins with it. ``check(candidate)`` is
+run whole, as the benchmark's own judge does.
 """
 
 from __future__ import annotations
