@@ -169,7 +169,7 @@ class Grader:
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process: the same settings, workers of its own, nothing remembered.
         given = None if self._owned else self._executor
-        settings = {
+        settings: dict[str, Any] = {
             "coverage": self.coverage,
             "stop_at_first_failure": self.stop_at_first_failure,
             "shortest_first": self.shortest_first,
