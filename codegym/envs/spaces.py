@@ -35,8 +35,8 @@ class UniformBox(gymnasium.spaces.Box):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy keeps two numbers as well, and draws what this one would draw.
-        bounds = int(str(self.low_repr)), int(str(self.high_repr))
-        return UniformBox, (*bounds, self.shape, self.dtype.type), {"_np_random": self._np_random}
+        low, high = int(self.low.flat[0]), int(self.high.flat[0])
+        return UniformBox, (low, high, self.shape, self.dtype.type), {"_np_random": self._np_random}
 
 
 def observation_space(

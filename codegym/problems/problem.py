@@ -179,8 +179,7 @@ class Problem:
                 f"Problem {self.id!r} has {self.entry_point!r} for an entry point. Name the "
                 'function ("name" or "Class().method"), or give None for standard-input tests.'
             )
-        named: object = self.packages
-        if isinstance(named, str) or not all(map(_is_name, self.packages)):
+        if not (_are_items(self.packages) and all(map(_is_name, self.packages))):
             raise ProblemError(
                 f"Problem {self.id!r} has {self.packages!r} for packages. Give a tuple of names as "
                 'they are imported, such as ("numpy",).'
