@@ -283,7 +283,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
     assert type(caught.value) is WorkerError
     with pytest.raises(WorkerError, match=r"started \d of 3 actors in 2 s.*2 CPUs"):
         RayExecutor(workers=3, start_seconds=2.0)
-    wait_until(lambda: actors() == before)
+    wait_until(lambda: set(actors()) <= set(before))  # one of an earlier test may have been ending
 
 
 def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -> None:
