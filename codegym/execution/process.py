@@ -73,7 +73,8 @@ class WorkerProcess:
             with _above_standard_streams():
                 self._socket, self._process = _start(command, self._pid, self._box, isolation)
         except (OSError, ValueError) as error:
-            shutil.rmtree(self._box, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(self._box)  # `rmtree` would need a descriptor, and there may be none
             raise WorkerError(
                 f"Cannot start {command[0]!r} as a worker: {error}. Give the path of a Python "
                 "3.11 or later as `python=`; this process needs a few free descriptors and the "

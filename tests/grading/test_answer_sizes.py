@@ -16,13 +16,13 @@ LIMITS = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0, output_bytes=100
 
 def test_the_output_limit_is_at_least_twice_the_expected_output() -> None:
     printed = Problem("p", "", "", (StdinTest("", "x" * 10_000),))
-    returned = Problem("r", "", "", (CallTest((), ["y"] * 1_500_000),), entry_point="f")
+    returned = Problem("r", "", "", (CallTest((), ["y" * 1000] * 6_000),), entry_point="f")
     cases = [
         (printed, "print('x' * 10_000)", Verdict.ACCEPTED),
         (printed, "print('x' * 19_000)", Verdict.WRONG_ANSWER),
         (printed, "print('x' * 21_000)", Verdict.OUTPUT_LIMIT),
-        (returned, "def f(): return ['y'] * 1_500_000", Verdict.ACCEPTED),
-        (returned, "def f(): return ['y'] * 4_000_000", Verdict.OUTPUT_LIMIT),
+        (returned, "def f(): return ['y' * 1000] * 6_000", Verdict.ACCEPTED),
+        (returned, "def f(): return ['y' * 1000] * 14_000", Verdict.OUTPUT_LIMIT),
     ]
     with Grader(limits=LIMITS) as grader:
         for problem, program, verdict in cases:
@@ -58,5 +58,5 @@ def test_a_problem_whose_answer_no_program_may_give_is_refused(
     problem = Problem("p", "", "", (test,), entry_point="f" if isinstance(test, CallTest) else None)
     grader = Grader(Recording())  # type: ignore[arg-type]
     for _ in range(2):
-        with pytest.raises(ProblemError, match="answer of 1.. bytes|answer of 2.. bytes"):
+        with pytest.raises(ProblemError, match="expects an answer"):
             grader.grade(problem, "")
