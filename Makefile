@@ -21,7 +21,8 @@ OURS := .made-by-make
 
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
-.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy check lock clean
+.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy fuzz check lock \
+	clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
 ARGS :=
@@ -34,6 +35,7 @@ help:
 	@echo "make robustness      the main job with ten seeds and other learning rates; takes hours"
 	@echo "make test-latest     the tests on the newest versions; test-lowest: on the oldest"
 	@echo "make test-busy       the tests three times beside eight busy loops"
+	@echo "make fuzz            a hundred times as many damaged reports and odd answers as make test"
 	@echo "make check lock clean"
 	@echo 'Settings of a command: make train ARGS="--seed 1"; another Python: PYTHON=python3.12'
 
@@ -56,6 +58,10 @@ test: check
 # Nothing in the tests may depend on how busy the machine is: three times beside eight busy loops.
 test-busy: $(VENV)/.test
 	CODEGYM_LOCKED=1 $(BIN)/python -m tests.busy --runs 3 --loops 8 -n 2 -W error
+
+# More than 100,000 examples of what a program may leave, in place of more than 1,000.
+fuzz: $(VENV)/.test
+	CODEGYM_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -n 2 tests/grading/test_fuzz.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

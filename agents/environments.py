@@ -14,8 +14,8 @@ from transformers import AutoTokenizer
 import codegym
 from agents.command import refuse_unused
 from agents.hub import loading
-from codegym.envs import make_prompt_format
-from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.envs import make_prompt_format, prompt_tokens
+from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
 from codegym.problems import Problem, ProblemSet, load_mini, load_problems
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
@@ -59,9 +59,6 @@ class TaskSettings:
     """whether programs are run while others are still being written; the episodes are the same"""
     workers: int | None = None
     """processes that run programs; None: one for each CPU"""
-    calls_per_child: int = 16
-    """tests of a program that may share a process: several times faster on small functions; 1
-    isolates each test"""
 
     def refuse_unused_task(self) -> None:
         """Refuses settings of a task that this task has no use for.
@@ -132,6 +129,8 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
 def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) -> ProblemSet:
     """The problems whose prompt and canonical program fit the context, wherever an episode begins.
 
+    A program that the tokenizer cannot spell to the byte does not fit.
+
     Args:
         problems: Candidates; all are built.
         settings: Prompt format and context length.
@@ -143,13 +142,16 @@ def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) 
     Raises:
         ConfigurationError: If none does.
     """
-    prompt_format = make_prompt_format(settings.prompt_format)
+    prompt_format = make_prompt_format(settings.prompt_format, tokenizer)
 
     def fits(problem: Problem) -> bool:
         prompt = prompt_format.render(problem)
-        shown = len(prompt.ids or tokenizer.encode(prompt.text))
         program = problem.canonical_solution or prompt.header
-        return shown + len(tokenizer.encode(program)) < settings.context_length
+        try:
+            shown = len(prompt_tokens(dataclasses.replace(prompt, header=""), tokenizer))
+            return shown + len(tokenizer.encode(program)) < settings.context_length
+        except TokenizationError:  # the program cannot be spelled to the byte
+            return False
 
     chosen = problems.filter(fits)
     if not len(chosen):
@@ -191,9 +193,7 @@ def make_grader(settings: TaskSettings) -> Iterator[codegym.Grader]:
     limits = codegym.ExecutionLimits(
         cpu_seconds=settings.cpu_seconds, wall_seconds=10.0 * settings.cpu_seconds
     )
-    executor = codegym.LocalExecutor(
-        workers=settings.workers, calls_per_child=settings.calls_per_child
-    )
+    executor = codegym.LocalExecutor(workers=settings.workers)
     try:
         with codegym.Grader(executor=executor, limits=limits) as grader:
             yield grader

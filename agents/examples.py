@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.sequences import pad_tokens
-from codegym.envs import PromptFormat
+from codegym.envs import PromptFormat, prompt_tokens
 from codegym.errors import ContextLengthError
 from codegym.problems import Problem
 from codegym.tokenization import Tokenizer
@@ -76,10 +76,7 @@ def encode_example(
         ContextLengthError: If they do not fit.
     """
     prompt = prompt_format.render(problem)
-    if prompt.ids is None:
-        prompt_ids = tokenizer.encode(prompt.text + prompt.header)
-    else:
-        prompt_ids = [*prompt.ids, *tokenizer.encode(prompt.header)]
+    prompt_ids = prompt_tokens(prompt, tokenizer)
     program_ids = tokenizer.encode(solution[len(prompt.header) :])
     tokens = (*prompt_ids, *program_ids, tokenizer.end_id)
     if len(tokens) > context_length:

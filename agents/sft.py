@@ -264,7 +264,7 @@ def run(
         problems,
         solution,
         tokenizer=tokenizer,
-        prompt_format=make_prompt_format(args.prompt_format),
+        prompt_format=make_prompt_format(args.prompt_format, tokenizer),
         context_length=args.context_length,
         rng=rng,
     )

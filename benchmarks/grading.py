@@ -56,7 +56,7 @@ class Args:
     samples: int | None = None
     """programs in (c); default: all"""
     guests: int = 200
-    """programs in (c) for the floor, fresh interpreters and shared children"""
+    """programs in (c) for the floor and fresh interpreters"""
     leetcode: int | None = 200
     """solutions in (d); None: all"""
     time_limit: float = 1.0
@@ -89,7 +89,6 @@ class Field:
         self._stack = stack
         self._modules = preloaded_modules()
         self.ours = self._add(lambda: Codegym(report.OURS))
-        self.shared = self._add(lambda: Codegym(report.SHARED, calls_per_child=16))
         self.stopping = []
         if understood(_STOPPING):
             name = "codegym, stop at the first failure, shortest first"
@@ -170,7 +169,7 @@ def check_rejects(contenders: Sequence[Contender], job: jobs.Job) -> None:
 
 def measure_cases(args: Args, field: Field) -> Iterator[tuple[str, dict[str, Any]]]:
     """Runs (a) to (d); yields names and results."""
-    trusted = [*field.ours, *field.shared, *field.floor, *field.fresh, *field.packages]
+    trusted = [*field.ours, *field.floor, *field.fresh, *field.packages]
     for name, made, title in (
         ("a1", jobs.trivial_call(1), "(a) A trivial call problem, 1 test"),
         ("a3", jobs.trivial_call(3), "(a) A trivial call problem, 3 tests"),
@@ -185,7 +184,7 @@ def measure_cases(args: Args, field: Field) -> Iterator[tuple[str, dict[str, Any
         yield name, report.case_result(case, title, alike=True)
     written = jobs.model_written(args.data, args.samples, args.seed) if "c" in args.only else []
     title = f"(c) {len(written)} programs that a model wrote for HumanEval"
-    closed = [*field.ours, *field.shared, *field.stopping, *field.untrusting]
+    closed = [*field.ours, *field.stopping, *field.untrusting]
     if written:
         yield "c", _covered("c", title, closed, written, args, field.notes)
     solutions = jobs.leetcode(args.data, args.leetcode, args.seed) if "d" in args.only else []
@@ -202,7 +201,7 @@ def _covered(
     args: Args,
     notes: list[str],
 ) -> dict[str, Any]:
-    guests = (report.FLOOR, report.FRESH, report.SHARED) if name == "c" else ()
+    guests = (report.FLOOR, report.FRESH) if name == "c" else ()
     case = Case(name, contenders, made, args.time_limit, dict.fromkeys(guests, args.guests))
     case.cover(_BLOCK_OF_PROGRAMS)
     notes += case.lost
@@ -279,7 +278,7 @@ _NOTES = [
     "grade, followed by the median over programs. Intervals come from resampling blocks, or "
     "programs. CPU ms and page faults are means of all processes of a grader together; they "
     "depend less on what else the machine does. Codegym: one worker, isolation strict, coverage "
-    "on, no cache, a child for each test (or 16 calls a child, as its row says); its time is "
+    "on, no cache, a process for each test, or for all tests of a plain program; its time is "
     "taken by the caller of `grade`, the others' inside their own process.",
     "",
     "The floor: fork, compile, run, a pipe and wait for each test, in a bare interpreter with "

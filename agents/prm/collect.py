@@ -120,7 +120,7 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
     store = LabelStore(args.out, _manifest(args, problems, tokenizer))
     for line in store.skipped:
         logger.note(f"{args.out}: {line}; its group is collected again.")
-    prompt_format = make_prompt_format(args.prompt_format)
+    prompt_format = make_prompt_format(args.prompt_format, tokenizer)
     headers = {problem.id: prompt_format.render(problem).header for problem in problems}
     groups = list(_groups(args, problems))
     with make_grader(args) as grader:

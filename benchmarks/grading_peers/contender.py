@@ -75,26 +75,22 @@ class Codegym:
 
     Args:
         name: Of the row.
-        calls_per_child: As for :class:`~codegym.execution.LocalExecutor`.
         grader: Further keyword arguments of :class:`~codegym.grading.Grader`.
     """
 
-    def __init__(self, name: str, *, calls_per_child: int = 1, **grader: Any) -> None:
+    def __init__(self, name: str, **grader: Any) -> None:
         self.name = name
         self._options: dict[str, Any] = {"cache_size": 0, **grader}
-        self._calls_per_child = calls_per_child
-        self._executor = LocalExecutor(
-            workers=1, isolation="strict", calls_per_child=calls_per_child
-        )
+        self._executor = LocalExecutor(workers=1, isolation="strict")
         self._grader = Grader(self._executor, **self._options)
         self._jobs: Sequence[Job] = ()
 
     def load(self, jobs: Sequence[Job], time_limit: float) -> list[bool]:
-        """All jobs, except that a job without calls has nothing to share a child for."""
+        """All jobs."""
         self._jobs = jobs
         limits = ExecutionLimits(cpu_seconds=time_limit, wall_seconds=WALL_FACTOR * time_limit)
         self._grader = Grader(self._executor, limits, **self._options)
-        return [self._calls_per_child == 1 or job.problem.entry_point is not None for job in jobs]
+        return [True] * len(jobs)
 
     def run(self, indices: Sequence[int]) -> Block:
         """Grades in this process; the time includes what the parent does."""

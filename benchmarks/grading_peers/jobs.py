@@ -156,7 +156,7 @@ def _job(
         "untrusted": untrusted,
         "tests": tests,
         "check": check,
-        "pairs": _pairs(problem.tests),
+        "pairs": _pairs(problem.tests, check),
     }
     return Job(problem, program, told)
 
@@ -180,11 +180,17 @@ def _pieces(check: str) -> list[list[str]]:
     return [["check", f"{check}\ncheck(candidate)\n", ""]]
 
 
-def _pairs(tests: tuple[UnitTest, ...]) -> str | None:
+def _pairs(tests: tuple[UnitTest, ...], check: str | None) -> str | None:
+    """The tests as `(arguments, expected)` in one literal; None where they are more than that."""
     pairs = []
-    for test in tests:
-        plain = isinstance(test, CallTest) and test.expression is None and not test.kwargs
-        if not isinstance(test, CallTest) or not plain or test.alternatives:
+    if check is not None:
+        for _, text, _ in _pieces(check):
+            pair = _pair(text)
+            if pair is None:
+                return None
+            pairs.append(pair)
+    for test in tests if check is None else ():
+        if not isinstance(test, CallTest) or test.kwargs or test.alternatives:
             return None
         pairs.append((test.args, test.expected))
     text = repr(pairs)
@@ -192,3 +198,22 @@ def _pairs(tests: tuple[UnitTest, ...]) -> str | None:
         return text if ast.literal_eval(text) == pairs else None
     except (ValueError, SyntaxError):
         return None  # values without a literal: nodes of lists and trees, inf
+
+
+def _pair(text: str) -> tuple[tuple[Any, ...], Any] | None:
+    """`assert candidate(1, 2) == 3` as arguments and expected value; None for anything else."""
+    match ast.parse(text).body:
+        case [
+            ast.Assert(
+                test=ast.Compare(
+                    left=ast.Call(func=ast.Name(id="candidate"), args=args, keywords=[]),
+                    ops=[ast.Eq()],
+                    comparators=[right],
+                )
+            )
+        ]:
+            try:
+                return tuple(map(ast.literal_eval, args)), ast.literal_eval(right)
+            except ValueError:
+                return None
+    return None

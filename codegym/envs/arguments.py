@@ -7,7 +7,7 @@ accepted, an object of that kind is accepted as well.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -51,6 +51,7 @@ class TaskArguments(TypedDict, total=False):
     difficulty: str | None
     data: str | Path | None
     allow_sample: bool
+    packages: Sequence[str]
     size: int | None
     seed: int | None
     problems: ProblemSet | None
@@ -74,6 +75,7 @@ def make_problems(
     difficulty: str | None,
     data: str | Path | None,
     allow_sample: bool,
+    packages: Sequence[str],
     size: int | None,
     seed: int | None,
 ) -> ProblemSet:
@@ -94,11 +96,12 @@ def make_problems(
             size=size,
             seed=seed,
             allow_sample=allow_sample,
+            packages=packages,
         )
-    elif any(argument is not None for argument in (split, difficulty, data, size, seed)):
+    elif packages or any(a is not None for a in (split, difficulty, data, size, seed)):
         raise ConfigurationError(
-            "Give either problems=<a ProblemSet> or split, difficulty, data, size, seed to load "
-            "one, not both. A ProblemSet has filter(), shuffle() and take()."
+            "Give either problems=<a ProblemSet> or split, difficulty, data, packages, size, seed "
+            "to load one, not both. A ProblemSet has filter(), shuffle() and take()."
         )
     if not isinstance(problems, ProblemSet):
         raise ConfigurationError(

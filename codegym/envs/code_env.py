@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import operator
-from typing import Any, NoReturn, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
 import gymnasium
 import numpy as np
@@ -14,20 +14,21 @@ import numpy.typing as npt
 from codegym.envs.arguments import TaskArguments, boolean, check_arguments
 from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
-from codegym.envs.rendering import render_ansi
+from codegym.envs.rendering import RENDER_MODES, checked_render_mode, render_ansi
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.scoring import paying_tokens
 from codegym.envs.spaces import observation_space
 from codegym.envs.step_scores import NOTHING, Scored, StepScores, ask
 from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
+from codegym.envs.time_limit import limit_of_wrappers
 from codegym.errors import (
     ClosedError,
     ContextLengthError,
     InvalidActionError,
-    RenderModeError,
     ResetNeededError,
 )
+from codegym.tokenization.tokenizer import end_ids
 
 __all__ = ["CodeEnv", "EnvState"]
 
@@ -85,9 +86,14 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     - ``check_prefix``: False allows a `prefix` that does not begin the canonical solution.
 
     ## Episode End
-    - terminated: the agent gave the end token, or wrote a stop sequence of the prompt format;
+    - terminated: the agent gave an end token (of a chat model also the one that ends its turn), or
+      wrote a stop sequence of the prompt format;
     - truncated: ``max_new_tokens`` were generated or the context is full. The program is judged
       all the same. Never both.
+
+    ``gymnasium.make(id, max_episode_steps=n)``, or a ``TimeLimit`` of one's own, is one more
+    budget: after n tokens the program is judged and the episode truncated. (Where the n-th token
+    is the end token, Gymnasium's wrapper adds its flag to ours.)
 
     ## Information
     After ``reset``: ``problem_id`` (str), ``source`` (str: the set that the problem is of, such as
@@ -144,7 +150,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         >>> env.close()
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  # as declared by Gymnasium
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 4}  # noqa: RUF012  # as declared by Gymnasium
 
     def __init__(
         self,
@@ -154,19 +160,18 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         **task: Unpack[TaskArguments],
     ) -> None:
         check_arguments(task)
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise RenderModeError(f'render_mode must be None or "ansi", got {render_mode!r}.')
-        self.render_mode = render_mode
+        self.render_mode = checked_render_mode(render_mode)
         self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)
         self.action_space = self.task.action_space
         self.observation_space = observation_space(
             self.tokenizer.vocab_size, self.task.context_length
         )
-        self._vocab_size, self._end_id = self.tokenizer.vocab_size, self.tokenizer.end_id
+        self._vocab_size, self._end_ids = self.tokenizer.vocab_size, end_ids(self.tokenizer)
         self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
         self._mask = np.zeros(self.task.context_length, dtype=np.int8)
         self._length = self._limit = 0
+        self._max_steps: int | None = None  # of a TimeLimit that this environment is in
         pays = paying_tokens(self.task.process, self.tokenizer)
         self._pays = None if pays is None else pays.tobytes()  # cheaper to index than an array
         self._steps: StepScores | None = None
@@ -190,6 +195,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._check_open()
         super().reset(seed=seed)
         episode, token_ids = self.task.begin(self.np_random, ResetOptions.parse(options))
+        self._max_steps = limit_of_wrappers(self)
         self._begin(episode, token_ids)
         return self._observation(copy=self.copy), episode.info()
 
@@ -212,7 +218,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._ids[length] = token
         self._mask[length] = 1
         self._length = length = length + 1
-        terminated = token == self._end_id
+        terminated = token in self._end_ids
         if self._stops is not None and not terminated:
             self._stop_state = self._stops.advance(self._stop_state, token)
             terminated = self._stop_state == FOUND
@@ -271,8 +277,14 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         program = self.task.program(self._episode, self._generated(self._episode).tolist())
         return render_ansi(self._episode, program, self._outcome)
 
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two environments cannot share the arrays of an episode
+
     def close(self) -> None:
-        """Ends the workers that were started for this environment."""
+        """Ends the workers that were started for this environment.
+
+        Copies made by ``copy.deepcopy`` share them: those of the last one that is closed end.
+        """
         if not self._closed:
             self._closed, self._running = True, False
             self.task.close()
@@ -313,7 +325,10 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         return outcome
 
     def _end_of_budget(self, start_length: int) -> int:
-        return min(start_length + self.task.max_new_tokens, self.task.context_length)
+        budget = self.task.max_new_tokens
+        if self._max_steps is not None:
+            budget = min(budget, self._max_steps)
+        return min(start_length + budget, self.task.context_length)
 
     def _generated(self, episode: Episode) -> npt.NDArray[np.int64]:
         return self._ids[episode.start_length : self._length].copy()

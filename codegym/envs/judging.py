@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import queue
 from concurrent.futures import CancelledError, Future
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from codegym.envs.episode import Episode
 from codegym.envs.task import CodeTask
@@ -66,6 +66,19 @@ class JudgingLane:
         self._arrived: dict[Ticket, Future[Grade]] = {}
         self._uncounted: dict[Ticket, bool | None] = {}
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        # For a copy of the environment: what was sent and not delivered is sent again.
+        waiting = sorted(self._pending.values(), key=lambda ticket: ticket.number)
+        return self._task, self._sent, waiting, list(self._uncounted.items())
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        task, sent, waiting, uncounted = state
+        self.__init__(task)  # type: ignore[misc]  # of an object that has nothing yet
+        self._sent, self._uncounted = sent, dict(uncounted)
+        for ticket in waiting:
+            self._pending[ticket.index] = ticket
+            self._submit(ticket)
+
     def __len__(self) -> int:
         """Number of programs that were sent and not delivered."""
         return len(self._pending)
@@ -79,8 +92,11 @@ class JudgingLane:
         self._sent += 1
         self._pending[index] = ticket
         self._uncounted[ticket] = None
+        self._submit(ticket)
+
+    def _submit(self, ticket: Ticket) -> None:
         try:
-            future = self._task.grader.submit(episode.problem, program.text)
+            future = self._task.grader.submit(ticket.episode.problem, ticket.program.text)
         except CodegymError as error:
             future = Future()
             future.set_exception(error)

@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from codegym.errors import ConfigurationError, UnknownNameError
-from codegym.problems.problem import Problem
+from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
+from codegym.problems.problem import Problem, StdinTest
+from codegym.tokenization.hugging_face import HuggingFaceTokenizer
+from codegym.tokenization.registry import make_tokenizer
+from codegym.tokenization.tokenizer import Tokenizer, shown_ids
 
 __all__ = [
     "AutoFormat",
@@ -17,6 +20,7 @@ __all__ = [
     "Prompt",
     "PromptFormat",
     "make_prompt_format",
+    "prompt_tokens",
 ]
 
 
@@ -45,6 +49,21 @@ class PromptFormat(Protocol):
     def render(self, problem: Problem) -> Prompt:
         """What the model is shown of `problem`."""
         ...
+
+
+def prompt_tokens(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
+    """The tokens of a prompt: of its text, which is only shown, and of its header.
+
+    Raises:
+        TokenizationError: If the tokenizer cannot spell the header, which is a part of the
+            program, to the byte.
+    """
+    if prompt.ids is not None:
+        return [*prompt.ids, *tokenizer.encode(prompt.header)]
+    try:
+        return tokenizer.encode(prompt.text + prompt.header)
+    except TokenizationError:
+        return [*shown_ids(tokenizer, prompt.text), *tokenizer.encode(prompt.header)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +106,8 @@ class InstructionFormat:
 
     def render(self, problem: Problem) -> Prompt:
         """Question, starter code, the way of input and output, and the answer to begin."""
-        way = "Standard Input" if problem.entry_point is None else "Call-Based"
+        reads = isinstance(problem.tests[0], StdinTest)
+        way = "Standard Input" if reads else "Call-Based"
         starter = f"\n{problem.starter_code.strip()}\n" if problem.starter_code.strip() else ""
         return Prompt(
             f"\nQUESTION:\n{problem.description.strip()}\n{starter}\nUse {way} format\n\nANSWER:\n",
@@ -100,7 +120,7 @@ class ChatFormat:
     """The problem as a user message of a chat model; the program is written in a code fence.
 
     Attributes:
-        tokenizer: A Hugging Face tokenizer with a chat template.
+        tokenizer: A Hugging Face tokenizer with a chat template, wrapped or not.
         system: A system message, or empty.
     """
 
@@ -113,22 +133,28 @@ class ChatFormat:
         Raises:
             ConfigurationError: If the tokenizer has no chat template.
         """
-        if not getattr(self.tokenizer, "chat_template", None):
-            raise ConfigurationError(
-                'prompt_format="chat" needs a Hugging Face tokenizer with a chat template, got '
-                f"{type(self.tokenizer).__name__} without one. Use the tokenizer of an "
-                'instruction-tuned model, or prompt_format="instruction".'
-            )
+        tokenizer = _with_template(self.tokenizer)
         question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
         task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
         messages = [{"role": "system", "content": self.system}] if self.system else []
         messages.append({"role": "user", "content": task})
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         text += "```python\n"
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         return Prompt(text, stop=("\n```",), ids=tuple(ids))
+
+
+def _with_template(tokenizer: Any) -> Any:
+    """The object of ``transformers`` that has the chat template."""
+    if isinstance(tokenizer, HuggingFaceTokenizer):
+        tokenizer = tokenizer.transformers_tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        raise ConfigurationError(
+            'prompt_format="chat" needs a Hugging Face tokenizer with a chat template, got '
+            f"{type(tokenizer).__name__} without one. Use the tokenizer of an "
+            'instruction-tuned model, or prompt_format="instruction".'
+        )
+    return tokenizer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,17 +186,20 @@ def make_prompt_format(spec: str | PromptFormat = "auto", tokenizer: Any = None)
     Args:
         spec: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or an object with a
             method ``render(problem) -> Prompt``.
-        tokenizer: The Hugging Face tokenizer whose template ``"chat"`` uses.
+        tokenizer: Whose template ``"chat"`` uses: ``"hf:<name or path>"``, a tokenizer object of
+            ``transformers``, or codegym's wrapper of one.
 
     Raises:
         UnknownNameError: If the name is not one of these.
-        ConfigurationError: If it is neither a name nor a :class:`PromptFormat`.
+        ConfigurationError: If it is neither a name nor a :class:`PromptFormat`, or ``"chat"``
+            without a chat template.
     """
     if isinstance(spec, str):
         if spec not in _NAMES:
             raise UnknownNameError("prompt format", spec, _NAMES)
         if spec == "chat":
-            return ChatFormat(tokenizer)
+            named = isinstance(tokenizer, str)
+            return ChatFormat(_with_template(make_tokenizer(tokenizer) if named else tokenizer))
         formats: dict[str, PromptFormat] = {
             "auto": AutoFormat(),
             "completion": CompletionFormat(),

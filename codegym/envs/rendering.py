@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome
+from codegym.errors import RenderModeError
 from codegym.programs.program import Program
 
-__all__ = ["render_ansi"]
+__all__ = ["RENDER_MODES", "checked_render_mode", "render_ansi"]
+
+RENDER_MODES = ["ansi"]
+"""The ways in which an environment can be shown."""
 
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 _GREEN, _RED, _CYAN = "\x1b[32m", "\x1b[31m", "\x1b[36m"
+
+
+def checked_render_mode(render_mode: object) -> str | None:
+    """A render mode, or None.
+
+    Raises:
+        RenderModeError: If there is no such mode.
+    """
+    if render_mode is None:
+        return None
+    if not isinstance(render_mode, str) or render_mode not in RENDER_MODES:
+        raise RenderModeError(f'render_mode must be None or "ansi", got {render_mode!r}.')
+    return render_mode
 
 
 def render_ansi(episode: Episode, program: Program, outcome: Outcome | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codegym.errors import ConfigurationError, StartStateError, UnknownNameError
-from codegym.tokenization.tokenizer import Tokenizer
+from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["ResetOptions"]
 
@@ -65,12 +65,12 @@ class ResetOptions:
         """
         if isinstance(self.prefix, str):
             return tuple(tokenizer.encode(self.prefix)), self.prefix
-        ids = self.prefix or ()
+        ids, ends = self.prefix or (), end_ids(tokenizer)
         for token in ids:
-            if not 0 <= token < tokenizer.vocab_size or token == tokenizer.end_id:
+            if not 0 <= token < tokenizer.vocab_size or token in ends:
                 raise StartStateError(
                     f"A prefix is made of token ids from 0 to {tokenizer.vocab_size - 1}, the end "
-                    f"token {tokenizer.end_id} excepted; got {token}."
+                    f"tokens {sorted(ends)} excepted; got {token}."
                 )
         return ids, tokenizer.decode(ids)
 

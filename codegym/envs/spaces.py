@@ -33,6 +33,11 @@ class UniformBox(gymnasium.spaces.Box):
         self.bounded_above = self.bounded_below
         self.low_repr, self.high_repr = str(low), str(high)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy keeps two numbers as well, and draws what this one would draw.
+        low, high = int(self.low.flat[0]), int(self.high.flat[0])
+        return UniformBox, (low, high, self.shape, self.dtype.type), {"_np_random": self._np_random}
+
 
 def observation_space(
     vocab_size: int, context_length: int, num_envs: int | None = None

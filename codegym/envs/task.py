@@ -7,11 +7,13 @@ no episode; the environments keep the tokens.
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from codegym.envs.arguments import Weighting, boolean, make_limits, make_problems, positive
 from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
-from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format
+from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.step_scores import NOTHING, Paid, Scored, StepScores, ask
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
@@ -76,6 +78,8 @@ class CodeTask:
             the machine has neither the file nor a network; it warns, once in a process, and
             ``info["source"]`` is then ``"apps_plus_sample"``. False: an error. No effect on other
             sources.
+        packages: Packages that programs may import beside the standard library and what the data
+            set's own judge has, see :func:`codegym.load_problems`.
         size: Number of problems (generated sources only).
         seed: Seed of the problem generator (generated sources only). Episodes are seeded by
             ``reset(seed=...)``.
@@ -111,6 +115,7 @@ class CodeTask:
         difficulty: str | None = None,
         data: str | Path | None = None,
         allow_sample: bool = True,
+        packages: Sequence[str] = (),
         size: int | None = None,
         seed: int | None = None,
         problems: ProblemSet | None = None,
@@ -134,7 +139,7 @@ class CodeTask:
                 "Give either grader= or executor= and limits=, not both: a grader has its own."
             )
         self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
-        self.prompt_format = make_prompt_format(prompt_format, tokenizer)
+        self.prompt_format = make_prompt_format(prompt_format, self.tokenizer)
         self.start_states = make_start_states(start)
         self.process: ProcessReward | None = None
         if isinstance(reward, ProcessReward):
@@ -149,14 +154,47 @@ class CodeTask:
             difficulty=difficulty,
             data=data,
             allow_sample=boolean("allow_sample", allow_sample),
+            packages=packages,
             size=size,
             seed=seed,
         )
-        self._owns_grader = grader is None
         self.grader = grader or Grader(executor, make_limits(limits))
+        # The tasks that share it, copies of environments having one each; None: not ours to close.
+        self._users: weakref.WeakSet[CodeTask] | None = None if grader else weakref.WeakSet((self,))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begins with empty caches."""
         self._encode = functools.lru_cache(_CACHED_TEXTS)(self._encode_uncached)
         self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
         self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # For a copy of an environment: the start distribution learns, so it is copied; the rest
+        # does not change, and may be as large as a model. The grader's workers are shared too.
+        for shared in (self.tokenizer, self.prompt_format, self.process, self.reward):
+            memo[id(shared)] = shared
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(vars(self))
+        twin.start_states = copy.deepcopy(self.start_states, memo)
+        twin._forget()
+        if self._users is not None and self in self._users:
+            self._users.add(twin)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For another process: a grader is rebuilt there, with workers of its own.
+        left_out = ("_encode", "_shown", "_automaton", "_users")
+        owned = self._users is not None
+        kept = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**kept, "_owned": owned}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        owned = state.pop("_owned")
+        vars(self).update(state)
+        self._users = weakref.WeakSet((self,)) if owned else None
+        self._forget()
 
     @property
     def action_space(self) -> gymnasium.spaces.Discrete[np.int64]:
@@ -301,19 +339,17 @@ class CodeTask:
         )
 
     def close(self) -> None:
-        """Ends the grader's workers if they were made here."""
-        if self._owns_grader:
-            self.grader.close()
+        """Ends the grader's workers if they were made here and no copy uses them any more."""
+        if self._users is not None:
+            self._users.discard(self)
+            if not self._users:
+                self.grader.close()
 
     def _show(self, problem: Problem) -> _Shown:
         shown = self._shown.get(problem.id)
         if shown is None:
             prompt = self.prompt_format.render(problem)
-            if prompt.ids is None:
-                token_ids = self._encode_uncached(prompt.text + prompt.header)
-            else:
-                ids = np.array(prompt.ids, dtype=np.int64)
-                token_ids = np.concatenate([ids, self._encode_uncached(prompt.header)])
+            token_ids = np.array(prompt_tokens(prompt, self.tokenizer), dtype=np.int64)
             shown = _Shown(prompt, _reference(problem, prompt), token_ids)
             self._shown[problem.id] = shown
             if len(self._shown) > _CACHED_PROBLEMS:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.stop_sequences import Rows, StopAutomaton, StopTracker
-from codegym.tokenization.tokenizer import Tokenizer
+from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["Ends", "TokenBatch"]
 
@@ -42,7 +42,7 @@ class TokenBatch:
         num_envs: Number of rows, N.
         context_length: L.
         max_new_tokens: Budget of generated tokens.
-        tokenizer: Tells the end token and the padding.
+        tokenizer: Tells the end tokens and the padding.
 
     Attributes:
         input_ids: (N, L) int64.
@@ -53,19 +53,34 @@ class TokenBatch:
         self, num_envs: int, context_length: int, max_new_tokens: int, tokenizer: Tokenizer
     ) -> None:
         self._context_length, self._max_new_tokens = context_length, max_new_tokens
-        self._pad_id, self._end_id = tokenizer.pad_id, tokenizer.end_id
+        self._pad_id = tokenizer.pad_id
+        self._ends = np.zeros(tokenizer.vocab_size, dtype=bool)  # by token
+        self._ends[list(end_ids(tokenizer))] = True
         cache_lines = -(-context_length // _TOKENS_PER_CACHE_LINE) | 1  # an odd number
         stride = cache_lines * _TOKENS_PER_CACHE_LINE
         # Positions count through the whole batch: one index is cheaper than row and column.
         self._flat_ids = np.full(num_envs * stride, self._pad_id, dtype=np.int64)
         self._flat_mask = np.zeros(num_envs * stride, dtype=np.int8)
-        self.input_ids = self._flat_ids.reshape(num_envs, stride)[:, :context_length]
-        self.attention_mask = self._flat_mask.reshape(num_envs, stride)[:, :context_length]
+        self._see(num_envs)
         self._row = np.arange(num_envs, dtype=np.int64) * stride
         self._start = self._row.copy()  # (N,) the first generated token
         self._next = self._row.copy()  # (N,) where the next token goes
         self._limit = self._row.copy()  # (N,) where the budget or the context is used up
         self._stops = StopTracker(num_envs)
+
+    def _see(self, num_envs: int) -> None:
+        """Sets what is observed, which are views."""
+        length = self._context_length
+        self.input_ids = self._flat_ids.reshape(num_envs, -1)[:, :length]
+        self.attention_mask = self._flat_mask.reshape(num_envs, -1)[:, :length]
+
+    def __getstate__(self) -> dict[str, Any]:
+        views = ("input_ids", "attention_mask")  # which would be copied as arrays of their own
+        return {name: value for name, value in vars(self).items() if name not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._see(len(self._row))
 
     def begin(self, i: int, tokens: IntArray, stops: StopAutomaton | None) -> None:
         """Begins a row with the tokens of prompt and given code, fewer than L."""
@@ -90,7 +105,7 @@ class TokenBatch:
         self._flat_ids[place] = tokens
         self._flat_mask[place] = 1
         self._next[rows] += 1
-        terminated = tokens == self._end_id
+        terminated = self._ends[tokens]
         found = self._stops.advance(rows, tokens)
         if found is not None:
             terminated |= found
@@ -104,7 +119,7 @@ class TokenBatch:
         """
         place = int(self._next[i])
         tokens = tokens[: int(self._limit[i]) - place]
-        ends = np.flatnonzero(tokens == self._end_id)
+        ends = np.flatnonzero(self._ends[tokens])
         terminated = len(ends) > 0
         if terminated:
             tokens = tokens[: int(ends[0]) + 1]

@@ -7,10 +7,11 @@ grading is shared. This module says in which order things happen within a step. 
 
 from __future__ import annotations
 
+import copy
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,13 @@ from codegym.envs.arguments import TaskArguments, boolean, check_arguments, posi
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, JudgingLane, Wait
+from codegym.envs.outcome import Outcome
+from codegym.envs.rendering import checked_render_mode, render_ansi
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.scoring import ScoringLane
 from codegym.envs.spaces import observation_space
 from codegym.envs.task import CodeTask, TaskViews
+from codegym.envs.time_limit import checked_limit
 from codegym.envs.token_batch import TokenBatch
 from codegym.envs.vector_arguments import (
     Judging,
@@ -91,14 +95,18 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         autoreset_mode: When a sub-environment that ended begins anew: on the next step, in the
             same step (with ``final_obs`` and ``final_info``), or when
             ``reset(options={"reset_mask": ...})`` says so. While it waits for that, in the mode
-            ``DISABLED``, it ignores its action, returns reward 0 and keeps its flags, so that
-            agents can finish a batch of episodes of different lengths.
+            ``DISABLED``, it ignores its action and returns reward 0, so that agents can finish a
+            batch of episodes of different lengths. Its flags are those of no end: an end is told
+            once, in its step, so that Gymnasium's wrappers count it once.
         judging: ``"sync"`` or ``"async"``, see above.
         copy: True returns new arrays with each observation. False returns the environment's own
             arrays, always the same two: the next step, submit or reset writes into them. Do not
             change them; copy what is to be kept. Their rows are contiguous, they as a whole need
             not be. ``final_obs`` and everything else that is returned is the caller's. A step
             costs the same at any context length.
+        max_episode_steps: A budget beside ``max_new_tokens``, as ``gymnasium.make_vec`` hands it
+            over; the smaller one ends an episode. None or -1: no other budget.
+        render_mode: None or ``"ansi"``.
         task: Keyword arguments of :class:`~codegym.envs.CodeTask`.
 
     Raises:
@@ -123,6 +131,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         judging: Judging = "sync",
         copy: bool = True,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
         **task: Unpack[TaskArguments],
     ) -> None:
         check_arguments(task)
@@ -130,6 +140,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self.autoreset_mode = make_autoreset_mode(autoreset_mode)
         self.judging = make_judging(judging)
         self.copy = boolean("copy", copy)
+        self.render_mode = checked_render_mode(render_mode)
         self.metadata = {**CodeEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = CodeTask(**task)
         self.single_action_space = self.task.action_space
@@ -137,15 +148,16 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         lengths = self.tokenizer.vocab_size, self.task.context_length
         self.single_observation_space = observation_space(*lengths)
         self.observation_space = observation_space(*lengths, num_envs)
-        self._batch = TokenBatch(
-            num_envs, self.task.context_length, self.task.max_new_tokens, self.tokenizer
-        )
+        limit = checked_limit(max_episode_steps)
+        budget = min(self.task.max_new_tokens, limit or self.task.max_new_tokens)
+        self._batch = TokenBatch(num_envs, self.task.context_length, budget, self.tokenizer)
         self._lane = JudgingLane(self.task)
         process = self.task.process
         scoring = None if process is None else ScoringLane(process, self.tokenizer, self._batch)
         self._scoring = scoring
         self._vocab_size = self.tokenizer.vocab_size
         self._episodes: dict[int, Episode] = {}
+        self._outcomes: dict[int, Outcome] = {}  # of episodes that have ended; for rendering
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._never_reset = num_envs
         # A sub-environment writes, is being judged, or has ended.
@@ -154,9 +166,23 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self._terminated = np.zeros(num_envs, dtype=bool)
         self._truncated = np.zeros(num_envs, dtype=bool)
         self._by_agent = np.zeros(num_envs, dtype=bool)  # the end is a termination
+        self._belong_here()
+
+    def _belong_here(self) -> None:
         self._pid = os.getpid()
         # Also when the environment is dropped: a pending program would keep its worker.
         self._end_workers = weakref.finalize(self, _close_task, self.task, self._pid)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two environments cannot share the arrays of their episodes
+
+    def __getstate__(self) -> dict[str, Any]:
+        left_out = ("_pid", "_end_workers")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._belong_here()
 
     def reset(
         self,
@@ -269,6 +295,23 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self._check_reset()
         return self._advance(None, wait=wait)
 
+    def render(self) -> tuple[str, ...] | None:
+        """The program of each sub-environment that was reset, as the single environment shows it.
+
+        None without a render mode. Under ``SAME_STEP`` an episode that ended is not shown: the next
+        one has begun.
+        """
+        if self.render_mode is None:
+            return None
+        return tuple(
+            render_ansi(
+                episode,
+                self.task.program(episode, self._batch.generated(i).tolist()),
+                self._outcomes.get(i),
+            )
+            for i, episode in sorted(self._episodes.items())
+        )
+
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the workers that were started for this environment (called by ``close``).
 
@@ -303,13 +346,14 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             scoring.ask()  # while programs run
         if in_sync:
             graded = self._lane.collect("all", raises=False)
+        told = self._terminated | self._truncated  # in an earlier step
         rewards = self._deliver(graded, infos)
         if scoring is not None:
             scoring.pay(rewards, self._writing)
         if self.judging == "async" or len(self._lane):
             infos["judging"] = self._being_judged.copy()
             infos["_judging"] = self._being_judged.copy()
-        terminated, truncated = self._terminated.copy(), self._truncated.copy()
+        terminated, truncated = self._terminated & ~told, self._truncated & ~told
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             self._begin([self._draw(i, ResetOptions()) for i in self._ended()], infos)
         return self._batch.observation(copy=self.copy), rewards, terminated, truncated, infos
@@ -351,6 +395,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
                 ticket.episode, ticket.program, generated, grade, terms, steps
             )
             rewards[i] = outcome.reward
+            if self.render_mode is not None:
+                self._outcomes[i] = outcome
             self._being_judged[i] = False
             self._terminated[i], self._truncated[i] = self._by_agent[i], not self._by_agent[i]
             if self.autoreset_mode is AutoresetMode.SAME_STEP:
@@ -373,6 +419,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             self._lane.forget(i)
             self._never_reset -= i not in self._episodes
             self._episodes[i] = episode
+            self._outcomes.pop(i, None)
             self._batch.begin(i, tokens, self.task.stops(episode))
             if self._scoring is not None:
                 self._scoring.begin(i, episode)

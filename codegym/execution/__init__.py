@@ -7,8 +7,9 @@ value, exceptions, time, memory, executed lines. It never sees an expected answe
 from __future__ import annotations
 
 from codegym.execution.executor import Executor
-from codegym.execution.isolation import Isolation, describe_isolation
+from codegym.execution.isolation import DEFAULT_PACKAGES, Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.packages import installed_packages
 from codegym.execution.pool import LocalExecutor
 from codegym.execution.ray_executor import RayExecutor
 from codegym.execution.result import (
@@ -20,14 +21,16 @@ from codegym.execution.result import (
     Stdin,
     TestCode,
 )
-from codegym.execution.values import Opaque
+from codegym.execution.values import Iterated, Opaque, decode_value, encode_value
 
 __all__ = [
+    "DEFAULT_PACKAGES",
     "Call",
     "ExecutionLimits",
     "Executor",
     "ExitReason",
     "Isolation",
+    "Iterated",
     "LocalExecutor",
     "Observation",
     "Opaque",
@@ -36,5 +39,8 @@ __all__ = [
     "Result",
     "Stdin",
     "TestCode",
+    "decode_value",
     "describe_isolation",
+    "encode_value",
+    "installed_packages",
 ]

@@ -6,19 +6,34 @@ emptied after each run; death of everything below a worker when the worker dies.
 
 Where the kernel offers it, without root and without a container:
 
-- **files** (Landlock): reading is limited to the interpreter's libraries, installed packages
-  except codegym, the C libraries and time zones; writing to the private directory.
-- **calls** (seccomp): no sockets, no new processes or programs (threads are allowed), no signals
-  to others, no ptrace, mount, bpf, io_uring, keyctl, no change of mode, owner or times of files.
+- **files** (Landlock): reading is limited to the standard library, the packages that were named and
+  what these depend on, shared libraries of the system and time zones; writing to the private
+  directory. codegym itself is hidden wherever it lies, and so are all other packages.
+- **calls** (seccomp): a list of system calls that honest programs need; the rest does not exist. So
+  no sockets, no new processes or programs (threads are allowed), no signals to others, nothing that
+  makes the kernel send one, no descriptors through sockets, no leases, no change of mode, owner or
+  times of files. Syncing succeeds and does nothing.
+- **threads** (seccomp, Linux 5.5): the kernel asks the supervisor before a thread is made, so the
+  limit holds for root as well. A process whose threads all ask at the same moment can get to less
+  than twice the limit. Where the kernel cannot ask, its own count of a user's processes is the
+  limit, which needs namespaces and does not hold for root.
 - **namespaces**: no network, no privilege outside, a private directory of bounded size.
 
-Not stopped: reading the libraries named above; seeing whether a path exists (`stat`); using the
-CPU and the memory bus up to the limits; side channels; bugs of the kernel. A program shares its
-memory with its own report, so it can lie about the lines it executed, its own exception and its
-own answer, but it never sees an expected answer, and verdicts are made in the parent.
-Without namespaces the private directory is bounded by the file size limit for each file only.
-The number of threads is limited by the address space, and exactly only for unprivileged users
-with namespaces.
+A default container (Docker without options) allows no user namespaces; the other three hold there,
+also for root. What is missing then: the private directory lies on the container's disk, where each
+file is bounded but not their number, and emptying it takes as long as that disk takes to remove
+what a program made. The network is cut off by the other two.
+
+Import is limited without Landlock as well, reading is not: then a program can read any file that
+its user can read.
+
+Not stopped: reading what is named above; seeing whether a path exists (`stat`), and the names of
+files below the folder of the standard library, those in its `site-packages` among them; locks
+(`flock`) on files that can be read; using the CPU and the memory bus up to the limits; side
+channels; bugs of the kernel. A program shares its memory with its own report, so it can lie about
+the lines it executed, its own exception and its own answer, but it never sees an expected answer,
+and verdicts are made outside of its process. The numbers of system calls on aarch64 are untested
+until somebody runs them there.
 """
 
 from __future__ import annotations
@@ -27,11 +42,15 @@ import dataclasses
 import functools
 import sys
 import warnings
+from typing import Any
 
 from codegym.errors import IsolationError, IsolationWarning
 from codegym.execution.process import WorkerProcess
 
-__all__ = ["Isolation", "describe_isolation", "require_isolation"]
+__all__ = ["DEFAULT_PACKAGES", "Isolation", "describe_isolation", "hello", "require_isolation"]
+
+DEFAULT_PACKAGES = ("numpy", "sortedcontainers")
+"""What reference solutions of the known data sets import, besides the standard library."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,12 +61,14 @@ class Isolation:
         python: Version of the interpreter.
         files: Landlock limits which files are seen.
         calls: seccomp limits which system calls are made.
+        threads: The number of threads is limited, for this user.
         namespaces: Network and privileges are cut off.
     """
 
     python: tuple[int, ...]
     files: bool
     calls: bool
+    threads: bool
     namespaces: bool
 
     @property
@@ -66,8 +87,9 @@ class Isolation:
     def _rows(self) -> list[tuple[str, bool]]:
         return [
             ("resource limits, output cap, private directory, empty environment", True),
-            ("files: Landlock, read-only view of libraries", self.files),
-            ("calls: seccomp, no processes, sockets, signals to others", self.calls),
+            ("files: Landlock, reads the standard library and named packages only", self.files),
+            ("calls: seccomp, what is not on a list does not exist", self.calls),
+            ("threads: no more than the limit, for this user", self.threads),
             ("namespaces: no network, no privileges, bounded directory", self.namespaces),
         ]
 
@@ -81,17 +103,26 @@ def describe_isolation(python: str | None = None) -> Isolation:
     Raises:
         WorkerError: If the interpreter can not be started.
     """
-    return _probe(python or sys.executable)
+    said = hello(python or sys.executable, DEFAULT_PACKAGES)
+    return Isolation(python=tuple(said["python"]), **said["enforced"])
 
 
 @functools.cache
-def _probe(python: str) -> Isolation:
-    worker = WorkerProcess(python, "auto")
+def hello(python: str, packages: tuple[str, ...]) -> dict[str, Any]:
+    """What a worker says of itself when it is ready; it ends at once.
+
+    Args:
+        python: Path of the interpreter.
+        packages: What programs may import.
+
+    Raises:
+        WorkerError: If the interpreter can not be started.
+    """
+    worker = WorkerProcess(python, "auto", packages)
     try:
-        hello = worker.hello
+        return worker.hello
     finally:
         worker.kill()
-    return Isolation(python=tuple(hello["python"]), **hello["enforced"])
 
 
 def require_isolation(python: str | None, *, strict: bool) -> None:

@@ -15,7 +15,7 @@ from codegym.execution.wire import Message
 
 __all__ = ["Job"]
 
-_SMALLEST_SHARE = 8
+_SMALLEST_SHARE = 16
 _SLOW_SECONDS = 0.25
 
 
@@ -24,21 +24,21 @@ class Job:
 
     Args:
         request: What to run.
-        calls_per_child: How many calls may share a process.
 
     Attributes:
         message: The encoded request.
         future: Where the result goes.
+        packages: What the program may import, whatever else a worker allows.
         started: Whether a share was taken.
     """
 
-    def __init__(self, request: Request, calls_per_child: int) -> None:
-        self.message = Message(request, calls_per_child)
+    def __init__(self, request: Request) -> None:
+        self.message = Message(request)
         self.future: Future[Result] = Future()
+        self.packages = frozenset(request.packages)
         self.started = False
         count = len(request.inputs)
         self._stops = request.stop_on_error
-        self._smallest = max(_SMALLEST_SHARE, calls_per_child)
         self._seen: list[Observation | None] = [None] * count
         self._end = count  # inputs from here on are not wanted any more
         self._waiting = collections.deque([range(count)])
@@ -59,7 +59,7 @@ class Job:
         """A share for one of `workers`: large at first, smaller towards the end."""
         self.started = True
         inputs = self._waiting.popleft()
-        size = 1 if self._slow else max(self._smallest, len(inputs) // (2 * workers))
+        size = 1 if self._slow else max(_SMALLEST_SHARE, len(inputs) // (2 * workers))
         if size < len(inputs):
             self._waiting.appendleft(inputs[size:])
         self._out += 1

@@ -18,11 +18,13 @@ class ExecutionLimits:
         cpu_seconds: CPU time of the program, all threads together.
         wall_seconds: Time on the clock, for programs that sleep. Larger than `cpu_seconds`, so
             that a busy machine does not make a fast program slow.
-        memory_bytes: Address space beyond what the interpreter itself uses.
+        memory_bytes: Resident memory beyond what the interpreter itself uses. What is only
+            reserved, such as the stack of a thread, does not count up to four times as much; a
+            program is killed before it holds one and a half times as much.
         output_bytes: Standard output and standard error together.
         file_bytes: Size of any one file that is written.
         open_files: Open descriptors.
-        threads: Threads (processes can not be created).
+        threads: Threads of the process, its first one among them. Processes can not be created.
 
     Raises:
         ConfigurationError: If a limit is not a positive finite number.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import sys
 import threading
 import weakref
+from collections.abc import Iterable
 from concurrent.futures import Future, InvalidStateError
 from typing import Literal, Self
 
@@ -19,11 +21,12 @@ from codegym.errors import (
     UnknownNameError,
     WorkerError,
 )
-from codegym.execution.isolation import require_isolation
+from codegym.execution.isolation import DEFAULT_PACKAGES, require_isolation
 from codegym.execution.job import Job
+from codegym.execution.packages import checked_names, installed_packages
 from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.result import Request, Result
-from codegym.execution.wire import Message, observe, same_for_all
+from codegym.execution.wire import observe, same_for_all
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -35,9 +38,10 @@ _ATTEMPTS = 2
 class LocalExecutor:
     """Runs programs on this machine, in N worker processes.
 
-    A worker is a bare interpreter with the usual modules loaded. For each request it forks a
-    process that compiles the program, and that one forks a child for each input. Workers are
-    started when they are first needed, are replaced when they die, and end with this process.
+    A worker is a bare interpreter with the usual modules loaded. Each input of a request is run in
+    a process of its own, in which nothing of the program ran before; where the kernel keeps
+    programs from forking, the program is compiled once for all of them. Workers are started when
+    they are first needed, are replaced when they die, and end with this process.
 
     May be used from several threads. A fork of the parent gets workers of its own.
 
@@ -46,11 +50,9 @@ class LocalExecutor:
         python: Path of the interpreter that programs run on (3.11 or later); default: this one.
         isolation: `"auto"` enforces what the machine offers and warns where something is missing,
             `"strict"` refuses to start then, `"none"` sets resource limits only.
-        calls_per_child: How many calls of one program may share a process. 1: each input has its
-            own. More is several times faster for small functions. Each call still gets a fresh
-            module, and a call that ends in anything but a value or an ordinary exception is
-            repeated alone; but changes to other modules carry over, and executed lines, times and
-            output are told for the calls of a process together.
+        packages: What any program may import besides the standard library, as in `import NAME`;
+            what these depend on comes with them. What is not installed for the interpreter cannot
+            be imported. The packages of a request are added to these.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -64,21 +66,17 @@ class LocalExecutor:
         workers: int | None = None,
         python: str | None = None,
         isolation: IsolationMode = "auto",
-        calls_per_child: int = 1,
+        packages: Iterable[str] = DEFAULT_PACKAGES,
     ) -> None:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
-        if not isinstance(calls_per_child, int) or calls_per_child < 1:
-            raise ConfigurationError(
-                f"calls_per_child must be a positive int, got {calls_per_child!r}."
-            )
         if isolation not in _ISOLATIONS:
             raise UnknownNameError("isolation", isolation, _ISOLATIONS)
+        names = checked_names(packages)
         if isolation != "none":
             require_isolation(python, strict=isolation == "strict")
-        self._settings = (count, python, isolation)
-        self._calls_per_child = calls_per_child
+        self._settings = (count, python, isolation, names)
         self._pools: dict[int, _Pool] = {}
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._pools)
@@ -88,14 +86,35 @@ class LocalExecutor:
         """Number of worker processes at most."""
         return self._settings[0]
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """What any program can import besides the standard library: allowed and installed."""
+        _, python, _, names = self._settings
+        return installed_packages(names, python)
+
+    def _check_packages(self, request: Request) -> None:
+        """Raises if this interpreter lacks what the program may import: no fault of the program."""
+        _, python, _, names = self._settings
+        wanted = checked_names(request.packages)
+        missing = set(wanted) - installed_packages({*names, *wanted}, python)
+        if missing:
+            raise ConfigurationError(
+                f"The interpreter {python or sys.executable!r} has no package "
+                f"{' and no package '.join(map(repr, sorted(missing)))}, which the program may "
+                "import. Install it there, or leave out the problems that need it."
+            )
+
     def submit(self, request: Request) -> Future[Result]:
         """Starts a request; returns at once.
 
         Raises:
             ClosedError: After :meth:`close`.
-            ConfigurationError: If the request holds anything but text and plain data.
+            ConfigurationError: If the request holds anything but text and plain data, or names a
+                package that the interpreter lacks.
         """
-        job = Job(request, self._calls_per_child)
+        if request.packages:
+            self._check_packages(request)
+        job = Job(request)
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
         # Keyed by process: a fork inherits neither threads nor workers of its parent.
@@ -135,8 +154,11 @@ def _close_all(pools: dict[int, _Pool]) -> None:
 class _Pool:
     """Threads of one process, each with a worker of its own."""
 
-    def __init__(self, size: int, python: str | None, isolation: str) -> None:
+    def __init__(
+        self, size: int, python: str | None, isolation: str, packages: tuple[str, ...]
+    ) -> None:
         self._size = size
+        self._packages = frozenset(packages)
         self._python = python
         self._isolation = isolation
         # Entered by itself, not through the condition, whose `__enter__` is Python code: a
@@ -157,8 +179,17 @@ class _Pool:
             if self._idle < len(self._jobs) and len(self._threads) < self._size:
                 name = f"codegym-worker-{len(self._threads)}"
                 thread = threading.Thread(target=self._serve, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    if not self._threads:
+                        self._jobs.remove(job)
+                        raise WorkerError(
+                            f"Cannot start a thread for a worker: {error}. Check the limits of "
+                            "this process (`ulimit -u`, `ulimit -v`)."
+                        ) from error
+                else:
+                    self._threads.append(thread)
             self._changed.notify()
         return job.future
 
@@ -180,8 +211,12 @@ class _Pool:
     def _serve(self) -> None:
         """One thread: takes shares of jobs until the pool is closed."""
         worker: WorkerProcess | None = None
-        while (share := self._next()) is not None:
+        while True:
+            share = self._next()
+            if share is None:
+                break
             worker = self._run(*share, worker)
+            del share  # an idle thread keeps nothing of what it did, or of who asked for it
         self._retire(worker)
 
     def _next(self) -> tuple[Job, range] | None:
@@ -201,6 +236,7 @@ class _Pool:
                             self._changed.notify()
                         return job, inputs
                     job.drop()
+                    del job
             finally:
                 self._idle -= 1
         return None
@@ -208,12 +244,13 @@ class _Pool:
     def _run(self, job: Job, inputs: range, worker: WorkerProcess | None) -> WorkerProcess | None:
         """Answers one share; returns the worker to use next, if it still lives."""
         try:
-            frames, worker = self._attempt(job.message, inputs, worker)
+            frames, worker = self._attempt(job, inputs, worker)
         except BaseException as error:
             self._fail(job, error)
             return None
         try:
-            seen = [observe(frame) for frame in frames]
+            kinds = job.message.kinds[inputs.start : inputs.stop]
+            seen = [observe(*one) for one in zip(frames, kinds, strict=False)]
         except BaseException as error:
             self._fail(job, error)
             return worker
@@ -231,16 +268,19 @@ class _Pool:
         return worker
 
     def _attempt(
-        self, message: Message, inputs: range, worker: WorkerProcess | None
+        self, job: Job, inputs: range, worker: WorkerProcess | None
     ) -> tuple[list[Frame], WorkerProcess]:
         failure: Exception | None = None
         said = ""
-        request, codes = message.part(inputs)
+        request, codes = job.message.part(inputs)
+        if worker is not None and not job.packages <= worker.packages:
+            self._retire(worker)
+            worker = None
         for _ in range(_ATTEMPTS):
             try:
                 if worker is None:
-                    worker = self._start()
-                frames = worker.exchange(request, codes, message.patience)
+                    worker = self._start(job.packages)
+                frames = worker.exchange(request, codes, job.message.patience)
                 if not 0 < len(frames) <= len(inputs):
                     raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
             except (WorkerError, OSError, EOFError, ValueError) as error:
@@ -257,8 +297,10 @@ class _Pool:
             f"It said: {said or 'nothing'}"
         ) from failure
 
-    def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self._python, self._isolation)
+    def _start(self, packages: frozenset[str]) -> WorkerProcess:
+        with self._lock:
+            self._packages |= packages  # once for all that come
+        worker = WorkerProcess(self._python, self._isolation, self._packages)
         with self._lock:
             self._workers.add(worker)
             closed = self._closed

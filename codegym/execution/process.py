@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -14,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from codegym.errors import WorkerError
+from codegym.execution.sandbox.box import remove_box
 
 __all__ = ["Frame", "WorkerProcess"]
 
@@ -47,18 +48,20 @@ class WorkerProcess:
     Args:
         python: The interpreter.
         isolation: `"auto"`, `"strict"` or `"none"`; see the pool.
+        packages: Names of the packages that programs may import.
 
     Attributes:
         hello: What the worker said of itself when it was ready.
+        packages: Names of the packages that programs may import.
 
     Raises:
         WorkerError: If the interpreter can not be started or does not answer.
     """
 
-    def __init__(self, python: str | None, isolation: str) -> None:
+    def __init__(self, python: str | None, isolation: str, packages: Iterable[str] = ()) -> None:
         self._pid = os.getpid()
-        self._box = tempfile.mkdtemp(prefix="codegym-")
-        self._socket, theirs = socket.socketpair()
+        self.packages = frozenset(packages)
+        self._box = _private_folder()
         command = [
             _from_anywhere(python or sys.executable),
             "-P",
@@ -69,28 +72,18 @@ class WorkerProcess:
             "-c",
             _START,
         ]
-        settings = [str(_SANDBOX), str(theirs.fileno()), str(self._pid), self._box, isolation]
+        settings = [str(self._pid), self._box, isolation, " ".join(sorted(self.packages))]
         try:
-            self._process = subprocess.Popen(
-                [*command, *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                # A fixed seed: the order of a set is the same in every worker.
-                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._socket.close()
-            shutil.rmtree(self._box, ignore_errors=True)
+            with _above_standard_streams():
+                self._socket, self._process = _start(command, settings)
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._box)  # more would need a descriptor, and there may be none
             raise WorkerError(
                 f"Cannot start {command[0]!r} as a worker: {error}. Give the path of a Python "
-                "3.11 or later as `python=`."
+                "3.11 or later as `python=`; this process needs a few free descriptors and the "
+                "right to start processes (`ulimit -n`, `ulimit -u`)."
             ) from error
-        finally:
-            theirs.close()
         self._socket.settimeout(_START_SECONDS)
         self._stream = self._socket.makefile("rb", 1 << 16)
         try:
@@ -167,7 +160,7 @@ class WorkerProcess:
         self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
-        shutil.rmtree(self._box, ignore_errors=True)
+        remove_box(self._box)
 
     def abandon(self) -> None:
         """Forgets the process in a forked copy of the parent, to which it does not belong."""
@@ -178,6 +171,63 @@ class WorkerProcess:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._process.returncode = 0
+
+
+def _start(
+    command: list[str], settings: list[str]
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Starts a worker; our end of its socket, and the process."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            return ours, subprocess.Popen(
+                [*command, str(_SANDBOX), str(theirs.fileno()), *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                # A fixed seed: the order of a set is the same in every worker.
+                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
+                cwd="/",
+                start_new_session=True,
+            )
+    except BaseException:
+        ours.close()
+        raise
+
+
+def _private_folder() -> str:
+    """A new folder for the programs of a worker.
+
+    Raises:
+        WorkerError: If there is no place for it.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="codegym-")
+    except OSError as error:
+        raise WorkerError(
+            f"Cannot make a temporary folder for a worker: {error}. Set TMPDIR to a folder that "
+            "exists, may be written to and has room, or free some descriptors."
+        ) from error
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)  # whatever the umask
+    return folder
+
+
+@contextlib.contextmanager
+def _above_standard_streams() -> Iterator[None]:
+    """Keeps descriptors that are made meanwhile off 0, 1 and 2, should one of these be closed.
+
+    What this process prints would otherwise go to its worker.
+    """
+    held: list[int] = []
+    try:
+        while not held or held[-1] <= 2:
+            held.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def _from_anywhere(python: str) -> str:

@@ -36,16 +36,14 @@ _CLOSE_SECONDS = 10.0
 class _Actor:
     """What Ray runs on a node."""
 
-    def __init__(
-        self, workers: int, python: str | None, isolation: IsolationMode, calls_per_child: int
-    ) -> None:
-        self._settings = (workers, python, isolation, calls_per_child)
+    def __init__(self, workers: int, python: str | None, isolation: IsolationMode) -> None:
+        self._settings = (workers, python, isolation)
         self._lock = threading.Lock()
         self._executor: LocalExecutor | None = None
 
     def ready(self) -> tuple[str, ...]:
         """Starts up; names what this node does not isolate though it was asked to."""
-        _, python, isolation, _ = self._settings
+        _, python, isolation = self._settings
         self._ensure_executor()
         return () if isolation == "none" else describe_isolation(python).missing
 
@@ -61,15 +59,10 @@ class _Actor:
 
     def _ensure_executor(self) -> LocalExecutor:
         # Not in __init__: there, Ray would turn the exception into a text.
-        workers, python, isolation, calls_per_child = self._settings
+        workers, python, isolation = self._settings
         with self._lock:
             if self._executor is None:
-                self._executor = LocalExecutor(
-                    workers=workers,
-                    python=python,
-                    isolation=isolation,
-                    calls_per_child=calls_per_child,
-                )
+                self._executor = LocalExecutor(workers=workers, python=python, isolation=isolation)
             return self._executor
 
 
@@ -116,7 +109,7 @@ class Crew:
         self,
         sizes: list[int],
         cpus_per_worker: float,
-        settings: tuple[str | None, IsolationMode, int],
+        settings: tuple[str | None, IsolationMode],
     ) -> None:
         """Starts one actor for each size, and a thread for each of its places.
 

@@ -45,7 +45,6 @@ class RayExecutor:
         cpus_per_worker: What Ray sets aside for each. 0 takes nothing from other users of Ray.
         python: As for :class:`~codegym.execution.pool.LocalExecutor`, a path on the nodes.
         isolation: As for :class:`~codegym.execution.pool.LocalExecutor`, on each node.
-        calls_per_child: As for :class:`~codegym.execution.pool.LocalExecutor`.
         address: The cluster, as `ray.init` understands it; Ray Client's `ray://` is untested.
         start_seconds: How long Ray may take to start, or to restart, an actor.
 
@@ -64,14 +63,12 @@ class RayExecutor:
         cpus_per_worker: float = 1.0,
         python: str | None = None,
         isolation: IsolationMode = "auto",
-        calls_per_child: int = 1,
         address: str | None = None,
         start_seconds: float = 60.0,
     ) -> None:
         for name, value in (
             ("workers", 1 if workers is None else workers),
             ("workers_per_actor", workers_per_actor),
-            ("calls_per_child", calls_per_child),
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigurationError(f"{name} must be a positive int, got {value!r}.")
@@ -89,7 +86,6 @@ class RayExecutor:
         if workers is None:
             workers = max(1, int(ray.available_resources().get("CPU", 0) / (cpus_per_worker or 1)))
         self._workers = workers
-        self._calls_per_child = calls_per_child
         self._pid = os.getpid()
         self._crew = Crew(ray, float(start_seconds))
         self._finalizer = weakref.finalize(self, self._crew.close)
@@ -97,7 +93,7 @@ class RayExecutor:
             self._crew.start(
                 sizes=_shares(workers, workers_per_actor),
                 cpus_per_worker=cpus_per_worker,
-                settings=(python, isolation, calls_per_child),
+                settings=(python, isolation),
             )
         except BaseException:
             self._finalizer()
@@ -118,7 +114,7 @@ class RayExecutor:
         """
         # The actor encodes the request again; here it tells what is wrong with it, and how long
         # a healthy worker may take.
-        message = Message(request, self._calls_per_child)
+        message = Message(request)
         if os.getpid() != self._pid:
             raise ExecutionError(
                 f"This RayExecutor was made in process {self._pid} and Ray does not survive a "

@@ -7,6 +7,7 @@ import enum
 from typing import Any
 
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.values import decode_value
 
 __all__ = ["Call", "ExitReason", "Observation", "Request", "Result", "Stdin", "TestCode"]
 
@@ -29,12 +30,18 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TestCode:
-    """Run `source` in a process of its own; its function `name` calls the program's entry point."""
+    """Run `source` in a process of its own; its function `name` calls the program's entry point.
+
+    `setup` is run before it, in the same namespace; on the lines `checks` begins what counts in
+    :attr:`Observation.checks_passed`.
+    """
 
     __test__ = False  # not a test class of pytest
 
     source: str
     name: str
+    setup: str = ""
+    checks: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class Request:
         coverage: Whether executed lines are wanted.
         stop_on_error: Whether to leave out the inputs after the first one that does not end with
             :attr:`ExitReason.FINISHED`.
+        packages: Top-level packages that the program may import beside the standard library.
     """
 
     program: str
@@ -59,6 +67,7 @@ class Request:
     limits: ExecutionLimits = dataclasses.field(default_factory=ExecutionLimits)
     coverage: bool = True
     stop_on_error: bool = False
+    packages: tuple[str, ...] = ()
 
 
 class ExitReason(enum.StrEnum):
@@ -81,15 +90,16 @@ class Observation:
 
     Attributes:
         reason: Why the run ended.
-        value: What the call returned, rebuilt from plain data; an
-            :class:`~codegym.execution.values.Opaque` for anything that is not plain data.
-        returned: Whether a call returned at all (``value=None`` is a value).
+        answer: What the call returned, encoded by the program's own process and not looked into
+            since; None if no call returned. See :func:`~codegym.execution.decode_value`.
         stdout: Standard output, undecodable bytes replaced.
         stderr: The last kilobytes of standard error.
         exit_code: Of a script that ended by ``SystemExit``; else 0.
         error_type: Name of the exception's class, or None.
         error_message: Its text, cut to a few hundred characters, or None.
         error_line: 1-based line of the program where it was raised, or None.
+        checks_passed: TestCode only: how many of its checks passed, in the tester's word, which the
+            program cannot change.
         executed_lines: 1-based lines of the program that were executed, also when it was killed;
             as :class:`~codegym.programs.ExecutedLines` they tell statements on one line apart.
         cpu_seconds: CPU time used.
@@ -98,18 +108,34 @@ class Observation:
     """
 
     reason: ExitReason
-    value: Any = None
-    returned: bool = False
+    answer: bytes | None = None
     stdout: str = ""
     stderr: str = ""
     exit_code: int = 0
     error_type: str | None = None
     error_message: str | None = None
     error_line: int | None = None
+    checks_passed: int = 0
     executed_lines: frozenset[int] = frozenset()
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     peak_memory_bytes: int = 0
+
+    @property
+    def returned(self) -> bool:
+        """Whether a call returned at all (None is a value)."""
+        return self.answer is not None
+
+    @property
+    def value(self) -> Any:
+        """What the call returned, decoded without limits each time that it is asked for.
+
+        Raises:
+            ValueError: If no call returned, or the program forged its answer.
+        """
+        if self.answer is None:
+            raise ValueError(f"No call returned a value; the run ended with {self.reason.value!r}.")
+        return decode_value(self.answer)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

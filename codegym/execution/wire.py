@@ -30,28 +30,29 @@ class Message:
 
     Args:
         request: What to encode.
-        calls_per_child: How many calls may share a process.
 
     Attributes:
         inputs: Number of inputs.
+        kinds: Of each input: ``"stdin"``, ``"call"`` or ``"code"``.
         patience: Seconds in which a healthy worker says something.
 
     Raises:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
     """
 
-    def __init__(self, request: Request, calls_per_child: int = 1) -> None:
+    def __init__(self, request: Request) -> None:
         _check(request)
         limits = request.limits
-        # An input may be run together with others, alone, and once more without tracing; each
-        # time it is stretched on a busy machine.
-        self.patience = 3 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
+        # An input may be run once more without tracing; each time it is stretched on a busy
+        # machine.
+        self.patience = 2 * STRETCH * limits.wall_seconds + _GRACE_SECONDS
         self.inputs = len(request.inputs)
         self._program = request.program.encode("utf-8", "surrogatepass")
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
         self._encoded = [_encode_input(given) for given in request.inputs]
+        self.kinds = [kind for kind, _ in self._encoded]
         self._codes = [
-            [given.source, given.name] if isinstance(given, TestCode) else None
+            dataclasses.asdict(given) if isinstance(given, TestCode) else None
             for given in request.inputs
         ]
         self._head = {
@@ -64,7 +65,6 @@ class Message:
                 "stretch": STRETCH,
             },
             "coverage": request.coverage,
-            "calls_per_child": calls_per_child,
             "stop_on_error": request.stop_on_error,
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
         }
@@ -115,37 +115,53 @@ _LIMITS = {
     "cpu": ExitReason.CPU_LIMIT,
     "wall": ExitReason.WALL_LIMIT,
     "output": ExitReason.OUTPUT_LIMIT,
+    "memory": ExitReason.MEMORY_LIMIT,
 }
 _ERRORS = {
     "E": ExitReason.EXCEPTION,
     "D": ExitReason.EXCEPTION,
     "T": ExitReason.TEST_FAILED,
 }
-
+_MAY_SAY = {"stdin": "FEDM", "call": "REDMO", "code": "REDMOT"}
+"""What a report on each kind of input can say. Of test code, `R` and `T` are its tester's word."""
 
 _COMPILE_ERROR, _PRELUDE = "C", "P"
+_TEST_BROKEN = "B"  # said by testers only
+_ERROR_BYTES = 1 << 14
+_TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
 
-def observe(frame: Frame) -> Observation:
+def observe(frame: Frame, kind: str) -> Observation:
     """What a frame says happened. The report in it may be forged; it is only ever data.
 
+    Args:
+        frame: The answer to one input.
+        kind: Of the input, as in :attr:`Message.kinds`.
+
     Raises:
-        ExecutionError: If the problem's own prelude failed, which is no fault of the program.
+        ExecutionError: If the problem's own prelude or test code failed, which is no fault of the
+            program.
     """
     header = frame.header
-    # The preamble was said before the program's own code ran, so it is true.
-    if header["preamble"] == _PRELUDE:
+    # This was told before the program's own code ran, so it is true.
+    if header["told"] == _PRELUDE:
         raise ExecutionError(
             "The prelude of the problem failed before the program ran: "
             f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
             "mend the problem."
         )
-    if header["preamble"] == _COMPILE_ERROR:
-        return Observation(ExitReason.COMPILE_ERROR, **_error(json.loads(frame.report)))
+    if kind == "code" and header["status"] == _TEST_BROKEN:
+        raise ExecutionError(
+            "The test code of the problem is at fault, not the program: "
+            f"{_error(frame.report)}. Mend the problem, or leave it out."
+        )
+    if header["told"] == _COMPILE_ERROR:
+        return Observation(ExitReason.COMPILE_ERROR, **(_error(frame.report) or {}))
     return Observation(
-        **_outcome(header, frame.report),
+        **_outcome(header, frame.report, kind),
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
+        checks_passed=header["checks"],
         executed_lines=ExecutedLines(header["lines"], map(tuple, header["statements"])),
         cpu_seconds=header["cpu"],
         wall_seconds=header["wall"],
@@ -158,39 +174,50 @@ def same_for_all(frame: Frame) -> bool:
     return bool(frame.header["alike"])
 
 
-def _outcome(header: dict[str, Any], report: bytes) -> dict[str, Any]:
-    status = header["status"]
+def _outcome(header: dict[str, Any], report: bytes, kind: str) -> dict[str, Any]:
     if header["end"] in _LIMITS:
         return {"reason": _LIMITS[header["end"]]}
+    status = header["status"] if header["status"] in _MAY_SAY[kind] else ""
+    exited = header["end"] == "exit"
     if status == "M":
         return {"reason": ExitReason.MEMORY_LIMIT, "error_type": "MemoryError"}
     if status == "O":
         return {"reason": ExitReason.OUTPUT_LIMIT}
-    try:
-        if status == "R" and header["end"] == "exit":
-            return {
-                "reason": ExitReason.FINISHED,
-                "value": values.decode(report),
-                "returned": True,
-            }
-        if status == "F" and header["end"] == "exit":
-            return {
-                "reason": ExitReason.FINISHED,
-                "exit_code": int(report[:10]),
-            }
-        if status in _ERRORS:
-            return {"reason": _ERRORS[status], **_error(json.loads(report))}
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass  # a forged report is as good as none
+    if status == "R" and exited:
+        return {"reason": ExitReason.FINISHED, "answer": report}
+    if status == "F" and exited and report.isdigit() and len(report) < 4:
+        return {"reason": ExitReason.FINISHED, "exit_code": int(report)}
+    if status in _ERRORS:
+        error = _error(report)
+        if error is not None:
+            return {"reason": _ERRORS[status], **error}
+    if header["end"] == "exit" and header["exit_code"] is not None:
+        # A script may end itself by `os._exit`: the kernel knows how.
+        return {"reason": ExitReason.FINISHED, "exit_code": header["exit_code"]}
     number = header["signal"]
     how = f"died by signal {number}" if number else "left without a report"
     return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}
 
 
-def _error(said: dict[str, Any]) -> dict[str, Any]:
-    line = said["line"]
+def _error(report: bytes) -> dict[str, Any] | None:
+    """What a report says of an exception; None if it is none, as a forged one may be."""
+    if len(report) > _ERROR_BYTES:  # no honest one is, see `loading.describe`
+        return None
+    try:
+        said = json.loads(report)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    line = said.get("line")
     return {
-        "error_type": str(said["type"])[:100],
-        "error_message": str(said["message"])[:500],
-        "error_line": line if isinstance(line, int) and line > 0 else None,
+        "error_type": _cut(said.get("type"), _TYPE_CHARACTERS),
+        "error_message": _cut(said.get("message"), _MESSAGE_CHARACTERS),
+        "error_line": line if type(line) is int and 0 < line < 1 << 31 else None,
     }
+
+
+def _cut(said: Any, characters: int) -> str:
+    """Text of some length at most that can be written to any stream or file."""
+    text = said[:characters] if isinstance(said, str) else ""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:characters]

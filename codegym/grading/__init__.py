@@ -1,6 +1,7 @@
 """IS IT RIGHT?
 
-Compares what an executor saw with what a problem expects, in the parent, on plain data.
+Compares what an executor saw with what a problem expects, on plain data: in this process what is
+small, in a helper with limits what is large or strange.
 """
 
 from __future__ import annotations

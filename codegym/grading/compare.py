@@ -1,4 +1,4 @@
-"""Whether an answer is right. Pure functions on plain data, in the parent, after the run.
+"""Whether an answer is right. Pure functions on plain data; each is linear in what it reads.
 
 Rules for printed answers: trailing white space of lines and trailing blank lines do not count.
 Lines must agree in number; within a line, words are compared one by one, as text, or, where the
@@ -10,6 +10,8 @@ Rules for returned values: see :func:`same_value`.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import decimal
 import fractions
 import math
@@ -17,7 +19,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from codegym.execution.values import Opaque
+from codegym.execution.values import Iterated
 from codegym.problems.problem import BinaryTree, Comparison, LinkedList
 
 __all__ = ["FLOAT_TOLERANCE", "same_output", "same_value"]
@@ -25,11 +27,14 @@ __all__ = ["FLOAT_TOLERANCE", "same_output", "same_value"]
 FLOAT_TOLERANCE = 1e-6
 """Two floats agree if they differ by at most this much times max(1, |expected|)."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_WHOLE = re.compile(r"[+-]?\d+")
-_REALS = (int, float, decimal.Decimal, fractions.Fraction)
+# Possessive: what was read is never given back, so that no text takes longer than its length.
+_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+", re.ASCII)
+_WHOLE = re.compile(r"[+-]?+\d++", re.ASCII)
+_NUMBERS = (int, float, complex, decimal.Decimal, fractions.Fraction)
 _SETS = (set, frozenset)
 _SEQUENCES = (list, tuple)
+_ITERABLES = (Iterated, range, collections.deque)
+_NODES = (LinkedList, BinaryTree, type(None))
 
 
 def same_output(actual: str, expected: str) -> bool:
@@ -79,21 +84,39 @@ def _close(actual: float, expected: float, tolerance: float | None) -> bool:
 
 
 def same_value(
-    actual: Any, expected: Any, *, comparison: Comparison, tolerance: float | None = None
+    actual: Any,
+    expected: Any,
+    *,
+    comparison: Comparison,
+    tolerance: float | None = None,
 ) -> bool:
-    """Whether a returned value is the expected one. Both are plain data.
+    """Whether a returned value is the expected one.
+
+    ``"exact"`` is Python's ``==`` between both: ``True`` is 1, ``-1+0j`` is -1, a frozenset is a
+    set, the keys and items of a dictionary are sets; a tuple, a range, a ``map``, a generator, the
+    values of a dictionary, a deque or an array is no list, and a list of them is no list of lists.
+
+    ``"tolerant"`` is the rule of the judges of APPS and LiveCodeBench, a little wider. As there, a
+    tuple is a list of the same items, and an expected int is met by what is ``==`` to it: 3 by
+    ``3.0`` and 1 by ``True``, but 3 not by ``3.000001``. Wider: an expected float or complex is
+    met within :data:`FLOAT_TOLERANCE`, nan by nan, and an iterable of any of the kinds above
+    counts as the list of its items.
 
     Args:
-        actual: What the program returned, rebuilt from an allow-list of types.
-        expected: What it should return.
-        comparison: ``"exact"``: Python's ``==`` (a tuple is no list). ``"tolerant"``: a tuple
-            equals a list of the same items, numbers of which one is no int agree within
-            :data:`FLOAT_TOLERANCE`, nan equals nan.
-        tolerance: Absolute tolerance for floats, in either mode; None: the mode's own.
+        actual: What the program returned, as :func:`~codegym.execution.decode_value` rebuilds it.
+        expected: What it should return: plain data.
+        comparison: The rule.
+        tolerance: Replaces the rule for numbers, whole or not, at any depth: how far they may be
+            apart at most, as ``abs(actual - expected) <= tolerance``; equal is always near enough.
 
     In both modes an empty LinkedList or BinaryTree is ``None``, trailing gaps of a tree do not
-    count, and an :class:`~codegym.execution.values.Opaque` equals nothing.
+    count, subclasses count as what they are derived from, an
+    :class:`~codegym.execution.Opaque` equals nothing, and neither does a number that ``==``
+    cannot compare, such as ``Decimal("sNaN")``.
     """
+    with contextlib.suppress(ArithmeticError):  # Decimal("sNaN") == 1
+        if actual == expected:  # every rule is at least as wide, and this is fast
+            return True
     return _Comparer(comparison == "exact", tolerance).same(actual, expected)
 
 
@@ -101,26 +124,43 @@ class _Comparer:
     def __init__(self, exact: bool, tolerance: float | None) -> None:
         self._exact = exact
         self._tolerance = tolerance
-        self._as_numbers = tolerance is not None or not exact
 
     def same(self, actual: Any, expected: Any) -> bool:
-        if isinstance(actual, Opaque) or isinstance(expected, Opaque):
-            return False
-        if isinstance(actual, LinkedList | BinaryTree | None) and isinstance(
-            expected, LinkedList | BinaryTree | None
-        ):
-            return self._same_nodes(actual, expected)
+        kind = type(expected)
+        if kind is str or kind is bytes:
+            return type(actual) is kind and bool(actual == expected)
+        if isinstance(expected, _NUMBERS):
+            return isinstance(actual, _NUMBERS) and self._same_number(actual, expected)
+        if isinstance(actual, _ITERABLES):
+            return self._same_iterable(actual, expected)
         if isinstance(expected, _SEQUENCES):
             return self._same_sequence(actual, expected)
         if isinstance(expected, Mapping):
             return isinstance(actual, Mapping) and self._same_mapping(actual, expected)
         if isinstance(expected, _SETS):
-            return isinstance(actual, _SETS) and self._same_set(actual, expected)
-        if isinstance(expected, _REALS) and isinstance(actual, _REALS):
-            return self._same_number(actual, expected)
-        if isinstance(expected, complex) and isinstance(actual, complex | float | int):
-            return self._same_complex(complex(actual), expected)
-        return type(actual) is type(expected) and bool(actual == expected)
+            return isinstance(actual, _SETS) and bool(actual == expected)
+        if isinstance(expected, _NODES):
+            return isinstance(actual, _NODES) and self._same_nodes(actual, expected)
+        if isinstance(expected, str | bytes | bytearray):
+            return isinstance(actual, str | bytes | bytearray) and bool(actual == expected)
+        return False
+
+    def _same_number(self, actual: Any, expected: Any) -> bool:
+        tolerance = self._tolerance
+        try:
+            if actual == expected:
+                return True
+            if tolerance is None and (self._exact or isinstance(expected, int)):
+                return False
+            if isinstance(actual, int) and isinstance(expected, int):
+                return tolerance is not None and abs(actual - expected) <= tolerance
+            if not isinstance(expected, complex):
+                return _close(float(actual), float(expected), tolerance)
+            got = complex(actual)
+        except (ArithmeticError, TypeError, ValueError):
+            return False  # of a kind or size that cannot be measured
+        parts = (got.real, expected.real), (got.imag, expected.imag)
+        return all(_close(*part, tolerance) for part in parts)
 
     def _same_nodes(self, actual: Any, expected: Any) -> bool:
         got, wanted = _node_values(actual), _node_values(expected)
@@ -138,33 +178,33 @@ class _Comparer:
             return False
         return self._each(actual, expected)
 
+    def _same_iterable(self, actual: Iterated | range | Any, expected: Any) -> bool:
+        if isinstance(actual, Iterated):
+            if actual.set_like and isinstance(expected, _SETS):
+                return _same_set(actual.items, expected)
+            actual = actual.items
+        if self._exact or not isinstance(expected, _SEQUENCES):
+            return False
+        if isinstance(actual, range) and actual[len(expected) :]:
+            return False  # `len` of a range may be too large for Python
+        return self._each(actual, expected)
+
     def _same_mapping(self, actual: Mapping[Any, Any], expected: Mapping[Any, Any]) -> bool:
         return len(actual) == len(expected) and all(
             key in actual and self.same(actual[key], value) for key, value in expected.items()
         )
 
-    def _same_set(self, actual: Any, expected: Any) -> bool:
-        return bool(actual == expected) and not any(isinstance(item, Opaque) for item in actual)
 
-    def _same_number(self, actual: Any, expected: Any) -> bool:
-        if actual == expected:
-            return True
-        whole = isinstance(actual, int) and isinstance(expected, int)
-        if whole or not self._as_numbers:
-            return False
-        try:
-            return _close(float(actual), float(expected), self._tolerance)
-        except (OverflowError, ValueError, ArithmeticError):
-            return False
-
-    def _same_complex(self, actual: complex, expected: complex) -> bool:
-        return self._same_number(actual.real, expected.real) and self._same_number(
-            actual.imag, expected.imag
-        )
+def _same_set(items: tuple[Any, ...], expected: set[Any] | frozenset[Any]) -> bool:
+    try:
+        return len(items) == len(expected) and set(items) == expected
+    except TypeError:  # items of a dictionary whose values cannot be hashed
+        return False
 
 
 def _node_values(node: LinkedList | BinaryTree | None) -> tuple[Any, ...]:
     values = () if node is None else node.values
-    while isinstance(node, BinaryTree) and values and values[-1] is None:
-        values = values[:-1]
-    return values
+    end = len(values)
+    while isinstance(node, BinaryTree) and end and values[end - 1] is None:
+        end -= 1
+    return values[:end]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from codegym.errors import ExecutionError
+import dataclasses
+
+from codegym.errors import ConfigurationError, ExecutionError, ProblemError
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import Call, Observation, Request, Result, Stdin, TestCode
-from codegym.grading.judge import judge, judge_test
-from codegym.grading.verdict import Grade, Verdict
+from codegym.execution.values import encode_value
+from codegym.grading.checker import Checker
+from codegym.grading.judge import grade_of, judge_test
+from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.programs.executed import ExecutedLines
 
 __all__ = ["Course", "Plan"]
+
+LONGEST_ANSWER = 48 * 2**20
+"""Bytes, of the 64 MiB that a child's report has room for."""
 
 
 class Plan:
@@ -18,6 +26,13 @@ class Plan:
     Args:
         problem: What is asked.
         shortest_first: Order them by the length of their input; else as the problem does.
+
+    Attributes:
+        inputs: What to run a program on, in that order.
+        output_bytes: What a program must be allowed to print or return: twice the longest answer.
+
+    Raises:
+        ProblemError: If an answer is longer than an executor can take.
     """
 
     def __init__(self, problem: Problem, shortest_first: bool) -> None:
@@ -26,6 +41,30 @@ class Plan:
         if shortest_first:
             self.order.sort(key=lambda index: _length(problem.tests[index]))
         self.inputs = tuple(_input(problem.tests[index]) for index in self.order)
+        longest = max((_answer_bytes(test) for test in problem.tests), default=0)
+        if longest > LONGEST_ANSWER:
+            raise ProblemError(
+                f"Problem {problem.id!r} expects an answer of {longest} bytes. No program can be "
+                f"asked for more than {LONGEST_ANSWER}: leave out that test."
+            )
+        self.output_bytes = 2 * longest
+        self._encoded: dict[int, bytes] = {}
+
+    def judge(self, index: int, seen: Observation, checker: Checker) -> TestGrade:
+        """The grade of the test that is run as number `index`.
+
+        Raises:
+            ExecutionError: If the answer could not be compared, which is not its fault.
+        """
+        test = self.problem.tests[self.order[index]]
+
+        def encoded() -> bytes:
+            assert isinstance(test, CallTest)
+            if index not in self._encoded:
+                self._encoded[index] = encode_value([test.expected, *test.alternatives])
+            return self._encoded[index]
+
+        return judge_test(self.problem, test, seen, checker, encoded)
 
 
 class Course:
@@ -35,6 +74,7 @@ class Course:
         plan: The tests.
         program: Source of the program.
         limits: What a test may use.
+        checker: Compares the answers.
         coverage: Whether executed lines are wanted.
         stop: Whether to leave out the tests after the first that fails. The first test is then
             run alone, and each share after it is twice as long as the one before: whether an
@@ -42,25 +82,35 @@ class Course:
     """
 
     def __init__(
-        self, plan: Plan, program: str, limits: ExecutionLimits, *, coverage: bool, stop: bool
+        self,
+        plan: Plan,
+        program: str,
+        limits: ExecutionLimits,
+        checker: Checker,
+        *,
+        coverage: bool,
+        stop: bool,
     ) -> None:
         self._plan = plan
         self._program = program
-        self._limits = limits
+        needed = max(limits.output_bytes, plan.output_bytes)
+        self._limits = dataclasses.replace(limits, output_bytes=needed)
         self._coverage = coverage
         self._stop = stop
         self._share = 1 if stop else len(plan.inputs)
-        self._seen: list[Observation] = []
+        self._checker = checker
+        self._graded: list[TestGrade] = []
+        self._executed: list[frozenset[int]] = []
         self._failed = False
 
     @property
     def finished(self) -> bool:
         """Whether no more tests are to be run."""
-        return self._failed or len(self._seen) == len(self._plan.inputs)
+        return self._failed or len(self._graded) == len(self._plan.inputs)
 
     def next_request(self) -> Request:
         """What to run next."""
-        first = len(self._seen)
+        first = len(self._graded)
         return Request(
             program=self._program,
             inputs=self._plan.inputs[first : first + self._share],
@@ -69,37 +119,38 @@ class Course:
             limits=self._limits,
             coverage=self._coverage,
             stop_on_error=self._stop,
+            packages=self._plan.problem.packages,
         )
 
     def record(self, result: Result) -> None:
         """Takes the result of the last request.
 
         Raises:
-            ExecutionError: If it has observations for other inputs than were asked for.
+            ExecutionError: If it has observations for other inputs than were asked for, or an
+                answer could not be compared.
         """
-        problem, first = self._plan.problem, len(self._seen)
+        first = len(self._graded)
         asked = min(self._share, len(self._plan.inputs) - first)
         for observation in result.observations[:asked]:
-            test = problem.tests[self._plan.order[len(self._seen)]]
-            self._seen.append(observation)
-            if self._stop:
-                graded = judge_test(problem, test, observation)
-                if graded.verdict is not Verdict.ACCEPTED:
-                    self._failed = True
-                    return
+            graded = self._plan.judge(len(self._graded), observation, self._checker)
+            self._graded.append(graded)
+            self._executed.append(observation.executed_lines)
+            if self._stop and graded.verdict is not Verdict.ACCEPTED:
+                self._failed = True
+                return
         if len(result.observations) != asked:
             raise ExecutionError(
                 f"The executor reported on {len(result.observations)} of {asked} tests of problem "
-                f"{problem.id!r}. It must return one observation for each input."
+                f"{self._plan.problem.id!r}. It must return one observation for each input."
             )
         self._share *= 2
 
     def grade(self) -> Grade:
         """The grade, when the course is finished."""
-        seen: list[Observation | None] = [None] * len(self._plan.order)
-        for index, observation in zip(self._plan.order, self._seen, strict=False):
-            seen[index] = observation
-        return judge(self._plan.problem, seen)
+        tests: list[TestGrade | None] = [None] * len(self._plan.order)
+        for index, graded in zip(self._plan.order, self._graded, strict=False):
+            tests[index] = graded
+        return grade_of(self._plan.problem, tests, ExecutedLines.union_of(self._executed))
 
 
 def _input(test: UnitTest) -> Stdin | Call | TestCode:
@@ -107,7 +158,22 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
         return Stdin(test.stdin)
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
-    return TestCode(test.source, test.name)
+    return TestCode(test.source, test.name, test.setup, tuple(test.checks))
+
+
+def _answer_bytes(test: UnitTest) -> int:
+    if isinstance(test, StdinTest):
+        return len(test.stdout.encode("utf-8", "surrogatepass"))
+    if isinstance(test, CallTest):
+        return max(map(_encoded_bytes, (test.expected, *test.alternatives)))
+    return 0
+
+
+def _encoded_bytes(value: object) -> int:
+    try:
+        return len(encode_value(value))
+    except (ConfigurationError, RecursionError):
+        return 0  # no program can return it
 
 
 def _length(test: UnitTest) -> int:

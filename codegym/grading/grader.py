@@ -1,4 +1,4 @@
-"""Grades programs: sends the inputs to an executor, compares the answers here."""
+"""Grades programs: sends the inputs to an executor, has the answers compared."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.pool import LocalExecutor
 from codegym.execution.result import Result
+from codegym.grading.checker import Checker
 from codegym.grading.course import Course, Plan
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
@@ -35,7 +36,8 @@ class Grader:
         executor: Runs the programs; default: a :class:`~codegym.execution.pool.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
             executor that is given stays its owner's.
-        limits: What one test may use.
+        limits: What one test may use. A program may always print or return twice as many bytes
+            as the longest answer that its problem expects.
         coverage: Whether grades tell the executed lines.
         stop_at_first_failure: Whether to leave out the tests after the first that fails, which is
             faster for a trainer that only asks whether a program is right. Such a grade has the
@@ -80,6 +82,7 @@ class Grader:
         self._executor = executor
         self._owned = executor is None
         self._closed = False
+        self._checker = Checker()
         self._locks: dict[int, threading.RLock] = {}
         self._grades: collections.OrderedDict[_Key, Grade] = collections.OrderedDict()
         self._cache_size = cache_size
@@ -122,6 +125,7 @@ class Grader:
             )
         if not problem.tests:
             raise ProblemError(f"Problem {problem.id!r} has no tests; nothing can pass.")
+        plan = self._plan_of(_ById(problem))
         key = (self._hash_of(_ById(problem)), program, self.limits, self.coverage)
         answer: Future[Grade] = Future()
         with self._lock:
@@ -140,9 +144,10 @@ class Grader:
             first = self._running[mine] = Future()
         first.add_done_callback(functools.partial(_pass_on, answer))
         course = Course(
-            self._plan_of(_ById(problem)),
+            plan,
             program,
             self.limits,
+            self._checker,
             coverage=self.coverage,
             stop=self.stop_at_first_failure,
         )
@@ -155,16 +160,31 @@ class Grader:
         return answer
 
     def close(self) -> None:
-        """Closes the executor that this grader made. May be called twice."""
+        """Closes the executor that this grader made. May be called twice.
+
+        What is being compared in a helper process right now raises a ClosedError.
+        """
         with self._lock:
             self._closed = True
             executor = self._executor if self._owned else None
+        self._checker.close()
         if executor is not None:
             executor.close()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Gymnasium copies the spec that holds an environment's arguments; a pool is shared.
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process: the same settings, workers of its own, nothing remembered.
+        given = None if self._owned else self._executor
+        settings: dict[str, Any] = {
+            "coverage": self.coverage,
+            "stop_at_first_failure": self.stop_at_first_failure,
+            "shortest_first": self.shortest_first,
+            "cache_size": self._cache_size,
+        }
+        return functools.partial(Grader, **settings), (given, self.limits)
 
     def __enter__(self) -> Self:
         return self

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from codegym.execution.result import ExitReason, Observation
-from codegym.grading.compare import same_output, same_value
+from codegym.grading.checker import Checker
 from codegym.grading.verdict import Grade, TestGrade, Verdict
-from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
-from codegym.programs.executed import ExecutedLines
+from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
-__all__ = ["judge", "judge_test"]
-
-_SHOWN = 200
+__all__ = ["grade_of", "judge_test"]
 
 _WORST_FIRST = (
     Verdict.COMPILE_ERROR,
@@ -43,37 +40,59 @@ _SENTENCES = {
 }
 
 
-def judge(problem: Problem, seen: Sequence[Observation | None]) -> Grade:
-    """The grade of a program from what was seen on each test of `problem`.
+def grade_of(
+    problem: Problem, tests: Sequence[TestGrade | None], executed_lines: frozenset[int]
+) -> Grade:
+    """The grade of a program.
 
     Args:
         problem: What was asked.
-        seen: One observation for each of its tests; None for tests that were not run. At least
+        tests: One grade for each test of the problem; None for tests that were not run. At least
             one was.
+        executed_lines: Union over the tests that ran.
     """
-    tests = tuple(
-        None if one is None else judge_test(problem, test, one)
-        for test, one in zip(problem.tests, seen, strict=True)
-    )
     ran = [test for test in tests if test is not None]
     verdict = min((test.verdict for test in ran), key=_WORST_FIRST.index)
     first = next(test for test in ran if test.verdict is verdict)
     return Grade(
         verdict=verdict,
-        tests_passed=sum(test.verdict is Verdict.ACCEPTED for test in ran),
-        tests_total=len(tests),
-        executed_lines=ExecutedLines.union_of(
-            one.executed_lines for one in seen if one is not None
-        ),
+        tests_passed=sum(test.checks_passed for test in ran),
+        tests_total=sum(map(_checks, problem.tests)),
+        executed_lines=executed_lines,
         error_type=first.error_type,
         error_message=first.error_message,
         error_line=first.error_line,
-        tests=tests,
+        tests=tuple(tests),
     )
 
 
-def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade:
-    """The grade of one test."""
+def _checks(test: UnitTest) -> int:
+    """How many tests it counts as."""
+    return max(1, len(test.checks)) if isinstance(test, CodeTest) else 1
+
+
+def judge_test(
+    problem: Problem,
+    test: UnitTest,
+    seen: Observation,
+    checker: Checker,
+    encoded: Callable[[], bytes],
+) -> TestGrade:
+    """The grade of one test.
+
+    Args:
+        problem: What was asked.
+        test: One of its tests.
+        seen: What happened on it.
+        checker: Compares the answers.
+        encoded: The list of what a :class:`CallTest` accepts, encoded.
+
+    Raises:
+        ClosedError: If the checker was closed.
+        WorkerError: If it failed.
+    """
+    total = _checks(test)
+    passed = min(seen.checks_passed, total - 1)
     if seen.reason is not ExitReason.FINISHED:
         return TestGrade(
             verdict=_VERDICTS[seen.reason],
@@ -81,6 +100,8 @@ def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade
             error_message=seen.error_message or _SENTENCES.get(seen.reason),
             error_line=seen.error_line,
             cpu_seconds=seen.cpu_seconds,
+            checks_passed=passed,
+            checks_total=total,
         )
     if seen.exit_code != 0:
         return TestGrade(
@@ -88,36 +109,30 @@ def judge_test(problem: Problem, test: UnitTest, seen: Observation) -> TestGrade
             error_type="SystemExit",
             error_message=f"The program ended with exit code {seen.exit_code}.",
             cpu_seconds=seen.cpu_seconds,
+            checks_total=total,
         )
-    complaint = _complaint(problem, test, seen)
+    complaint = _complaint(problem, test, seen, checker, encoded)
     return TestGrade(
         verdict=Verdict.ACCEPTED if complaint is None else Verdict.WRONG_ANSWER,
         error_message=complaint,
         cpu_seconds=seen.cpu_seconds,
+        checks_passed=total if complaint is None else passed,
+        checks_total=total,
     )
 
 
-def _complaint(problem: Problem, test: UnitTest, seen: Observation) -> str | None:
+def _complaint(
+    problem: Problem,
+    test: UnitTest,
+    seen: Observation,
+    checker: Checker,
+    encoded: Callable[[], bytes],
+) -> str | None:
     """What is wrong with the answer; None if it is right."""
     if isinstance(test, StdinTest):
-        if same_output(seen.stdout, test.stdout):
-            return None
-        return f"Expected the output {test.stdout[:_SHOWN]!r}, got {seen.stdout[:_SHOWN]!r}."
-    if not seen.returned:
+        return checker.check_output(seen.stdout, test.stdout, problem.comparison)
+    if seen.answer is None:
         return "The call did not return."
     if not isinstance(test, CallTest):
         return None
-    for expected in (test.expected, *test.alternatives):
-        if same_value(
-            seen.value, expected, comparison=problem.comparison, tolerance=test.tolerance
-        ):
-            return None
-    return f"Expected {_shown(test.expected)}, got {_shown(seen.value)}."
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an int of more digits than Python prints
-        return f"a {type(value).__name__} too large to print"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return checker.check_value(seen.answer, test, problem.comparison, encoded)

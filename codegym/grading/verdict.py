@@ -30,6 +30,9 @@ class TestGrade:
         error_message: A sentence for a human: the exception's text, or how the answer differed.
         error_line: 1-based line of the program, or None.
         cpu_seconds: CPU time used.
+        checks_passed: How many of the tests it counts as passed: all of them if it is accepted.
+        checks_total: How many tests it counts as: 1, but for test code, whose asserts or test
+            functions count one by one.
     """
 
     __test__ = False  # not a test class of pytest
@@ -39,6 +42,8 @@ class TestGrade:
     error_message: str | None = None
     error_line: int | None = None
     cpu_seconds: float = 0.0
+    checks_passed: int = 0
+    checks_total: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,8 +56,9 @@ class Grade:
 
     Attributes:
         verdict: ``"accepted"`` only if every test was run and passed.
-        tests_passed: Number of tests that were run and passed.
-        tests_total: Number of tests of the problem.
+        tests_passed: Number of tests that were run and passed. Of test code, the asserts up to the
+            first that failed, or the test functions that passed, count one by one.
+        tests_total: Number of tests of the problem, counted in the same way.
         executed_lines: 1-based lines of the program, union over the tests that ran; as
             :class:`~codegym.programs.ExecutedLines` they tell statements on one line apart.
         error_type: Name of the exception's class, or None.
@@ -79,7 +85,7 @@ class Grade:
     @property
     def tests_run(self) -> int:
         """Number of tests that were run: all, unless the grader stops at the first failure."""
-        return sum(test is not None for test in self.tests)
+        return sum(test.checks_total for test in self.tests if test is not None)
 
     @property
     def pass_ratio(self) -> float:

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from codegym.programs.executed import ExecutedLines
 from codegym.programs.program import Program, token_spans
 from codegym.programs.syntax import Statement, comments, statements
-from codegym.tokenization.tokenizer import Tokenizer
+from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["executed_bytes", "loss_mask", "statement_coverage"]
 
@@ -56,7 +56,7 @@ def loss_mask(
         start: Byte offset in the program at which the first of them begins.
 
     Returns:
-        (N,) int8. 1 for tokens that touch an executed statement, for the end token, and for
+        (N,) int8. 1 for tokens that touch an executed statement, for an end token, and for
         tokens that reach past the end of the program (a stop sequence: the decision to end).
     """
     ids = [int(token) for token in token_ids]
@@ -67,7 +67,8 @@ def loss_mask(
     # Number of executed bytes before each offset: a span holds one iff the count rises over it.
     count = np.concatenate([[0], np.cumsum(executed_bytes(program, executed_lines))])
     touches = count[np.minimum(last, size)] > count[np.minimum(first, size)]
-    ends = np.array([token == tokenizer.end_id for token in ids], dtype=bool)
+    endings = end_ids(tokenizer)
+    ends = np.array([token in endings for token in ids], dtype=bool)
     mask: npt.NDArray[np.int8] = (touches | ends | (last > size)).astype(np.int8)
     return mask
 

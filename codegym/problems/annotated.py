@@ -14,10 +14,14 @@ from codegym.problems.data_file import parse_json
 from codegym.problems.problem import BinaryTree, LinkedList
 from codegym.problems.python_code import parse_expression
 
-__all__ = ["as_annotated", "is_list_like", "mentions_node", "tree_values"]
+__all__ = ["as_annotated", "has_text_keys", "is_list_like", "mentions_node", "tree_values"]
 
 _LISTS = {"List", "list", "Sequence", "Iterable", "Collection", "MutableSequence", "Deque"}
-_CONTAINERS = _LISTS | {"Tuple", "tuple", "Set", "set", "Dict", "dict", "FrozenSet", "Mapping"}
+_MAPPINGS = {
+    *("Dict", "dict", "Mapping", "MutableMapping", "DefaultDict", "defaultdict"),
+    *("OrderedDict", "Counter", "ChainMap"),
+}
+_CONTAINERS = _LISTS | {"Tuple", "tuple", "Set", "set", "FrozenSet"} | _MAPPINGS
 _NODES = {"ListNode", "TreeNode"}
 
 
@@ -38,7 +42,7 @@ def as_annotated(value: Any, annotation: ast.expr | None) -> Any:
         value = _from_text(value, name)
     if name in _LISTS and len(items) == 1 and isinstance(value, list):
         return [as_annotated(item, items[0]) for item in value]
-    if name in {"Dict", "dict"} and len(items) == 2 and isinstance(value, dict):
+    if name in _MAPPINGS and len(items) == 2 and isinstance(value, dict):
         return {as_annotated(k, items[0]): as_annotated(v, items[1]) for k, v in value.items()}
     return value
 
@@ -48,8 +52,15 @@ def is_list_like(annotation: ast.expr | None) -> bool | None:
     annotation = _without_none(annotation)
     name = _name(annotation)
     if name in _CONTAINERS | _NODES:
-        return name not in {"Dict", "dict", "Mapping"}
+        return name not in _MAPPINGS
     return False if name in {"int", "float", "str", "bool"} else None
+
+
+def has_text_keys(annotation: ast.expr | None) -> bool:
+    """Whether an annotation says that the keys of a dictionary are texts."""
+    annotation = _without_none(annotation)
+    items = _items(annotation)
+    return _name(annotation) in _MAPPINGS and bool(items) and _name(items[0]) in {"str", "AnyStr"}
 
 
 def mentions_node(annotation: ast.expr | None) -> bool:

@@ -47,6 +47,7 @@ def _parse(row: Row) -> Problem:
         difficulty=row.difficulty("difficulty"),
         source="apps",
         prelude=prelude,
+        comparison="apps",
         metadata={"solutions": solutions, "url": row.first("url"), "split": row.split},
     )
 
@@ -56,6 +57,7 @@ APPS = Source(
     expected="APPS rows as on the hub: JSON lines with 'question', 'solutions' and 'input_output'",
     splits=("train", "test"),
     parse=_parse,
+    packages=("numpy", "sortedcontainers"),
     id_fields=_ID,
     files=tuple(
         RemoteFile(

@@ -25,7 +25,7 @@ from codegym.problems.input_output import are_texts, as_cases, call_tests, stdin
 from codegym.problems.preludes import APPS_PRELUDE, NODE_CLASSES
 from codegym.problems.problem import CallTest, Problem, StdinTest
 from codegym.problems.row import Row, from_json
-from codegym.problems.signature import Signature, calls_itself, find_signature, read_signatures
+from codegym.problems.signature import Signature, find_signature, read_signatures
 from codegym.problems.source import RemoteFile, Source, hash_split
 
 __all__ = ["APPS_PLUS", "judged_tests"]
@@ -73,6 +73,7 @@ def _parse(row: Row) -> Problem:
         difficulty=row.difficulty(*_LEVEL),
         source="apps_plus",
         prelude=prelude,
+        comparison="apps",
         metadata={**row.rest(*_USED), "solutions": solutions},
     )
 
@@ -134,11 +135,15 @@ def _reads_stdin(
 
 
 def _script_function(name: str | None, starter: str, solution: str) -> str | None:
-    """The function that is to be called after a program was run; None if it calls it itself."""
+    """The function that a program may leave to be called after it was run."""
     for code in (starter, solution) if starter.strip() else ():
-        free = [s for s in read_signatures(code) if not s.required and s.name == (name or s.name)]
+        free = [
+            s
+            for s in read_signatures(code)
+            if not s.required and s.owner is None and s.name == (name or s.name)
+        ]
         if len(free) == 1:
-            return None if calls_itself(solution, free[0].name) else free[0].entry_point
+            return free[0].name
     return None
 
 
@@ -177,11 +182,13 @@ _EXPECTED = (
     "'canonical_solution'"
 )
 _SPLITS = ("train", "validation", "test")
+_PACKAGES = ("numpy", "sortedcontainers")
 _SAMPLE = Source(
     name="apps_plus_sample",
     expected=_EXPECTED,
     splits=_SPLITS,
     parse=_parse_sample,
+    packages=_PACKAGES,
     id_fields=_ID,
     row_splits=_fixed_splits,
     packaged=Path(__file__).with_name("apps_plus_sample.json"),
@@ -191,6 +198,7 @@ APPS_PLUS = Source(
     expected=_EXPECTED,
     splits=_SPLITS,
     parse=_parse,
+    packages=_PACKAGES,
     id_fields=_ID,
     files=(
         RemoteFile(

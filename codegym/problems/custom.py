@@ -8,15 +8,19 @@
                          ``{"args": [1, 2], "expected": 3}``: call the entry point, with optional
                          ``"kwargs": {...}``, ``"tolerance": 0.001``, ``"alternatives": [...]``;
                          ``{"code": "assert add(1, 2) == 3"}``: test code that calls the entry
-                         point by its name, or as ``candidate``, or defines ``check(candidate)``
+                         point by its name, or as ``candidate``, or defines ``check(candidate)``,
+                         or tests in the way of pytest or unittest; it is run as it is, and
+                         compares as it says, whatever ``comparison`` is
 ``canonical_solution``   a whole program that passes (needed for start states)
 ``starter_code``         the opening part of a solution
 ``entry_point``          ``"name"`` or ``"Class().method"``; needed by tests that are no scripts.
                          With ``stdin`` tests: a function without parameters, called after the
-                         program was run
+                         program was run, unless the program calls it itself
 ``prelude``              code that is run before every program
 ``comparison``           ``"tolerant"`` (default: floats within tolerance) or ``"exact"``
 ``difficulty``           any word
+``packages``             a list of names of packages that programs may import, such as ``"numpy"``;
+                         where one is not installed, the row is skipped
 ``metadata``             any object
 =======================  ==========================================================================
 
@@ -30,6 +34,7 @@ Without a `split` all rows are loaded; with one, rows are split by the SHA-256 o
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,8 +58,10 @@ _FIELDS = (
     "prelude",
     "comparison",
     "difficulty",
+    "packages",
     "metadata",
 )
+_CHECK = re.compile(r"^def check\(", re.MULTILINE)
 _TEST_FIELDS = (
     ("stdin", {"stdin", "stdout"}, set[str]()),
     ("args", {"args", "expected"}, {"kwargs", "tolerance", "alternatives"}),
@@ -95,6 +102,7 @@ def _parse(row: Row) -> Problem:
         source="custom",
         prelude=row.optional_text("prelude"),
         comparison=_comparison(row.first("comparison") or "tolerant"),
+        packages=_packages(row.first("packages")),
         metadata=metadata,
     )
 
@@ -113,15 +121,9 @@ def _tests(
         return (_call_test(test, signature),)
     if not isinstance(test["code"], str):
         raise ProblemError("'code' must be text")
-    if "def check(" in test["code"]:
+    if _CHECK.search(test["code"]):
         return read_check(test["code"], entry_point=entry_point, prelude=prelude)
-    by_name = entry_point.isidentifier() and entry_point in test["code"]
-    if by_name or not entry_point.isidentifier():
-        return read_asserts([test["code"]], entry_point=entry_point, prelude=prelude)
-    code = "def check(candidate):\n" + "".join(
-        f"    {line}\n" for line in test["code"].splitlines()
-    )
-    return read_check(code, entry_point=entry_point, prelude=prelude)
+    return read_asserts([test["code"]], entry_point=entry_point, prelude=prelude)
 
 
 def _kind(test: Any) -> str:
@@ -162,6 +164,14 @@ def _call_test(test: Mapping[str, Any], signature: Signature | None) -> CallTest
         alternatives=tuple(as_annotated(a, returns) for a in alternatives),
         tolerance=tolerance,
     )
+
+
+def _packages(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ProblemError(f"'packages' must be a list of names, got {value!r:.60}")
+    return tuple(value)
 
 
 def _comparison(value: Any) -> Comparison:

@@ -1,7 +1,7 @@
 """HumanEval (Chen et al., 2021): complete a function from its signature and docstring.
 
-The starter code is the prompt, and the canonical solution begins with it. The asserts of
-``check(candidate)`` become call/expected pairs where they can; answers are compared exactly.
+The starter code is the prompt, and the canonical solution begins with it. ``check(candidate)`` is
+run whole, as the benchmark's own judge does.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.annotated import as_annotated, is_list_like
+from codegym.problems.annotated import as_annotated, has_text_keys, is_list_like
 from codegym.problems.data_file import parse_json
 from codegym.problems.problem import CallTest, StdinTest
 from codegym.problems.signature import Signature
@@ -85,18 +85,18 @@ def call_tests(
     returns = signature.returns if signature else None
     unwrap = all(isinstance(o, list) and len(o) == 1 for o in outputs) and not is_list_like(returns)
     tests = []
+    parameters = signature.parameters if signature else ()
+    kinds = {p.name: p.annotation for p in parameters}
     for (args, kwargs), output in zip(arguments, outputs, strict=True):
-        if signature is not None:
-            kinds = {p.name: p.annotation for p in signature.parameters}
-            known = [p.annotation for p in signature.parameters][: len(args)]
-            known += [None] * (len(args) - len(known))
-            args = [as_annotated(a, kind) for a, kind in zip(args, known, strict=True)]
-            kwargs = {k: as_annotated(v, kinds.get(k)) for k, v in kwargs.items()}
+        known = [p.annotation for p in parameters][: len(args)]
+        known += [None] * (len(args) - len(known))
+        args = [_argument(a, kind) for a, kind in zip(args, known, strict=True)]
+        kwargs = {k: _argument(v, kinds.get(k)) for k, v in kwargs.items()}
         expected, alternatives = _expected(output, returns, unwrap=unwrap)
         tests.append(
             CallTest(
-                args=tuple(_with_integer_keys(a) for a in args),
-                kwargs=tuple((k, _with_integer_keys(v)) for k, v in kwargs.items()),
+                args=tuple(args),
+                kwargs=tuple(kwargs.items()),
                 expected=expected,
                 alternatives=alternatives,
             )
@@ -108,6 +108,8 @@ def json_call_tests(
     inputs: Sequence[str], outputs: Sequence[str], signatures: Sequence[Signature]
 ) -> tuple[CallTest, ...]:
     """Tests whose input is one JSON value a line, an argument each, and whose output is JSON.
+
+    Where a list is expected, a tuple of the same items is as good.
 
     Raises:
         ProblemError: If a text is no JSON, or the arguments fit no signature.
@@ -124,16 +126,16 @@ def json_call_tests(
         raise ProblemError(_misfit([a or [] for a in arguments], signature))
     returns = signature.returns if signature else None
     kinds = [p.annotation for p in signature.parameters] if signature else []
-    return tuple(
-        CallTest(
-            args=tuple(
-                as_annotated(v, kinds[k] if k < len(kinds) else None)
-                for k, v in enumerate(values or ())
-            ),
-            expected=as_annotated((value or [None])[0], returns),
+    tests = []
+    for values, value in zip(arguments, expected, strict=True):
+        args = tuple(
+            as_annotated(v, kinds[k] if k < len(kinds) else None)
+            for k, v in enumerate(values or ())
         )
-        for values, value in zip(arguments, expected, strict=True)
-    )
+        answer = as_annotated((value or [None])[0], returns)
+        as_tuple = (tuple(answer),) if isinstance(answer, list) else ()
+        tests.append(CallTest(args, answer, alternatives=as_tuple))
+    return tuple(tests)
 
 
 def _arguments(
@@ -179,11 +181,15 @@ def _from_texts(inputs: Sequence[Any], signatures: Sequence[Signature]) -> list[
     )
 
 
+def _argument(value: Any, annotation: ast.expr | None) -> Any:
+    return _with_integer_keys(as_annotated(value, annotation), annotation)
+
+
 def _expected(
     output: Any, returns: ast.expr | None, *, unwrap: bool
 ) -> tuple[Any, tuple[Any, ...]]:
     raw = output[0] if unwrap else output
-    value = _with_integer_keys(as_annotated(raw, returns))
+    value = _argument(raw, returns)
     others = []
     if unwrap and is_list_like(returns) is None:
         others.append(output)
@@ -192,9 +198,14 @@ def _expected(
     return value, tuple(others)
 
 
-def _with_integer_keys(value: Any) -> Any:
-    """A dictionary whose keys are all decimal text, with integers: JSON has only text as keys."""
-    if isinstance(value, dict) and value and all(_is_integer(k) for k in value):
+def _with_integer_keys(value: Any, annotation: ast.expr | None) -> Any:
+    """A dictionary whose keys are all decimal text, with integers: JSON has only text as keys.
+
+    Not where the annotation says that they are texts.
+    """
+    if not isinstance(value, dict) or has_text_keys(annotation):
+        return value
+    if value and all(_is_integer(k) for k in value):
         return {int(k): v for k, v in value.items()}
     return value
 

@@ -1,7 +1,7 @@
 """LeetCodeDataset (newfacade): LeetCode problems with a solution and tests that are asserts.
 
 ``prompt`` (imports and node classes) is the problem's prelude; ``completion`` is the canonical
-solution. The asserts become call/expected pairs; answers are compared exactly, as asserts do.
+solution. ``check(candidate)`` is run whole: answers are compared as its asserts do.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ LEETCODE = Source(
     expected="LeetCodeDataset rows: JSON lines with 'prompt', 'completion', 'entry_point', 'test'",
     splits=("train", "test"),
     parse=_parse,
+    packages=("numpy", "sortedcontainers"),
     id_fields=_ID,
     files=tuple(
         RemoteFile(

@@ -67,6 +67,8 @@ def _parse(row: Row) -> Problem:
         difficulty=row.difficulty("difficulty"),
         source="livecodebench",
         prelude=LIVECODEBENCH_PRELUDE,
+        # Its judge compares what is returned by ==, and takes an outermost tuple for a list.
+        comparison="livecodebench" if kinds == {"stdin"} else "exact",
         metadata={
             name: row.first(name)
             for name in ("question_title", "platform", "contest_id", "contest_date")

@@ -30,6 +30,7 @@ from codegym.problems.livecodebench import LIVECODEBENCH
 from codegym.problems.locate import locate, user_path
 from codegym.problems.mbpp import MBPP
 from codegym.problems.mini import load_mini
+from codegym.problems.packages import check_packages
 from codegym.problems.problem import Problem
 from codegym.problems.row import Row
 from codegym.problems.sample import SAMPLE, sample_of, warn_of_sample
@@ -66,6 +67,7 @@ def load_problems(
     size: int | None = None,
     seed: int | None = None,
     allow_sample: bool = True,
+    packages: Sequence[str] = (),
 ) -> ProblemSet:
     """Loads the problems of a source.
 
@@ -95,6 +97,11 @@ def load_problems(
             :class:`~codegym.errors.SampleDataWarning` once in a process, and
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
+        packages: Names of packages that programs may import, beside the standard library and what
+            the data set's own judge has (``numpy`` and ``sortedcontainers`` for ``apps``,
+            ``apps_plus`` and ``leetcode``, where they are installed). A row whose reference
+            solution needs one of those that is not installed is skipped, and counted with that
+            reason. Of no use for ``"mini"``.
 
     Raises:
         UnknownNameError: If the source, split or difficulty is unknown.
@@ -110,6 +117,7 @@ def load_problems(
         raise ConfigurationError(f"limit must be 1 or more, got {limit}.")
     if not isinstance(allow_sample, bool):
         raise ConfigurationError(f"allow_sample must be True or False, got {allow_sample!r:.80}.")
+    allowed = check_packages(packages)
     if source == "mini":
         if data is not None:
             raise ConfigurationError("Source 'mini' is generated and takes no data=.")
@@ -146,7 +154,7 @@ def load_problems(
             warn_of_sample(error)
             asked, spec = spec.name, spec.sample
             found = _find(spec, None, split)
-        problems = _from_files(spec, found, split, limit, asked)
+        problems = _from_files(spec, found, split, limit, asked, allowed)
     return problems if difficulty is None else problems.filter(difficulty=difficulty)
 
 
@@ -216,10 +224,12 @@ def _from_files(
     split: str | None,
     limit: int | None,
     stands_in_for: str | None,
+    allowed: tuple[str, ...],
 ) -> ProblemSet:
     files = [open_data_file(f.path, expected=spec.expected) for f in found]
     most = max(16, _CACHED_BYTES // max(1, _mean_bytes(files)))
-    build = Remembering(_Rows(spec, tuple(files), tuple(f.split for f in found)).problem, most)
+    rows = _Rows(spec, tuple(files), tuple(f.split for f in found), allowed)
+    build = Remembering(rows.problem, most)
     spots, heads, report = _scan(spec, files, found, split, limit, build)
     report = dataclasses.replace(report, stands_in_for=stands_in_for)
     if report.skipped:
@@ -235,10 +245,11 @@ class _Rows:
     spec: Source
     files: tuple[DataFile, ...]
     splits: tuple[str | None, ...]
+    allowed: tuple[str, ...]
 
     def problem(self, spot: _Spot) -> Problem:
         row = row_of(self.files[spot.file].row(spot.row), spot.row, self.splits[spot.file])
-        return problem_of(self.spec, row)
+        return problem_of(self.spec, row, self.allowed)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,11 +26,13 @@ __all__ = [
     "UnitTest",
 ]
 
-Comparison = Literal["tolerant", "exact"]
+Comparison = Literal["tolerant", "exact", "apps", "livecodebench"]
 """How an answer is compared with the expected one.
 
-``"tolerant"`` is the judges' rule (APPS, LiveCodeBench): floats within tolerance, a tuple equals a
-list of the same items. ``"exact"`` is Python's ``==``, which is what an ``assert`` asks.
+``"tolerant"``: an expected float is met within tolerance, a tuple equals a list of the same items.
+``"exact"`` is Python's ``==``, which is what an ``assert`` asks. ``"apps"`` and ``"livecodebench"``
+compare what is printed as the judge of that data set does (:mod:`codegym.grading.printed`), and
+what is returned as ``"tolerant"`` does. See :func:`~codegym.grading.same_value`.
 """
 
 
@@ -53,7 +55,7 @@ class StdinTest:
     """The program is run as ``__main__`` on `stdin` and must print `stdout`.
 
     If the problem has an entry point, it is a function without parameters that reads standard
-    input and prints; it is called after the program was run.
+    input and prints. It is called after the program was run, unless the program calls it itself.
     """
 
     stdin: str
@@ -70,8 +72,8 @@ class CallTest:
         expected: The value that must be returned, plain data as well.
         kwargs: Keyword arguments as ``(name, value)`` pairs.
         alternatives: Further values that are as good as `expected`.
-        tolerance: Absolute tolerance for a float answer; ``None``: the rule of the problem's
-            :data:`Comparison`.
+        tolerance: How far each number of the answer, whole or not, may be from the expected one;
+            ``None``: the rule of the problem's :data:`Comparison`.
         expression: If given, this Python expression is evaluated in the program's namespace
             instead of calling the entry point (for arguments that are no plain data). It never
             contains the expected value.
@@ -87,14 +89,25 @@ class CallTest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CodeTest:
-    """Test code that could not be turned into call/expected pairs.
+    """Test code, which is run whole and in the order written.
 
-    `source` is run in a process of its own with a function `name` that forwards each call to the
-    candidate in *its* process. The test passes when `source` runs to its end without an exception.
+    It runs in a process of its own, as the script ``__main__``, with a function `name` (and
+    ``candidate``) that forwards each call to the entry point in the program's process, which is the
+    same for all calls. What it only defines in pytest's or unittest's way is then found and run.
+    The test passes when nothing raised.
+
+    Attributes:
+        source: The test code.
+        name: What it calls the entry point.
+        setup: Code that is run before it in the same namespace.
+        checks: First lines of the statements or test functions in `source` that count as one test
+            each, ascending; none: the whole counts as one.
     """
 
     source: str
     name: str
+    setup: str = ""
+    checks: tuple[int, ...] = ()
 
 
 UnitTest = StdinTest | CallTest | CodeTest
@@ -113,18 +126,21 @@ class Problem:
         tests: At least one test.
         starter_code: Opening part that a solution should have (signature, imports); may be empty.
             A prompt in completion style shows it, and the program then begins with it.
-        entry_point: What is called: ``"name"`` or ``"Class().method"``. ``None``: the program
+        entry_point: What is called: ``"name"`` or ``"Class().method"``. A name that the program
+            has as a method of its ``class Solution`` only is called there. ``None``: the program
             reads standard input and prints.
         difficulty: The source's own word, lower case, or ``"unknown"``.
         source: The name of the source, such as ``"apps_plus"``.
         prelude: Code that is run before the program, in its namespace (imports and node classes
             that the source promises). Never part of the program's lines.
         comparison: How answers are compared.
+        packages: Top-level packages that a program may import beside the standard library, such
+            as ``"numpy"``. They are installed, or the problem could not be loaded.
         metadata: Whatever else the source tells: url, release date, ... Not hashed.
 
     Raises:
         ProblemError: If there is no test, something that is no test, a call without entry point,
-            an entry point that names no function, or an empty id.
+            an entry point that names no function, a package that is no name, or an empty id.
     """
 
     id: str
@@ -137,6 +153,7 @@ class Problem:
     source: str = "custom"
     prelude: str = ""
     comparison: Comparison = "tolerant"
+    packages: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +178,11 @@ class Problem:
             raise ProblemError(
                 f"Problem {self.id!r} has {self.entry_point!r} for an entry point. Name the "
                 'function ("name" or "Class().method"), or give None for standard-input tests.'
+            )
+        if not (_are_items(self.packages) and all(map(_is_name, self.packages))):
+            raise ProblemError(
+                f"Problem {self.id!r} has {self.packages!r} for packages. Give a tuple of names as "
+                'they are imported, such as ("numpy",).'
             )
         if self.entry_point is None and any(not isinstance(t, StdinTest) for t in self.tests):
             raise ProblemError(
@@ -215,7 +237,8 @@ def _complaint(test: object) -> str | None:
         good = _is_text(test.stdin) and _is_text(test.stdout)
         return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
     if isinstance(test, CodeTest):
-        good = _is_text(test.source) and _is_name(test.name)
+        texts = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
+        good = texts and _are_items(test.checks)
         return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
     if not isinstance(test, CallTest):
         return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"
@@ -257,7 +280,7 @@ def _hash_text(text: str) -> str:
 
 def _content_hash(problem: Problem) -> str:
     # repr of frozen dataclasses and plain data is deterministic; sets are sorted by _stable.
-    content = (
+    content: tuple[Any, ...] = (
         problem.description,
         problem.canonical_solution,
         problem.starter_code,
@@ -266,6 +289,8 @@ def _content_hash(problem: Problem) -> str:
         problem.comparison,
         _stable_tests(problem),
     )
+    if problem.packages:
+        content += (problem.packages,)
     return _hash_text(repr(content))
 
 

@@ -9,7 +9,7 @@ import re
 from codegym.errors import ProblemError
 from codegym.problems.python_code import parse_expression, parse_python
 
-__all__ = ["Parameter", "Signature", "calls_itself", "find_signature", "read_signatures"]
+__all__ = ["Parameter", "Signature", "find_signature", "read_signatures"]
 
 _DEF = re.compile(
     r"^(?P<indent>[ \t]*)(?:async\s+)?def\s+(?P<name>\w+)\s*\((?P<parameters>[^()]*)\)",
@@ -51,8 +51,13 @@ class Signature:
 
     @property
     def entry_point(self) -> str:
-        """How it is called: ``"name"`` or ``"Class().name"``."""
-        return self.name if self.owner is None else f"{self.owner}().{self.name}"
+        """How it is called: ``"name"`` or ``"Class().name"``.
+
+        A method of ``Solution`` is called by its name alone, as the judges of APPS and
+        LiveCodeBench do: it is looked for in that class if the program has it, else among its
+        functions.
+        """
+        return self.name if self.owner in (None, "Solution") else f"{self.owner}().{self.name}"
 
     def takes(self, count: int) -> bool:
         """Whether it can be called with `count` positional arguments."""
@@ -100,18 +105,6 @@ def find_signature(name: str | None, *codes: str) -> Signature | None:
         if len(functions) == 1:
             return functions[0]
     return None
-
-
-def calls_itself(code: str, name: str) -> bool:
-    """Whether a program calls its function `name` when it is run as a script."""
-    tree = _parse_opening(code)
-    statements = [] if tree is None else tree.body
-    return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-        for statement in statements
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        for node in ast.walk(statement)
-    )
 
 
 def _parse_opening(code: str) -> ast.Module | None:

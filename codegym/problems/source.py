@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.problem import Problem
+from codegym.problems.packages import with_packages
+from codegym.problems.problem import Problem, StdinTest
 from codegym.problems.row import Row
 from codegym.problems.unicode import require_unicode
 
 __all__ = ["RemoteFile", "Source", "hash_split", "problem_of", "row_of"]
 
+_MOST_CHARACTERS = 64 * 2**20
 _ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
 
 
@@ -42,6 +44,7 @@ class Source:
 
     Attributes:
         name: As in ``load_problems(name)``.
+        packages: What its judge has beside the standard library, so that programs may import it.
         expected: What a file of it holds, for error messages.
         splits: The legal names of its splits.
         parse: Makes a problem of a row; raises :class:`~codegym.errors.ProblemError` with the
@@ -62,6 +65,7 @@ class Source:
     files: tuple[RemoteFile, ...] = ()
     row_splits: Callable[[Row], tuple[str, ...]] | None = None
     packaged: Path | None = None
+    packages: tuple[str, ...] = ()
     sample: Source | None = None
 
 
@@ -100,8 +104,13 @@ def row_of(value: Any, index: int, split: str | None = None) -> Row:
     return Row(index, value, split)
 
 
-def problem_of(source: Source, row: Row) -> Problem:
+def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem:
     """The problem that a row of a source holds.
+
+    Args:
+        source: How its rows are read.
+        row: The row.
+        allowed: Packages that the user allows, beside those of the source's judge.
 
     Raises:
         ProblemError: If it holds none that can be used, with the reason.
@@ -109,6 +118,7 @@ def problem_of(source: Source, row: Row) -> Problem:
     try:
         problem = source.parse(row)
         require_unicode(problem)
+        _require_reasonable_size(problem)
         if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
             raise ProblemError(
                 f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
@@ -118,4 +128,14 @@ def problem_of(source: Source, row: Row) -> Problem:
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
         raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
-    return problem
+    return with_packages(problem, source.packages, allowed)
+
+
+def _require_reasonable_size(problem: Problem) -> None:
+    """Refuses output that no program should have to print: it would be kept several times."""
+    for number, test in enumerate(problem.tests):
+        if isinstance(test, StdinTest) and len(test.stdout) > _MOST_CHARACTERS:
+            raise ProblemError(
+                f"test {number} expects {len(test.stdout)} characters of output, more than "
+                f"{_MOST_CHARACTERS}"
+            )

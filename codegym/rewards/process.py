@@ -22,7 +22,7 @@ from codegym.grading.verdict import Grade
 from codegym.programs.lines import NEUTRAL, LineReader
 from codegym.rewards.registry import make_reward
 from codegym.tokenization.registry import make_tokenizer
-from codegym.tokenization.tokenizer import Tokenizer
+from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["PROCESS", "ProcessReward", "StepScorer"]
 
@@ -305,7 +305,7 @@ def _first_difference(one: Tokenizer, other: Tokenizer) -> int | None:
     sizes = one.vocab_size, other.vocab_size
     if sizes[0] != sizes[1]:
         return min(sizes)
-    return None if one.end_id == other.end_id else min(one.end_id, other.end_id)
+    return min(end_ids(one) ^ end_ids(other), default=None)
 
 
 def _of(sub_envs: Sequence[int] | None) -> str:

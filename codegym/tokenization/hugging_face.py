@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from codegym.errors import TokenizationError
+from codegym.tokenization.ends import ends_of_turn, generation_ends
 from codegym.tokenization.spelling import BYTE_OF_CHARACTER, bytes_to_text, text_to_bytes
 
 __all__ = ["HuggingFaceTokenizer", "is_hugging_face"]
@@ -37,24 +38,33 @@ class HuggingFaceTokenizer:
 
     Args:
         tokenizer: The object. It is used as it is and never changed.
+        end_ids: Tokens that end a program as well, beside the end-of-sequence token, the token
+            with which its chat template ends a turn, and those of a generation config in the
+            folder that it was loaded from. Only added tokens are taken.
 
     Raises:
-        TokenizationError: If it has no end-of-sequence token, or does not spell a line of code
-            exactly (it lowers case, joins spaces, ...).
+        TokenizationError: If no token ends a program, or it does not spell a line of code exactly
+            (it lowers case, joins spaces, ...).
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, end_ids: Collection[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._name = str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__)
-        if tokenizer.eos_token_id is None:
+        self._bytes = _spellings(tokenizer)
+        eos = tokenizer.eos_token_id
+        ends = ends_of_turn(tokenizer) | generation_ends(self._name) | set(end_ids)
+        ends &= {*getattr(tokenizer, "added_tokens_decoder", {}), *tokenizer.all_special_ids}
+        if eos is None and not ends:
             raise TokenizationError(
                 f"Tokenizer {self._name!r} has no end-of-sequence token, so a program could not "
                 "end. Set tokenizer.eos_token first."
             )
-        self._end_id = int(tokenizer.eos_token_id)
+        self._end_id = int(min(ends) if eos is None else eos)
+        self._end_ids = frozenset({self._end_id, *ends})
+        for token in self._end_ids:
+            self._bytes[token] = b""
         pad = tokenizer.pad_token_id
         self._pad_id = self._end_id if pad is None else int(pad)
-        self._bytes = _spellings(tokenizer)
         self._direct = True
         self._direct = self._spell_exactly(_PROBE, self._raw(_PROBE))
         self.encode(_PROBE)
@@ -68,6 +78,16 @@ class HuggingFaceTokenizer:
     def end_id(self) -> int:
         """The end-of-sequence token."""
         return self._end_id
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """All tokens that end a program: ``end_id``, and those that end a turn of a chat."""
+        return self._end_ids
+
+    @property
+    def transformers_tokenizer(self) -> Any:
+        """The object that was handed in."""
+        return self._tokenizer
 
     @property
     def pad_id(self) -> int:
@@ -92,6 +112,10 @@ class HuggingFaceTokenizer:
             if start is not None and self._spell_exactly(text, ids[start:]):
                 return ids[start:]
         raise TokenizationError(self._complaint(text))
+
+    def encode_shown(self, text: str) -> list[int]:
+        """Token ids of a text that is only shown: as near to it as this tokenizer can spell it."""
+        return self._raw(text)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that a token spells; ``b""`` for special tokens.

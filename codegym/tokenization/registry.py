@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.tokenization.byte import ByteTokenizer
+from codegym.tokenization.ends import as_ids
 from codegym.tokenization.hugging_face import HuggingFaceTokenizer, is_hugging_face
 from codegym.tokenization.mini_bpe import MiniTokenizer
 from codegym.tokenization.tokenizer import Tokenizer
@@ -36,7 +36,7 @@ def make_tokenizer(spec: str | Tokenizer | object) -> Tokenizer:
     """
     if isinstance(spec, str):
         if spec.startswith(_HUB):
-            return HuggingFaceTokenizer(_from_hub(spec.removeprefix(_HUB)))
+            return _from_hub(spec.removeprefix(_HUB))
         if spec not in _NAMES:
             raise UnknownNameError("tokenizer", spec, [*_NAMES, "hf:<name or path>"])
         return _NAMES[spec]()
@@ -52,7 +52,7 @@ def make_tokenizer(spec: str | Tokenizer | object) -> Tokenizer:
     )
 
 
-def _from_hub(name: str) -> Any:
+def _from_hub(name: str) -> HuggingFaceTokenizer:
     try:
         import transformers
     except ImportError as error:
@@ -61,8 +61,13 @@ def _from_hub(name: str) -> Any:
             "pip install 'transformers>=5'"
         ) from error
     try:
-        return transformers.AutoTokenizer.from_pretrained(name)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"The tokenizer {_HUB + name!r} can not be loaded: {error}"
         ) from error
+    try:
+        ends = as_ids(transformers.GenerationConfig.from_pretrained(name).eos_token_id)
+    except (OSError, ValueError):  # most folders of a tokenizer have none
+        ends = set()
+    return HuggingFaceTokenizer(tokenizer, ends)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Tokenizer"]
+from codegym.errors import TokenizationError
+
+__all__ = ["Tokenizer", "end_ids", "shown_ids"]
 
 
 @runtime_checkable
@@ -15,6 +17,10 @@ class Tokenizer(Protocol):
     The contract, for every text ``t`` that is encoded: the bytes of its tokens concatenate to
     ``t.encode()``. No token is added (no begin or end token, no dummy space), so that
     ``encode(a) + encode(b)`` spells ``a + b``.
+
+    Two more members are used where a tokenizer has them: ``end_ids``, all tokens that end a
+    program if there are several, and ``encode_shown(text)``, the tokens of a text that is only
+    shown and that it cannot spell exactly.
     """
 
     @property
@@ -47,3 +53,30 @@ class Tokenizer(Protocol):
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of some tokens; bytes that are not UTF-8 become surrogate escapes (U+DC80-DCFF)."""
         ...
+
+
+def end_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """All tokens that end a program. They spell no bytes.
+
+    >>> from codegym.tokenization import ByteTokenizer
+    >>> end_ids(ByteTokenizer())
+    frozenset({256})
+    """
+    return frozenset({tokenizer.end_id, *getattr(tokenizer, "end_ids", ())})
+
+
+def shown_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Token ids of a text that is only shown, and that nobody runs.
+
+    They spell it to the byte where the tokenizer can, and as nearly as it can elsewhere (one that
+    normalises Unicode, say). Halves of surrogate pairs are replaced.
+
+    Raises:
+        TokenizationError: If the tokenizer can spell exactly or not at all, and this not.
+    """
+    try:
+        return tokenizer.encode(text)
+    except TokenizationError:
+        readable = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        encode_shown = getattr(tokenizer, "encode_shown", tokenizer.encode)
+        return [int(token) for token in encode_shown(readable)]

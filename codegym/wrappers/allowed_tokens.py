@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from codegym.envs.code_env import CodeEnv
 from codegym.errors import ConfigurationError
+from codegym.tokenization.tokenizer import end_ids
 
 __all__ = ["AllowedTokens"]
 
 
 class AllowedTokens(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Tells which tokens occur in the problem's canonical solution, and the end token.
+    """Tells which tokens occur in the problem's canonical solution, and those that end a program.
 
     A random policy over a few hundred tokens never writes a program; over the dozen tokens of the
     solution it sometimes does. The mask is advice: the environment accepts every token.
@@ -56,7 +57,7 @@ class AllowedTokens(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         tokenizer = self._code_env.tokenizer
         self._mask[:] = False
         self._mask[tokenizer.encode(self._code_env.task.reference(problem).rest)] = True
-        self._mask[tokenizer.end_id] = True
+        self._mask[list(end_ids(tokenizer))] = True
         return obs, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:

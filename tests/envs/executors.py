@@ -9,7 +9,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from codegym.errors import ClosedError, WorkerError
-from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin
+from codegym.execution import (
+    Call,
+    ExitReason,
+    Observation,
+    Request,
+    Result,
+    Stdin,
+    encode_value,
+)
 from codegym.problems import CallTest, Problem, ProblemSet, StdinTest
 
 REASONS = (
@@ -62,7 +70,8 @@ class MadeUp:
         right = key % len(REASONS) < 2 or (key >> 8) % (k + 2) == 0
         answer = self._answers.get(repr(one)) if right else "wrong"
         text = answer if isinstance(answer, str) else ""
-        return Observation(reason, value=answer, returned=True, stdout=text, executed_lines=lines)
+        encoded = encode_value(answer)
+        return Observation(reason, answer=encoded, stdout=text, executed_lines=lines)
 
 
 def _answers(problem: Problem) -> Any:

@@ -151,7 +151,8 @@ class SingleEnvs:
             if done and self.mode is AutoresetMode.SAME_STEP:
                 info = {"final_obs": self.obs[i], "final_info": info}
             self._add._add_info(infos, info, i)
-        terminated, truncated = self.terminated.copy(), self.truncated.copy()
+        told = ended if self.mode is AutoresetMode.DISABLED else np.zeros_like(ended)
+        terminated, truncated = self.terminated & ~told, self.truncated & ~told
         if self.mode is AutoresetMode.SAME_STEP:
             for i in np.flatnonzero(terminated | truncated):
                 self._begin(i, infos)

@@ -87,18 +87,19 @@ def compare(
 ) -> int:
     """Steps both and compares all that they return; tells how many episodes ended."""
     assert_same(ours.reset(seed=5), single.reset(seed=5))
-    ended = 0
+    ended, waiting = 0, np.zeros(N, dtype=bool)
     for _ in range(STEPS):
         actions = actions_of(rng, ours)
         mine, reference = ours.step(actions), single.step(actions)
         assert_same(mine, reference)
         done = mine[2] | mine[3]
-        if mode is not AutoresetMode.DISABLED:
-            ended += int(done.sum())
-        elif done.any() and rng.random() < 0.5:
-            ended += int(done.sum())
-            mask = done & (rng.random(N) < 0.8)
+        assert not (done & waiting).any(), "an end is told once"
+        ended += int(done.sum())
+        if mode is AutoresetMode.DISABLED:
+            waiting |= done
+            mask = waiting & (rng.random(N) < 0.8)
             if mask.any():
+                waiting &= ~mask
                 theirs = single.reset(mask=mask)
                 assert_same(ours.reset(options={"reset_mask": mask}), theirs)
     state = single.envs[0].start_states.state_dict()

@@ -44,27 +44,33 @@ def test_episode_statistics(problems: ProblemSet, mode: AutoresetMode, judging: 
             )
         )  # fmt: skip
         envs.reset(seed=0)
-        returns, lengths = [], []
-        for _ in range(60):
-            _, rewards, terminated, truncated, infos = envs.step(np.full(N, 97))
+        returns, lengths, ended = [], [], np.zeros(N, dtype=bool)
+        end = envs.unwrapped.tokenizer.end_id  # type: ignore[attr-defined]
+        for step in range(60):
+            # The first sub-environment ends soon and, under DISABLED, waits for the others.
+            actions = np.array([end if step % 10 == 1 else 97, *[97] * (N - 1)])
+            _, rewards, terminated, truncated, infos = envs.step(actions)
             done = terminated | truncated
+            ended |= done
             if not done.any():
                 continue
             np.testing.assert_array_equal(infos["_episode"], done)
-            if mode is not AutoresetMode.DISABLED:
-                np.testing.assert_array_equal(infos["episode"]["r"][done], rewards[done])
-                returns += infos["episode"]["r"][done].tolist()
-                lengths += infos["episode"]["l"][done].tolist()
-            elif done.all():
-                envs.reset(options={"reset_mask": done})
-        if mode is not AutoresetMode.DISABLED:
-            assert set(returns) <= {1.0, -0.3, -0.6, -1.0}
-            assert len(returns) >= 3
-            lost = 1 if OLD_GYMNASIUM and mode is AutoresetMode.SAME_STEP else 0
-            if judging == "sync":
-                assert set(lengths) == {5 - lost, 5}
-            else:
-                assert min(lengths) > 5 - lost, "steps of waiting are steps"
+            np.testing.assert_array_equal(infos["episode"]["r"][done], rewards[done])
+            returns += infos["episode"]["r"][done].tolist()
+            lengths += infos["episode"]["l"][done].tolist()
+            if mode is AutoresetMode.DISABLED and ended.all():
+                envs.reset(options={"reset_mask": ended.copy()})
+                ended[:] = False
+        assert set(returns) <= {1.0, -0.3, -0.6, -1.0}
+        assert len(returns) >= 3
+        assert envs.episode_count == len(returns)
+        lost = 1 if OLD_GYMNASIUM and mode is AutoresetMode.SAME_STEP else 0
+        assert min(lengths) > 0
+        if judging == "sync":
+            assert set(lengths) <= {*range(1, 6)}
+            assert {5 - lost, 5} <= set(lengths)
+        elif mode is not AutoresetMode.DISABLED:
+            assert max(lengths) > 5 - lost, "steps of waiting are steps"
         envs.close()
     executor.close()
 

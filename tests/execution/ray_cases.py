@@ -35,7 +35,6 @@ from codegym.execution import (
     ExitReason,
     LocalExecutor,
     Observation,
-    Opaque,
     RayExecutor,
     Request,
     Result,
@@ -111,7 +110,7 @@ def busy_actor(*, besides: int = 0) -> int:
 
 
 def same(ours: Observation, theirs: Observation) -> bool:
-    """Equal but for what is measured, where an Opaque equals its like."""
+    """Equal but for what is measured."""
     measured = {"cpu_seconds", "wall_seconds", "peak_memory_bytes"}
     if ours.reason is ExitReason.OUTPUT_LIMIT:
         measured.add("stdout")  # how much of it was read before the kill
@@ -152,7 +151,7 @@ def test_the_same_is_seen_as_locally(executor: RayExecutor) -> None:
     values += [f"eval('[' * {depth} + ']' * {depth})" for depth in (20, 80)]
     deep = "def f(n):\n    x = []\n    for _ in range(n):\n        x = [x]\n    return x\n"
     depths = (100, 200, 300, 400, 480, 520, 600, 800, 900, 950, 1000, 2000)
-    test = TestCode("def check(f):\n    assert f(2) == 4\n", "check")
+    test = TestCode("def check(c):\n    assert c(2) == 4\ncheck(f)\n", "f")
     tree = "import collections\nclass T:\n    pass\n"
     requests = [
         *(Request(source, (Stdin(""), Stdin("1")), limits=LIMITS) for source in HOSTILE.values()),
@@ -189,8 +188,8 @@ def test_requests_and_results_survive_the_journey() -> None:
     given = (Stdin("a\ud800"), Call((LinkedList((1,)), {2}), (("k", 3),)), TestCode("x", "check"))
     request = Request("p", given, entry_point="f", limits=LIMITS)
     assert pickle.loads(pickle.dumps(request)) == request
-    values = [Opaque("T"), LinkedList((1,)), BinaryTree((None,)), frozenset({1}), 1j]
-    result = Result((Observation(next(iter(["finished"])), value=values),))  # type: ignore[arg-type]
+    # An answer travels as the bytes that the program left, whatever they are.
+    result = Result((Observation(ExitReason.FINISHED, answer=b'{"i":"\xff'),))
     assert repr(pickle.loads(pickle.dumps(result))) == repr(result)
 
 
@@ -267,7 +266,6 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
         {"workers": 0},
         {"workers": True},
         {"workers_per_actor": 1.5},
-        {"calls_per_child": 0},
         {"cpus_per_worker": -1},
         {"cpus_per_worker": "1"},
         {"start_seconds": float("nan")},
@@ -285,7 +283,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
     assert type(caught.value) is WorkerError
     with pytest.raises(WorkerError, match=r"started \d of 3 actors in 2 s.*2 CPUs"):
         RayExecutor(workers=3, start_seconds=2.0)
-    wait_until(lambda: actors() == before)
+    wait_until(lambda: set(actors()) <= set(before))  # one of an earlier test may have been ending
 
 
 def test_close_fails_what_is_pending_and_leaves_nothing(executor: RayExecutor) -> None:

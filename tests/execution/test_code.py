@@ -11,7 +11,7 @@ from codegym.execution import (
     ExitReason,
     Opaque,
     TestCode,
-    values,
+    decode_value,
 )
 
 from .conftest import LIMITS, Run
@@ -41,8 +41,6 @@ def f(x):
         "AssertionError",
         "not eight",
     )
-    assert test("undefined").reason is ExitReason.TEST_FAILED
-    assert test("f(").reason is ExitReason.TEST_FAILED
     assert test("try: f(0)\nexcept ValueError as e: assert str(e) == 'zero'").returned
     raised = test("f(0)")
     assert (raised.reason, raised.error_type, raised.error_line) == (
@@ -116,11 +114,6 @@ def test_iterators_without_end_are_too_large(run: Run) -> None:
     assert seen.reason in (ExitReason.OUTPUT_LIMIT, ExitReason.MEMORY_LIMIT)
 
 
-def test_keys_that_collide_are_not_compared_with_each_other() -> None:
-    keys = ",".join('{"i": "%x"}' % (i * (2**61 - 1)) for i in range(50_000))
-    assert isinstance(values.decode(b'{"s": [%s]}' % keys.encode()), Opaque)
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -138,14 +131,27 @@ def test_keys_that_collide_are_not_compared_with_each_other() -> None:
         b'{"D": "x"}',
         b'{"b": "0"}',
         b'{"t": [], "s": []}',
+        b'{"c": [1]}',
+        b'{"c": [1, true]}',
+        b'{"F": ["1e1000000000", 1]}',
+        b'{"F": [1]}',
+        b'{"r": [1, 2, 0]}',
+        b'{"r": [1, 2, 3, 4]}',
+        b'{"r": ["a", 2, 3]}',
+        b'{"I": [1, []]}',
+        b'{"I": ["map", 1]}',
+        b'{"o": 1}',
+        b'{"D": "' + b"1" * 5_000 + b'"}',
+        b"1" * 5_000,
+        b'{"i": "0x1", "i": null}',
         b"[" * 100_000,
         b"\xff\xfe",
     ],
-    ids=range(16),
+    ids=range(29),
 )
 def test_forged_values_are_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="no encoded value"):
-        values.decode(text)
+        decode_value(text)
 
 
 def test_the_candidate_shares_no_memory_with_the_verdict(run: Run) -> None:

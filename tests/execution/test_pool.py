@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,9 @@ def test_a_close_during_the_first_submit_starts_nothing(monkeypatch: pytest.Monk
     executor = LocalExecutor(workers=1)
     make = pool._Pool
 
-    def close_meanwhile(count: int, python: str | None, isolation: str) -> pool._Pool:
+    def close_meanwhile(*settings: Any) -> pool._Pool:
         executor.close()
-        return make(count, python, isolation)
+        return make(*settings)
 
     before = threading.active_count()
     monkeypatch.setattr(pool, "_Pool", close_meanwhile)
@@ -224,8 +225,10 @@ def test_arguments_without_meaning_are_refused() -> None:
 def test_strict_refuses_and_auto_warns_where_something_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lacking = isolation.Isolation(python=(3, 11), files=False, calls=True, namespaces=False)
-    monkeypatch.setattr(isolation, "_probe", lambda _: lacking)
+    lacking = isolation.Isolation(
+        python=(3, 11), files=False, calls=True, threads=True, namespaces=False
+    )
+    monkeypatch.setattr(isolation, "describe_isolation", lambda _: lacking)
     with pytest.raises(IsolationError, match="files"):
         LocalExecutor(isolation="strict")
     with pytest.warns(IsolationWarning, match="files"):

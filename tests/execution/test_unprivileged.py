@@ -129,14 +129,14 @@ def test_the_adversarial_suite_as_a_user_without_privileges(as_stranger: list[st
     passed = [name for name, outcome in outcomes.items() if outcome == "passed"]
     assert len(passed) >= 80
     assert len(passed) >= 0.9 * len(outcomes)
-    if ENFORCED.namespaces:
+    if ENFORCED.threads:
         assert any("threads_are_counted" in name for name in passed)
     assert [path.name for path in home.glob("codegym-*")] == []
 
 
 def test_a_user_without_privileges_gets_the_same_barriers(as_stranger: list[str]) -> None:
     said = output([*as_stranger, sys.executable, "-m", "codegym.execution"])
-    assert [line.split()[0] for line in said.splitlines()[1:]] == ["yes"] * 4
+    assert [line.split()[0] for line in said.splitlines()[1:]] == ["yes"] * 5
 
 
 REACH_OUT = """
@@ -162,14 +162,58 @@ print(len(chosen), "attacks")
 
 
 @needs_everything
-def test_attacks_where_user_namespaces_are_not_allowed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("feature", ["namespaces", "container"])
+def test_attacks_where_user_namespaces_are_not_allowed(tmp_path: Path, feature: str) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
-    command = [*lacking("namespaces"), sys.executable, "-c", REACH_OUT, str(tmp_path)]
+    command = [*lacking(feature), sys.executable, "-c", REACH_OUT, str(tmp_path)]
     said = output(command).split()
     assert (said[1:], int(said[0]) > 60) == (["attacks"], True), said
     assert [path.name for path in tmp_path.iterdir()] == ["victim"]
     assert victim.read_text() == "untouched"
+
+
+IN_A_CONTAINER = """
+import os, sys, tempfile
+from codegym.execution import *
+tempfile.tempdir = sys.argv[1]
+many = '''
+import threading
+stop, made = threading.Event(), 1
+threading.stack_size(32768)
+try:
+    for _ in range(100):
+        threading.Thread(target=stop.wait).start()
+        made += 1
+except RuntimeError: pass
+stop.set()
+print(made)
+'''
+deep = "import os\\nfor _ in range(1200):\\n    os.mkdir('a'); os.chdir('a')\\nprint(6)"
+locked = "import os\\nos.mkdir('a'); os.umask(0o777); os.mkdir('a/b'); os.mkdir('c')\\nprint(7)"
+limits = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0, threads=8)
+here = describe_isolation()
+print(here.files, here.calls, here.threads, here.namespaces)
+with LocalExecutor(workers=1, isolation="strict") as executor:
+    for program in (many, deep, locked, "import os\\nprint(os.listdir('.'))"):
+        seen = executor.run(Request(program, (Stdin(""),), limits=limits)).observations[0]
+        print(seen.stdout.strip())
+print(os.listdir(sys.argv[1]))
+"""
+
+
+@needs_everything
+@pytest.mark.parametrize("stranger", [False, True], ids=["root", "stranger"])
+def test_what_holds_in_a_container_that_was_started_without_options(
+    request: pytest.FixtureRequest, tmp_path: Path, stranger: bool
+) -> None:
+    prefix, folder = lacking("container"), tmp_path
+    if stranger:
+        become = request.getfixturevalue("as_stranger")
+        folder = Path(become[-1].partition("=")[2])
+        prefix = [*become, *prefix]
+    said = output([*prefix, sys.executable, "-c", IN_A_CONTAINER, str(folder)]).splitlines()
+    assert said == ["True True True False", "8", "6", "7", "[]", "[]"]
 
 
 ASK = """
@@ -228,7 +272,21 @@ def test_namespaces_are_an_addition_that_strict_does_not_ask_for() -> None:
 @needs_everything
 def test_what_is_missing_is_told() -> None:
     told = output([*lacking("landlock", "namespaces"), sys.executable, "-m", "codegym.execution"])
-    assert [line.split()[0] for line in told.splitlines()[1:]] == ["yes", "NO", "yes", "NO"]
+    assert [line.split()[0] for line in told.splitlines()[1:]] == ["yes", "NO", "yes", "yes", "NO"]
+
+
+@needs_everything
+def test_threads_are_limited_by_the_user_where_nobody_can_be_asked(as_stranger: list[str]) -> None:
+    ask = [sys.executable, "-m", "codegym.execution"]
+    told = {
+        "root": output([*lacking("listener"), *ask]),
+        "stranger": output([*as_stranger, *lacking("listener"), *ask]),
+        "stranger without namespaces": output(
+            [*as_stranger, *lacking("listener,namespaces"), *ask]
+        ),
+    }
+    threads = {who: said.splitlines()[4].split()[0] for who, said in told.items()}
+    assert threads == {"root": "NO", "stranger": "yes", "stranger without namespaces": "NO"}
 
 
 @needs_everything

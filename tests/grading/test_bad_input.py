@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from codegym.errors import CodegymError, ConfigurationError, ProblemError
+from codegym.errors import CodegymError, ConfigurationError, ExecutionError, ProblemError
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, CodeTest, Problem, StdinTest
@@ -140,7 +140,13 @@ def test_values_that_json_lacks_are_welcome(grader: Grader) -> None:
     assert grade.solved, grade
 
 
-def test_a_broken_expression_or_test_code_is_not_accepted(grader: Grader) -> None:
-    for test in (CallTest((), 6, expression="("), CodeTest("assert f(3) ==", "f")):
-        grade = grader.grade(Problem("p", "", "", (test,), entry_point="f"), "def f(x): return 6")
-        assert not grade.solved
+def test_a_broken_expression_is_not_accepted(grader: Grader) -> None:
+    test = CallTest((), 6, expression="(")
+    grade = grader.grade(Problem("p", "", "", (test,), entry_point="f"), "def f(x): return 6")
+    assert not grade.solved
+
+
+def test_broken_test_code_is_no_verdict(grader: Grader) -> None:
+    test = CodeTest("assert f(3) ==", "f")
+    with pytest.raises(ExecutionError, match="at fault, not the program"):
+        grader.grade(Problem("p", "", "", (test,), entry_point="f"), "def f(x): return 6")

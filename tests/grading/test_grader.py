@@ -16,6 +16,7 @@ from codegym.execution import (
     Observation,
     Request,
     Result,
+    encode_value,
 )
 from codegym.grading import Grader, Verdict
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest
@@ -56,7 +57,7 @@ class Recorded:
 
 
 def right(value: Any) -> Observation:
-    return Observation(ExitReason.FINISHED, value=value, returned=True)
+    return Observation(ExitReason.FINISHED, answer=encode_value(value))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_precedence_is_compile_runtime_limits_wrong() -> None:
         some = reasons[:count]
         tests = tuple(CallTest((i,), "never") for i in range(count))
         problem = Problem("p", "", "", tests, entry_point="f")
-        grade = Grader(Recorded([Observation(r, returned=True) for r, _ in some])).grade(
+        grade = Grader(Recorded([Observation(r, answer=b"null") for r, _ in some])).grade(
             problem, ""
         )
         assert grade.verdict is some[-1][1]

@@ -67,9 +67,9 @@ def test_standard_input_style_without_a_name():
     assert plus(STDIN, fn_name=None).entry_point == "main_8"
 
 
-def test_a_program_that_calls_its_function_itself_is_a_script():
+def test_whether_a_program_calls_its_function_is_seen_on_the_program():
     solution = "def main_8():\n    print(input())\n\nif __name__ == '__main__':\n    main_8()\n"
-    assert plus(STDIN, canonical_solution=solution).entry_point is None
+    assert plus(STDIN, canonical_solution=solution).entry_point == "main_8"
 
 
 def test_a_script_without_functions():
@@ -126,11 +126,11 @@ def test_numbers_on_standard_input():
 
 def test_solution_class():
     starter = "class Solution:\n    def add(self, a: int, b: int) -> int:\n        "
-    assert plus(CALL, starter_code=starter).entry_point == "Solution().add"
-    assert plus(CALL, starter_code=starter, fn_name=None).entry_point == "Solution().add"
+    assert plus(CALL, starter_code=starter).entry_point == "add"
+    assert plus(CALL, starter_code=starter, fn_name=None).entry_point == "add"
     solution = starter + "return a + b"
     problem = plus(CALL, starter_code="", canonical_solution=solution)
-    assert problem.entry_point == "Solution().add"
+    assert problem.entry_point == "add"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_linked_lists_by_annotation(starter):
         CallTest((LinkedList(()),), LinkedList(())),
     )
     assert "class ListNode" in problem.prelude
-    assert problem.entry_point == "Solution().f"
+    assert problem.entry_point == "f"
 
 
 def test_lists_of_nodes_and_trees_by_annotation():
@@ -297,7 +297,7 @@ def test_apps_call_of_a_method():
         starter_code="class Solution:\n    def f(self, a: List[int], k: int) -> int:\n        ",
     )
     assert problem.tests == (CallTest(([1, 2], 3), 12),)
-    assert problem.entry_point == "Solution().f"
+    assert problem.entry_point == "f"
     assert "from typing import *" in problem.prelude
 
 

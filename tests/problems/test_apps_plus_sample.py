@@ -45,7 +45,7 @@ def grader() -> Iterator[Grader]:
     # Some wrong programs never end.
     limits = ExecutionLimits(cpu_seconds=0.5, wall_seconds=60.0)
     with (
-        LocalExecutor(calls_per_child=16) as executor,
+        LocalExecutor() as executor,
         Grader(executor, limits, cache_size=0, stop_at_first_failure=True) as grader,
     ):
         yield grader

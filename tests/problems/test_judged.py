@@ -73,17 +73,23 @@ def livecodebench(kind: str, given: str, wanted: str, starter: str = "") -> dict
     }
 
 
-def leetcode(test: str) -> dict[str, Any]:
+def leetcode(test: str, helpers: str = "") -> dict[str, Any]:
     return {
         "task_id": "x",
         "query": "?",
-        "prompt": "from typing import *\n" + NODE_CLASSES,
+        "prompt": "from typing import *\n" + NODE_CLASSES + helpers,
         "completion": ECHO + "        return x\n",
         "entry_point": "Solution().f",
         "test": f"def check(candidate):\n    {test}\n",
     }
 
 
+LIST_HELPERS = """
+def list_node(values):
+    return ListNode(values[0], list_node(values[1:])) if values else None
+def is_same_list(a, b):
+    return a is b or bool(a and b and a.val == b.val and is_same_list(a.next, b.next))
+"""
 ECHO = "class Solution:\n    def f(self, x: Optional[ListNode]) -> Optional[ListNode]:\n"
 TREE = "class Solution:\n    def f(self, x: TreeNode) -> List[TreeNode]:\n"
 SUM = "class Solution:\n    def f(self, a: List[int], k: int) -> int:\n        "
@@ -174,7 +180,9 @@ RIGHT_AND_WRONG = {
     ),
     "same list": (
         "leetcode",
-        leetcode("assert is_same_list(candidate(x = list_node([1,2])), list_node([1,2]))"),
+        leetcode(
+            "assert is_same_list(candidate(x = list_node([1,2])), list_node([1,2]))", LIST_HELPERS
+        ),
         "class Solution:\n    def f(self, x): return x.next",
     ),
     "functional": (

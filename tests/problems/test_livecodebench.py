@@ -73,7 +73,7 @@ def test_functional_tests():
         private_test_cases=pack(cases(("[1, -2]\n0\n", "-1"), kind="functional")),
     )
     assert problem.tests == (CallTest(([1, 2], 3), 6), CallTest(([1, -2], 0), -1))
-    assert problem.entry_point == "Solution().f"
+    assert problem.entry_point == "f"
     assert problem.starter_code == STARTER
 
 
@@ -84,7 +84,7 @@ def test_functional_text_and_lists():
         public_test_cases=cases(('"12"', '["1", "2"]'), kind="functional"),
         private_test_cases="[]",
     )
-    assert problem.tests == (CallTest(("12",), ["1", "2"]),)
+    assert problem.tests == (CallTest(("12",), ["1", "2"], alternatives=(("1", "2"),)),)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from codegym.errors import (
     OfflineError,
     UnknownNameError,
 )
-from codegym.problems import SOURCES, CallTest, load_problems
+from codegym.problems import SOURCES, CallTest, CodeTest, load_problems
 
 
 def custom(count: int, **changes: Any) -> list[dict[str, Any]]:
@@ -227,7 +227,10 @@ def test_a_file_for_each_split(tmp_path):
 
 def test_a_leetcode_row(tmp_path):
     (problem,) = load_problems("leetcode", data=write(tmp_path / "mine.jsonl", [leetcode("a")]))
-    assert problem.tests == (CallTest((), 1, (("x", 1),)),)
+    (test,) = problem.tests
+    assert isinstance(test, CodeTest)
+    assert len(test.checks) == 1
+    assert "candidate(x = 1) == 1" in test.source
     assert problem.prelude == "from typing import *\n"
     assert problem.starter_code == "class Solution:\n    def f(self, x):\n"
     assert (problem.difficulty, problem.comparison) == ("easy", "exact")

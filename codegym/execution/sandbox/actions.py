@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
-import gc
 import marshal
 import mmap
 import os
 import signal
-import socket
 import sys
-import warnings
 from collections.abc import Callable
 
-from . import child, confine, tester, tracing
-from .loading import compile_program
-from .task import REQUEST, Confinement, Home, Order, Task, order
-from .zygote import Zygote
-
-_CHANNEL, _BIRTHS = 3, 4
+from . import child, confine, ending, tester, tracing
+from .loading import load, new_module
+from .task import Home, Task, order
+from .turns import Turns
 
 
 def starter(home: Home) -> Callable[[bytes, list[int]], None]:
@@ -40,10 +36,11 @@ def rehearse(home: Home) -> None:
     file = os.memfd_create("rehearsal")
     call = marshal.dumps([[3], [], None])
     os.write(file, _REHEARSED + call)
+    given = [(len(_REHEARSED), len(call))]
     told = order(
         program=len(_REHEARSED),
         prelude=0,
-        given=[(len(_REHEARSED), len(call))],
+        given=given,
         report_bytes=1 << 10,
         lines=3,
         entry_point="f",
@@ -56,11 +53,15 @@ def rehearse(home: Home) -> None:
         confine.signal_with_parent(os.getppid(), int(signal.SIGKILL))
         confine.set_rlimits(confine.hard_limits())
         orders = marshal.loads(marshal.dumps(("call", ((1, 2, 3, 4), 1), told)))
-        child.answer(Task(home, [0, 1, 2, file], orders[2]))
-        child.flush()
+        turns = Turns(request=file, news=file, channel=-1, left=1, given=given)
+        task = Task(home, turns, 1, orders[2])
+        namespace = new_module("program")
+        program = load(task, namespace)
+        child.answer(task, program, namespace, marshal.loads(turns.take()))
+        del namespace, program, task, turns
+        ending.forget(dict(vars(builtins)))
     home.memory.madvise(mmap.MADV_REMOVE)
     sys.modules["__main__"] = main
-    del sys.modules["program"]
     os.close(file)
 
 
@@ -68,25 +69,9 @@ _REHEARSED = b"def f(x):\n    return 2 * x\n"
 _REHEARSALS = 20
 
 
-def _open_session(
-    home: Home, descriptors: list[int], _confinement: Confinement, told: Order
-) -> None:
-    """Compiles a program, then is a zygote itself."""
-    task = Task(home, descriptors, told)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        code = compile_program(task)
-    confine.take_descriptors(descriptors[:REQUEST], descriptors[REQUEST + 1 :])
-    gc.freeze()  # what a collection in a child walks over, it has to copy
-    start = starter(Home(home.barrier, home.memory, code))
-    Zygote(socket.socket(fileno=_CHANNEL), _BIRTHS, start).serve()
-
-
 _ACTIONS = {
     "script": child.run_script,
     "call": child.run_call,
-    "calls": child.run_calls,
     "candidate": tester.run_candidate,
     "tester": tester.run_tester,
-    "session": _open_session,
 }

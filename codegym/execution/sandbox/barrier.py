@@ -6,10 +6,11 @@ import contextlib
 import ctypes
 import os
 import resource
+import socket
 import struct
 from collections.abc import Iterable
 
-from . import confine, landlock, namespaces, seccomp
+from . import confine, landlock, namespaces, seccomp, threads
 
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
@@ -23,35 +24,49 @@ class Barrier:
     Args:
         isolated: False for resource limits only.
         box: The private directory of the worker.
-        packages: Directories with installed packages.
+        packages: Files and folders of packages that a program may see.
+        hidden: Folders that it may not see, wherever they lie.
     """
 
-    def __init__(self, isolated: bool, box: str, packages: Iterable[str]) -> None:
-        self._filter: seccomp.Filter | None = None
+    def __init__(
+        self, isolated: bool, box: str, packages: Iterable[str], hidden: Iterable[str]
+    ) -> None:
+        self._filters: tuple[seccomp.Filter, seccomp.Filter] | None = None
         self._rules: tuple[landlock.Ruleset, landlock.Ruleset] | None = None
-        self._namespaces = self._counts_threads = False
+        self._namespaces = self._asks = self._counts_threads = False
         self._isolated = isolated
         if not isolated:
             return
         self._namespaces = namespaces.enter(box)
-        self._counts_threads = self._namespaces and os.geteuid() != 0  # the kernel exempts root
         confine.libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if seccomp.Filter.supported() and seccomp.Filter(once=True).install():
-            self._filter = seccomp.Filter(once=False)
+        self._asks = threads.supported()
+        # The kernel counts for this user alone, but it exempts root.
+        self._counts_threads = not self._asks and self._namespaces and os.geteuid() != 0
+        if seccomp.supported():
+            self._filters = seccomp.of_zygote(), seccomp.of_child()
         if landlock.abi() > 0:
-            packages = list(packages)
+            seen = landlock.visible(packages, hidden)
             with contextlib.suppress(OSError):
-                self._rules = (
-                    landlock.Ruleset(packages, box),
-                    landlock.Ruleset(packages, None),
-                )
+                self._rules = landlock.Ruleset(seen, box), landlock.Ruleset(seen, None)
 
-    def close_in_zygote(self) -> None:
-        """Closes in a process that will do nothing but fork children; they inherit it."""
-        if self._isolated:
-            drop_capabilities()
+    def close_in_zygote(self, channel: socket.socket | None = None) -> None:
+        """Closes in a process that will do nothing but fork children; they inherit it.
+
+        Args:
+            channel: To the supervisor, which is to answer for threads: see `threads.accept`.
+        """
+        if channel is not None:
+            if self._asks:
+                threads.offer(channel)
+            else:
+                channel.send(b"-")
+        if not self._isolated:
+            return
+        drop_capabilities()
         if self._rules is not None:
             self._rules[0].enforce()
+        if self._filters is not None and not self._filters[0].install():
+            self._filters = None
 
     def forbid_writing(self) -> None:
         """Takes the private directory away from a child."""
@@ -66,12 +81,12 @@ class Barrier:
         """
         if self._counts_threads:
             confine.limit(resource.RLIMIT_NPROC, threads + _OWN_PROCESSES)
-        return self._filter is not None and self._filter.install()
+        return self._filters is not None and self._filters[1].install()
 
     def enforced(self) -> dict[str, bool]:
         """What really holds, tried out in a child that is closed in."""
         if not self._isolated:
-            return {"files": False, "calls": False, "namespaces": False}
+            return dict.fromkeys(("files", "calls", "threads", "namespaces"), False)
         child = os.fork()
         if child == 0:
             code = 0
@@ -85,6 +100,7 @@ class Barrier:
         return {
             "files": code > 0 and bool(code & 1) and landlock.abi() >= _FULL_LANDLOCK,
             "calls": code > 0 and bool(code & 2),
+            "threads": code > 0 and (self._asks or self._counts_threads),
             "namespaces": self._namespaces,
         }
 

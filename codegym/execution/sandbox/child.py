@@ -6,68 +6,81 @@ nothing here knows an expected answer, and the report is only the program's own 
 
 from __future__ import annotations
 
-import atexit
-import contextlib
+import builtins
 import json
 import marshal
 import os
-import random
 import sys
-import threading
-import traceback
+import time
 from collections.abc import Callable
 from typing import Any
 
-from . import codec, report, tracing
-from .loading import describe, load, new_module, prepare
+from . import codec, ending, report
+from .loading import FILENAME, describe, load, new_module
+from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
+from .tracing import Program
 
 
 def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
-    """Runs the program as `__main__`, or calls its entry point without arguments, on descriptor 0.
+    """Runs the program as `__main__` on descriptor 0. Never returns.
 
-    Never returns.
+    An entry point is a function without parameters that reads and prints; it is called after the
+    program was run, unless the program calls it itself or defines none.
     """
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
+    names = dict(vars(builtins))
+    raised, code = _run_main(task)
+    code = ending.finalize(names, code)
+    if not raised:
+        task.report.write(report.FINISHED, b"%d" % code)
+    os._exit(code)
+
+
+def _run_main(task: Task) -> tuple[bool, int]:
+    """Whether an exception left the program, and the exit code; afterwards no frame holds it."""
     entry_point = task.entry_point
-    namespace = new_module("__main__" if entry_point is None else "program")
-    code = load(task, namespace)
+    namespace = new_module("__main__")
+    program = load(task, namespace)
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    namespace["__file__"] = f"{folder}/{FILENAME}"
+    left_to_us = entry_point is not None and defines_only(namespace["__loader__"].text, entry_point)
+    task.begin()
     try:
-        if task.traced:
-            tracing.start(code.program, code.statements, task.report)
-        exec(code.program, namespace)
-        if entry_point is not None:
-            resolve(namespace, entry_point)()
-        _leave(task, 0)
+        try:
+            exec(program.begin(), namespace)
+            if left_to_us and entry_point is not None:
+                _lookup(namespace, entry_point)()
+        finally:
+            ending.flush()  # before an exception is printed, and before all that comes at the end
     except SystemExit as error:
-        _leave(task, _exit_code(error))
+        return False, ending.exit_code(error)
     except BaseException as error:
-        write_error(task.report, error)
-        flush()
-    os._exit(0)
+        return True, write_error(task.report, error)
+    return False, 0
 
 
 def run_call(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the program, then calls its entry point. Never returns."""
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
+    namespace = new_module("program")
+    program = load(task, namespace)
+    if task.together:
+        _answer_all(task, program, namespace, task.begin_together())
+        os._exit(0)
+    arguments = marshal.loads(task.begin())
     try:
-        answer(task)
+        answer(task, program, namespace, arguments)
     except BaseException as error:
         write_error(task.report, error)
-    flush()
+    ending.flush()
     os._exit(0)
 
 
-def answer(task: Task) -> None:
+def answer(task: Task, program: Program, namespace: dict[str, Any], arguments: list[Any]) -> None:
     """Runs the program, calls its entry point, reports the value."""
-    arguments = marshal.loads(task.given[0])
-    namespace = new_module("program")
-    code = load(task, namespace)
-    if task.traced:
-        tracing.start(code.program, code.statements, task.report)
-    exec(code.program, namespace)
+    exec(program.begin(), namespace)
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
@@ -78,54 +91,46 @@ def answer(task: Task) -> None:
         task.report.write(report.RETURNED, text.encode("ascii"))
 
 
-def run_calls(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
-    """Answers several calls in this one process, each in a fresh module. Never returns.
+def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: list[bytes]) -> None:
+    """Answers calls of a plain program in this one process, each in a fresh module.
 
     Stops at the first that ends in anything but a value or an ordinary exception: that one is
-    then run alone, and the report tells how far this process came.
+    then run alone.
     """
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
-    given = [marshal.loads(one) for one in task.given]
-    namespace = new_module("program")
-    code = load(task, namespace)
-    depth = sys.getrecursionlimit()
-    if task.traced:
-        tracing.start(code.program, code.statements, task.report)
-    for number, arguments in enumerate(given):
-        if number > 0:
-            random.seed(0)
-            sys.setrecursionlimit(depth)
-            namespace = new_module("program")
-            prepare(code, namespace)
+    began = time.process_time()
+    for call_bytes in inputs:
+        arguments = marshal.loads(call_bytes)
+        if arguments[-1] is not None:
+            return  # code of the test's own, which may leave behind what it likes
+        namespace = new_module("program")
+        namespace.update(given, __annotations__={})
         try:
-            exec(code.program, namespace)
-            value = call(namespace, task.entry_point, arguments)
-            text = codec.encode(value, task.report.size).encode("ascii")
+            exec(program.begin(), namespace)
+            value = call(namespace, task.entry_point or "", arguments)
+            status, text = report.RETURNED, codec.encode(value, task.report.size).encode("ascii")
         except (MemoryError, RecursionError, codec.TooLargeError):
-            break
+            return
         except BaseException as error:
-            left = task.report.append(report.RAISED, _described(error))
-        else:
-            left = task.report.append(report.RETURNED, text)
-        if not left:
-            break
-    flush()
-    os._exit(0)
+            status, text = report.RAISED, _described(error)
+        now = time.process_time()
+        if not task.report.append(status, text, now - began):
+            return
+        began = now
 
 
 def resolve(namespace: dict[str, Any], entry_point: str) -> Callable[..., Any]:
     """The function that `"name"` or `"Class().method"` stands for.
 
-    A plain name that only exists as a method of `class Solution` is taken from there.
+    A plain name that the program has as a method of `class Solution` only is taken from there,
+    also if the prelude has something of that name.
     """
     class_name, made, method = entry_point.partition("().")
     if made:
         owner = _lookup(namespace, class_name)()
         found: Callable[..., Any] = getattr(owner, method)
         return found
-    solution = namespace.get("Solution")
-    if entry_point not in namespace and hasattr(solution, entry_point):
+    own = getattr(namespace.get(entry_point), "__module__", None) == namespace["__name__"]
+    if not own and hasattr(namespace.get("Solution"), entry_point):
         return resolve(namespace, f"Solution().{entry_point}")
     return _lookup(namespace, entry_point)
 
@@ -148,46 +153,17 @@ def call(namespace: dict[str, Any], entry_point: str, given: list[Any]) -> Any:
     return candidate(*[codec.decode(value, namespace) for value in args], **named)
 
 
-def _leave(task: Task, exit_code: int) -> None:
-    """What an interpreter does at the end of a script, without tearing itself down."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    flush()
-    task.report.write(report.FINISHED, b"%d" % exit_code)
-
-
-def _exit_code(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    print(error.code, file=sys.stderr)
-    return 1
-
-
-def flush() -> None:
-    """Writes out what the program has printed, whatever it has put in place of its streams."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        _flush_one(stream)
-
-
-def _flush_one(stream: Any) -> None:
-    try:
-        stream.flush()
-    except BaseException:
-        return  # a program may have put anything there
-
-
-def write_error(target: report.Report, error: BaseException) -> None:
-    """Leaves the report of an exception that left the program."""
+def write_error(target: report.Report, error: BaseException) -> int:
+    """Leaves the report of an exception that left the program; the exit code."""
     if isinstance(error, MemoryError):
         error.__traceback__ = None  # frees the frames, and what they hold
         target.write(report.MEMORY)
-        return
+        return ending.UNCAUGHT
     status = report.RECURSION if isinstance(error, RecursionError) else report.RAISED
-    target.write(status, _described(error))
-    with contextlib.suppress(BaseException):
-        traceback.print_exception(error, limit=-8, chain=False)
+    said = _described(error)
+    ending.show(error)  # a hook of the program's may end it
+    target.write(status, said)
+    return ending.UNCAUGHT
 
 
 def _described(error: BaseException) -> bytes:

@@ -4,7 +4,9 @@
 themselves; anything else is an object with one key::
 
     i int (hex)    c complex    b bytes (hex)    t tuple    s set    f frozenset    d dict (pairs)
-    L linked list  T binary tree                 D Decimal  F Fraction  o opaque (type name)
+    L linked list  T binary tree  D Decimal  F Fraction  r range (start, stop, step)  q deque
+    I other iterables (type name, items): iterators, generators, views of dictionaries, arrays
+    o opaque (type name)
 
 Only methods of the base types are called on subclasses, so that overridden `__eq__`, `__iter__`
 or `__index__` change nothing. Cycles, deep nesting and size end the encoding, never the process.
@@ -12,6 +14,7 @@ or `__index__` change nothing. Cycles, deep nesting and size end the encoding, n
 
 from __future__ import annotations
 
+import array
 import collections
 import decimal
 import fractions
@@ -28,23 +31,17 @@ MAX_DEPTH = 200
 _OWN_RECURSION = 20 * MAX_DEPTH  # a program may have left less
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL = 1 << 60
-_PLAIN = frozenset({int, float, str, bool, type(None)})
-_LAZY: tuple[Any, ...] = (
-    range,
-    map,
-    filter,
-    zip,
-    enumerate,
-    reversed,
-    itertools.chain,
-    itertools.islice,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-    types.GeneratorType,
-    type(iter([])),
-    type(iter(())),
-    type(reversed([])),
+_ORDERED: Any = collections.OrderedDict()
+_VIEWS: list[Any] = [{}.keys(), {}.values(), {}.items()]
+_VIEWS += [_ORDERED.keys(), _ORDERED.values(), _ORDERED.items()]
+_GIVE_ITERATORS: list[Any] = [[], (), "", b"", {}, set(), range(0), range(1 << 70)]
+_GIVE_ITERATORS += [collections.deque(), *_VIEWS]
+_LAZY = frozenset(
+    {map, filter, zip, enumerate, reversed, types.GeneratorType}
+    | {kind for kind in vars(itertools).values() if isinstance(kind, type)}
+    | {type(iter(one)) for one in _GIVE_ITERATORS}
+    | {type(reversed(one)) for one in ([], {}, collections.deque(), *_VIEWS)}
+    | {type(view) for view in _VIEWS}
 )
 
 
@@ -133,16 +130,24 @@ class Encoder:
         for base, encode in _COMPOUND:
             if issubclass(kind, base):
                 return encode(self, value, depth)
+        if kind is range:
+            return {"r": [self._integer(part) for part in (value.start, value.stop, value.step)]}
         if kind in _LAZY:
-            return self._list(list(itertools.islice(value, self._room + 1)), depth)
+            return self._iterated(kind, list(itertools.islice(value, self._room + 1)), depth)
         if kind.__module__.partition(".")[0] == "numpy" and hasattr(kind, "tolist"):
             self._spend(int(getattr(value, "size", 1)))
-            return self.encode(value.tolist(), depth)
+            plain = value.tolist()
+            if type(plain) is not list:  # a scalar, or an array without dimensions
+                return self.encode(plain, depth)
+            return self._iterated(kind, plain, depth)
         chain = nodes.flatten(value)
         if chain is not None:
             tag, values = chain
             return {tag: self._items(values, depth)}
         return {"o": _name(kind)}
+
+    def _iterated(self, kind: type, values: list[Any], depth: int) -> Any:
+        return {"I": [_name(kind), self._list(values, depth)]}
 
     def _dict(self, value: Any, depth: int) -> Any:
         pairs = dict.items(value)
@@ -168,12 +173,20 @@ _COMPOUND: tuple[tuple[type, Callable[[Encoder, Any, int], Any]], ...] = (
     (dict, Encoder._dict),
     (set, lambda e, v, d: {"s": e._items(set.__iter__(v), d)}),
     (frozenset, lambda e, v, d: {"f": e._items(frozenset.__iter__(v), d)}),
-    (collections.deque, lambda e, v, d: e._items(collections.deque.__iter__(v), d)),
+    (collections.deque, lambda e, v, d: {"q": e._items(collections.deque.__iter__(v), d)}),
     (bytes, lambda e, v, _: {"b": _hexed(e, bytes.__getitem__(v, slice(None)))}),
     (bytearray, lambda e, v, _: {"b": _hexed(e, bytes(bytearray.copy(v)))}),
+    (memoryview, lambda e, v, _: {"b": _hexed(e, memoryview.tobytes(v))}),
     (complex, lambda _e, v, _d: {"c": [complex.real.__get__(v), complex.imag.__get__(v)]}),
     (decimal.Decimal, lambda _e, v, _d: _decimal(v)),
     (fractions.Fraction, _fraction),
+    # These compare as what they hold.
+    (types.MappingProxyType, lambda e, v, d: e.encode(dict(v), d)),
+    (collections.ChainMap, lambda e, v, d: e.encode(dict(v), d)),
+    (collections.UserDict, lambda e, v, d: e.encode(v.data, d)),
+    (collections.UserList, lambda e, v, d: e.encode(v.data, d)),
+    (collections.UserString, lambda e, v, d: e.encode(v.data, d)),
+    (array.array, lambda e, v, d: e._iterated(array.array, v.tolist(), d)),
 )
 
 
@@ -221,5 +234,19 @@ _DECODE: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "F": lambda body, ns: fractions.Fraction(*_decode_each(body, ns)),
     "L": lambda body, ns: nodes.build_list(list(_decode_each(body, ns)), ns),
     "T": lambda body, ns: nodes.build_tree(list(_decode_each(body, ns)), ns),
+    "r": lambda body, ns: range(*_decode_each(body, ns)),
+    "q": lambda body, ns: collections.deque(_decode_each(body, ns)),
+    "I": lambda body, ns: _iterable(body[0], [decode(item, ns) for item in body[1]]),
     "o": lambda body, _: Opaque(body),
 }
+
+
+def _iterable(name: str, items: list[Any]) -> Any:
+    """Something that is iterated over, and compares, as what it stands for."""
+    if name in ("dict_keys", "odict_keys"):
+        return dict.fromkeys(items).keys()
+    if name in ("dict_items", "odict_items"):
+        return dict(items).items()
+    if name in ("dict_values", "odict_values"):
+        return dict(enumerate(items)).values()
+    return iter(items)

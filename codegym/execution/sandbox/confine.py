@@ -15,20 +15,18 @@ import resource
 import sys
 from typing import Any
 
+from . import memory
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _M_ARENA_MAX = -8
-_PAGE = resource.getpagesize()
 _STACK_BYTES = 112 * 2**20
 MAX_DESCRIPTORS = 1024
 
-_RLIMITS = (
-    resource.RLIMIT_CPU,
-    resource.RLIMIT_AS,
-    resource.RLIMIT_FSIZE,
-    resource.RLIMIT_NOFILE,
-)
+_NAMES = ("RLIMIT_CPU", "RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
+_RLIMITS = tuple(getattr(resource, name) for name in _NAMES)
+_RAISED = (*_RLIMITS, resource.RLIMIT_DATA, resource.RLIMIT_NPROC)
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
 prctl: Any = ctypes.CDLL(None).prctl
@@ -56,6 +54,9 @@ def prepare_worker() -> None:
     # One malloc arena: each further one reserves 64 MiB of the address space that is limited.
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
+    for which in _RAISED:  # what the parent has set for itself
+        _, hard = resource.getrlimit(which)
+        resource.setrlimit(which, (hard, hard))
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
@@ -70,26 +71,30 @@ def limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
 
-def memory_use(pid: int) -> tuple[int, int]:
-    """Bytes of address space that a process has mapped, and bytes that are resident."""
-    with open(f"/proc/{pid}/statm", "rb") as file:
-        mapped, resident, *_ = file.read().split()
-    return int(mapped) * _PAGE, int(resident) * _PAGE
-
-
 def rlimits(limits: dict[str, Any], base_memory: int) -> tuple[int, ...]:
-    """What :func:`set_rlimits` is to set for a run, none above the present hard limits."""
-    wanted = (
-        # The supervisor watches the exact CPU time; this is the net below it.
-        math.ceil(limits["cpu_seconds"]) + 2,
-        base_memory + limits["memory_bytes"],
-        limits["file_bytes"],
-        limits["open_files"],
-    )
-    return tuple(
-        value if most == resource.RLIM_INFINITY else min(value, most)
-        for value, most in zip(wanted, hard_limits(), strict=True)
-    )
+    """What :func:`set_rlimits` is to set for a run, none above the present hard limits.
+
+    Args:
+        limits: What a program may use.
+        base_memory: Bytes of address space that a child has before it runs anything.
+
+    Raises:
+        ValueError: If this process may not give a program what it is to have.
+    """
+    cpu, files = math.ceil(limits["cpu_seconds"]), (limits["file_bytes"], limits["open_files"])
+    needed = (cpu, base_memory + limits["memory_bytes"], *files)
+    # The supervisor watches CPU time and resident memory; these are the nets below it.
+    wanted = (cpu + 2, base_memory + memory.ADDRESS_SPACE * limits["memory_bytes"], *files)
+    granted = []
+    for name, least, value, most in zip(_NAMES, needed, wanted, hard_limits(), strict=True):
+        unlimited = most == resource.RLIM_INFINITY
+        if not unlimited and most < least:
+            raise ValueError(
+                f"a program is to have {least} of {name}, but this process was started with a "
+                f"hard limit of {most}: raise it (`ulimit`) or ask for less in ExecutionLimits"
+            )
+        granted.append(value if unlimited else min(value, most))
+    return tuple(granted)
 
 
 def hard_limits() -> tuple[int, ...]:
@@ -116,8 +121,9 @@ def take_descriptors(standard: list[int], keep: list[int]) -> None:
 def new_streams() -> None:
     """Makes the `sys.stdin`, `sys.stdout`, `sys.stderr` that every program gets.
 
-    They remember what they were opened on (a file, two pipes: as in a child), but not which one;
-    so they are made once, and a child only puts its own descriptors below them.
+    As `create_stdio` of CPython's `pylifecycle.c` makes them. They remember what they were opened
+    on (a file, two pipes: as in a child), but not which one; so they are made once, and a child
+    only puts its own descriptors below them.
     """
     kept = [os.dup(number) for number in range(3)]
     file = os.memfd_create("stdin")
@@ -131,9 +137,10 @@ def new_streams() -> None:
             io.BufferedWriter(raw) if number else io.BufferedReader(raw),
             encoding="utf-8",
             errors="backslashreplace" if number == 2 else "surrogateescape",
-            newline="\n" if number else None,
+            newline="\n",  # also for reading: Python leaves "\r\n" as it is on Linux
             line_buffering=number == 2,
         )
+        stream.mode = "w" if number else "r"  # type: ignore[misc]
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     for number, descriptor in enumerate(kept):

@@ -27,7 +27,6 @@ Position = tuple[int, int]
 _MEMORY = b"\0codegym: memory"
 _ONCE = b"\0codegym: once, %d"
 _MARK = 1
-_ITEM = (_MARK,)
 _STORE = ast.Store()
 _MOST_BLOCKS = 20  # that CPython nests; a probe is one more
 _MOST_HEADERS = 64  # of one statement that a probe notes: each one notes those before it
@@ -71,11 +70,9 @@ class Instrument:
     def __init__(self, text: str, marks: Marks, *, every_line: bool) -> None:
         self.positions: list[Position] = []
         self._source = text.encode().splitlines()
-        # Side by side in memory, whose pages a child copies: most are used.
-        self._iterators = [iter(_ITEM) for _ in self._source] if every_line else []
         self._marks = marks
         self._every_line = every_line
-        self._constants: dict[bytes, Any] = {_MEMORY: marks.memory}
+        self._items: dict[bytes, Any] = {}
         # Blocks, how deep they are nested, how many statements stay first, what comes after these.
         self._waiting: list[tuple[list[ast.stmt], int, int, list[ast.stmt]]] = []
 
@@ -94,16 +91,11 @@ class Instrument:
             block[:] = observed
 
     def fill(self, code: CodeType) -> CodeType:
-        """The compiled program with the constants of its probes in their places."""
-        consts = [
-            self.fill(const)
-            if isinstance(const, CodeType)
-            else self._constants.get(const, const)
-            if type(const) is bytes
-            else const
-            for const in code.co_consts
-        ]
-        return code.replace(co_consts=tuple(consts))
+        """The compiled program for one run, with the constants of its probes in their places."""
+        # Side by side in memory, whose pages a child copies: most are used.
+        constants: dict[bytes, Any] = {name: iter((item,)) for name, item in self._items.items()}
+        constants[_MEMORY] = self._marks.memory
+        return _fill(code, constants)
 
     def _enter(self, statement: Any, depth: int) -> None:
         """Queues the blocks of a statement, each with the probes that it begins with."""
@@ -224,17 +216,26 @@ class Instrument:
             memory = ast.Constant(_MEMORY, **where)
             targets.append(ast.Subscript(memory, index, _STORE, **where))
             items.append(_MARK if end - first == 1 else bytes([_MARK]) * (end - first))
-        name = _ONCE % len(self._constants)
-        target = targets[0]
-        if len(targets) > 1:
-            target = ast.Tuple(targets, _STORE, **where)
-            self._constants[name] = iter((tuple(items),))
-        elif items == [_MARK] and self._iterators:
-            self._constants[name] = self._iterators.pop()
+        name = _ONCE % len(self._items)
+        if len(targets) == 1:
+            target, self._items[name] = targets[0], items[0]
         else:
-            self._constants[name] = iter((items[0],))
+            target = ast.Tuple(targets, _STORE, **where)
+            self._items[name] = tuple(items)
         once = ast.Constant(name, **where)
         return [ast.For(target, once, [ast.Break(**where)], [], **where)]
+
+
+def _fill(code: CodeType, constants: dict[bytes, Any]) -> CodeType:
+    consts = [
+        _fill(const, constants)
+        if isinstance(const, CodeType)
+        else constants.get(const, const)
+        if type(const) is bytes
+        else const
+        for const in code.co_consts
+    ]
+    return code.replace(co_consts=tuple(consts))
 
 
 def _runs(places: list[int]) -> Iterator[tuple[int, int]]:

@@ -1,14 +1,15 @@
 """Landlock: files that a program may see, and nothing else.
 
-Reading: the interpreter's libraries, installed packages, the C libraries, time zones. Writing: the
-private directory and `/dev/null`. No connections, no abstract sockets, no signals to processes
-outside, where the kernel knows these (Landlock ABI 4 and 6).
+Reading: the standard library, the packages that were named, shared libraries of the system, time
+zones. Writing: the private directory and `/dev/null`. No connections, no abstract sockets, no
+signals to processes outside, where the kernel knows these (Landlock ABI 4 and 6).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import struct
 import sys
 import sysconfig
@@ -27,14 +28,7 @@ _EXECUTE = 1 << 0
 _DEVICES = (1 << 6) | (1 << 11) | (1 << 15)  # make char, make block, ioctl
 _NET_ABI, _SCOPE_ABI = 4, 6
 
-# A package that holds solutions must not be readable by what is to find them.
-_HIDDEN_PACKAGES = ("codegym",)
 _READABLE = (
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/local/lib",
     "/usr/share/zoneinfo",
     "/etc/localtime",
     "/etc/ld.so.cache",
@@ -42,6 +36,11 @@ _READABLE = (
     "/dev/random",
     "/dev/zero",
 )
+_LIB = ("lib", "lib64")
+_PREFIXES = ("", "/usr", "/usr/local", sys.base_exec_prefix)
+_OF_THE_LINKER = re.compile(r".*-linux-(gnu|musl)\w*$|locale$")
+_SHARED_OBJECT = re.compile(r".*\.so(\.|$)")
+_PACKAGES = ("site-packages", "dist-packages")
 
 
 def abi() -> int:
@@ -53,11 +52,11 @@ class Ruleset:
     """The rules of one worker.
 
     Args:
-        packages: Directories with installed packages.
+        seen: Paths and rights, see :func:`visible`.
         writable: The private directory, or None for a process that writes nothing.
     """
 
-    def __init__(self, packages: Iterable[str], writable: str | None) -> None:
+    def __init__(self, seen: Iterable[tuple[str, int]], writable: str | None) -> None:
         version = abi()
         self._all = _ALL_OF_ABI.get(version, _ALL_NEWER)
         attributes = struct.pack(
@@ -71,31 +70,11 @@ class Ruleset:
         if made < 0:
             raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
         self.descriptor = int(made)
-        for path in _READABLE:
-            self._allow(path, _READ_FILE | _READ_DIR)
-        for path in (*_libraries(), *packages):
-            self._allow_visible(path)
+        for path, rights in seen:
+            self._allow(path, rights)
         self._allow("/dev/null", _READ_FILE | _WRITE_FILE)
         if writable is not None:
             self._allow(writable, self._all & ~_EXECUTE & ~_DEVICES)
-
-    def _allow_visible(self, folder: str) -> None:
-        """Allows reading a folder of modules, except packages that must stay hidden."""
-        nested = os.path.join(folder, "site-packages")
-        hidden = [place for place in (folder, nested) if _holds_hidden(place)]
-        if not hidden:
-            # The kernel copies every rule for every child: one is better than one for each entry.
-            self._allow(folder, _READ_FILE | _READ_DIR)
-            return
-        self._allow(folder, _READ_DIR)
-        for place in hidden:
-            for entry in os.listdir(place):
-                if entry not in (*_HIDDEN_PACKAGES, "site-packages"):
-                    self._allow(os.path.join(place, entry), _READ_FILE | _READ_DIR)
-        if folder not in hidden:
-            for entry in os.listdir(folder):
-                if entry != "site-packages":
-                    self._allow(os.path.join(folder, entry), _READ_FILE | _READ_DIR)
 
     def _allow(self, path: str, rights: int) -> None:
         try:
@@ -116,13 +95,56 @@ class Ruleset:
         return bool(confine.libc.syscall(_RESTRICT, self.descriptor, 0) == 0)
 
 
-def _holds_hidden(folder: str) -> bool:
-    return any(os.path.isdir(os.path.join(folder, name)) for name in _HIDDEN_PACKAGES)
+def visible(packages: Iterable[str], hidden: Iterable[str]) -> list[tuple[str, int]]:
+    """What a program may read, and with which rights.
+
+    Args:
+        packages: Files and folders of the packages that may be seen.
+        hidden: Folders or files that may not be seen, wherever they lie.
+    """
+    hidden = [os.path.realpath(path) for path in hidden]
+    seen: dict[str, int] = {}
+    for path in (*_READABLE, *packages, *shared_libraries()):
+        _add_visible(seen, os.path.realpath(path), hidden)
+    for path in _standard_library():
+        nested = [os.path.realpath(os.path.join(path, name)) for name in _PACKAGES]
+        _add_visible(seen, path, [*hidden, *filter(os.path.isdir, nested)])
+    return list(seen.items())
 
 
-def _libraries() -> set[str]:
-    """Folders of the interpreter's own library, without installed packages."""
+def _add_visible(seen: dict[str, int], path: str, hidden: list[str]) -> None:
+    """Adds a file or a folder, but nothing in it that is hidden.
+
+    Names can be listed there all the same: the kernel knows no right to list a folder that does
+    not hold for those in it.
+    """
+    if path in seen or any(path == each or path.startswith(each + os.sep) for each in hidden):
+        return
+    within = [each for each in hidden if each.startswith(path + os.sep)]
+    # The kernel copies every rule for some children: one is better than one for each entry.
+    seen[path] = _READ_DIR if within else _READ_FILE | _READ_DIR
+    if within:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                target = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                _add_visible(seen, target, hidden)
+
+
+def shared_libraries() -> list[str]:
+    """Where the dynamic linker finds what modules in C need, and no folder that may hold more."""
+    found = []
+    folders = {os.path.realpath(f"{prefix}/{lib}") for prefix in _PREFIXES for lib in _LIB}
+    for folder in filter(os.path.isdir, folders):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                wanted = _OF_THE_LINKER if entry.is_dir() else _SHARED_OBJECT
+                if wanted.match(entry.name):
+                    found.append(entry.path)
+    return found
+
+
+def _standard_library() -> set[str]:
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     paths.add(os.path.dirname(os.__file__))
-    paths.update(folder for folder in sys.path if folder.endswith("lib-dynload"))
-    return {os.path.realpath(path) for path in paths if path}
+    paths.update(path for path in sys.path if path.endswith(("lib-dynload", ".zip")))
+    return {os.path.realpath(path) for path in paths if path and os.path.exists(path)}

@@ -5,47 +5,31 @@ The compiler is the first to meet hostile text, so this happens in a child that 
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
 import os
 import sys
 import types
-from collections.abc import Sequence
-from types import CodeType
 from typing import Any, NoReturn, Protocol
 
-from . import nodes, report, tracing
-from .instrument import Position
+from . import nodes, plain, report, tracing
+from .turns import COMPILE_ERROR, PRELUDE, Turns
 
 FILENAME = "program.py"
-STARTED, COMPILE_ERROR, PRELUDE = b"S", b"C", b"P"
-"""The first byte on standard output, written before the program can write."""
-
-_MESSAGE_CHARACTERS = 500
+_NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 
 
-class PreludeError(Exception):
-    """The problem's own code failed, before any of the program ran."""
+class Source:
+    """A program's text, as `__loader__` of its module gives it to tracebacks."""
 
+    __slots__ = ("text",)
 
-class Code:
-    """A compiled program, what must run before it, and which of its statements have a mark."""
-
-    __slots__ = ("prelude", "program", "statements", "text")
-
-    def __init__(
-        self,
-        text: str,
-        program: CodeType,
-        prelude: CodeType | None,
-        statements: Sequence[Position],
-    ) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.program = program
-        self.prelude = prelude
-        self.statements = statements
 
     def get_source(self, _name: str) -> str:
-        """The program's text, as `__loader__` of its module gives it to tracebacks."""
+        """The text."""
         return self.text
 
 
@@ -54,86 +38,73 @@ class Loadable(Protocol):
 
     source: bytes
     prelude: bytes
-    code: Code | None
     traced: bool
+    together: bool
     report: report.Report
+    turns: Turns
 
 
 def new_module(name: str) -> dict[str, Any]:
-    """The namespace of a fresh module, which `__main__` then is as well."""
+    """The namespace of a fresh module, which `__main__` then is as well, with what a script has."""
     module = types.ModuleType(name)
     module.__file__ = FILENAME
     sys.modules[name] = sys.modules["__main__"] = module
-    return module.__dict__
+    namespace = module.__dict__
+    # `exec` alone would put the dictionary of `builtins` here, as an import does.
+    namespace.update(__builtins__=builtins, __annotations__={}, __cached__=None)
+    return namespace
 
 
-def compile_program(task: Loadable) -> Code:
-    """Compiles a program and, if its executed lines are wanted, prepares it for that.
+def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
+    """Compiles the program and puts into a namespace what it may expect there.
 
-    Raises:
-        BaseException: Whatever the compiler raises for it.
-        PreludeError: If the prelude does not compile.
+    That is what the problem promises: node classes and the names of its prelude. If something
+    fails, tells what and exits. Afterwards `task.together` tells whether the program is plain.
     """
-    text = task.source.decode("utf-8", "surrogatepass")
-    given = text.removeprefix("\ufeff")
-    if task.traced:
-        program, statements = tracing.compile_observed(given, FILENAME, task.report)
-    else:
-        program, statements = compile(given, FILENAME, "exec", dont_inherit=True), ()
-    if not task.prelude:
-        return Code(text, program, None, statements)
+    tree = None
     try:
-        prelude = compile(task.prelude, "prelude.py", "exec", dont_inherit=True)
-        return Code(text, program, prelude, statements)
-    except BaseException as error:
-        raise PreludeError from error
-
-
-def load(task: Loadable, namespace: dict[str, Any]) -> Code:
-    """Compiles the program, if it is not, and runs the prelude; or tells why not, and exits."""
-    try:
-        code = task.code or compile_program(task)
-    except PreludeError as error:
-        _give_up(task, PRELUDE, describe(error.__cause__ or error))
+        text = task.source.decode("utf-8", "surrogatepass")
+        source = text.removeprefix("\ufeff")
+        if task.together and len(text) <= plain.MOST_BYTES:
+            tree = compile(source, FILENAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        program = tracing.compile_program(source, FILENAME, task.report if task.traced else None)
     except SyntaxError as error:
-        described = {"type": type(error).__name__, "message": str(error.msg), "line": error.lineno}
+        described = {**describe(error), "message": _cut(error.msg), "line": error.lineno}
         _give_up(task, COMPILE_ERROR, described)
     except BaseException as error:
         _give_up(task, COMPILE_ERROR, describe(error))
     try:
-        prepare(code, namespace)
+        namespace["__loader__"] = Source(text)
+        if namespace["__name__"] != "__main__":
+            namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
+        if task.prelude:
+            exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
     except BaseException as error:
         _give_up(task, PRELUDE, describe(error))
-    # What is in the pipe can not be taken back: from here on the program is to blame.
-    os.write(1, STARTED)
-    return code
+    task.together = tree is not None and plain.is_plain(tree, namespace)
+    return program
 
 
 def _give_up(task: Loadable, why: bytes, described: dict[str, Any]) -> NoReturn:
     task.report.write(report.RAISED, json.dumps(described).encode("ascii"))
-    os.write(1, why)
+    task.turns.tell(why)
     os._exit(0)
-
-
-def prepare(code: Code, namespace: dict[str, Any]) -> None:
-    """Puts into a namespace what the problem promises: node classes and the prelude's names."""
-    namespace["__loader__"] = code
-    if namespace["__name__"] != "__main__":
-        namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-    if code.prelude is not None:
-        exec(code.prelude, namespace)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Type, text and line in the program of an exception, whatever its methods do."""
-    try:
-        message = str.__str__(str(error))[:_MESSAGE_CHARACTERS]
-    except BaseException:
-        message = ""
     line = None
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return {"type": str.__str__(type(error).__name__)[:100], "message": message, "line": line}
+    name = str.__str__(type(error).__name__)[:_NAME_CHARACTERS]
+    return {"type": name, "message": _cut(error), "line": line}
+
+
+def _cut(said: Any) -> str:
+    try:
+        return str.__str__(str(said))[:_MESSAGE_CHARACTERS]
+    except BaseException:
+        return ""

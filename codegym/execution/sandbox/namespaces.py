@@ -49,7 +49,7 @@ def _unshare() -> bool:
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None) -> bool:
-    texts = [None if text is None else text.encode() for text in (source, target, kind, data)]
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
     flag = ctypes.c_ulong(flags)
     return bool(confine.libc.mount(texts[0], texts[1], texts[2], flag, texts[3]) == 0)
 
@@ -64,4 +64,4 @@ def enter(box: str) -> bool:
 
 def leave(box: str) -> None:
     """Unmounts the private directory, so that it can be removed; nothing if it is no mount."""
-    confine.libc.umount2(box.encode(), _DETACH)
+    confine.libc.umount2(os.fsencode(box), _DETACH)

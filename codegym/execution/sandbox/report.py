@@ -26,11 +26,14 @@ RECURSION = b"D"  # RAISED, by a RecursionError
 MEMORY = b"M"
 TOO_LARGE = b"O"
 TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
+TEST_BROKEN = b"B"  # tester only: the test code is at fault itself; report as for RAISED
 GONE = b"G"  # tester only: the candidate ended in the middle
+OF_TESTERS = (TEST_FAILED, TEST_BROKEN, GONE)
 
 _LOADED = 9
 _COUNT = slice(10, 12)
 _HEADER = 12
+_ENTRY = struct.Struct("<IIIdc")
 _POSITION = struct.Struct("<2I")  # line, column
 STATEMENTS = 4096
 """Largest number of statements that have a mark of their own."""
@@ -97,28 +100,41 @@ class Report:
             return NOTHING, b""
         return self._memory[8:9], self._memory[self._body : self._body + length]
 
-    def append(self, status: bytes, body: bytes) -> bool:
-        """Adds to a series of reports; False if there is no room."""
-        entry = len(body).to_bytes(4, "little") + status + body
+    def append(self, status: bytes, body: bytes, cpu_seconds: float) -> bool:
+        """Adds the report of one of several calls, with what it executed; False without room.
+
+        Afterwards nothing is marked, as before that call.
+        """
+        lines, statements = self.executed(), self.executed_statements()
+        entry = _ENTRY.pack(len(body), len(lines), len(statements), cpu_seconds, status)
+        entry += struct.pack(f"<{len(lines)}I", *lines)
+        entry += b"".join(_POSITION.pack(*position) for position in statements) + body
         end = self._used + len(entry)
         if end > self.size:
             return False
         self._memory[self._body + self._used : self._body + end] = entry
         self._memory[:8] = (end + 1).to_bytes(8, "little")
         self._used = end
+        self._memory[_HEADER : self._body] = bytes(self._body - _HEADER)
+        if self._count:
+            self._memory[self._statements : self._statements + self._count] = bytes(self._count)
         return True
 
-    def read_series(self) -> list[tuple[bytes, bytes]]:
-        """Status and body of each report of a series."""
+    def read_series(self) -> list[tuple[bytes, bytes, float, list[int], list[Position]]]:
+        """Status, body, CPU time, executed lines and statements of each call that was added."""
         _, series = self.read()
         found = []
         start = 0
-        while start + 5 <= len(series):
-            end = start + 5 + int.from_bytes(series[start : start + 4], "little")
-            if end > len(series):
+        while start + _ENTRY.size <= len(series):
+            length, lines, statements, cpu, status = _ENTRY.unpack_from(series, start)
+            places = start + _ENTRY.size + 4 * lines
+            body = places + _POSITION.size * statements
+            if body + length > len(series):
                 break
-            found.append((series[start + 4 : start + 5], series[start + 5 : end]))
-            start = end
+            executed = list(struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size))
+            marked = list(_POSITION.iter_unpack(series[places:body]))
+            found.append((status, series[body : body + length], cpu, executed, marked))
+            start = body + length
         return found
 
     def executed(self) -> list[int]:
@@ -128,11 +144,15 @@ class Report:
 
     def executed_statements(self) -> list[Position]:
         """The positions of executed statements, of those that have a mark of their own."""
-        count = min(int.from_bytes(self._memory[_COUNT], "little"), STATEMENTS)
+        count = self._count
         marks = self._memory[self._statements : self._statements + count]
         table = self._memory[self._positions : self._positions + count * _POSITION.size]
         found = zip(marks, _POSITION.iter_unpack(table), strict=True)
         return [(line, column) for mark, (line, column) in found if mark]
+
+    @property
+    def _count(self) -> int:
+        return min(int.from_bytes(self._memory[_COUNT], "little"), STATEMENTS)
 
     def clear(self) -> None:
         """Empties all of the memory, also where no report ever is, at no cost for its size."""

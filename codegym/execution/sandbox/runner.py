@@ -16,25 +16,25 @@ from typing import Any
 from . import confine, report, supervise, tracing
 from .box import empty_box
 from .instrument import Position
-from .loading import STARTED
 from .message import Outbox, Request, write_all
-from .session import Session
+from .relay import Relay
 from .supervise import Nursery, Run, ZygoteGoneError
 from .task import Confinement, Order, order
+from .turns import MOST_TOGETHER, STARTED, TOGETHER
 
 _NOTICEABLE = 0.03  # share of a time limit; a machine's own noise is larger
-_WORTH_A_ZYGOTE = 8_000  # bytes that would be compiled again and again
-_LARGE = 1 << 20
 _LOST = {
     "end": "signal",
     "status": report.NOTHING.decode("latin-1"),
-    "preamble": STARTED.decode("latin-1"),
+    "told": STARTED.decode("latin-1"),
     "signal": int(signal.SIGKILL),
+    "exit_code": None,
     "cpu": 0.0,
     "wall": 0.0,
     "memory": 0,
     "lines": [],
     "statements": [],
+    "checks": 0,
     "alike": False,
 }
 
@@ -49,6 +49,7 @@ class Seen:
     lines: list[int] = dataclasses.field(default_factory=list)
     statements: list[Position] = dataclasses.field(default_factory=list)
     loaded: bool = True
+    checks: int = 0  # passed, in the tester's word
 
     @property
     def fine(self) -> bool:
@@ -65,7 +66,6 @@ class Runner:
         control: Descriptor of the socket to the parent.
         outbox: Where frames go.
         box: The private directory, empty.
-        sealed: Whether a program can neither kill itself by SIGKILL nor be killed by another.
     """
 
     def __init__(
@@ -76,14 +76,12 @@ class Runner:
         control: int,
         outbox: Outbox,
         box: str,
-        sealed: bool,
     ) -> None:
         self._nursery = nursery
         self._memory = memory
         self._control = control
         self._outbox = outbox
         self._box = box
-        self._sealed = sealed
         self._null = os.open(os.devnull, os.O_RDWR)
 
     def run(self, request: Request) -> bool:
@@ -101,119 +99,142 @@ class Runner:
         try:
             self._run_all(request)
         except ZygoteGoneError:
-            if self._sealed:
+            if self._nursery.sealed:
                 raise
             self._outbox.frame(_LOST)
             return False
         return True
 
     def _run_all(self, request: Request) -> None:
-        session: Session | None = None
-        may_have_session = self._sealed and request.head["program"] < _LARGE
-        index, going_on = 0, True
+        index, alone, going_on = 0, False, True
+        while index < len(request.kinds) and going_on:
+            if request.kinds[index] == "code":
+                done, going_on = 1, self._frame(request, self._attempt_code(request, index))
+            else:
+                done, alone, going_on = self._run_some(request, index, alone)
+            index += done
+
+    def _run_some(self, request: Request, first: int, alone: bool) -> tuple[int, bool, bool]:
+        """Frames the inputs from `first` on that are of its kind, as far as one relay gets.
+
+        Args:
+            request: What to run.
+            first: Index of an input.
+            alone: Whether it needs a process of its own.
+
+        Returns:
+            How many were framed, whether the one after them needs a process of its own, and
+            whether it is wanted.
+        """
+        alone = alone or not self._nursery.sealed
+        indices = range(first, first + 1) if alone else _alike_from(request, first)
+        relay = self._relay(request, indices, request.head["coverage"])
+        index = first
         try:
-            while index < len(request.kinds) and going_on:
-                again = (len(request.kinds) - index) * request.head["program"]
-                if index and may_have_session and again > _WORTH_A_ZYGOTE:
-                    # By now a child has shown that compiling this is harmless.
-                    session, may_have_session = Session(self._nursery, request, self._null), False
-                nursery = session.nursery if session else self._nursery
-                try:
-                    answered, going_on = self._answer(request, index, nursery)
-                except ZygoteGoneError:
-                    if session is None:
-                        raise
-                    session.close()  # whatever it died of: the children can compile themselves
-                    session, answered = None, 0
-                index += answered
+            while index in indices and not relay.over:
+                run = self._run(request, index, relay)
+                if run.told == TOGETHER:
+                    return self._frame_series(request, run, len(indices))
+                seen = self._take(request, run)
+                if self._failed_by_tracing(request, seen):
+                    relay.close()
+                    seen = self._again(request, index, seen)
+                index += 1
+                if not self._frame(request, seen):
+                    return index - first, False, False
         finally:
-            if session is not None:
-                session.close()
+            relay.close()
+        return index - first, False, True
 
-    def _answer(self, request: Request, index: int, nursery: Nursery) -> tuple[int, bool]:
-        """Frames one input, or a few that share a child; how many, and whether to go on."""
-        together = _calls_from(request, index)
-        if len(together) > 1:
-            seen = self._together(request, together, nursery)
-            for number, one in enumerate(seen, 1):
-                if not self._frame(request, one):
-                    return number, False
-            if seen:
-                return len(seen), True
-        return 1, self._frame(request, self._alone(request, index, nursery))
+    def _relay(self, request: Request, indices: range, traced: bool) -> Relay:
+        action = _ACTIONS[request.kinds[indices.start]]
+        orders = _orders(request, action, indices, self._nursery, traced)
+        return Relay(self._nursery, orders, request.file, len(indices))
 
-    def _together(self, request: Request, indices: range, nursery: Nursery) -> list[Seen]:
-        """What one child did on the first of these calls, as many as it could answer."""
-        orders = _orders(request, "calls", indices, nursery, request.head["coverage"])
-        run = self._run(request, orders, nursery, self._null)
-        told = self._report(request)
-        reports = told.read_series()[: len(indices)]
-        executed = told.executed(), told.executed_statements()
-        told.clear()
-        if run.preamble != STARTED:
-            return []
-        run.end = "exit"  # whatever came later, these calls were answered
-        run.cpu_seconds /= max(1, len(reports))
-        run.wall_seconds /= max(1, len(reports))
-        return [Seen(run, status, body, *executed) for status, body in reports]
-
-    def _alone(self, request: Request, index: int, nursery: Nursery) -> Seen:
-        """What a child of its own did on one input."""
-        traced = request.head["coverage"]
-        seen = self._attempt(request, index, nursery, traced)
-        if traced and failed_by_tracing(seen, request.head["limits"]):
-            executed = seen.lines, seen.statements
-            seen = self._attempt(request, index, self._nursery, traced=False)
-            seen.lines, seen.statements = executed
-        return seen
-
-    def _attempt(self, request: Request, index: int, nursery: Nursery, traced: bool) -> Seen:
-        kind = request.kinds[index]
-        orders = _orders(request, _ACTIONS[kind], range(index, index + 1), nursery, traced)
-        if kind == "code":
-            return self._attempt_code(request, orders, nursery)
-        if kind == "call":
-            return self._take(request, self._run(request, orders, nursery, self._null))
-        stdin = os.memfd_create("stdin")
-        try:
+    def _run(self, request: Request, index: int, relay: Relay) -> Run:
+        """One process of a relay, from its turn to its death."""
+        stdin = self._null
+        if request.kinds[index] == "stdin":
+            stdin = os.memfd_create("stdin")
             write_all(stdin, request.given(index))
             os.lseek(stdin, 0, os.SEEK_SET)
-            run = self._run(request, orders, nursery, stdin)
+        try:
+            run = relay.run(request.inputs[index], stdin)
         finally:
-            os.close(stdin)
-        return self._take(request, run)
-
-    def _run(self, request: Request, orders: Any, nursery: Nursery, stdin: int) -> Run:
-        run = supervise.start(nursery, orders, [stdin, request.file])
-        supervise.watch(nursery, [run], self._control, request.head["limits"])
+            if stdin != self._null:
+                os.close(stdin)
+        supervise.watch(self._nursery, [run], self._control, request.head["limits"])
         empty_box(self._box)
         return run
 
-    def _attempt_code(self, request: Request, orders: Any, nursery: Nursery) -> Seen:
+    def _again(self, request: Request, index: int, before: Seen) -> Seen:
+        """What a program does when it is not observed; its lines are told as before."""
+        relay = self._relay(request, range(index, index + 1), traced=False)
+        try:
+            seen = self._take(request, self._run(request, index, relay))
+        finally:
+            relay.close()
+        seen.lines, seen.statements = before.lines, before.statements
+        return seen
+
+    def _frame_series(self, request: Request, run: Run, most: int) -> tuple[int, bool, bool]:
+        """Frames what one process did on several inputs; returns as :meth:`_run_some` does."""
+        self._check(run)
+        told = self._report(request)
+        series = told.read_series()[:most]
+        told.clear()
+        wall = run.wall_seconds / max(1, len(series))
+        for number, (status, body, cpu, lines, statements) in enumerate(series, 1):
+            one = dataclasses.replace(run, end="exit", cpu_seconds=cpu, wall_seconds=wall)
+            seen = Seen(one, *_own_word(status, body), lines, statements)
+            if not self._frame(request, seen):
+                return number, False, False
+        return len(series), len(series) < min(most, MOST_TOGETHER), True
+
+    def _failed_by_tracing(self, request: Request, seen: Seen) -> bool:
+        return request.head["coverage"] and failed_by_tracing(seen, request.head["limits"])
+
+    def _attempt_code(self, request: Request, index: int) -> Seen:
         """Runs test code and the program that it calls, joined by a socket."""
+        seen = self._code(request, index, request.head["coverage"])
+        if self._failed_by_tracing(request, seen):
+            executed = seen.lines, seen.statements
+            seen = self._code(request, index, traced=False)
+            seen.lines, seen.statements = executed
+        return seen
+
+    def _code(self, request: Request, index: int, traced: bool) -> Seen:
+        nursery = self._nursery
+        orders = _orders(request, "candidate", range(index, index + 1), nursery, traced)
         ours, theirs = socket.socketpair()
         verdict = os.memfd_create("verdict")
-        common = [self._null, request.file]
+
+        def begin(orders: Any, others: list[int], wait: bool) -> Run:
+            def fork(standard: list[int]) -> None:
+                nursery.fork(orders, [*standard, *others, request.file], wait)
+
+            return supervise.start(fork, self._null)
+
         with ours, theirs:
-            to_candidate = [*common, theirs.fileno()]
-            candidate = supervise.start(nursery, orders, to_candidate, wait=False)
-            to_tester = [*common, ours.fileno(), request.codes, verdict]
-            test = supervise.start(nursery, ("tester", *orders[1:]), to_tester)
+            candidate = begin(orders, [theirs.fileno()], wait=False)
+            to_tester = [ours.fileno(), request.codes, verdict]
+            test = begin(("tester", *orders[1:]), to_tester, wait=True)
         supervise.watch(nursery, [candidate, test], self._control, request.head["limits"])
         empty_box(self._box)
+        nursery.forget()
         said = os.pread(verdict, os.fstat(verdict).st_size, 0)
         os.close(verdict)
         if test.end == "exit" and not said:
             raise RuntimeError(f"a tester failed: {test.stderr.data!r}")
-        return _joined(self._take(request, candidate), test, said[:1], said[1:])
+        return _joined(self._take(request, candidate), test, said)
 
     def _report(self, request: Request) -> report.Report:
         return report.Report(self._memory, request.head["report_bytes"], request.head["lines"])
 
     def _take(self, request: Request, run: Run) -> Seen:
         told = self._report(request)
-        executed = told.executed(), told.executed_statements()
-        seen = Seen(run, *told.read(), *executed, told.loaded)
+        status, body = _own_word(*told.read())
+        seen = Seen(run, status, body, told.executed(), told.executed_statements(), told.loaded)
         told.clear()
         return seen
 
@@ -222,34 +243,37 @@ class Runner:
         run = seen.run
         self._check(run)
         # Loading a program for a call does not depend on the call.
-        alike = run.preamble != STARTED or not (seen.loaded or request.reads_stdin)
+        stays = seen.fine or seen.loaded or request.reads_stdin or run.told == TOGETHER
+        alike = run.told not in (STARTED, TOGETHER) or not stays
         header = {
             "end": run.end,
             "status": seen.status.decode("latin-1"),
-            "preamble": run.preamble.decode("latin-1"),
+            "told": run.told.decode("latin-1"),
             "signal": run.signal,
+            "exit_code": run.exit_code if request.reads_stdin else None,
             "cpu": run.cpu_seconds,
             "wall": run.wall_seconds,
             "memory": run.peak_memory_bytes,
             "lines": seen.lines,
             "statements": seen.statements,
+            "checks": seen.checks,
             "alike": alike,
         }
-        self._outbox.frame(header, seen.body, run.stdout.data[1:], run.stderr.data)
+        self._outbox.frame(header, seen.body, run.stdout.data, run.stderr.data)
         if alike:
             return False
         return seen.fine or not request.head["stop_on_error"]
 
     def _check(self, run: Run) -> None:
         """Raises if a run ended for a reason that is not the program's."""
-        unprepared = not run.preamble and run.end == "exit"
-        killed = self._sealed and run.end == "signal" and run.signal == signal.SIGKILL
+        unprepared = not run.told and run.end == "exit"
+        killed = self._nursery.sealed and run.end == "signal" and run.signal == signal.SIGKILL
         if unprepared or killed:
             how = "was killed from outside" if killed else "failed before it ran the program"
             raise RuntimeError(f"a child {how}: {run.stderr.data.decode('utf-8', 'replace')}")
 
 
-_ACTIONS = {"stdin": "script", "call": "call", "code": "candidate"}
+_ACTIONS = {"stdin": "script", "call": "call"}
 
 
 def _orders(
@@ -257,11 +281,13 @@ def _orders(
 ) -> tuple[str, Confinement, Order]:
     """What a child is to do; see `actions.py`."""
     head = request.head
-    rlimits = confine.rlimits(head["limits"], nursery.base_memory)
+    rlimits = confine.rlimits(head["limits"], nursery.base.mapped)
     told = order(
         program=head["program"],
         prelude=head["prelude"],
-        given=[request.inputs[i] for i in indices if request.kinds[i] == "call"],
+        given=request.inputs[indices.start : indices.stop][:MOST_TOGETHER],
+        runs=len(indices),
+        together=len(indices) > 1 and action == "call",
         report_bytes=head["report_bytes"],
         lines=head["lines"],
         index=indices.start,
@@ -271,17 +297,23 @@ def _orders(
     return action, (rlimits, head["limits"]["threads"]), told
 
 
-def _calls_from(request: Request, index: int) -> range:
-    """The calls from `index` on that may share a child."""
-    end = min(index + request.head["calls_per_child"], len(request.kinds))
-    kinds = itertools.takewhile(lambda kind: kind == "call", request.kinds[index:end])
-    return range(index, index + len(list(kinds)))
+def _alike_from(request: Request, index: int) -> range:
+    """The inputs from `index` on that are of one kind."""
+    rest = request.kinds[index:]
+    alike = itertools.takewhile(lambda kind: kind == rest[0], rest)
+    return range(index, index + len(list(alike)))
 
 
-def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
+def _own_word(status: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """What a program says of itself; it cannot speak for its tester."""
+    return (report.NOTHING, b"") if status in report.OF_TESTERS else (status, body)
+
+
+def _joined(seen: Seen, test: Run, said: bytes) -> Seen:
     """What counts of a candidate (`seen`) and of the tester that called it."""
+    status, checks, body = said[:1], int.from_bytes(said[1:5], "little"), said[5:]
     candidate = seen.run
-    if candidate.preamble != STARTED or candidate.end in supervise.LIMITS:
+    if candidate.told != STARTED or candidate.end in supervise.LIMITS:
         return seen
     if status == report.GONE:
         # It left in the middle: what it said of itself counts, unless it claims success.
@@ -291,7 +323,7 @@ def _joined(seen: Seen, test: Run, status: bytes, body: bytes) -> Seen:
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines, seen.statements)
+    return Seen(test, status, body, seen.lines, seen.statements, checks=checks)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
@@ -301,4 +333,4 @@ def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     if seen.run.end == "wall":
         waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]
         return not waited_only
-    return seen.run.end == "cpu" or seen.status == report.MEMORY
+    return seen.run.end in ("cpu", "memory") or seen.status == report.MEMORY

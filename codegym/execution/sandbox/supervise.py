@@ -8,25 +8,31 @@ sleeps.
 from __future__ import annotations
 
 import array
+import collections
 import contextlib
 import dataclasses
 import marshal
+import math
 import os
 import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
-from . import zygote
+from . import memory, zygote
 from .message import ParentGoneError
+from .threads import Threads
+from .turns import NEXT
 
-LIMITS = ("cpu", "wall", "output")
+LIMITS = ("cpu", "wall", "output", "memory")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
 _SHORTEST_WAIT = 0.001
 _UNDISTURBED_MS = 2  # most programs print little and end before this: one wake-up, not three
 _ORPHANS_MS = 20
+_NEWS_AT_ONCE = 100
 
 
 class ZygoteGoneError(Exception):
@@ -38,16 +44,41 @@ class Nursery:
 
     Args:
         channel: Packets to and from the zygote.
-        births: Descriptor that it writes process ids to.
+        news: Descriptor of the pipe on which it and its children tell what happens.
         pid: The zygote's own process id.
-        base_memory: Bytes of address space that a child has before it runs anything.
+        base: What a child has before it runs anything.
+        threads: Where the kernel asks about new threads, if it does.
+        sealed: Whether a program can neither fork, nor kill itself by SIGKILL, nor be killed by
+            another.
+
+    Attributes:
+        born: Children that it forked and that nobody has asked for yet.
+        successor: Process that waits for its turn, or 0.
+        clean: Whether no process is below it.
     """
 
-    def __init__(self, channel: socket.socket, births: int, pid: int, base_memory: int) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        news: int,
+        pid: int,
+        base: memory.Usage,
+        threads: Threads | None,
+        *,
+        sealed: bool,
+    ) -> None:
         self._channel = channel
-        self._births = births
+        self._news = news
+        self._told: dict[int, bytes] = {}
+        self._dead: dict[int, tuple[int, float, int]] = {}
+        self.born: collections.deque[int] = collections.deque()
+        self.successor = 0
+        self.clean = True
         self.pid = pid
-        self.base_memory = base_memory
+        self.base = base
+        self.threads = threads
+        self.sealed = sealed
+        os.set_blocking(news, False)
 
     def fileno(self) -> int:
         """What to poll for deaths."""
@@ -55,34 +86,56 @@ class Nursery:
 
     def fork(self, orders: Any, descriptors: list[int], wait: bool) -> None:
         """Has a child made."""
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+        self.clean = False
         try:
-            self._channel.sendmsg([zygote.pack(orders, wait)], [rights])
+            send(self._channel, zygote.pack(orders, wait), descriptors)
         except ConnectionError as error:
             raise ZygoteGoneError from error
 
-    def next_birth(self) -> int:
-        """Process id of the first child that was not told yet."""
-        pid = os.read(self._births, 4)
-        if not pid:
-            raise ZygoteGoneError
-        return int.from_bytes(pid, "little")
+    def read_news(self) -> None:
+        """Takes in what was told until now."""
+        with contextlib.suppress(BlockingIOError):
+            while news := os.read(self._news, zygote.NEWS_BYTES * _NEWS_AT_ONCE):
+                for start in range(0, len(news), zygote.NEWS_BYTES):
+                    pid = int.from_bytes(news[start : start + 4], "little")
+                    what = news[start + 4 : start + zygote.NEWS_BYTES]
+                    if what == zygote.BORN:
+                        self.born.append(pid)
+                    elif what == NEXT:
+                        self.successor = pid
+                    else:
+                        self._told[pid] = what
 
-    def next_death(self) -> tuple[int, int, float, int, bool]:
-        """An answer of the zygote."""
+    def read_death(self) -> None:
+        """Takes in an answer of the zygote, and the news that came before it."""
         try:
             answer = self._channel.recv(zygote.COMMAND_BYTES)
         except ConnectionError as error:
             raise ZygoteGoneError from error
         if not answer:
             raise ZygoteGoneError
-        told: tuple[int, int, float, int, bool] = marshal.loads(answer)
-        return told
+        pid, status, cpu, peak, self.clean = marshal.loads(answer)
+        self.read_news()
+        self._dead[pid] = status, cpu, peak
 
-    def close(self) -> None:
-        """Ends the zygote."""
-        self._channel.close()
-        os.close(self._births)
+    def death_of(self, pid: int) -> tuple[bytes, tuple[int, float, int]] | None:
+        """The last news of a process, status, CPU time and memory, if it is dead; once."""
+        if pid not in self._dead:
+            return None
+        return self._told.pop(pid, b""), self._dead.pop(pid)
+
+    def forget(self) -> None:
+        """Drops what was told of processes that are dead, when all are."""
+        self.born.clear()
+        self.successor = 0
+        self._told.clear()
+        self._dead.clear()
+
+
+def send(channel: socket.socket, message: bytes, descriptors: list[int]) -> None:
+    """Sends a message and descriptors."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+    channel.sendmsg([message], [rights])
 
 
 class Output:
@@ -95,17 +148,20 @@ class Output:
 
     def __init__(self, descriptor: int, kept: int | None = None) -> None:
         self.descriptor = descriptor
-        self.data = b""
+        self.data = bytearray()
         self.total = 0
         self._kept = kept
 
     def read(self) -> bool:
         """Reads what is there; whether there may be more."""
-        new = os.read(self.descriptor, _CHUNK)
+        try:
+            new = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:  # others may hold the other end
+            return False
         self.total += len(new)
-        self.data = self.data + new if self.data else new
+        self.data += new
         if self._kept is not None:
-            self.data = self.data[-self._kept :]
+            del self.data[: -self._kept]
         return len(new) == _CHUNK
 
 
@@ -114,11 +170,13 @@ class Run:
     """One child, while it lives and after.
 
     `end` is `"exit"`, `"signal"`, `"stopped"` (by us, for another run's sake) or one of `LIMITS`.
+    `told` is how far it came before the program's own code, see `turns.py`; or nothing.
     """
 
     stdout: Output
     stderr: Output
     pid: int = 0
+    told: bytes = b""
     end: str = ""
     signal: int = 0
     exit_code: int = 0
@@ -127,27 +185,25 @@ class Run:
     wall_seconds: float = 0.0
     waited_seconds: float = 0.0  # for a CPU, as far as that mattered; threads end, and take theirs
     peak_memory_bytes: int = 0
-
-    @property
-    def preamble(self) -> bytes:
-        """How far the child came before the program's own code, see `loading.py`; or nothing."""
-        return self.stdout.data[:1]
+    watched: memory.Watch | None = None
 
 
-def start(nursery: Nursery, orders: Any, given: list[int], wait: bool = True) -> Run:
-    """Has a child forked, with pipes for its output.
+def start(deliver: Callable[[list[int]], None], stdin: int) -> Run:
+    """Has a run begun, with pipes for its output.
 
     Args:
-        nursery: Where.
-        orders: What it is to do, see `actions.py`.
-        given: Descriptors: its standard input, the request, and others.
-        wait: Whether the zygote is to wait for its children now.
+        deliver: Hands descriptors 0, 1 and 2 to the child.
+        stdin: The first of them.
     """
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
-    nursery.fork(orders, [given[0], out_write, err_write, *given[1:]], wait)
-    os.close(out_write)
-    os.close(err_write)
+    try:
+        deliver([stdin, out_write, err_write])
+    finally:
+        os.close(out_write)
+        os.close(err_write)
+    for descriptor in (out_read, err_read):
+        os.set_blocking(descriptor, False)
     return Run(Output(out_read), Output(err_read, _STDERR_KEPT))
 
 
@@ -155,34 +211,41 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
     """Returns when all `runs`, and all that they left behind, are dead.
 
     The last of `runs` is the one that decides: when it ends, the others are killed. So they are
-    when one hits a limit.
+    when one hits a limit. A program that can not fork leaves nothing behind; what is alive then
+    waits for its turn.
 
     Raises:
         ParentGoneError: If the other end of `control` was closed.
         ZygoteGoneError: If the zygote died.
     """
+    for run in runs:
+        run.watched = memory.Watch(limits["memory_bytes"], nursery.base)
     started = time.monotonic()
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
     poll.register(nursery, select.POLLIN)
+    if nursery.threads is not None:
+        poll.register(nursery.threads, select.POLLIN)
     reading: dict[int, Output] | None = None
     wait: float = _UNDISTURBED_MS
-    clean = False
-    while not clean:
+    while True:
         ready = [descriptor for descriptor, _ in poll.poll(wait)]
         if control in ready:
             raise ParentGoneError
-        if not runs[0].pid:
-            for run in runs:
-                run.pid = nursery.next_birth()
+        if nursery.threads is not None and nursery.threads.fileno() in ready:
+            nursery.threads.answer(limits["threads"])
         if nursery.fileno() in ready:
-            pid, status, cpu, memory, clean = nursery.next_death()
-            for run in runs:
-                if run.pid == pid:
-                    _bury(run, status, cpu, memory, limits["cpu_seconds"])
-                    run.wall_seconds = time.monotonic() - started
-            if clean:
-                break
+            nursery.read_death()
+        else:
+            nursery.read_news()
+        for run in runs:
+            if not run.pid and nursery.born:
+                run.pid = nursery.born.popleft()
+            if run.alive and (death := nursery.death_of(run.pid)):
+                _bury(run, *death, limits["cpu_seconds"])
+                run.wall_seconds = time.monotonic() - started
+        if nursery.clean or (nursery.sealed and not any(run.alive for run in runs)):
+            break
         if reading is None:
             reading = {o.descriptor: o for run in runs for o in (run.stdout, run.stderr)}
             for descriptor in reading:
@@ -200,24 +263,26 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
 
 def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, Any]) -> float:
     """Kills what is over a limit or not needed any more; milliseconds until the next look."""
-    alive = [run for run in runs if run.alive]
+    alive = [run for run in runs if run.alive and run.pid]
     for run in alive:
         if _over_output(run, limits):
-            stop(run, "output")
-    remaining = [_remaining(run, started, limits) for run in alive if not run.end]
-    if not runs[-1].alive or any(run.end in LIMITS for run in runs):
-        for run in alive:
-            stop(run, "stopped")
-    if not alive:
+            _stop(nursery, run, "output")
+    remaining = [_remaining(nursery, run, alive, started, limits) for run in alive if not run.end]
+    if not any(run.alive for run in runs):
         _kill_children(nursery.pid)
         return _ORPHANS_MS
+    if not runs[-1].alive or any(run.end in LIMITS for run in runs):
+        for run in alive:
+            _stop(nursery, run, "stopped")
     return 1000 * min(remaining, default=_SHORTEST_WAIT * 10)
 
 
-def _bury(run: Run, status: int, cpu: float, memory: int, cpu_limit: float) -> None:
+def _bury(run: Run, told: bytes, seen: tuple[int, float, int], cpu_limit: float) -> None:
+    status, cpu, peak = seen
     run.alive = False
+    run.told = told
     run.cpu_seconds = cpu
-    run.peak_memory_bytes = memory
+    run.peak_memory_bytes = peak
     if os.WIFSIGNALED(status):
         run.signal = os.WTERMSIG(status)
     else:
@@ -226,19 +291,23 @@ def _bury(run: Run, status: int, cpu: float, memory: int, cpu_limit: float) -> N
         run.end = "signal" if run.signal else "exit"
         if run.signal in (signal.SIGXCPU, signal.SIGKILL) and cpu >= cpu_limit:
             run.end = "cpu"  # the kernel was faster than this process
+        elif run.watched is not None and run.watched.exceeded(peak):
+            run.end = "memory"
 
 
-def stop(run: Run, end: str) -> None:
+def _stop(nursery: Nursery, run: Run, end: str) -> None:
     """Kills a run; `end` says why, unless it has an end already."""
     if not run.end:
         run.end = end
-    for kill in (os.killpg, os.kill):  # the child may not have its own group yet
-        with contextlib.suppress(ProcessLookupError):
-            kill(run.pid, signal.SIGKILL)
+    if not nursery.sealed:
+        with contextlib.suppress(ProcessLookupError):  # it may not have its own group yet
+            os.killpg(run.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(run.pid, signal.SIGKILL)
 
 
 def _over_output(run: Run, limits: dict[str, Any]) -> bool:
-    most: int = limits["output_bytes"] + 1  # the preamble
+    most: int = limits["output_bytes"]
     return run.stdout.total + run.stderr.total > most
 
 
@@ -259,19 +328,29 @@ def _cpu_seconds(pid: int) -> float:
         return 0.0
 
 
-def _remaining(run: Run, started: float, limits: dict[str, Any]) -> float:
-    """Seconds until the next look at this run; stops it if it is over a limit."""
+def _remaining(
+    nursery: Nursery, run: Run, alive: list[Run], started: float, limits: dict[str, Any]
+) -> float:
+    """Seconds until the next look at this run; stops it if it is over a limit.
+
+    A tester sleeps while the program that it called waits for a CPU: what all of the `alive` waited
+    counts for each.
+    """
     passed = time.monotonic() - started
     cpu: float = limits["cpu_seconds"] - _cpu_seconds(run.pid)
     wall = wall_left(limits, passed, 0.0)
     if wall <= 0:
-        run.waited_seconds = max(run.waited_seconds, waited_seconds(run.pid))
-        wall = wall_left(limits, passed, run.waited_seconds)
-    if wall <= 0:
-        stop(run, "wall")
+        for one in alive:
+            one.waited_seconds = max(one.waited_seconds, waited_seconds(one.pid))
+        wall = wall_left(limits, passed, sum(one.waited_seconds for one in alive))
+    look = math.inf if run.watched is None else run.watched.look(run.pid, passed)
+    if look <= 0:
+        _stop(nursery, run, "memory")
+    elif wall <= 0:
+        _stop(nursery, run, "wall")
     elif cpu <= 0:
-        stop(run, "cpu")
-    return max(min(wall, cpu), _SHORTEST_WAIT)
+        _stop(nursery, run, "cpu")
+    return max(min(wall, cpu, look), _SHORTEST_WAIT)
 
 
 def wall_left(limits: dict[str, Any], passed: float, waited: float) -> float:

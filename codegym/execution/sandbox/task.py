@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import gc
 import mmap
-import os
 from typing import Any
 
 from . import confine, report
 from .barrier import Barrier
-from .loading import Code
-
-REQUEST = 3  # its place among the descriptors that a child gets: 0, 1, 2, request, others
+from .message import Span
+from .turns import STARTED, TOGETHER, Turns
 
 Confinement = tuple[tuple[int, ...], int]
 """Resource limits, see :func:`confine.rlimits`, and number of threads."""
@@ -29,22 +27,22 @@ class Home:
     Args:
         barrier: Closes it in.
         memory: Shared with the supervisor, for its report.
-        code: The program, if the zygote has it compiled.
     """
 
-    def __init__(self, barrier: Barrier, memory: mmap.mmap, code: Code | None = None) -> None:
+    def __init__(self, barrier: Barrier, memory: mmap.mmap) -> None:
         self.barrier = barrier
         self.memory = memory
-        self.code = code
 
 
 def order(
     *,
     program: int,
     prelude: int,
-    given: list[tuple[int, int]],
     report_bytes: int,
     lines: int,
+    given: list[Span],
+    runs: int = 1,
+    together: bool = False,
     index: int = 0,
     entry_point: str | None = None,
     traced: bool = False,
@@ -54,37 +52,88 @@ def order(
     Args:
         program: Length of the program, which the file of the request begins with.
         prelude: Length of the prelude, which follows.
-        given: Offset and length of each call.
         report_bytes: Largest report.
         lines: Number of lines of the program.
+        given: Offset and length of the first inputs, of one at least.
+        runs: How many runs it and its successors are to make.
+        together: Whether one process may make those on the given inputs, if it is a call of a
+            plain program.
         index: Of the test code.
         entry_point: What to call; None for a script.
         traced: Whether executed lines are noted.
     """
-    return program, prelude, given, report_bytes, lines, index, entry_point, traced
+    head = (program, prelude, report_bytes, lines)
+    return *head, given, runs, together, index, entry_point, traced
 
 
 class Task:
-    """What a child is to do, with all that it needs read from the request."""
+    """What a child is to do, with what it needs of the request read.
 
-    __slots__ = ("code", "entry_point", "given", "index", "prelude", "report", "source", "traced")
+    Args:
+        home: What it inherited.
+        turns: Its hold on the request.
+        threads: How many threads it may have.
+        told: Made by :func:`order`.
+    """
 
-    def __init__(self, home: Home, descriptors: list[int], told: Order) -> None:
-        program, prelude, given, report_bytes, lines, self.index, self.entry_point, self.traced = (
-            told
-        )
-        request = descriptors[REQUEST]
-        sources = os.pread(request, program + prelude, 0)
+    __slots__ = (
+        "_home",
+        "_threads",
+        "entry_point",
+        "index",
+        "prelude",
+        "report",
+        "source",
+        "together",
+        "traced",
+        "turns",
+    )
+
+    def __init__(self, home: Home, turns: Turns, threads: int, told: Order) -> None:
+        program, prelude, size, lines, _, _, self.together, *rest = told
+        self.index, self.entry_point, self.traced = rest
+        self._home = home
+        self._threads = threads
+        self.turns = turns
+        sources = turns.read(program + prelude, 0)
         self.source, self.prelude = sources[:program], sources[program:]
-        self.given = [os.pread(request, length, offset) for offset, length in given]
-        self.report = report.Report(home.memory, report_bytes, lines)
-        self.code = home.code
+        self.report = report.Report(home.memory, size, lines)
+
+    def begin(self) -> bytes:
+        """Returns, with the input, where the program may run; see :meth:`Turns.take`."""
+        given = self.turns.take()
+        self._home.barrier.close_in(self._threads)
+        self.turns.begin(STARTED)
+        return given
+
+    def begin_together(self) -> list[bytes]:
+        """Returns, with the inputs, where the program may run on all of them."""
+        given = self.turns.all()
+        self._home.barrier.close_in(self._threads)
+        self.turns.begin(TOGETHER)
+        return given
 
 
-def settle(home: Home, descriptors: list[int], confinement: Confinement) -> None:
-    """Leaves this process as a fresh interpreter would be, and closes it in for good."""
+def settle(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> Task:
+    """Leaves this process as a fresh interpreter would be, and limits it for good.
+
+    Args:
+        home: What it inherited.
+        descriptors: 0, 1 and 2; others; the request; the pipe of news. If it is to have
+            successors, the only other is the socket that tells them their inputs.
+        confinement: What it may use.
+        told: Made by :func:`order`.
+    """
     rlimits, threads = confinement
-    confine.take_descriptors(descriptors[:REQUEST], descriptors[REQUEST + 1 :])
+    given, runs = told[_GIVEN : _GIVEN + 2]
+    confine.take_descriptors(descriptors[:3], descriptors[3:])
     confine.set_rlimits(rlimits)
-    home.barrier.close_in(threads)
+    gc.freeze()  # what a collection walks over, it has to copy
     gc.enable()
+    news = len(descriptors) - 1
+    channel = 3 if runs > 1 else -1
+    turns = Turns(request=news - 1, news=news, channel=channel, left=runs, given=given)
+    return Task(home, turns, threads, told)
+
+
+_GIVEN = 4

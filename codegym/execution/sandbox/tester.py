@@ -1,215 +1,217 @@
 """Test code in a process of its own, joined by a socket to the child that runs the program.
 
-The tester sees a function that looks like the candidate. Each call travels as plain data to the
-child and its answer back, so that the program shares no memory with what judges it. The child
-can say anything on the socket; all it can reach that way is a wrong answer.
+The tester sees a function that looks like the candidate. Each call travels to the child and its
+answer back (`peer.py`), so that the program shares no memory with what judges it. The child can
+say anything on the socket; all it can reach that way is a wrong answer.
 
-The test code itself arrives in a file that only this process reads, after it was forked.
+The test code runs whole and in the order written, as the script `__main__`; then what it only
+defines is found and run (`finding.py`). It arrives in a file that only this process reads, after it
+was forked, and its verdict is in another that no other process has.
 """
 
 from __future__ import annotations
 
-import builtins
+import bisect
 import json
 import os
-import socket
-from collections.abc import Callable
+import sys
 from typing import Any
 
-from . import child, codec, nodes, report, tracing
+from . import child, ending, finding, nodes, pytest_part, report
+from .crossing import CannotCrossError
 from .loading import describe, load, new_module
+from .peer import CANDIDATE, Peer, TooLargeError
+from .raised import blamed_on_program
 from .task import Confinement, Home, Order, Task, settle
 
 _PROBLEM_FILE = "test.py"
-_SOCKET, _VERDICT = 3, 5  # where `settle` puts the descriptors that a child keeps
-_CODES = 5  # its place among the descriptors that a child gets
+_SOCKET, _CODES, _VERDICT = 3, 4, 5  # descriptors that a child gets
 _ANY_LENGTH = 1 << 30
-
-
-class CandidateError(Exception):
-    """An exception of the candidate, in the tester. Its classes include the builtin one."""
-
-    described: dict[str, Any]
-
-
-class CandidateGoneError(BaseException):
-    """The candidate's process ended, or broke the protocol."""
-
-
-class _Channel:
-    """Length-prefixed JSON over the socket."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._socket = socket.socket(fileno=descriptor)
-
-    def send(self, message: Any) -> None:
-        data = json.dumps(message).encode("ascii")
-        self._socket.sendall(len(data).to_bytes(4, "little") + data)
-
-    def receive(self, limit: int) -> Any:
-        length = int.from_bytes(self._exactly(4), "little")
-        if length > limit:
-            raise EOFError
-        return json.loads(self._exactly(length))
-
-    def _exactly(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            part = self._socket.recv(min(length - len(data), 1 << 20))
-            if not part:
-                raise EOFError
-            data += part
-        return data
+_NODE_CLASSES = frozenset({"ListNode", "TreeNode"})
+_NOT_THE_PROGRAM = (NameError, ImportError, SyntaxError)
+"""What test code raises by itself, whatever the program answered."""
 
 
 def run_candidate(
     home: Home, descriptors: list[int], confinement: Confinement, told: Order
 ) -> None:
     """Loads the program and answers calls until the tester hangs up. Never returns."""
-    task = Task(home, descriptors, told)
-    settle(home, descriptors, confinement)
+    task = settle(home, descriptors, confinement, told)
     namespace = new_module("program")
-    code = load(task, namespace)
+    program = load(task, namespace)
+    task.begin()
     try:
-        if task.traced:
-            tracing.start(code.program, code.statements, task.report)
-        exec(code.program, namespace)
+        exec(program.begin(), namespace)
         task.report.mark_loaded()
-        candidate = child.resolve(namespace, task.entry_point or "")
-        channel = _Channel(_SOCKET)
-        channel.send("ready")
-        while True:
-            try:
-                args, kwargs = channel.receive(_ANY_LENGTH)
-            except EOFError:
-                break
-            channel.send(_answer(task, candidate, args, kwargs, namespace))
-    except BaseException as error:
-        child.write_error(task.report, error)
-    child.flush()
-    os._exit(0)
-
-
-def _answer(
-    task: Task,
-    candidate: Callable[..., Any],
-    args: list[Any],
-    kwargs: dict[str, Any],
-    namespace: dict[str, Any],
-) -> list[Any]:
-    """`["value", answer, changed arguments]` or `["error", description]`."""
-    given = [codec.decode(value, namespace) for value in args]
-    named = {name: codec.decode(value, namespace) for name, value in kwargs.items()}
-    encoder = codec.Encoder(task.report.size)
-    try:
-        value = candidate(*given, **named)
-        answer = encoder.encode(value, 0)
-    except MemoryError:
-        raise
-    except codec.TooLargeError:
+        peer = Peer(
+            _SOCKET,
+            first=1,
+            namespace=namespace,
+            may_send=lambda kind: kind.__module__ in ("program", "__main__", nodes.__name__),
+            strict=False,
+            most_sent=task.report.size,
+            most_received=_ANY_LENGTH,
+        )
+        peer.entry = child.resolve(namespace, task.entry_point or "")
+        peer.greet()
+        peer.serve()
+    except TooLargeError:
         task.report.write(report.TOO_LARGE)
         os._exit(0)
     except BaseException as error:
-        return ["error", describe(error)]
-    # Functions that work in place: the caller must see what became of its lists.
-    changed = []
-    for index, (before, value) in enumerate(zip(args, given, strict=True)):
-        if isinstance(value, (list, dict, set)):
-            after = encoder.encode(value, 0)
-            if after != before:
-                changed.append([index, after])
-    return ["value", answer, changed]
+        child.write_error(task.report, error)
+    ending.flush()
+    os._exit(0)
 
 
 def run_tester(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
     """Runs the test code and leaves the verdict in a file that it alone has. Never returns."""
-    task = Task(home, descriptors, told)
-    codes = descriptors[_CODES]
-    source, name = json.loads(os.pread(codes, os.fstat(codes).st_size, 0))[task.index]
     home.barrier.forbid_writing()
-    settle(home, descriptors, confinement)
-    namespace = new_module("tests")
-    namespace["ListNode"], namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
-    proxy = _Proxy(_Channel(_SOCKET), namespace, task.report.size)
-    status, said = report.RETURNED, b""
-    try:
-        proxy.greet()
-        exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
-        namespace[name] = namespace.setdefault("candidate", proxy.call)
-        exec(compile(source, _PROBLEM_FILE, "exec", dont_inherit=True), namespace)
-        said = b"null"
-    except CandidateError as error:
-        recursion = error.described["type"] == "RecursionError"
-        status = report.RECURSION if recursion else report.RAISED
-        said = json.dumps(error.described).encode("ascii")
-    except BaseException as error:
-        status = report.TEST_FAILED
-        said = json.dumps({**describe(error), "line": None}).encode("ascii")
-    os.write(_VERDICT, report.GONE if proxy.gone else status + said)
+    task = settle(home, descriptors, confinement, told)
+    test = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[task.index]
+    task.begin()
+    run = _Run(task, **test)
+    status, said = run.verdict()
+    passed = run.passed(status).to_bytes(4, "little")
+    os.write(_VERDICT, status + passed + json.dumps(said).encode("ascii"))
     os._exit(0)
 
 
-class _Proxy:
-    """The candidate as the test code sees it."""
+class _Run:
+    """One run of test code.
 
-    def __init__(self, channel: _Channel, namespace: dict[str, Any], limit: int) -> None:
-        self._channel = channel
-        self._namespace = namespace
-        self._limit = limit
-        self.gone = False
+    Args:
+        task: The prelude, and how large an answer may be.
+        source: The test code.
+        name: What it calls the candidate.
+        setup: Code that is run before it, in its namespace.
+        checks: Lines of the source on which something begins that counts as one test.
+    """
 
-    def greet(self) -> None:
-        """Waits until the program was loaded."""
-        self._exchange(None)
+    def __init__(self, task: Task, source: str, name: str, setup: str, checks: list[int]) -> None:
+        self._source, self._name, self._setup = source, name, setup
+        self._checks = checks
+        self._prelude = task.prelude
+        self._namespace = new_module("__main__")
+        self._namespace["ListNode"], self._namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
+        self._known = _NODE_CLASSES
+        self._outcomes = finding.Outcomes()
+        self._peer = Peer(
+            _SOCKET,
+            first=0,
+            namespace=self._namespace,
+            may_send=self._may_send,
+            strict=True,
+            most_sent=_ANY_LENGTH,
+            most_received=4 * task.report.size,
+        )
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Forwards a call; raises what the candidate raised."""
-        encode = codec.Encoder(_ANY_LENGTH).encode
-        sent = [encode(value, 0) for value in args]
-        named = {name: encode(value, 0) for name, value in kwargs.items()}
-        reply = self._exchange([sent, named])
+    def verdict(self) -> tuple[bytes, dict[str, Any] | None]:
+        """Status and report, see `report.py`."""
+        failures = self._outcomes.failures
         try:
-            kind, *rest = reply
-            if kind == "value":
-                value = codec.decode(rest[0], self._namespace)
-                for position, after in rest[1]:
-                    _replace(args[position], codec.decode(after, self._namespace))
-                return value
-            error = _error_like(rest[0])
-        except Exception as nonsense:
-            self.gone = True
-            raise CandidateGoneError from nonsense
-        raise error
-
-    def _exchange(self, message: Any) -> Any:
+            self._peer.wait()
+            self._prepare()
+            exec(compile(self._source, _PROBLEM_FILE, "exec", dont_inherit=True), self._namespace)
+        except SystemExit as end:
+            if end.code or blamed_on_program(end):
+                failures.append(end)
+        except BaseException as error:
+            failures.append(error)
         try:
-            if message is not None:
-                self._channel.send(message)
-            return self._channel.receive(4 * self._limit)
-        except (OSError, EOFError, ValueError, RecursionError) as error:
-            self.gone = True
-            raise CandidateGoneError from error
+            if not failures:
+                finding.run_found(self._namespace, self._source, self._outcomes)
+        except BaseException as error:
+            failures.append(error)
+        return self._judged(failures)
 
+    def passed(self, status: bytes) -> int:
+        """How many checks passed; fewer than there are, unless all did."""
+        total = max(1, len(self._checks))
+        if status == report.RETURNED:
+            return total
+        if self._outcomes.passed or not self._outcomes.failures:
+            return min(self._outcomes.passed, total - 1)
+        return min(self._passed_before(self._outcomes.failures[0]), total - 1)
 
-def _replace(target: Any, content: Any) -> None:
-    if isinstance(target, list):
-        target[:] = content
-    else:
-        target.clear()
-        target.update(content)
+    def _passed_before(self, error: BaseException) -> int:
+        """How many checks the code had left behind when it was stopped."""
+        lines: dict[str, int] = {}
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == _PROBLEM_FILE:
+                lines.setdefault(trace.tb_frame.f_code.co_name, trace.tb_lineno or 0)
+            trace = trace.tb_next
+        line = lines.get("check", lines.get("<module>", 0))
+        return max(0, bisect.bisect(self._checks, line) - 1)
 
+    def _prepare(self) -> None:
+        exec(compile(self._prelude, "prelude.py", "exec", dont_inherit=True), self._namespace)
 
-def _error_like(described: dict[str, Any]) -> CandidateError:
-    """An exception that `except ValueError` catches if the candidate raised a ValueError."""
-    described = {
-        "type": str(described["type"]),
-        "message": str(described["message"]),
-        "line": described["line"],
-    }
-    kind = getattr(builtins, described["type"], None)
-    bases: tuple[type, ...] = (CandidateError,)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        bases = (CandidateError, kind)
-    error: CandidateError = type(described["type"], bases, {})(described["message"])
-    error.described = described
-    return error
+        def candidate(*args: Any, **kwargs: Any) -> Any:
+            return self._peer.ask(CANDIDATE, *args, **kwargs)
+
+        candidate.__name__ = candidate.__qualname__ = self._name
+        self._namespace.setdefault("candidate", candidate)
+        self._namespace[self._name] = candidate
+        exec(compile(self._setup, "setup.py", "exec", dont_inherit=True), self._namespace)
+        mine = self._namespace["__name__"]
+        classes = [v for v in self._namespace.values() if isinstance(v, type)]
+        self._known = _NODE_CLASSES.union(c.__name__ for c in classes if c.__module__ == mine)
+        if "unittest" in self._source:
+            self._outcomes.watch_unittest()
+        if "pytest" in self._source:
+            sys.modules["pytest"] = pytest_part.module(self._run_found)
+
+    def _run_found(self) -> int:
+        before = len(self._outcomes.failures)
+        finding.run_found(self._namespace, self._source, self._outcomes)
+        self._source = ""  # everything was found
+        return int(len(self._outcomes.failures) > before)
+
+    def _may_send(self, kind: type) -> bool:
+        """Instances of classes that the program has as well, or that are nothing but data."""
+        if kind.__module__ not in (self._namespace["__name__"], nodes.__name__):
+            return False
+        methods = [n for n, v in vars(kind).items() if callable(v) and not n.startswith("__")]
+        return kind.__name__ in self._known or (kind.__base__ is object and not methods)
+
+    def _judged(self, failures: list[BaseException]) -> tuple[bytes, dict[str, Any] | None]:
+        peer = self._peer
+        if peer.gone:
+            return report.GONE, None
+        fault = self._fault(failures)
+        if fault is not None:
+            return report.TEST_BROKEN, fault
+        for error in failures:
+            described = blamed_on_program(error)
+            if described is not None:
+                recursion = described["type"] == "RecursionError"
+                return report.RECURSION if recursion else report.RAISED, described
+        if failures:
+            return report.TEST_FAILED, {**describe(failures[0]), "line": None}
+        return report.RETURNED, None
+
+    def _fault(self, failures: list[BaseException]) -> dict[str, Any] | None:
+        """What is wrong with the test code itself, if anything is."""
+        if self._peer.fault:
+            return {"type": "CannotCrossError", "message": self._peer.fault, "line": None}
+        for error in failures:
+            if isinstance(error, CannotCrossError | pytest_part.UnsupportedError) or (
+                self._is_own(error) and not blamed_on_program(error)
+            ):
+                return {**describe(error), "line": None}
+        if self._peer.answers == 0:
+            message = "it never called the program"
+            return {"type": "TestError", "message": message, "line": None}
+        return None
+
+    def _is_own(self, error: BaseException) -> bool:
+        """Whether no answer of the program's can be the reason of an exception."""
+        if self._peer.answers == 0:
+            return True
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        in_test = trace is not None and trace.tb_frame.f_code.co_filename == _PROBLEM_FILE
+        return in_test and isinstance(error, _NOT_THE_PROGRAM)

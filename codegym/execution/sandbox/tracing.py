@@ -14,11 +14,11 @@ import ast
 import mmap
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-from .instrument import Instrument, Position
+from .instrument import Instrument
 from .report import Report
 
 TAKES_TIME = sys.version_info < (3, 12)
@@ -28,32 +28,65 @@ _COLON_OR_SEMICOLON = re.compile(r";|:[ \t\f]*[^\s#]")
 _BRACKETS = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}")
 
 
-def compile_observed(
-    text: str, filename: str, report: Report
-) -> tuple[CodeType, Sequence[Position]]:
-    """Compiles a program so that what it executes is noted.
+class Program:
+    """A compiled program.
+
+    Args:
+        code: Its module.
+        instrument: What put probes into it, if there are any.
+        report: Where is noted what it executes; None if that is not wanted.
+    """
+
+    __slots__ = ("_begun", "_code", "_instrument", "_report")
+
+    def __init__(
+        self, code: CodeType, instrument: Instrument | None, report: Report | None
+    ) -> None:
+        self._code = code
+        self._instrument = instrument
+        self._report = report
+        self._begun = False
+
+    def begin(self) -> CodeType:
+        """The code of a run, in which everything is noted anew."""
+        if self._report is None:
+            return self._code
+        code = self._code
+        if self._instrument is not None:
+            code = self._instrument.fill(code)
+            self._report.announce(self._instrument.positions)
+        if sys.version_info >= (3, 12):
+            if not self._begun:
+                _listen(self._report)
+            if not self._begun or self._instrument is not None:
+                _watch(code)
+            else:
+                sys.monitoring.restart_events()
+        self._begun = True
+        return code
+
+
+def compile_program(text: str, filename: str, report: Report | None) -> Program:
+    """Compiles a program.
 
     Args:
         text: The program.
         filename: The name that its code objects get.
-        report: Where executed lines and statements are noted.
-
-    Returns:
-        The program, and the positions of the statements that have a mark of their own.
+        report: Where executed lines and statements are to be noted, if they are.
 
     Raises:
         BaseException: Whatever the compiler raises for it.
     """
-    if TAKES_TIME or _may_share_a_line(text):
+    if report is not None and (TAKES_TIME or _may_share_a_line(text)):
         try:
             instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
             tree: Any = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             instrument.insert(tree)
-            program = compile(tree, filename, "exec", dont_inherit=True)
-            return instrument.fill(program), instrument.positions
+            code = compile(tree, filename, "exec", dont_inherit=True)
+            return Program(code, instrument, report)
         except Exception:
             pass  # what is no program is none without probes; what is too large may still fit
-    return compile(text, filename, "exec", dont_inherit=True), ()
+    return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
 
 
 def _may_share_a_line(text: str) -> bool:
@@ -71,16 +104,9 @@ def _may_share_a_line(text: str) -> bool:
     return False
 
 
-def start(program: CodeType, statements: Sequence[Position], report: Report) -> None:
-    """Begins to note what a program that was compiled for it executes."""
-    report.announce(statements)
-    if sys.version_info >= (3, 12):
-        _watch_by_monitoring(program, report)
-
-
 def rehearse(memory: mmap.mmap) -> None:
     """Does once what every child will do: what has run before touches fewer pages."""
-    compile_observed(_REHEARSAL, "rehearsal", Report(memory, 0, 0))
+    compile_program(_REHEARSAL, "rehearsal", Report(memory, 0, 0))
 
 
 _REHEARSAL = """
@@ -94,18 +120,21 @@ def numbers(most):
 
 if sys.version_info >= (3, 12):
 
-    def _watch_by_monitoring(program: CodeType, report: Report) -> None:
+    def _listen(report: Report) -> None:
         monitoring = sys.monitoring
-        tool, disable, mark = monitoring.COVERAGE_ID, monitoring.DISABLE, report.mark
+        disable, mark = monitoring.DISABLE, report.mark
 
         def on_line(_code: CodeType, line: int) -> Any:
             mark(line)
             return disable
 
-        monitoring.use_tool_id(tool, "codegym")
-        monitoring.register_callback(tool, monitoring.events.LINE, on_line)
+        monitoring.use_tool_id(monitoring.COVERAGE_ID, "codegym")
+        monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, on_line)
+
+    def _watch(program: CodeType) -> None:
+        monitoring = sys.monitoring
         for code in _all_code(program):
-            monitoring.set_local_events(tool, code, monitoring.events.LINE)
+            monitoring.set_local_events(monitoring.COVERAGE_ID, code, monitoring.events.LINE)
 
     def _all_code(code: CodeType) -> Iterator[CodeType]:
         waiting = [code]

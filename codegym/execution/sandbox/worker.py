@@ -1,17 +1,17 @@
 """A worker: waits for requests of the parent and answers them one by one.
 
-Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION` by codegym's `process.py`, after
-`preload.py`.
+Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION PACKAGES` by codegym's
+`process.py`, after `preload.py`.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
 import random
-import shutil
 import signal
 import site
 import socket
@@ -20,9 +20,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, namespaces, report, tracing
+from . import confine, memory, namespaces, packages, report, semaphores, threads, tracing
 from .actions import rehearse, starter
 from .barrier import Barrier
+from .box import remove_box
 from .loading import FILENAME
 from .message import Outbox, ParentGoneError, receive
 from .runner import Runner
@@ -46,17 +47,17 @@ def _serve(control: socket.socket, runner: Runner, outbox: Outbox) -> None:
         outbox.flush()
 
 
-def _make_zygote(home: Home, control: socket.socket) -> Nursery:
+def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery:
     """Forks the zygote, which from then on makes all children."""
     channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    births, births_write = os.pipe()
+    news, news_write = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             channel.close()
             control.close()
-            os.close(births)
+            os.close(news)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if not confine.signal_with_parent(parent, int(signal.SIGKILL)):
                 os._exit(0)
@@ -64,67 +65,65 @@ def _make_zygote(home: Home, control: socket.socket) -> Nursery:
             confine.hide_memory()
             confine.new_streams()
             rehearse(home)
-            home.barrier.close_in_zygote()
-            Zygote(theirs, births_write, starter(home)).serve()
+            home.barrier.close_in_zygote(theirs)
+            Zygote(theirs, news_write, starter(home)).serve()
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(FAULT)
     theirs.close()
-    os.close(births_write)
-    base_memory, _ = confine.memory_use(pid)
-    return Nursery(channel, births, pid, base_memory)
-
-
-def _site_packages() -> list[str]:
-    """Where packages are installed for this interpreter (`-S` leaves them out)."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    prefix = os.path.dirname(os.path.dirname(sys.executable))
-    prefixes = dict.fromkeys((prefix, sys.prefix))
-    folders = [os.path.join(each, "lib", version, "site-packages") for each in prefixes]
-    return [folder for folder in folders if os.path.isdir(folder)]
+    os.close(news_write)
+    asked = threads.accept(channel)
+    return Nursery(channel, news, pid, memory.Usage(pid), asked, sealed=sealed)
 
 
 def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> None:
     """Prepares this process and serves until the parent is gone.
 
     Args:
-        arguments: Socket, process id of the parent, private directory, isolation.
+        arguments: Socket, process id of the parent, private directory, isolation, names of the
+            packages that programs may import.
         hooks: What the preloaded modules want to be called after a `fork`.
     """
     descriptor, parent, box = int(arguments[0]), int(arguments[1]), arguments[2]
     isolated = arguments[3] != "none"
     for hook in () if isolated else hooks:
         os.register_at_fork(**hook)
+    _reset_signals()
+    os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _end(box))
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # what waits behind the mask comes now
     if not confine.signal_with_parent(parent, int(signal.SIGTERM)):
         _end(box)
     confine.adopt_orphans()
     confine.prepare_worker()
     _look_like_a_fresh_interpreter()
-    packages = _site_packages()
-    sys.path[:] = [*sys.path, *packages]
-    barrier = Barrier(isolated, box, packages)
+    allowed = packages.Packages(arguments[4].split(), packages.folders())
+    sys.meta_path.append(allowed)
+    barrier = Barrier(isolated, box, allowed.paths, [_codegym()])
     os.chdir(box)
     confine.hide_memory()  # not before: an unprivileged process must write its own id maps
     enforced = barrier.enforced()
-    memory = report.new_memory(_REPORT_BYTES)
+    reports = report.new_memory(_REPORT_BYTES)
     control = socket.socket(fileno=descriptor)
-    tracing.rehearse(memory)
+    tracing.rehearse(reports)
     gc.collect()
     gc.disable()
     gc.freeze()
-    nursery = _make_zygote(Home(barrier, memory), control)
+    nursery = _make_zygote(Home(barrier, reports), control, sealed=enforced["calls"])
     outbox = Outbox(control)
     runner = Runner(
         nursery=nursery,
-        memory=memory,
+        memory=reports,
         control=descriptor,
         outbox=outbox,
         box=box,
-        sealed=enforced["calls"],
     )
-    hello = {"python": list(sys.version_info[:3]), "enforced": enforced}
+    hello = {
+        "python": list(sys.version_info[:3]),
+        "enforced": enforced,
+        "packages": allowed.names,
+    }
     text = json.dumps(hello).encode("ascii")
     try:
         control.sendall(len(text).to_bytes(4, "little") + text)
@@ -137,12 +136,33 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
         _end(box)
 
 
+def _codegym() -> str:
+    """The folder or archive that codegym is in: who is to find answers must not read it."""
+    path = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _reset_signals() -> None:
+    """Undoes what is inherited of the parent: dispositions become those of an interpreter."""
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL, SIGSTOP
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _look_like_a_fresh_interpreter() -> None:
     os.environ.clear()
     site.setquit()
     site.sethelper()
+    site.setcopyright()
     atexit._clear()
     sys.argv = [FILENAME]
+    sys.orig_argv = [sys.executable, FILENAME]
+    sys.modules["_multiprocessing"] = semaphores.new_module()
     sys.dont_write_bytecode = True
     random.seed(0)  # a verdict does not depend on the machine's entropy
     # These files are nothing that a program can import by name.
@@ -156,5 +176,5 @@ def _end(box: str) -> None:
     The zygote, and all below it, die with this process.
     """
     namespaces.leave(box)
-    shutil.rmtree(box, ignore_errors=True)
+    remove_box(box)
     os._exit(0)

@@ -2,12 +2,12 @@
 
 A fork shares memory that both sides then copy page by page as they touch it, so the process that
 forks should touch little: supervision is another's business (`supervise.py`). And since every
-child is its copy, it never holds anything of a program; children read that themselves. The one
-exception is the zygote of a single program, made by `session`, which has it compiled.
+child is its copy, it never holds anything of a program; children read that themselves.
 
 Commands come as marshalled tuples with descriptors; answers are marshalled tuples
-`(pid, status, cpu_seconds, peak_memory_bytes, clean)`, one for each child that died. `clean` says
-that no other process is left below; if one is, an answer with pid 0 follows when it is gone.
+`(pid, status, cpu_seconds, peak_memory_bytes, clean)`, one for each process below that died.
+`clean` says that no other is left. What happens to a child before it runs anything of a program is
+told on a pipe: see :data:`BORN` and `turns.py`.
 """
 
 from __future__ import annotations
@@ -30,27 +30,30 @@ COMMAND_BYTES = 1 << 16
 MOST_DESCRIPTORS = 8
 FAULT = 70  # exit code of a process that failed by our own fault
 
+BORN = b"B"
+"""News of a process: the zygote forked it. Told in the order of its commands."""
+NEWS_BYTES = 5
+
 
 class Zygote:
     """The loop of a zygote.
 
     Args:
         channel: Packets from and to the supervisor.
-        births: Descriptor that the process id of each child is written to.
+        news: Descriptor of the pipe for news; children get it as their last descriptor.
         start: What a child does, given its orders and descriptors; returns never.
     """
 
     def __init__(
-        self, channel: socket.socket, births: int, start: Callable[[bytes, list[int]], None]
+        self, channel: socket.socket, news: int, start: Callable[[bytes, list[int]], None]
     ) -> None:
         self._channel = channel
-        self._births = births
+        self._news = news
         self._start = start
 
     def serve(self) -> None:
         """Forks children until the supervisor hangs up."""
         room = socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
-        mine: set[int] = set()
         own = os.getpid()
         # The frames of ours that lie below a program's own are not to count as its.
         sys.setrecursionlimit(_RECURSION_LIMIT + _depth() + _FRAMES_OF_A_CHILD)
@@ -64,33 +67,24 @@ class Zygote:
                 try:
                     os.setsid()
                     if confine.signal_with_parent(own, _signal.SIGKILL):
-                        self._start(command, descriptors)
+                        self._start(command, [*descriptors, self._news])
                 finally:
                     os._exit(FAULT)
             for descriptor in descriptors:
                 os.close(descriptor)
-            os.write(self._births, pid.to_bytes(4, "little"))
-            mine.add(pid)
+            tell(self._news, pid, BORN)
             if command.endswith(_WAIT):
-                self._wait(mine)
+                self._wait()
 
-    def _wait(self, mine: set[int]) -> None:
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, 0)
-            except ChildProcessError:  # the last orphan is gone
-                self._tell(0, 0, 0.0, 0, True)
-                return
-            if pid in mine:
-                mine.discard(pid)
-                clean = not mine and _childless()
-                cpu = usage.ru_utime + usage.ru_stime
-                self._tell(pid, status, cpu, usage.ru_maxrss * 1024, clean)
-                if clean:
-                    return
-
-    def _tell(self, *answer: Any) -> None:
-        self._channel.send(marshal.dumps(answer))
+    def _wait(self) -> None:
+        """Tells of every death until nothing is left below."""
+        clean = False
+        while not clean:
+            pid, status, usage = os.wait4(-1, 0)
+            clean = _childless()
+            cpu = usage.ru_utime + usage.ru_stime
+            answer = (pid, status, cpu, usage.ru_maxrss * 1024, clean)
+            self._channel.send(marshal.dumps(answer))
 
 
 _WAIT = b"w"
@@ -105,6 +99,11 @@ def _depth() -> int:
     return depth
 
 
+def tell(news: int, pid: int, what: bytes) -> None:
+    """Writes one piece of news: few bytes, so that it is whole or not there."""
+    os.write(news, pid.to_bytes(4, "little") + what)
+
+
 def pack(orders: Any, wait: bool) -> bytes:
     """A command: fork a child with these orders; then maybe wait for all children."""
     return marshal.dumps(orders) + (_WAIT if wait else b"-")
@@ -112,7 +111,7 @@ def pack(orders: Any, wait: bool) -> bytes:
 
 def _childless() -> bool:
     try:
-        os.waitpid(-1, os.WNOHANG)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # which takes no death away
     except ChildProcessError:
         return True
     return False

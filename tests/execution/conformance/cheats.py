@@ -228,7 +228,7 @@ def f(x):
     os._exit(0)
 """,
         DOUBLE_CALLS,
-        _CRASH,
+        _WRONG,
     ),
     "writes on every descriptor": (
         "import os\ndef f(x):\n    for number in range(0, 1024):\n"
@@ -240,7 +240,12 @@ def f(x):
 }
 LINE_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
     "exit(0), nothing printed": ("exit()", DOUBLE_LINES, _WRONG),
-    "os._exit(0), nothing printed": ("import os\nos._exit(0)", DOUBLE_LINES, _CRASH),
+    "os._exit(0), nothing printed": ("import os\nos._exit(0)", DOUBLE_LINES, _WRONG),
+    "os._exit(1), all printed": (
+        "import os\nprint(2 * int(input()), flush=True)\nos._exit(1)",
+        DOUBLE_LINES,
+        _CRASH,
+    ),
     "answers on descriptor 3": (
         "import os\nn = int(input())\nfor i in range(3, 64):\n"
         "    try: os.write(i, f'{2 * n}\\n'.encode())\n    except OSError: pass",
@@ -255,7 +260,7 @@ LINE_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
     "reports 'passed', prints nothing": (
         f"{_FORGE}forge('passed')\nforge([True] * 2)\nos._exit(0)",
         DOUBLE_LINES,
-        _CRASH,
+        _WRONG,
     ),
     "patches builtins, prints nothing": (
         "import builtins\nbuiltins.all = builtins.any = lambda *a: True\n"

@@ -1,0 +1,394 @@
+"""Values that a tester and the program it calls hand each other, as one graph that both know.
+
+What can change or has an identity (lists, dicts, sets, bytearrays, deques, nodes, tuples,
+functions, iterators) gets a key when it crosses for the first time, and both sides remember which
+of their objects the key means. So an object that comes back is the same object, and with each
+message go the objects that changed since the last one: work in place is seen by everybody who
+holds them.
+
+A message is flat JSON, whatever the depth of the values: `{"x": keys that are forgotten,
+"d": [[key, kind, detail, items], ...], "v": values}`. An item is `None`, a boolean, float, string
+or small int as itself, `[key]`, or `{tag: body}` for anything else that cannot change::
+
+    i int (hex)   c complex   b bytes (hex)   D Decimal   F Fraction   R range   S date or time
+    B builtin     E Ellipsis and the like     V view of a dict         n numpy's bool
+
+Kinds: `l` list, `d` dict, `s` set, `y` bytearray, `q` deque, `n` instance with attributes; `t`
+tuple and `f` frozenset, each after the items that it needs; `c` function, `g` iterator, which stay
+where they are and are asked; `o` any other object, of which only the type's name crosses.
+
+The program's side is hostile. What it sends becomes plain data, or an error; no name that it sends
+is ever imported.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import itertools
+import operator
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from . import atoms
+
+_MOST_NESTED = 100  # tuples in tuples; everything else may be nested to any depth
+_MUTABLE: Mapping[str, type] = {
+    "l": list,
+    "d": dict,
+    "s": set,
+    "y": bytearray,
+    "q": collections.deque,
+}
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+_AS_THEY_ARE = _PLAIN - {int}
+_WHOLE = frozenset({int, bool})
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+
+class CannotCrossError(BaseException):
+    """The test code hands the program something that cannot leave its process."""
+
+
+class Shared:
+    """An object that both sides know."""
+
+    __slots__ = ("detail", "kind", "state", "value")
+
+    def __init__(self, value: Any, kind: str, detail: Any) -> None:
+        self.value = value
+        self.kind = kind
+        self.detail = detail
+        self.state: Any = None  # what was in it when the other side last heard of it
+
+
+class Foreign:
+    """An object of one of the program's own classes: its data, none of its methods."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object of the program>"
+
+
+class Crossing:
+    """One side's knowledge of what both sides know.
+
+    Args:
+        first: 0 or 1; keys are `first + 2`, `first + 4` and so on. The other side has the other.
+        find_class: The class that stands for a name here, or None.
+        may_send: Whether instances of a class may cross.
+        shell: Makes the function (`"c"`) or iterator (`"g"`) that asks the other side for a key.
+        strict: Whether a value that cannot cross is an error; else its type's name goes.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        *,
+        find_class: Callable[[str], type | None],
+        may_send: Callable[[type], bool],
+        shell: Callable[[str, int, str], Any],
+        strict: bool,
+    ) -> None:
+        self._next = first
+        self._find_class = find_class
+        self._may_send = may_send
+        self._shell = shell
+        self._strict = strict
+        self._shared: dict[int, Shared] = {}
+        self._keys: dict[int, int] = {}
+        self._waiting: list[int] = []
+        self._defined: list[list[Any]] = []
+        self._foreign: dict[str, type] = {}
+
+    def owned(self, key: Any, kinds: str) -> Any:
+        """An object of this side's that the other may ask for.
+
+        Raises:
+            ValueError: If there is none of one of these kinds.
+        """
+        found = self._shared.get(key) if type(key) is int else None
+        if found is None or found.kind not in kinds or key % 2 != self._next % 2:
+            raise ValueError(key)
+        return found.value
+
+    def keep(self, value: Any, kind: str) -> int:
+        """The key of an object that is only ever named."""
+        return self._keys.get(id(value)) or self._new_key(value, kind, "")
+
+    # What goes out
+
+    def pack(self, values: Iterable[Any]) -> dict[str, Any]:
+        """The part of a message that carries `values`, and what changed.
+
+        Raises:
+            CannotCrossError: If this side is strict and a value cannot cross.
+        """
+        forgotten = self._forget_dead() if self._strict else []
+        self._waiting = [key for key, one in self._shared.items() if _changed(one)]
+        self._defined = []
+        items = [self._item(value, 0) for value in values]
+        for key in self._waiting:  # grows meanwhile
+            one = self._shared[key]
+            one.state = _state(one)
+            self._defined.append([key, one.kind, one.detail, self._body(one)])
+        return {"x": forgotten, "d": self._defined, "v": items}
+
+    def _forget_dead(self) -> list[int]:
+        """Drops what nobody here holds any more: it cannot be asked for again."""
+        dead = []
+        for key in list(self._shared):
+            one = self._shared[key]  # lets go of the one before, and of what only that one held
+            if one.kind != "e" and sys.getrefcount(one.value) <= _ONLY_HERE:
+                self._drop(key)
+                dead.append(key)
+        return dead
+
+    def _drop(self, key: int) -> None:
+        one = self._shared.pop(key, None)
+        if one is not None:
+            del self._keys[id(one.value)]
+
+    def _body(self, one: Shared) -> list[Any]:
+        if one.kind == "y":
+            return [one.state[0].hex()]
+        kinds = set(map(type, one.state))
+        if kinds <= _AS_THEY_ARE:
+            return list(one.state)
+        if kinds <= _WHOLE and min(one.state) > -atoms.SMALL and max(one.state) < atoms.SMALL:
+            return list(one.state)
+        return [self._item(item, 0) for item in one.state]
+
+    def _item(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _AS_THEY_ARE:
+            return value
+        known = self._keys.get(id(value))
+        if known is not None:
+            return [known]
+        atom = atoms.encode(value, kind, functions=self._strict)
+        if atom is not None:
+            return atom
+        if not self._strict and kind.__module__ == "numpy" and hasattr(kind, "tolist"):
+            plain = value.tolist()
+            return {"n": int(plain)} if isinstance(plain, bool) else self._item(plain, depth)
+        if issubclass(kind, (tuple, frozenset)):
+            return self._fixed(value, kind, depth)
+        if isinstance(value, atoms.VIEWS):
+            named = next(n for n, view in zip("kvi", atoms.VIEWS, strict=True) if kind is view)
+            return {"V": [named, [self._item(item, depth + 1) for item in value]]}
+        return [self._new(value, kind)]
+
+    def _fixed(self, value: Any, kind: type, depth: int) -> Any:
+        is_tuple = issubclass(kind, tuple)
+        if depth > _MOST_NESTED:
+            return self._cannot(value, "is nested too deeply")
+        base: Any = tuple if is_tuple else frozenset
+        items = [self._item(item, depth + 1) for item in base.__iter__(value)]
+        names = " ".join([kind.__name__, *kind._fields]) if hasattr(kind, "_fields") else ""
+        key = self._new_key(value, "t" if is_tuple else "f", names)
+        self._defined.append([key, "t" if is_tuple else "f", names, items])
+        return [key]
+
+    def _new(self, value: Any, kind: type) -> int:
+        for name, base in _MUTABLE.items():
+            if issubclass(kind, base):
+                return self._wait(value, name, _variety(value, kind))
+        if isinstance(value, _FUNCTIONS) or (callable(value) and not isinstance(value, type)):
+            return self._wait(value, "c", getattr(value, "__name__", "function"))
+        if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
+            return self._wait(value, "g", "generator" if kind is types.GeneratorType else "")
+        if self._may_send(kind):
+            return self._wait(value, "n", kind.__name__)
+        return int(self._cannot(value, "cannot leave the process of the test")[0])
+
+    def _cannot(self, value: Any, why: str) -> list[int]:
+        name = type(value).__name__
+        if self._strict:
+            raise CannotCrossError(f"an object of type {name} {why}")
+        return [self._wait(value, "o", name)]
+
+    def _wait(self, value: Any, kind: str, detail: Any) -> int:
+        key = self._new_key(value, kind, str(detail)[:100])
+        self._waiting.append(key)
+        return key
+
+    def _new_key(self, value: Any, kind: str, detail: str) -> int:
+        self._next += 2
+        self._shared[self._next] = Shared(value, kind, detail)
+        self._keys[id(value)] = self._next
+        return self._next
+
+    # What comes in
+
+    def unpack(self, message: dict[str, Any]) -> list[Any]:
+        """The values of a message; what changed is changed.
+
+        Raises:
+            Exception: Of any type, if the message is none of :meth:`pack`'s.
+        """
+        for key in message["x"]:
+            self._drop(key)
+        fill = []
+        for key, kind, detail, items in message["d"]:
+            one = self._shared.get(key)
+            if one is None and kind not in "tf":
+                one = self._learn(key, kind, self._empty(kind, detail, key), detail)
+            if one is not None:
+                if one.kind != kind or kind in "tf":
+                    raise ValueError("another kind")
+                fill.append((one, items))
+        for key, kind, detail, items in message["d"]:
+            if kind in "tf":
+                make = self._tuple_class(detail) if kind == "t" else frozenset
+                self._learn(key, kind, make(self._values(items)), detail)
+        # Instances first: they may be keys of dicts, and hashed by what they hold.
+        for one, items in sorted(fill, key=lambda pair: pair[0].kind != "n"):
+            if one.kind in "ldsyqn":
+                _fill(one, self._values(items))
+                one.state = _state(one)
+        return self._values(message["v"])
+
+    def _learn(self, key: Any, kind: str, value: Any, detail: str) -> Shared:
+        if type(key) is not int or key <= 1 or key % 2 == self._next % 2 or key in self._shared:
+            raise ValueError("not a key of the other side's")
+        one = self._shared[key] = Shared(value, kind, detail)
+        self._keys[id(value)] = key
+        return one
+
+    def _values(self, items: list[Any]) -> list[Any]:
+        if set(map(type, items)) <= _PLAIN:
+            return list(items)
+        return [self._value(item) for item in items]
+
+    def _value(self, item: Any) -> Any:
+        if type(item) is list:
+            return self._shared[item[0]].value
+        if type(item) is not dict:
+            return item
+        ((tag, body),) = item.items()
+        if tag == "V":
+            return atoms.view(body[0], self._values(body[1]))
+        return atoms.decode(tag, body, functions=not self._strict)
+
+    def _empty(self, kind: str, detail: Any, key: int) -> Any:
+        if not isinstance(detail, str):
+            raise ValueError("no detail")
+        if kind in "cg":
+            return self._shell(kind, key, detail)
+        if kind == "n" or kind == "o":
+            found: Any = self._find_class(detail) if kind == "n" else None
+            if found is None or found.__new__ is not object.__new__:
+                found = self._foreign_class(detail)
+            return found.__new__(found)
+        return _VARIETIES.get(detail, _MUTABLE[kind])()
+
+    def _foreign_class(self, name: str) -> type:
+        if name not in self._foreign:
+            self._foreign[name] = type(name, (Foreign,), {})
+        return self._foreign[name]
+
+    def _tuple_class(self, names: str) -> Callable[[list[Any]], Any]:
+        """What makes a tuple, or a named one of these fields."""
+        if not names:
+            return tuple
+        name, *fields = names.split(" ")
+        known: Any = self._find_class(name)
+        if known is None or not issubclass(known, tuple) or list(known._fields) != fields:
+            known = self._foreign.get(names)
+        if known is None:
+            known = self._foreign[names] = collections.namedtuple(name, fields)
+        return known._make  # type: ignore[no-any-return]
+
+
+_VARIETIES: Mapping[str, Callable[[], Any]] = {
+    "Counter": collections.Counter,
+    "OrderedDict": collections.OrderedDict,
+    "defaultdict": collections.defaultdict,
+    **{
+        f"defaultdict {kind.__name__}": functools.partial(collections.defaultdict, kind)
+        for kind in (int, list, set, dict, str, float)
+    },
+}
+
+
+def _variety(value: Any, kind: type) -> str:
+    if kind is collections.defaultdict:
+        name = f"defaultdict {getattr(value.default_factory, '__name__', '')}"
+        return name if name in _VARIETIES else "defaultdict"
+    return kind.__name__ if kind in (collections.Counter, collections.OrderedDict) else ""
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """What an instance holds: its dictionary, and its slots."""
+    own = getattr(value, "__dict__", {})
+    found = {name: own[name] for name in own if not name.startswith("__")}
+    for base in type(value).__mro__:
+        names = base.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if not name.startswith("__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
+
+
+def _pairs(value: Mapping[Any, Any]) -> list[Any]:
+    return list(itertools.chain.from_iterable(dict.items(value)))  # type: ignore[arg-type]
+
+
+_STATES: Mapping[str, Callable[[Any], list[Any]]] = {
+    "l": list.copy,
+    "d": _pairs,
+    "s": lambda value: list(set.__iter__(value)),
+    "y": lambda value: [bytes(value)],
+    "q": lambda value: list(collections.deque.__iter__(value)),
+    "n": lambda value: _pairs(_attributes(value)),
+}
+
+
+def _state(one: Shared) -> list[Any]:
+    """What is in an object, one level deep; nothing for one that cannot change."""
+    state = _STATES.get(one.kind)
+    return [] if state is None else state(one.value)
+
+
+def _changed(one: Shared) -> bool:
+    if one.kind not in _STATES:
+        return False
+    before, now = one.state, _state(one)
+    if one.kind == "y":
+        return bool(before != now)
+    return len(before) != len(now) or not all(map(operator.is_, before, now))
+
+
+def _fill(one: Shared, items: list[Any]) -> None:
+    value = one.value
+    if one.kind == "l":
+        value[:] = items
+    elif one.kind == "y":
+        value[:] = bytes.fromhex(items[0])
+    elif one.kind == "n":
+        _set_attributes(value, dict(zip(items[::2], items[1::2], strict=True)))
+    else:
+        value.clear()
+        if one.kind == "d":
+            dict.update(value, zip(items[::2], items[1::2], strict=True))
+        elif one.kind == "s":
+            value.update(items)
+        else:
+            value.extend(items)
+
+
+def _set_attributes(value: Any, attributes: dict[str, Any]) -> None:
+    for name in attributes:
+        if not name.isidentifier() or name.startswith("__"):
+            raise ValueError("no name of an attribute")
+    for name in _attributes(value).keys() - attributes.keys():
+        object.__delattr__(value, name)
+    for name, content in attributes.items():
+        object.__setattr__(value, name, content)
+
+
+_LONELY = Shared(object(), "o", "")
+_ONLY_HERE = sys.getrefcount(_LONELY.value)
+"""What `sys.getrefcount` says of an object that nothing but its `Shared` holds."""

@@ -1,0 +1,247 @@
+"""Two processes that call each other's functions: a tester and the program that it tests.
+
+One speaks at a time. A question names a function or an iterator of the other side and carries its
+arguments; before it is answered, questions may come back (a program that calls a function which the
+test gave it). See `crossing.py` for how values travel.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+from . import nodes
+from .crossing import CannotCrossError, Crossing
+from .raised import describe_error, rebuild_error
+
+_HEADER = 4
+_NODES = nodes.__name__
+_PART = 1 << 20
+CANDIDATE = 0
+"""The key of the program's entry point, which both know."""
+
+
+class GoneError(BaseException):
+    """The other process ended, or broke the protocol."""
+
+
+class TooLargeError(BaseException):
+    """A message is larger than this side may send."""
+
+
+class Peer:
+    """One end of the conversation.
+
+    Args:
+        descriptor: A stream socket.
+        first: 0 or 1, the other side has the other.
+        namespace: Where names of classes are looked up, see :class:`Crossing`.
+        may_send: Whether instances of a class may cross.
+        strict: Whether a value that cannot cross is an error.
+        most_sent: Largest message that is sent, in bytes.
+        most_received: Largest message that is read, in bytes.
+
+    Attributes:
+        entry: What the other side's :data:`CANDIDATE` means here.
+        answers: How many questions of this side's were answered.
+        gone: Whether the other side ended or broke the protocol.
+        fault: What this side wanted to send and could not, in a sentence; else empty.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        first: int,
+        namespace: dict[str, Any],
+        may_send: Callable[[type], bool],
+        strict: bool,
+        most_sent: int,
+        most_received: int,
+    ) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._namespace = namespace
+        self._most_sent, self._most_received = most_sent, most_received
+        self._crossing = Crossing(
+            first,
+            find_class=self._find_class,
+            may_send=may_send,
+            shell=self._shell,
+            strict=strict,
+        )
+        self._strict = strict
+        self.entry: Callable[..., Any] | None = None
+        self.answers = 0
+        self.gone = False
+        self.fault = ""
+
+    def ask(self, key: int, /, *args: Any, **kwargs: Any) -> Any:
+        """What the other side's function returns, or raises."""
+        self._send(["call", key, list(kwargs)], [*args, *kwargs.values()])
+        return self._until_answered()
+
+    def serve(self) -> None:
+        """Answers questions until the other side hangs up."""
+        while True:
+            try:
+                message = self._receive()
+            except EOFError:
+                return
+            self._serve(message["m"], self._crossing.unpack(message))
+
+    def greet(self) -> None:
+        """Tells the other side that this one is ready."""
+        self._send(["ready"], [])
+
+    def wait(self) -> None:
+        """Waits until the other side is ready.
+
+        Raises:
+            GoneError: If it never will be.
+        """
+        try:
+            self._receive()
+        except Exception as error:
+            self.gone = True
+            raise GoneError from error
+
+    def _receive(self) -> dict[str, Any]:
+        """The next message; raises EOFError after the last, ValueError for nonsense."""
+        length = int.from_bytes(self._exactly(_HEADER), "little")
+        if length > self._most_received:
+            raise ValueError("too large")
+        message = json.loads(self._exactly(length))
+        if type(message) is not dict or type(message["m"][0]) is not str:
+            raise ValueError("no message")
+        return message
+
+    def _exactly(self, length: int) -> bytes:
+        data = bytearray()
+        while len(data) < length:
+            part = self._socket.recv(min(length - len(data), _PART))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+    def _send(self, words: list[Any], values: list[Any]) -> None:
+        if self.gone or self.fault:
+            raise GoneError  # code that catches everything comes back here
+        try:
+            message = {"m": words, **self._crossing.pack(values)}
+        except CannotCrossError as error:
+            self.fault = str(error)
+            raise
+        data = json.dumps(message, separators=(",", ":")).encode("ascii")
+        if len(data) > self._most_sent:
+            raise TooLargeError
+        try:
+            self._socket.sendall(len(data).to_bytes(_HEADER, "little") + data)
+        except OSError as error:
+            self.gone = True
+            raise GoneError from error
+
+    def _until_answered(self) -> Any:
+        while True:
+            try:
+                message = self._receive()
+                word, *rest = message["m"]
+                values = self._crossing.unpack(message)
+                answer = values[0] if word == "value" else None
+                error = self._error(rest, values) if word == "error" else None
+            except Exception as nonsense:
+                self.gone = True
+                raise GoneError from nonsense
+            if word in ("value", "error"):
+                self.answers += 1
+                if error is not None:
+                    raise error
+                return answer
+            self._serve(message["m"], values)
+
+    def _error(self, rest: list[Any], values: list[Any]) -> BaseException:
+        if rest[0] == "again":
+            found: BaseException = self._crossing.owned(rest[1], "e")
+            return found
+        return rebuild_error(rest[1], values, self._find_class)
+
+    def _serve(self, words: list[Any], values: list[Any]) -> None:
+        try:
+            verb, key, names = words
+            work = self._work(verb, key)
+            first = len(values) - len(names)
+            named = dict(zip(names, values[first:], strict=True))
+        except Exception as nonsense:
+            self.gone = True
+            raise GoneError from nonsense
+        try:
+            answer = work(*values[:first], **named)
+        except (MemoryError, GoneError, TooLargeError, CannotCrossError):
+            raise
+        except BaseException as error:
+            self._send_error(error)
+        else:
+            del values, named  # or they would look as if somebody here held them
+            self._send(["value"], [answer])
+
+    def _work(self, verb: str, key: Any) -> Any:
+        if verb == "call" and key == CANDIDATE and self.entry is not None:
+            return self.entry
+        if verb == "next":
+            return self._crossing.owned(key, "g").__next__
+        return self._crossing.owned(key, "c")
+
+    def _send_error(self, error: BaseException) -> None:
+        theirs = getattr(error, "__dict__", {}).get("_key_of_the_other_side")
+        if theirs:
+            self._send(["error", "again", theirs], [])
+            return
+        described, args = describe_error(error)
+        # Only a test keeps what it raised: a program's frames may hold all of its memory.
+        described["key"] = self._crossing.keep(error, "e") if self._strict else CANDIDATE
+        self._send(["error", "new", described], args)
+
+    def _find_class(self, name: str) -> type | None:
+        found = self._namespace.get(name)
+        if isinstance(found, type) and found.__module__ in (self._namespace["__name__"], _NODES):
+            return found
+        return None
+
+    def _shell(self, kind: str, key: int, detail: str) -> Any:
+        if kind == "c":
+
+            def function(*args: Any, **kwargs: Any) -> Any:
+                return self.ask(key, *args, **kwargs)
+
+            function.__name__ = function.__qualname__ = detail
+            return function
+        return self._generator(key) if detail == "generator" else _RemoteIterator(self, key)
+
+    def following(self, key: int) -> Any:
+        """The next item of the other side's iterator; raises what it raises."""
+        self._send(["next", key, []], [])
+        return self._until_answered()
+
+    def _generator(self, key: int) -> Generator[Any, None, Any]:
+        while True:
+            try:
+                item = self.following(key)
+            except StopIteration as end:
+                return end.value
+            yield item
+
+
+class _RemoteIterator:
+    """An iterator that stays where it is."""
+
+    def __init__(self, peer: Peer, key: int) -> None:
+        self._peer = peer
+        self._key = key
+
+    def __iter__(self) -> _RemoteIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return self._peer.following(self._key)

@@ -1,0 +1,203 @@
+"""Programs of which it is certain that one call leaves nothing behind for the next.
+
+Such calls may be answered in one process, each in a fresh module, and are as separate as in
+processes of their own; for small functions that is several times faster. What is certain is found
+from the syntax tree, before anything of the program runs. A program is *plain* if it
+
+- is made of the nodes below: no `with`, `async`, `match`, and no assignment to an attribute;
+- takes attributes only by the names of methods of plain data, of the functions of a few modules
+  without state, and of functions of its own: no name that leads to a frame, a class or a module;
+- uses no name but its own, those functions, and builtins that neither print nor look around;
+- catches only exceptions that do not tell how much memory or stack is left.
+
+So nothing that outlives a module can be reached: not by `sys`, a class of the library, a default
+of a shared function, a traceback, `getattr`, `str.format`, or a finalizer. Whatever is not certain
+is not plain; that costs time and never a verdict.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import importlib
+from typing import Any
+
+MOST_BYTES = 1 << 14
+"""Longer programs are not looked at."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NODES = _words(
+    "Module FunctionDef ClassDef Return Assign AugAssign AnnAssign Delete For While If Expr Pass "
+    "Break Continue Assert Raise Try ExceptHandler Import ImportFrom alias Global Nonlocal "
+    "BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp "
+    "Yield YieldFrom Compare Call FormattedValue JoinedStr Constant Attribute Subscript Starred "
+    "Name List Tuple Slice comprehension arguments arg keyword Load Store Del And Or Add Sub Mult "
+    "Div Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE "
+    "Gt GtE Is IsNot In NotIn"
+)
+_BUILTINS = _words(
+    "abs all any bin bool bytes chr complex dict divmod enumerate filter float frozenset hex int "
+    "isinstance iter len list map max min next oct ord pow range reversed round set slice sorted "
+    "str sum tuple zip staticmethod ArithmeticError AssertionError IndexError KeyError "
+    "LookupError NotImplementedError OverflowError StopIteration TypeError ValueError "
+    "ZeroDivisionError"
+)
+_CAUGHT = _words(
+    "AssertionError IndexError KeyError LookupError StopIteration TypeError ValueError "
+    "ZeroDivisionError"
+)
+_MODULES = {
+    "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
+    "collections": "Counter OrderedDict defaultdict deque",
+    "functools": "cache cmp_to_key lru_cache reduce",
+    "heapq": "heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest",
+    "itertools": "accumulate chain combinations combinations_with_replacement compress count cycle "
+    "dropwhile filterfalse groupby islice pairwise permutations product repeat starmap takewhile "
+    "zip_longest",
+    "math": "acos asin atan atan2 ceil comb copysign cos degrees dist e exp fabs factorial floor "
+    "fmod fsum gcd hypot inf isclose isfinite isinf isnan isqrt lcm log log10 log1p log2 modf nan "
+    "perm pi pow prod radians sin sqrt tan tau trunc",
+    "operator": "add and_ eq floordiv ge gt itemgetter le lshift lt mod mul ne neg not_ or_ pow "
+    "rshift sub truediv xor",
+    "string": "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits "
+    "punctuation whitespace",
+    "typing": "Any Callable Deque DefaultDict Dict FrozenSet Iterable Iterator List Optional "
+    "Sequence Set Tuple Union",
+}
+_DATA: tuple[type, ...] = (list, dict, set, frozenset, tuple, int, float, complex, str, bytes)
+_DATA += (collections.Counter, collections.OrderedDict, collections.defaultdict, collections.deque)
+_UNSAFE_METHODS = frozenset({"format", "format_map"})  # they take attributes by name
+_METHODS = frozenset(
+    name
+    for kind in _DATA
+    for name in dir(kind)
+    if not name.startswith("_") and name not in _UNSAFE_METHODS
+)
+_MEMBERS = {module: _words(names) for module, names in _MODULES.items()}
+_ATTRIBUTES = _METHODS.union(*_MEMBERS.values())
+_SAFE = {id(importlib.import_module(module)) for module in _MODULES}.union(
+    id(getattr(importlib.import_module(module), name))
+    for module, names in _MEMBERS.items()
+    for name in names
+)
+"""What a prelude may have given a name to, by identity."""
+
+
+def is_plain(tree: Any, given: dict[str, Any]) -> bool:
+    """Whether calls of a program can share a process.
+
+    Args:
+        tree: Its syntax tree, an `ast.Module`.
+        given: The names that its module has before it runs, its prelude's among them.
+    """
+    nodes, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        if type(node).__name__ not in _NODES:
+            return False
+        nodes.append(node)
+        for field in node._fields:
+            value = getattr(node, field, None)
+            several = value if isinstance(value, list) else [value]
+            waiting += [one for one in several if hasattr(one, "_fields")]
+    names = _Names(nodes, given)
+    return names.hide_nothing() and all(names.allow(node) for node in nodes)
+
+
+def _is_safe(value: Any) -> bool:
+    return id(value) in _SAFE or type(value) in (int, float, str)
+
+
+class _Names:
+    """The names of a program."""
+
+    def __init__(self, nodes: list[Any], given: dict[str, Any]) -> None:
+        self._own: set[str] = set()
+        self._classes: set[str] = set()
+        self._functions: set[str] = set()
+        self._bases: set[int] = set()
+        self._given = given
+        for node in nodes:
+            kind = type(node).__name__
+            if kind == "Name" and type(node.ctx).__name__ != "Load":
+                self._own.add(node.id)
+            elif kind == "arg":
+                self._own.add(node.arg)
+            elif kind == "alias":
+                self._own.add(node.asname or node.name)
+            elif kind == "ExceptHandler" and node.name:
+                self._own.add(node.name)
+            elif kind == "FunctionDef":
+                self._own.add(node.name)
+                self._functions.add(node.name)
+            elif kind in ("Global", "Nonlocal"):
+                self._own.update(node.names)
+            elif kind == "ClassDef":
+                self._classes.add(node.name)
+                self._bases.update(map(id, node.bases))
+
+    def hide_nothing(self) -> bool:
+        """Whether own names are safe to read also where another of that name is meant.
+
+        Which one is meant is only known when it runs: a function may have a variable `open`, and
+        another read the builtin.
+        """
+        own = self._own | self._classes
+        return all(
+            (name == "_" or not name.startswith("_"))
+            and (name in _BUILTINS or not hasattr(builtins, name))
+            and (name not in self._given or _is_safe(self._given[name]))
+            for name in own
+        )
+
+    def allow(self, node: Any) -> bool:
+        """Whether a node keeps to the rules."""
+        check = _CHECKS.get(type(node).__name__)
+        return check is None or check(self, node)
+
+    def _name(self, node: Any) -> bool:
+        if type(node.ctx).__name__ != "Load":
+            return True
+        if node.id in self._classes:
+            return False  # an instance in a set is ordered by its address
+        if id(node) in self._bases:
+            return bool(node.id == "object")
+        if node.id in self._own or node.id in _BUILTINS:
+            return True
+        return node.id in self._given and _is_safe(self._given[node.id])
+
+    def _attribute(self, node: Any) -> bool:
+        known = node.attr in _ATTRIBUTES or node.attr in self._functions
+        return type(node.ctx).__name__ == "Load" and known
+
+    def _class(self, node: Any) -> bool:
+        return not (node.keywords or node.decorator_list)
+
+    def _import(self, node: Any) -> bool:
+        return all(alias.name in _MODULES for alias in node.names)
+
+    def _import_from(self, node: Any) -> bool:
+        members = _MEMBERS.get(node.module, frozenset()) if not node.level else frozenset()
+        return all(alias.name in members for alias in node.names)
+
+    def _try(self, node: Any) -> bool:
+        return not node.finalbody
+
+    def _handler(self, node: Any) -> bool:
+        caught = getattr(node.type, "elts", [node.type])
+        return all(getattr(kind, "id", None) in _CAUGHT - self._own for kind in caught)
+
+
+_CHECKS = {
+    "Name": _Names._name,
+    "Attribute": _Names._attribute,
+    "ClassDef": _Names._class,
+    "Import": _Names._import,
+    "ImportFrom": _Names._import_from,
+    "Try": _Names._try,
+    "ExceptHandler": _Names._handler,
+}

@@ -1,0 +1,380 @@
+"""What a tester and the program that it calls hand each other means the same on both sides."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codegym.errors import ExecutionError
+from codegym.execution import ExitReason, TestCode
+from codegym.execution.sandbox import atoms, crossing
+
+from .conftest import Run
+
+PASSES = {
+    "work on a positional argument": (
+        "def f(a): a.append(1)",
+        "a = []\nf(a)\nassert a == [1]",
+    ),
+    "work on a keyword argument": (
+        "def f(key, self): key.append(self)",
+        "a = []\nf(self=1, key=a)\nassert a == [1]",
+    ),
+    "work on a list in a tuple in a dict": (
+        "def f(d): d['k'][0].append(1)",
+        "a = []\nf({'k': (a,)})\nassert a == [1]",
+    ),
+    "work on an alias": (
+        "def f(rows): rows[0].append(1)",
+        "row = []\nrows = [row] * 2\nf(rows)\nassert row == [1] and rows[1] is row",
+    ),
+    "work on every kind of container": (
+        "def f(l, d, s, b, q):\n    l[:] = d.values(); d.clear(); s.add(1); b[0] = 65; q.pop()",
+        "from collections import deque\n"
+        "l, d, s, b, q = [], {1: 2}, set(), bytearray(b'b'), deque([1])\nf(l, d, s, b, q)\n"
+        "assert (l, d, s, b, q) == ([2], {}, {1}, b'A', deque())",
+    ),
+    "work on nodes": (
+        "def f(h):\n    h.val = 5\n    h.next.next = h\n",
+        "h = ListNode(1, ListNode(2))\nf(h)\nassert h.val == 5 and h.next.next is h",
+    ),
+    "new structure of old parts": (
+        "def f(d): d['z'] = d['k']",
+        "d = {'k': []}\nf(d)\nassert d['z'] is d['k']",
+    ),
+    "an argument that comes back": (
+        "def f(a):\n    a.sort()\n    return a",
+        "a = [2, 1]\nassert f(a) is a and a == [1, 2]\nt = (1, 2)\nassert f.__name__ == 'f'",
+    ),
+    "two arguments that are one": (
+        "def f(a, b): return a is b",
+        "a = []\nassert f(a, a) is True and f(a, []) is False",
+    ),
+    "an argument that the program keeps": (
+        "kept = []\ndef f(a):\n    kept.append(a)\n    for one in kept: one.append(0)",
+        "a, b = [], []\nf(a)\nf(b)\nassert a == [0, 0] and b == [0]",
+    ),
+    "what the test changes between calls": (
+        "kept = []\ndef f(a):\n    kept.append(a)\n    return sum(kept[0])",
+        "a = [1]\nassert f(a) == 1\na.append(2)\nassert f([]) == 3",
+    ),
+    "an answer that changes later": (
+        "def f(x, seen=[]):\n    seen.append(x)\n    return seen",
+        "a = f(1)\nb = f(2)\nassert a is b and a == [1, 2]",
+    ),
+    "cycles": (
+        "def f(x):\n    x.append(x)\n    return {'x': x}",
+        "x = []\ny = f(x)\nassert y['x'] is x and x[0] is x",
+    ),
+    "depth": (
+        "def f(n):\n    x = []\n    for _ in range(n): x = [x]\n    return x",
+        "x, n = f(5_000), 0\nwhile x: x, n = x[0], n + 1\nassert n == 5_000",
+    ),
+    "a long chain of nodes": (
+        "def f(n):\n    h = None\n    for i in range(n): h = ListNode(i, h)\n    return h",
+        "h, n = f(5_000), 0\nwhile h: h, n = h.next, n + 1\nassert n == 5_000",
+    ),
+    "generators stay lazy": (
+        "def f():\n    n = 0\n    while True:\n        yield n\n        n += 1",
+        "import types\ng = f()\nassert isinstance(g, types.GeneratorType)\n"
+        "assert [next(g), next(g)] == [0, 1]",
+    ),
+    "iterators end": (
+        "def f(x): return iter(x)",
+        "i = f([1])\nassert iter(i) is i and next(i) == 1\ntry: next(i)\n"
+        "except StopIteration: pass\nelse: assert False",
+    ),
+    "iterators of the test": (
+        "def f(x): return [2 * i for i in x]",
+        "assert f(i for i in (1, 2)) == [2, 4] and f(range(2)) == [0, 2]",
+    ),
+    "functions of the test": (
+        "def f(g, x): return [g(i) for i in x]",
+        "n = 1\nassert f(lambda i: i + n, [1, 2]) == [2, 3] and f(len, ['a']) == [1]",
+    ),
+    "functions of the test that call the program": (
+        "def f(x, g=None): return x if g is None else g(x)",
+        "assert f(3, lambda x: f(x) + 1) == 4",
+    ),
+    "functions of the program": ("def f(a): return lambda b: a + b", "assert f(1)(2) == 3"),
+    "an exception of the test's through the program": (
+        "def f(g): g()",
+        "class Own(Exception): pass\nown = Own()\ndef g(): raise own\n"
+        "try: f(g)\nexcept Own as error: assert error is own\nelse: assert False",
+    ),
+    "values of the standard library": (
+        "from collections import *\nfrom datetime import *\nfrom decimal import Decimal\n"
+        "from fractions import Fraction\nPoint = namedtuple('Point', 'x y')\n"
+        "def f(): return [Counter('aab'), defaultdict(list), date(2020, 1, 2), Decimal('1.50'),\n"
+        "    Fraction(1, 3), Point(1, 2), range(3), 2**100, 1j, b'x', ..., int, -0.0]",
+        "from datetime import date\nfrom decimal import Decimal\nfrom fractions import Fraction\n"
+        "v = f()\nassert v[0].most_common(1) == [('a', 2)]\nassert v[1]['new'] == []\n"
+        "assert v[2:5] == [date(2020, 1, 2), Decimal('1.5'), Fraction(1, 3)]\n"
+        "assert v[5].y == 2 and v[5] == (1, 2)\nassert v[6:9] == [range(3), 2**100, 1j]\n"
+        "assert v[9:12] == [b'x', ..., int] and str(v[12]) == '-0.0'",
+    ),
+    "views are views": (
+        "def f(): return {1: 2}.keys(), {1: 2}.items(), {1: 2}.values()",
+        "k, i, v = f()\nassert k == {1} and k != [1] and i == {(1, 2)} and list(v) == [2]",
+    ),
+    "nested tuples, frozensets and keys": (
+        "def f(): return {(1, (2, frozenset({3}))): frozenset({(4,)})}",
+        "assert f() == {(1, (2, frozenset({3}))): frozenset({(4,)})}",
+    ),
+    "the data of the program's own objects": (
+        "class Box:\n    def __init__(self): self.items = [1]\ndef f(): return Box()",
+        "box = f()\nassert box.items == [1] and type(box).__name__ == 'Box'",
+    ),
+    "data classes of the test": (
+        "def f(p): p.x += 1",
+        "class Point:\n    def __init__(self, x): self.x = x\np = Point(1)\nf(p)\nassert p.x == 2",
+    ),
+    "identity of what is one in Python": (
+        "def f(x): return x",
+        "assert f(True) is True and f(None) is None and f(False) is False",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_right_program_passes(name: str, run: Run) -> None:
+    program, code = PASSES[name]
+    seen = run(program, TestCode(code, "f"))
+    assert seen.reason is ExitReason.FINISHED, seen.error_message
+    assert run("def f(*_, **__): return []", TestCode(code, "f")).reason in (
+        ExitReason.TEST_FAILED,
+        ExitReason.EXCEPTION,
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("def f(): return 1", "assert f() is True"),
+        ("def f(a): return sorted(a)", "a = [1]\nassert f(a) is a"),
+        (
+            "def f(x, seen=[]):\n    seen.append(x)\n    return seen",
+            "a = f(1)\nf(2)\nassert a == [1]",
+        ),
+        ("def f(): return iter([1])", "assert f() == [1]"),
+        ("def f(): return (1, 2)", "assert f() == [1, 2]"),
+        ("def f(): return 3.0000001", "assert f() == 3"),
+        (
+            "class Liar:\n    def __eq__(self, other): return True\n    __lt__ = __eq__\n"
+            "    def __bool__(self): return False\ndef f(): return Liar()",
+            "assert f() == 3",
+        ),
+        (
+            "class Liar(int):\n    def __eq__(self, other): return True\n    __hash__ = None\n"
+            "def f(): return Liar(4)",
+            "assert f() == 3",
+        ),
+        (
+            "class Liar:\n    def __getattr__(self, name): return lambda *_: True\n"
+            "def f(): return Liar()",
+            "assert f().startswith('a')",
+        ),
+    ],
+)
+def test_a_wrong_program_fails(program: str, code: str, run: Run) -> None:
+    assert run(program, TestCode(code, "f")).reason is ExitReason.TEST_FAILED
+
+
+CAUGHT = {
+    "its own class below a builtin one": (
+        "class Bad(KeyError):\n    def __init__(self, a, b):\n        super().__init__(a)\n"
+        "        self.b = b\n    def __str__(self): return f'{self.args[0]}!{self.b}'\n"
+        "def f(): raise Bad(1, 2)",
+        "LookupError",
+        "type(e).__name__ == 'Bad' and str(e) == '1!2' and e.args == (1,) and e.b == 2",
+    ),
+    "two bases": (
+        "class Bad(ValueError, KeyError): pass\ndef f(): raise Bad('x')",
+        "(TypeError, KeyError)",
+        "isinstance(e, ValueError) and e.args == ('x',)",
+    ),
+    "the standard library's": (
+        "import json\ndef f(): json.loads('{')",
+        "json.JSONDecodeError",
+        "isinstance(e, ValueError) and e.pos == 1",
+    ),
+    "the prelude's": ("def f(): raise Promised(1)", "Promised", "type(e) is Promised"),
+    "with the names of files": (
+        "def f(): open('/nowhere/x')",
+        "FileNotFoundError",
+        "e.errno == 2 and e.filename == '/nowhere/x' and type(e) is FileNotFoundError",
+    ),
+    "with five arguments": (
+        "def f(): b'\\xff'.decode()",
+        "UnicodeDecodeError",
+        "e.start == 0 and e.object == b'\\xff'",
+    ),
+    "StopIteration": ("def f(): raise StopIteration(5)", "StopIteration", "e.value == 5"),
+    "SystemExit": ("def f(): raise SystemExit(2)", "SystemExit", "e.code == 2"),
+    "KeyboardInterrupt": ("def f(): raise KeyboardInterrupt", "KeyboardInterrupt", "True"),
+    "a group": (
+        "def f(): raise ExceptionGroup('x', [ValueError(1)])",
+        "Exception",
+        "type(e).__name__ == 'ExceptionGroup'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_an_exception_is_caught_by_its_classes(name: str, run: Run) -> None:
+    program, classes, holds = CAUGHT[name]
+    code = (
+        f"import json\ntry: f()\nexcept {classes} as e:\n    assert {holds}, (e, e.args)\n"
+        "else: assert False"
+    )
+    seen = run(program, TestCode(code, "f"), prelude="class Promised(Exception): pass")
+    assert seen.reason is ExitReason.FINISHED, seen.error_message
+
+
+def test_an_exception_is_not_caught_by_other_classes(run: Run) -> None:
+    program = "class Bad(ValueError): pass\ndef f(): raise Bad('x')"
+    seen = run(program, TestCode("try: f()\nexcept (KeyError, OSError): pass", "f"))
+    assert (seen.reason, seen.error_type, seen.error_message, seen.error_line) == (
+        ExitReason.EXCEPTION,
+        "Bad",
+        "x",
+        2,
+    )
+
+
+@pytest.mark.parametrize("base", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_except_exception_does_not_catch_what_it_does_not_in_python(base: str, run: Run) -> None:
+    program = f"class Way({base}): pass\ndef f(): raise Way(0)"
+    seen = run(program, TestCode("try: f()\nexcept Exception: pass", "f"))
+    assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "Way")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("pass", "never called"),
+        ("x = 1 / 0\nf(1)", "ZeroDivisionError"),
+        ("import not_there\nf(1)", "ModuleNotFoundError"),
+        ("f(1)\nundefined", "NameError"),
+        ("f(1)\nimport not_there", "ModuleNotFoundError"),
+        ("f(", "SyntaxError"),
+        ("class Own:\n    def method(self): pass\nf(Own())", "Own cannot leave"),
+        (
+            "class Own:\n    def method(self): pass\ntry: f([Own()])\nexcept: pass",
+            "Own cannot leave",
+        ),
+        ("import sys\nf(1)\nf(sys)", "module cannot leave"),
+    ],
+)
+def test_what_is_the_tests_fault_is_no_verdict(code: str, reason: str, run: Run) -> None:
+    with pytest.raises(ExecutionError, match=reason):
+        run("def f(x): return x", TestCode(code, "f"))
+
+
+@pytest.mark.parametrize(
+    "code", ["f(1)[0]", "f(1).x", "len(f(1))", "open(str(f(1)))", "eval(f('no'))"]
+)
+def test_what_a_wrong_answer_brings_about_is_not_the_tests_fault(code: str, run: Run) -> None:
+    assert run("def f(x): return x", TestCode(code, "f")).reason is ExitReason.TEST_FAILED
+
+
+@pytest.mark.parametrize("status", ["T", "B", "G"])
+def test_a_program_cannot_speak_for_its_tester(status: str, run: Run) -> None:
+    program = f"""
+import gc
+for one in gc.get_objects():
+    if type(one).__name__ == "Report":
+        one.write({status.encode()!r}, b'{{"type": "x", "message": "", "line": null}}')
+import os
+os._exit(0)
+"""
+    seen = run(program, TestCode("assert f() == 1", "f"))
+    assert seen.reason is ExitReason.KILLED
+
+
+HOSTILE = """
+import json, os, socket
+link = socket.socket(fileno=3)
+def send(data): link.sendall(len(data).to_bytes(4, "little") + data)
+def receive():
+    length = int.from_bytes(link.recv(4), "little")
+    return json.loads(link.recv(length))
+send(b'{"m": ["ready"], "x": [], "d": [], "v": []}')
+receive()
+"""
+NONSENSE = [
+    b"",
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"m": [], "x": [], "d": [], "v": []}',
+    b'{"m": ["value"], "x": [], "d": [], "v": []}',
+    b'{"m": ["value"], "x": [], "d": [], "v": [[1]]}',
+    b'{"m": ["value"], "x": [], "d": [], "v": [{"q": 1}]}',
+    b'{"m": ["value"], "x": [], "d": [], "v": [{"F": ["0x1", "0x0"]}]}',
+    b'{"m": ["value"], "x": [], "d": [[8, "l", "", []]], "v": [[8]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "z", "", []]], "v": [[3]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "d", "", [1]]], "v": [[3]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "s", "", [[3]]]], "v": [[3]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "n", "A", ["__class__", 1]]], "v": [[3]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "t", "a b.c", [1]]], "v": [[3]]}',
+    b'{"m": ["value"], "x": [], "d": [[3, "t", "", [[5]]], [5, "t", "", []]], "v": [[3]]}',
+    b'{"m": ["error", "again", 2], "x": [], "d": [], "v": []}',
+    b'{"m": ["error", "new", {}], "x": [], "d": [], "v": []}',
+    b'{"m": ["error", "new", {"classes": [["builtins", "exit"]], "args": 0, "names": [],'
+    b' "text": "", "key": 1, "type": "", "message": "", "line": 1}], "x": [], "d": [], "v": []}',
+    b'{"m": ["call", 2, []], "x": [], "d": [], "v": []}',
+    b'{"m": ["call", 0, []], "x": [], "d": [], "v": []}',
+    b'{"m": ["next", 2, []], "x": [], "d": [], "v": []}',
+]
+
+
+@pytest.mark.parametrize("message", NONSENSE, ids=range(len(NONSENSE)))
+def test_nonsense_on_the_socket_reaches_nothing(message: bytes, run: Run) -> None:
+    program = f"{HOSTILE}\nsend({message!r})\nos._exit(0)"
+    seen = run(program, TestCode("try: f([])\nexcept BaseException: pass", "f"))
+    assert seen.reason is ExitReason.KILLED, seen
+
+
+def _crossings() -> tuple[crossing.Crossing, crossing.Crossing]:
+    def side(first: int) -> crossing.Crossing:
+        return crossing.Crossing(
+            first,
+            find_class=lambda _: None,
+            may_send=lambda _: True,
+            shell=lambda *_: object(),
+            strict=first == 0,
+        )
+
+    return side(0), side(1)
+
+
+def test_what_nobody_holds_any_more_is_forgotten() -> None:
+    tester, candidate = _crossings()
+    for _ in range(3):
+        message = json.loads(json.dumps(tester.pack([[[1], [2]], ({3},)])))
+        candidate.unpack(message)
+    tester.pack([])
+    tester.pack([])
+    assert len(tester._shared) == 0
+    assert len(candidate._shared) <= 6
+
+
+def test_only_what_changed_goes_again() -> None:
+    tester, candidate = _crossings()
+    held = [[0] * 1000, [1]]
+    (copy,) = candidate.unpack(json.loads(json.dumps(tester.pack([held]))))
+    held[1].append(2)
+    message = tester.pack([held])
+    assert [items for _, _, _, items in message["d"]] == [[1, 2]]
+    assert candidate.unpack(message)[0] is copy
+    assert copy[1] == [1, 2]
+
+
+def test_numpys_bool_is_no_bool() -> None:
+    value = atoms.decode("n", 1, functions=False)
+    assert value == True  # noqa: E712 (this is the promise)
+    assert value is not True
+    assert repr(value) == "True"

@@ -1,0 +1,124 @@
+"""Which programs may answer several calls in one process: only those that can leave nothing."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+
+from codegym.execution.sandbox import plain
+from codegym.problems import load_problems
+
+PRELUDE = """
+import math, sys, time, random
+from collections import *
+from typing import *
+from heapq import *
+inf = float("inf")
+class ListNode: pass
+seen = []
+"""
+GIVEN: dict[str, Any] = {"__name__": "program"}
+exec(PRELUDE, GIVEN)
+
+PLAIN = {
+    "arithmetic": "def f(x):\n    y = x * 2\n    return y if y > 3 else -y\n",
+    "a method of Solution": "class Solution:\n    def f(self, x: List[int]) -> int:\n"
+    "        return self.g(x)\n    def g(self, x):\n        return max(x, default=0)\n",
+    "an old class": "class Solution(object):\n    def f(self, x):\n        return x\n",
+    "a cache": "from functools import cache\n@cache\ndef f(x):\n"
+    "    return 1 if x < 2 else f(x - 1) + f(x - 2)\n",
+    "a default that grows": "def f(x, had=[]):\n    had.append(x)\n    return len(had)\n",
+    "a global": "n = 0\ndef f(x):\n    global n\n    n += x\n    return n\n",
+    "names of the prelude": "def f(x):\n    h = []\n    heappush(h, x)\n"
+    "    d = defaultdict(int)\n    return min(inf, heappop(h)) + math.sqrt(4) + len(deque([1]))\n",
+    "imports": "import math\nfrom itertools import accumulate\ndef f(x):\n"
+    "    return math.floor(list(accumulate(x))[-1])\n",
+    "a module by another name": "import math as m\ndef f(x):\n    return m.gcd(x, 4)\n",
+    "caught exceptions": "def f(x):\n    try:\n        return int(x)\n"
+    "    except (ValueError, TypeError) as error:\n        return 0\n",
+    "a generator": "def g(x):\n    yield from range(x)\ndef f(x):\n    return sum(g(x))\n",
+    "texts": "def f(x):\n    return f'{x:>3}'.strip().upper() + '%d' % x\n",
+    "lambda and sort": "def f(x):\n    x.sort(key=lambda one: -one)\n    return x[::-1]\n",
+}
+NOT_PLAIN = {
+    "an attribute of a module": "import math\ndef f(x):\n    math.n = x\n",
+    "of a module by another name": "import math as m\ndef f(x):\n    m.pi += 1\n",
+    "of a class of the library": "def f(x):\n    Counter.n = x\n",
+    "of what may be one": "class A:\n    def g(self):\n        self.n = 1\nA.g(Counter)\n",
+    "del of an attribute": "import math\ndef f(x):\n    del math.pi\n",
+    "a loop over an attribute": "import math\ndef f(x):\n    for math.n in x: pass\n",
+    "unpacking into one": "import math\ndef f(x):\n    math.a, b = x\n",
+    "another module": "import sys\ndef f(x):\n    return sys.maxsize\n",
+    "another of the prelude": "def f(x):\n    return sys.maxsize\n",
+    "a submodule": "import collections.abc\n",
+    "everything of a module": "from math import *\n",
+    "a relative import": "from . import math\n",
+    "a name that is not listed": "from functools import partial\n",
+    "attributes by name": "from operator import attrgetter\n",
+    "a member that is not listed": "import operator\nf = operator.methodcaller('x')\n",
+    "a mutable thing of the prelude": "def f(x):\n    seen.append(x)\n    return len(seen)\n",
+    "a class of the prelude": "def f(x):\n    return ListNode\n",
+    "getattr": "def f(x):\n    return getattr(x, '__class__')\n",
+    "type": "def f(x):\n    return type(x)\n",
+    "id": "def f(x):\n    return id(x)\n",
+    "print": "def f(x):\n    print(x)\n",
+    "open": "def f(x):\n    return open('x')\n",
+    "eval": "def f(x):\n    return eval('1')\n",
+    "globals": "def f(x):\n    return globals()\n",
+    "a builtin under a variable of another function": "def g():\n    open = 1\n"
+    "def f(x):\n    return open('x')\n",
+    "a module under a variable of another function": "def g():\n    sys = 1\n"
+    "def f(x):\n    return sys.maxsize\n",
+    "a parameter that hides": "def g(__builtins__):\n    pass\n"
+    "def f(x):\n    return __builtins__\n",
+    "a global that hides": "def g():\n    global __loader__\ndef f(x):\n    return __loader__\n",
+    "a dunder": "def f(x):\n    return x.__class__\n",
+    "a frame": "def g():\n    yield\ndef f(x):\n    return g().gi_frame\n",
+    "a traceback": "def f(x):\n    try:\n        x()\n    except ValueError as e:\n"
+    "        return e.__traceback__\n",
+    "format": "def f(x):\n    return '{0.__class__}'.format(x)\n",
+    "format_map": "def f(x):\n    return '{a.__class__}'.format_map({'a': x})\n",
+    "all exceptions": "def f(x):\n    try:\n        return f(x)\n    except:\n        return 1\n",
+    "exceptions of memory": "def f(x):\n    try:\n        return x * 10**12\n"
+    "    except Exception:\n        return 1\n",
+    "a name for those": "ValueError = BaseException\ndef f(x):\n    try:\n        return f(x)\n"
+    "    except ValueError:\n        return 1\n",
+    "an expression for those": "def f(x):\n    try:\n        return f(x)\n"
+    "    except [ValueError][0]:\n        return 1\n",
+    "finally": "def f(x):\n    try:\n        return f(x)\n    finally:\n        return 1\n",
+    "a group of exceptions": "def f(x):\n    try:\n        x()\n"
+    "    except* ValueError:\n        pass\n",
+    "with": "def f(x):\n    with x:\n        pass\n",
+    "async": "async def f(x):\n    return x\n",
+    "match": "def f(x):\n    match x:\n        case list(copy=y): return y\n",
+    "a finalizer": "class A:\n    def __del__(self):\n        pass\n",
+    "an instance": "class A:\n    pass\ndef f(x):\n    return len({A(), A()})\n",
+    "a base class": "class A(dict):\n    pass\n",
+    "a metaclass": "class A(metaclass=ValueError):\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain(name: str) -> None:
+    assert plain.is_plain(ast.parse(PLAIN[name]), GIVEN)
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_not_plain(name: str) -> None:
+    assert not plain.is_plain(ast.parse(NOT_PLAIN[name]), GIVEN)
+
+
+def test_what_the_agents_train_on_is_plain() -> None:
+    solutions = [p.canonical_solution for p in load_problems("mini", split="train", size=60)]
+    assert all(text and plain.is_plain(ast.parse(text), {}) for text in solutions)
+
+
+def test_nothing_allowed_leads_out() -> None:
+    """No attribute of that name, on anything that a plain program can hold, is dangerous."""
+    allowed = plain._ATTRIBUTES
+    assert not {name for name in allowed if name.startswith("_")}
+    for leak in ("gi_frame", "gi_code", "cr_frame", "tb_frame", "f_back", "f_globals", "f_locals"):
+        assert leak not in allowed
+    assert not allowed & {"format", "format_map", "modules", "attrgetter", "methodcaller", "mro"}

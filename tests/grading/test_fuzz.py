@@ -1,0 +1,346 @@
+"""Whatever bytes a program leaves, they end in a verdict; whatever it returns, `==` decides.
+
+A thousand examples and more, the same ones each time; `make fuzz` tries a hundred times as many.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codegym.errors import ExecutionError
+from codegym.execution import Request, Result, decode_value, encode_value, wire
+from codegym.execution.process import Frame
+from codegym.execution.result import Call, ExitReason, Stdin, TestCode
+from codegym.execution.sandbox import codec
+from codegym.execution.values import Iterated, NotPlainError, Opaque, decode_plain
+from codegym.grading import Grader, Verdict, same_value
+from codegym.grading.check import check_value
+from codegym.problems import BinaryTree, CallTest, CodeTest, LinkedList, Problem, StdinTest
+
+EXAMPLES = int(os.environ.get("CODEGYM_FUZZ_EXAMPLES", "1000"))
+fuzz = settings(max_examples=EXAMPLES // 4, derandomize=True, database=None)
+
+Level = enum.IntEnum("Level", [("LOW", 1)])
+Pair = collections.namedtuple("Pair", "x y")
+
+
+class Name(str):
+    """A subclass whose own `==` is never asked."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError
+
+    __hash__ = str.__hash__
+
+
+NUMBERS: list[Any] = [0, 1, -1, 2, True, False, 0.0, -0.0, 1.0, 0.5, 1j, -1 + 0j, 1 + 0j, 10**20]
+NUMBERS += [1e20, float("inf"), Decimal("0.5"), Decimal(1), Decimal("Infinity"), Fraction(1, 2)]
+NUMBERS += [Fraction(1), 10**400, Level.LOW]
+# Few values, so that two are often equal. No nan: whether one is another is a matter of identity.
+HASHABLE: list[Any] = [None, "", "a", "1", b"", b"a", *NUMBERS]
+ODD: list[Any] = [
+    float("nan"),
+    Decimal("nan"),
+    Decimal("sNaN"),
+    "\ud800",
+    "\0\U0001f600",
+    Opaque("x"),
+    1e-320,
+]
+ODD += [LinkedList(()), LinkedList((1, None)), BinaryTree((1, None, 2)), Iterated("map", (1,))]
+
+
+class Builder:
+    """Values that are spelled by bytes: each chooses a kind, or how many items there are.
+
+    A strategy of Hypothesis's own for nested values takes a hundred times as long.
+
+    Args:
+        script: What to build.
+        kinds: Makes containers of a list of items and a list of pairs.
+        scalars: What is no container.
+    """
+
+    def __init__(self, script: bytes, kinds: dict[str, Any], scalars: list[Any]) -> None:
+        self._script = iter(script)
+        self._kinds = list(kinds.values())
+        self._scalars = scalars
+
+    def value(self, depth: int = 3) -> Any:
+        chosen = next(self._script, 0)
+        if depth == 0 or chosen < 100:
+            return self._scalars[chosen % len(self._scalars)]
+        make = self._kinds[chosen % len(self._kinds)]
+        count = next(self._script, 0) % 4
+        items = [self.value(depth - 1) for _ in range(count)]
+        hashed = [self._hashable() for _ in range(count)]
+        return make(items, hashed)
+
+    def _hashable(self) -> Any:
+        chosen = next(self._script, 0)
+        one = HASHABLE[chosen % len(HASHABLE)]
+        return one if chosen < 200 else (one,) if chosen % 2 else frozenset({one})
+
+
+def _mapping(items: list[Any], hashed: list[Any]) -> dict[Any, Any]:
+    return dict(zip(hashed, items, strict=True))
+
+
+PLAIN: dict[str, Callable[[list[Any], list[Any]], Any]] = {
+    "list": lambda items, _: items,
+    "tuple": lambda items, _: tuple(items),
+    "set": lambda _, hashed: set(hashed),
+    "frozenset": lambda _, hashed: frozenset(hashed),
+    "dict": _mapping,
+}
+RETURNED: dict[str, Callable[[list[Any], list[Any]], Any]] = {
+    **PLAIN,
+    "deque": lambda items, _: collections.deque(items),
+    "UserList": lambda items, _: collections.UserList(items),
+    "iterator": lambda items, _: iter(items),
+    "map": lambda _, hashed: map(str, hashed),
+    "generator": lambda items, _: (item for item in items),
+    "range": lambda items, _: range(len(items)),
+    "namedtuple": lambda items, _: Pair(items, 1),
+    "OrderedDict": lambda *both: collections.OrderedDict(_mapping(*both)),
+    "UserDict": lambda *both: collections.UserDict(_mapping(*both)),
+    "keys": lambda *both: _mapping(*both).keys(),
+    "values": lambda *both: _mapping(*both).values(),
+    "items": lambda *both: _mapping(*both).items(),
+}
+scripts = st.binary(max_size=24)
+expected_values = scripts.map(lambda script: Builder(script, PLAIN, HASHABLE).value())
+returned_values = scripts.map(lambda script: Builder(script, RETURNED, HASHABLE).value())
+everything = scripts.map(lambda script: Builder(script, RETURNED, HASHABLE + ODD).value())
+
+
+def crossed(value: Any) -> bytes:
+    """What the program's process makes of a value."""
+    return codec.Encoder(1 << 20).text(value).encode("ascii")
+
+
+def equal(actual: Any, expected: Any) -> bool:
+    """Python's `==`, as an assert asks for it: what raises is no success."""
+    try:
+        return bool(actual == expected)
+    except (ArithmeticError, TypeError):
+        return False
+
+
+@fuzz
+@given(returned_values, expected_values)
+def test_exact_is_what_python_says(returned: Any, expected: Any) -> None:
+    answer = crossed(returned)
+    assert same_value(decode_value(answer), expected, comparison="exact") is equal(
+        returned, expected
+    )
+
+
+@fuzz
+@given(expected_values)
+def test_what_is_returned_unchanged_is_right(value: Any) -> None:
+    for comparison in ("exact", "tolerant"):
+        seen = decode_value(crossed(value))
+        assert same_value(seen, value, comparison=comparison) is equal(value, value)  # type: ignore[arg-type]
+
+
+@fuzz
+@given(returned_values, expected_values)
+def test_tolerant_accepts_all_that_exact_does(returned: Any, expected: Any) -> None:
+    value = decode_value(crossed(returned))
+    if same_value(value, expected, comparison="exact"):
+        assert same_value(value, expected, comparison="tolerant")
+        assert same_value(value, expected, comparison="exact", tolerance=0.5)
+
+
+FRAGMENTS = [b"[", b"]", b"{", b"}", b",", b":", b'"', b"\\", b"0", b"-", b"e999", b"NaN"]
+FRAGMENTS += [b"Infinity", b"null", b"true", b"\\ud800", b"\xff", b"\0", b"1" * 5_000, b"0x"]
+FRAGMENTS += [b'{"%c":[1,[2]]}' % tag for tag in b"icbtsfdDFLTrqIox"]
+
+
+def mutated(value: Any, damage: bytes) -> bytes:
+    """A report of a value, damaged where four bytes each say: from, length, and what instead."""
+    report = crossed(value)
+    for first, second, length, new in zip(*[iter(damage)] * 4, strict=False):
+        start = (256 * first + second) % (len(report) + 1)
+        report = report[:start] + FRAGMENTS[new % len(FRAGMENTS)] + report[start + length % 8 :]
+    return report
+
+
+def twisted(value: Any, script: bytes) -> bytes:
+    """A report of a value that is JSON still, but says something else in a few places."""
+    choices = iter(script)
+
+    def twist(node: Any) -> Any:
+        chosen = next(choices, 255)
+        if chosen < 128:
+            return PIECES[chosen % len(PIECES)]
+        if isinstance(node, list):
+            return [twist(item) for item in node]
+        if isinstance(node, dict):
+            return {TAGS[chosen % 32] if chosen < 192 else tag: twist(node[tag]) for tag in node}
+        return node
+
+    return json.dumps(twist(json.loads(crossed(value)))).encode("ascii")
+
+
+TAGS = "icbtsfdDFLTrqIox" * 2
+PIECES: list[Any] = [None, True, 0, -1, 0.5, float("nan"), 10**30, "", "x", "0x1f", [], {}]
+PIECES += [[1], [1, 2], [[1], [2]], ["map", [1]], {"i": "1"}, {"D": "1"}, {"z": 1}, {"t": 1}]
+PIECES += [{"c": [1]}, {"t": [], "s": []}, {"F": [1, 0]}, {"r": [1, 2, 0]}]
+damage = st.binary(min_size=4, max_size=16)
+reports = (
+    st.binary(max_size=64)
+    | st.builds(mutated, everything, damage)
+    | st.builds(twisted, everything, damage)
+)
+
+
+@fuzz
+@given(reports, expected_values, st.sampled_from(["exact", "tolerant"]), st.sampled_from([None, 1]))
+def test_every_report_is_right_or_wrong(
+    report: bytes, expected: Any, comparison: Any, tolerance: Any
+) -> None:
+    complaint = check_value(decode_value, report, [expected], comparison, tolerance)
+    assert complaint is None or complaint.startswith("Expected ")
+    try:
+        here = check_value(decode_plain, report, [expected], comparison, tolerance)
+    except NotPlainError:
+        return  # it goes to a helper
+    assert here == complaint
+
+
+@fuzz
+@given(everything)
+def test_what_can_be_decoded_can_be_encoded(value: Any) -> None:
+    seen = decode_value(crossed(value))
+    again = decode_value(encode_value(seen))
+    assert sorted(repr(again)) == sorted(repr(seen))  # the order of a set may change
+
+
+class _Says:
+    """An executor whose worker says what it is told to, of a program that left some report."""
+
+    def __init__(self) -> None:
+        self.frame = Frame({}, b"", b"", b"")
+        self.kind = "call"
+
+    def submit(self, request: Request) -> Future[Result]:
+        future: Future[Result] = Future()
+        future.set_result(Result((wire.observe(self.frame, self.kind),)))
+        return future
+
+    def close(self) -> None:
+        return
+
+
+HEADER = {
+    "signal": 0,
+    "cpu": 0.0,
+    "wall": 0.0,
+    "memory": 0,
+    "lines": [1],
+    "statements": [],
+    "checks": 0,
+    "exit_code": None,
+    "alike": False,
+}
+ASKED = {
+    "call": CallTest((), 1),
+    "stdin": StdinTest("", "1"),
+    "code": CodeTest("assert f() == 1", "f"),
+}
+statuses = st.sampled_from("\0FREDMOTGX\xff")
+errors = st.dictionaries(
+    st.sampled_from(["type", "message", "line", "x"]), st.integers() | st.text() | st.none()
+).map(lambda said: repr(said).replace("'", '"').replace("None", "null").encode("utf-8", "replace"))
+
+
+@fuzz
+@given(
+    kind=st.sampled_from(sorted(ASKED)),
+    status=statuses,
+    end=st.sampled_from(["exit", "signal", "cpu", "wall", "output", "stopped"]),
+    told=st.sampled_from("SC"),
+    report=reports | errors | st.integers().map(lambda number: b"%d" % number),
+    stdout=st.sampled_from([b"1\n", b"\xff"]),
+)
+def test_every_frame_ends_in_a_verdict(
+    kind: str, status: str, end: str, told: str, report: bytes, stdout: bytes
+) -> None:
+    executor = _Says()
+    executor.kind = kind
+    header = {**HEADER, "status": status, "end": end, "told": told}
+    executor.frame = Frame(header, report, stdout, stdout)
+    problem = Problem("p", "", "", (ASKED[kind],), entry_point="f")
+    with Grader(executor, cache_size=0) as grader:
+        grade = grader.grade(problem, "")
+    assert grade.verdict in set(Verdict)
+    for said in (grade.error_message, grade.error_type):
+        assert said is None or len(said.encode("utf-8")) < 4_000
+    if grade.solved:
+        assert (end, told) == ("exit", "S")
+        assert status == ("F" if kind == "stdin" else "R")
+
+
+def test_a_report_of_an_error_is_short_or_none() -> None:
+    long = json.dumps({"type": "x" * 10**5, "message": "x" * 10**5, "line": 1}).encode()
+    odd = json.dumps({"type": "\ud800", "message": "\ud800", "line": 2**80}).encode()
+    header = {**HEADER, "status": "E", "end": "exit", "told": "S"}
+    seen = wire.observe(Frame(header, long, b"", b""), "call")
+    assert (seen.reason, seen.error_type) == (ExitReason.KILLED, None)
+    seen = wire.observe(Frame(header, odd, b"", b""), "call")
+    assert (seen.error_type, seen.error_message, seen.error_line) == (r"\ud800", r"\ud800", None)
+    for report in (long, b"", b"[" * 10**6, b"1"):
+        seen = wire.observe(Frame({**header, "told": "C"}, report, b"", b""), "call")
+        assert seen.reason is ExitReason.COMPILE_ERROR
+
+
+SAID = {  # what each kind of input may be answered by; of test code, R and T by its tester
+    "stdin": {"F": "finished", "E": "exception", "D": "exception", "M": "memory_limit"},
+    "call": {
+        "R": "finished",
+        "E": "exception",
+        "D": "exception",
+        "M": "memory_limit",
+        "O": "output_limit",
+    },
+}
+SAID["code"] = {**SAID["call"], "T": "test_failed"}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_program_says_no_more_than_its_kind_of_input_allows(kind: str) -> None:
+    report = {"F": b"0", "R": b"1"}
+    error = b'{"type": "KeyError", "message": "k", "line": 1}'
+    for status in "\0FREDMOTGX\xff":  # B ends in an error, and only a tester can say it
+        header = {**HEADER, "status": status, "end": "exit", "told": "S"}
+        seen = wire.observe(Frame(header, report.get(status, error), b"", b""), kind)
+        assert seen.reason.value == SAID[kind].get(status, "killed"), status
+
+
+@pytest.mark.parametrize("kind", ["stdin", "call", "code"])
+def test_only_a_failing_prelude_is_a_fault_of_the_problem(kind: str) -> None:
+    header = {**HEADER, "status": "E", "end": "exit", "told": "P"}
+    with pytest.raises(ExecutionError, match="prelude"):
+        wire.observe(Frame(header, b"{}", b"", b""), kind)
+
+
+def test_the_kinds_are_those_that_messages_name() -> None:
+    given_inputs = (Stdin(""), Call(), TestCode("", "f"))
+    message = wire.Message(Request("", given_inputs, entry_point="f"))
+    assert message.kinds == ["stdin", "call", "code"]
