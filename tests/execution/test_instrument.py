@@ -170,18 +170,17 @@ def test_what_does_not_compile_fails_as_without_probes() -> None:
         with pytest.raises(SyntaxError) as plain:
             compile(text, "program.py", "exec", dont_inherit=True)
         with pytest.raises(SyntaxError) as observed:
-            tracing.compile_observed(text, "program.py", told)
+            tracing.compile_program(text, "program.py", told)
         assert observed.value.args == plain.value.args
 
 
-def test_a_deep_expression_is_noted_too() -> None:
-    told = report.Report(mmap.mmap(-1, 1 << 20), 1 << 10, 9)
-    text = "x = 1; y = " + "-" * 80 + "x\nfor _ in [1]: " + "z = y\n"
-    code, positions = tracing.compile_observed(text, "program.py", told)
-    assert len(positions) == 2
+@pytest.mark.parametrize("blocks", [19, 20])
+def test_blocks_as_deep_as_python_nests_them_run(blocks: int) -> None:
+    text = "".join(" " * depth + "for _ in [1]:\n" for depth in range(blocks))
+    text += " " * blocks + "x = 1; y = 2\n"
     names: dict[str, Any] = {}
-    exec(code, names)
-    assert names["z"] == 1
+    exec(probed(text, every_line=True)[0], names)
+    assert names["y"] == 2
 
 
 @pytest.mark.parametrize(

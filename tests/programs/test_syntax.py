@@ -45,15 +45,10 @@ def f(a,
 
 
 def ast_statements(text: str) -> set[tuple[int, int]]:
-    """(first, last) lines of simple statements and headers, without docstrings, from `ast`."""
+    """(first, last) lines of simple statements and headers, from Python's own parser."""
     found = set()
-    tree = ast.parse(text)
-    scopes = [
-        n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)
-    ]
-    docstrings = [scope.body[0] for scope in scopes if ast.get_docstring(scope) is not None]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.stmt) or node in docstrings:
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.stmt):
             continue
         body = getattr(node, "body", None) or getattr(node, "cases", None)
         last = node.end_lineno or node.lineno
