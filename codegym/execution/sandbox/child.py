@@ -6,7 +6,6 @@ nothing here knows an expected answer, and the report is only the program's own 
 
 from __future__ import annotations
 
-import builtins
 import json
 import marshal
 import os
@@ -27,9 +26,8 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     """
     task = Task(home, descriptors, told)
     settle(home, descriptors, confinement)
-    names = dict(vars(builtins))
     raised, code = _run_main(task)
-    code = ending.finalize(names, code)
+    code = ending.finalize(code)
     if not raised:
         task.report.write(report.FINISHED, b"%d" % code)
     os._exit(code)
