@@ -19,8 +19,8 @@ class ExecutionLimits:
         wall_seconds: Time on the clock, for programs that sleep. Larger than `cpu_seconds`, so
             that a busy machine does not make a fast program slow.
         memory_bytes: Resident memory beyond what the interpreter itself uses. What is only
-            reserved, such as the stack of a thread, does not count up to four times as much; a
-            program is killed before it holds one and a half times as much.
+            reserved, such as the stack of a thread, does not count up to four times as much. A
+            program that uses more is killed as soon as that is seen.
         output_bytes: Standard output and standard error together.
         file_bytes: Size of any one file that is written.
         open_files: Open descriptors.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from codegym.execution import ExecutionLimits, ExitReason
+from codegym.execution.sandbox import memory, supervise
 
 from .conftest import Run
 
@@ -91,3 +94,12 @@ def test_addresses_have_an_end_as_well(run: Run) -> None:
     assert (seen.reason, seen.error_type) == (ExitReason.MEMORY_LIMIT, "MemoryError")
     caught = "try: bytearray(2 * 2**30)\nexcept MemoryError: print('caught')"
     assert run(caught, limits=LIMITS).stdout == "caught\n"
+
+
+def test_the_peak_that_the_kernel_saw_decides_when_a_child_is_dead() -> None:
+    base = memory.Usage(os.getpid())
+    for beyond, end in ((-4096, "exit"), (4096, "memory")):
+        run = supervise.Run(supervise.Output(-1), supervise.Output(-1))
+        run.watched = memory.Watch(LIMIT, base)
+        supervise._bury(run, 0, 0.1, base.resident + LIMIT + beyond, 9.0)
+        assert run.end == end

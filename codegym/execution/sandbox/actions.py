@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import marshal
 import mmap
@@ -59,7 +58,7 @@ def rehearse(home: Home) -> None:
         program = load(task, namespace)
         child.answer(task, program, namespace, marshal.loads(turns.take()))
         del namespace, program, task, turns
-        ending.forget(dict(vars(builtins)))
+        ending.forget()
     home.memory.madvise(mmap.MADV_REMOVE)
     sys.modules["__main__"] = main
     os.close(file)

@@ -6,7 +6,6 @@ nothing here knows an expected answer, and the report is only the program's own 
 
 from __future__ import annotations
 
-import builtins
 import json
 import marshal
 import os
@@ -29,9 +28,8 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     program was run, unless the program calls it itself or defines none.
     """
     task = settle(home, descriptors, confinement, told)
-    names = dict(vars(builtins))
     raised, code = _run_main(task)
-    code = ending.finalize(names, code)
+    code = ending.finalize(code)
     if not raised:
         task.report.write(report.FINISHED, b"%d" % code)
     os._exit(code)

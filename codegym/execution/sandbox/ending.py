@@ -54,34 +54,28 @@ def show(error: BaseException) -> None:
             sys.excepthook(type(error), error, error.__traceback__)
 
 
-def finalize(names: dict[str, Any], code: int) -> int:
+def finalize(code: int) -> int:
     """Ends a script; the exit code in the end. No frame may hold the main module's namespace.
 
     Args:
-        names: What `builtins` held before the program ran.
         code: The exit code so far.
     """
     for step in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         with contextlib.suppress(BaseException):  # of a signal handler of the program's, say
             step()
     flushed = flush()
-    forget(names)
+    forget()
     return code if flushed else FLUSH_FAILED
 
 
-def forget(names: dict[str, Any]) -> None:
-    """Finalises what only the program held, and flushes what else it has opened.
-
-    Args:
-        names: What `builtins` held before the program ran.
-    """
+def forget() -> None:
+    """Finalises what only the program held, and flushes what else it has opened."""
     # As an interpreter does, before it forgets the main module and after that. The first one also
     # sorts what is reachable: then a file in a cycle is finalised before the buffer below it.
     gc.collect()
     for name in ("stdin", "stdout", "stderr"):
         setattr(sys, name, getattr(sys, f"__{name}__", None))
     main = _forget_main()
-    _restore_builtins(names)
     gc.collect()
     left = gc.get_objects()
     if main in map(id, left):
@@ -100,15 +94,6 @@ def _forget_main() -> int:
     for name in _MAIN_NAMES:
         sys.modules.pop(name, None)
     return id(namespace)
-
-
-def _restore_builtins(names: dict[str, Any]) -> None:
-    present = vars(builtins)
-    if present != names:
-        changed = dict(present)  # nothing is to be finalised while there are no builtins
-        present.clear()
-        present.update(names)
-        changed.clear()
 
 
 def _clear(main: int) -> None:

@@ -77,7 +77,7 @@ MEMORY: dict[str, tuple[str, tuple[Ending, ...]]] = {
     "memory, swallowed": (
         "x = []\nwhile True:\n    try: x.append(bytearray(b'x' * 10 ** 7))\n"
         "    except MemoryError: pass",
-        _ANY_LIMIT,
+        _MEMORY,
     ),
     "memory, in threads": (
         "import threading\nx = []\ndef eat():\n    while True: x.append(b'x' * 10 ** 7)\n"

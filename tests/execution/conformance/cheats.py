@@ -33,6 +33,7 @@ PAIR = (CallTest((), [1, {"a": 2.5}, "x"]),)
 # What people's graders call the things that decide, looked for in every frame below.
 _SEARCH = """
 import sys, gc
+gc.unfreeze()
 NAMES = ("expected", "exp", "outputs", "output", "gt_out", "in_outs", "tests", "problem", "sample")
 def frames():
     frame = sys._getframe()
@@ -205,6 +206,7 @@ CALL_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
     "claims success from below": (
         """
 import sys, gc, os
+gc.unfreeze()
 def f(x):
     frame = sys._getframe()
     while frame.f_back: frame = frame.f_back
@@ -220,6 +222,7 @@ def f(x):
     "forged nonsense": (
         """
 import gc, os
+gc.unfreeze()
 def f(x):
     for thing in gc.get_objects():
         if type(thing).__name__ == "Report":
@@ -285,6 +288,7 @@ CODE_CHEATS: dict[str, tuple[str, tuple[UnitTest, ...], tuple[Ending, ...]]] = {
     "forges the tester's report": (
         """
 import gc, sys, threading
+gc.unfreeze()
 reports, frame = [], sys._getframe()
 while frame:
     reports += [v for v in frame.f_locals.values() if type(v).__name__ == "Report"]
@@ -324,6 +328,7 @@ def f(x):
     "looks for the test's source": (
         """
 import gc, re, sys
+gc.unfreeze()
 def seen(value): return re.search(r"c\\(3\\) == 6", str(value))
 def f(x):
     frame = sys._getframe()
