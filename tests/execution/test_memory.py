@@ -101,5 +101,5 @@ def test_the_peak_that_the_kernel_saw_decides_when_a_child_is_dead() -> None:
     for beyond, end in ((-4096, "exit"), (4096, "memory")):
         run = supervise.Run(supervise.Output(-1), supervise.Output(-1))
         run.watched = memory.Watch(LIMIT, base)
-        supervise._bury(run, 0, 0.1, base.resident + LIMIT + beyond, 9.0)
+        supervise._bury(run, b"S", (0, 0.1, base.resident + LIMIT + beyond), 9.0)
         assert run.end == end
