@@ -6,6 +6,7 @@ them must be the same.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -213,6 +214,7 @@ def test_a_script_does_what_it_does_in_a_plain_interpreter(
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if name == "streams: attributes" else said,
+            preexec_fn=_undo_ignored,
         )
         printed, _ = plain.communicate()
     seen = run(program, GIVEN, limits=UNHURRIED)
@@ -224,6 +226,12 @@ def test_a_script_does_what_it_does_in_a_plain_interpreter(
         assert hooked or last[-1].partition(":")[0] == seen.error_type
     else:
         assert (seen.reason, seen.exit_code) == (ExitReason.FINISHED, plain.returncode)
+
+
+def _undo_ignored() -> None:
+    """A shell's background jobs ignore some signals, and what they start inherits that."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def test_a_program_that_is_called_finds_the_module_builtins_as_well(run: Run) -> None:
