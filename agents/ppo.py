@@ -13,7 +13,7 @@ What differs from the paper:
 5. The first updates change only the critic, which has a trunk of its own.
 6. The KL penalty is a term of the loss (``kl="loss"``), not of the reward.
 
-    python -m agents.ppo --model runs/sft --iterations 100 --out runs/ppo
+    python -m agents.ppo --model runs/sft --iterations 120 --out runs/ppo
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardS
     """weight of the newest episode in that average"""
     episodes: int = 128
     """per iteration"""
-    iterations: int = 100
+    iterations: int = 120
     """budget; iterations whose outcome was thrown away count as well"""
     anneal: bool = True
     """learning rates fall linearly to a tenth over the budget"""

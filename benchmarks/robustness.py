@@ -64,13 +64,13 @@ class Args:
 
     parts: tuple[Part, ...] = ("seeds", "rates", "guard", "ablations")
     """what is run, in this order"""
-    seeds: tuple[int, ...] = (51, 52, 53, 54, 55, 56, 57, 58, 59, 60)
+    seeds: tuple[int, ...] = (61, 62, 63, 64, 65, 66, 67, 68, 69, 70)
     """each with its own SFT, problems and episodes; none was used to choose a setting"""
-    rate_seeds: tuple[int, ...] = (51, 52, 53)
+    rate_seeds: tuple[int, ...] = (61, 62, 63)
     """of them, those with other learning rates"""
     rate_factors: tuple[float, ...] = (4.0, 2.0, 0.5, 0.25)
     """on both learning rates"""
-    ablation_seeds: tuple[int, ...] = (51, 52)
+    ablation_seeds: tuple[int, ...] = (61, 62)
     """of them, those of the ablations"""
     ablation_factors: tuple[float, ...] = (2.0, 4.0)
     """on both learning rates"""
