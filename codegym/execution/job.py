@@ -7,7 +7,7 @@ calls it under its lock.
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 
 from codegym.execution.result import ExitReason, Observation, Request, Result
@@ -24,18 +24,19 @@ class Job:
 
     Args:
         request: What to run.
+        packages: What any program may import.
 
     Attributes:
         message: The encoded request.
         future: Where the result goes.
-        packages: What the program may import, whatever else a worker allows.
+        packages: What this program may import.
         started: Whether a share was taken.
     """
 
-    def __init__(self, request: Request) -> None:
-        self.message = Message(request)
+    def __init__(self, request: Request, packages: Iterable[str] = ()) -> None:
+        self.message = Message(request, packages)
         self.future: Future[Result] = Future()
-        self.packages = frozenset(request.packages)
+        self.packages = frozenset(packages).union(request.packages)
         self.started = False
         count = len(request.inputs)
         self._stops = request.stop_on_error

@@ -52,7 +52,7 @@ class LocalExecutor:
             `"strict"` refuses to start then, `"none"` sets resource limits only.
         packages: What any program may import besides the standard library, as in `import NAME`;
             what these depend on comes with them. What is not installed for the interpreter cannot
-            be imported. The packages of a request are added to these.
+            be imported. A program may import those of its request as well, and no others.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -114,7 +114,7 @@ class LocalExecutor:
         """
         if request.packages:
             self._check_packages(request)
-        job = Job(request)
+        job = Job(request, self._settings[-1])
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
         # Keyed by process: a fork inherits neither threads nor workers of its parent.

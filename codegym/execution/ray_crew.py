@@ -36,14 +36,16 @@ _CLOSE_SECONDS = 10.0
 class _Actor:
     """What Ray runs on a node."""
 
-    def __init__(self, workers: int, python: str | None, isolation: IsolationMode) -> None:
-        self._settings = (workers, python, isolation)
+    def __init__(
+        self, workers: int, python: str | None, isolation: IsolationMode, packages: tuple[str, ...]
+    ) -> None:
+        self._settings = (workers, python, isolation, packages)
         self._lock = threading.Lock()
         self._executor: LocalExecutor | None = None
 
     def ready(self) -> tuple[str, ...]:
         """Starts up; names what this node does not isolate though it was asked to."""
-        _, python, isolation = self._settings
+        _, python, isolation, _ = self._settings
         self._ensure_executor()
         return () if isolation == "none" else describe_isolation(python).missing
 
@@ -59,10 +61,12 @@ class _Actor:
 
     def _ensure_executor(self) -> LocalExecutor:
         # Not in __init__: there, Ray would turn the exception into a text.
-        workers, python, isolation = self._settings
+        workers, python, isolation, packages = self._settings
         with self._lock:
             if self._executor is None:
-                self._executor = LocalExecutor(workers=workers, python=python, isolation=isolation)
+                self._executor = LocalExecutor(
+                    workers=workers, python=python, isolation=isolation, packages=packages
+                )
             return self._executor
 
 
@@ -109,7 +113,7 @@ class Crew:
         self,
         sizes: list[int],
         cpus_per_worker: float,
-        settings: tuple[str | None, IsolationMode],
+        settings: tuple[str | None, IsolationMode, tuple[str, ...]],
     ) -> None:
         """Starts one actor for each size, and a thread for each of its places.
 

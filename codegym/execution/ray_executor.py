@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 import os
 import weakref
+from collections.abc import Iterable
 from concurrent.futures import Future
 from types import ModuleType
 from typing import Self, get_args
 
 from codegym.errors import ConfigurationError, ExecutionError, UnknownNameError, WorkerError
+from codegym.execution.isolation import DEFAULT_PACKAGES
+from codegym.execution.packages import checked_names
 from codegym.execution.pool import IsolationMode
 from codegym.execution.ray_crew import NAMESPACE, Crew
 from codegym.execution.result import Request, Result
@@ -45,6 +48,7 @@ class RayExecutor:
         cpus_per_worker: What Ray sets aside for each. 0 takes nothing from other users of Ray.
         python: As for :class:`~codegym.execution.pool.LocalExecutor`, a path on the nodes.
         isolation: As for :class:`~codegym.execution.pool.LocalExecutor`, on each node.
+        packages: As for :class:`~codegym.execution.pool.LocalExecutor`, those of each node.
         address: The cluster, as `ray.init` understands it; Ray Client's `ray://` is untested.
         start_seconds: How long Ray may take to start, or to restart, an actor.
 
@@ -63,6 +67,7 @@ class RayExecutor:
         cpus_per_worker: float = 1.0,
         python: str | None = None,
         isolation: IsolationMode = "auto",
+        packages: Iterable[str] = DEFAULT_PACKAGES,
         address: str | None = None,
         start_seconds: float = 60.0,
     ) -> None:
@@ -82,6 +87,7 @@ class RayExecutor:
             )
         if isolation not in get_args(IsolationMode):
             raise UnknownNameError("isolation", isolation, get_args(IsolationMode))
+        names = checked_names(packages)
         ray = _connect(address)
         if workers is None:
             workers = max(1, int(ray.available_resources().get("CPU", 0) / (cpus_per_worker or 1)))
@@ -93,7 +99,7 @@ class RayExecutor:
             self._crew.start(
                 sizes=_shares(workers, workers_per_actor),
                 cpus_per_worker=cpus_per_worker,
-                settings=(python, isolation),
+                settings=(python, isolation, names),
             )
         except BaseException:
             self._finalizer()

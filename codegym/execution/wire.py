@@ -6,6 +6,7 @@ import dataclasses
 import json
 import marshal
 import struct
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from codegym.errors import ConfigurationError, ExecutionError
@@ -30,6 +31,7 @@ class Message:
 
     Args:
         request: What to encode.
+        packages: What it may import beside its own.
 
     Attributes:
         inputs: Number of inputs.
@@ -40,7 +42,7 @@ class Message:
         ConfigurationError: If the request holds anything but text and plain data, or no input.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, packages: Iterable[str] = ()) -> None:
         _check(request)
         limits = request.limits
         # An input may be run once more without tracing; each time it is stretched on a busy
@@ -64,6 +66,7 @@ class Message:
                 **{name: getattr(limits, name) for name in _LIMIT_NAMES},
                 "stretch": STRETCH,
             },
+            "packages": sorted({*packages, *request.packages}),
             "coverage": request.coverage,
             "stop_on_error": request.stop_on_error,
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),

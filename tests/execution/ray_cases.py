@@ -77,7 +77,12 @@ def ray() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def executor(ray: Any) -> Iterator[RayExecutor]:
-    with RayExecutor(workers=2, cpus_per_worker=0.5, start_seconds=START_SECONDS) as executor:
+    with RayExecutor(
+        workers=2,
+        cpus_per_worker=0.5,
+        start_seconds=START_SECONDS,
+        packages=("sortedcontainers", "gymnasium"),
+    ) as executor:
         yield executor
 
 
@@ -209,6 +214,18 @@ def test_real_programs_get_the_same_verdicts(executor: RayExecutor, data_dir: Pa
     assert len({grade.verdict for grade in ours}) > 2
 
 
+def test_programs_may_import_what_was_named(executor: RayExecutor) -> None:
+    asks = "import importlib.util\nprint([importlib.util.find_spec(n) is not None for n in {}])"
+    program = asks.format(("sortedcontainers", "gymnasium", "pytest"))
+
+    def seen(*packages: str) -> str:
+        request = Request(program, (Stdin(""),), packages=packages)
+        return executor.run(request).observations[0].stdout
+
+    assert seen() == "[True, True, False]\n"
+    assert seen("pytest") == "[True, True, True]\n"
+
+
 def test_a_slow_program_holds_up_no_other(executor: RayExecutor) -> None:
     slow = executor.submit(waiting())
     futures = [executor.submit(square(i)) for i in range(20)]
@@ -269,6 +286,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
         {"cpus_per_worker": -1},
         {"cpus_per_worker": "1"},
         {"start_seconds": float("nan")},
+        {"packages": "numpy"},
     ):
         (name,) = arguments
         with pytest.raises(ConfigurationError, match=name):

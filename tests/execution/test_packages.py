@@ -15,7 +15,13 @@ import pytest
 
 import codegym
 from codegym.errors import ConfigurationError
-from codegym.execution import LocalExecutor, describe_isolation, installed_packages
+from codegym.execution import (
+    Call,
+    LocalExecutor,
+    TestCode,
+    describe_isolation,
+    installed_packages,
+)
 from codegym.execution.sandbox import landlock
 from codegym.execution.sandbox.packages import Packages, folders
 
@@ -149,6 +155,33 @@ def test_a_request_adds_packages_and_what_is_missing_is_no_fault_of_the_program(
 def bare() -> Iterator[Run]:
     with LocalExecutor(workers=1, packages=()) as executor:
         yield bind(executor)
+
+
+ASKS = """
+import importlib.metadata, importlib.util
+def f():
+    listed = {one.metadata["Name"].lower() for one in importlib.metadata.distributions()}
+    names = [name for name in ("numpy", "sortedcontainers", "gymnasium") if name in listed]
+    return [name for name in names if importlib.util.find_spec(name)] + [len(listed)]
+"""
+
+
+def test_a_program_finds_its_own_packages_whatever_another_was_allowed() -> None:
+    with LocalExecutor(workers=1, packages=["sortedcontainers"]) as executor:
+        run = bind(executor)
+
+        def found(*packages: str) -> object:
+            return run(ASKS, Call(), packages=packages).value
+
+        every = found("gymnasium")
+        assert every[:-1] == ["numpy", "sortedcontainers", "gymnasium"]
+        assert found("numpy") == ["numpy", "sortedcontainers", 2]
+        assert found() == ["sortedcontainers", 1]
+        check = TestCode(
+            f"{ASKS}\nassert f() == candidate() == ['sortedcontainers', 1]", "candidate"
+        )
+        assert run(ASKS, check).reason == "finished"  # the tester sees no more
+        assert found("gymnasium") == every
 
 
 def test_what_was_not_named_cannot_be_imported(run: Run, bare: Run) -> None:

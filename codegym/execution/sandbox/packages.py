@@ -121,8 +121,15 @@ class Distribution:
         return bool(start.search(self._text("top_level.txt") + "\n" + self._text("RECORD")))
 
 
+Part = tuple[tuple[str, ...], tuple[str, ...]] | None
+"""Names of distributions and of their modules; None: all that there are."""
+
+
 class Packages:
     """What programs can import besides the standard library.
+
+    A worker has those of all its programs; a child keeps those of its own program, so that what a
+    program can import does not depend on what ran before it.
 
     Args:
         names: As in `import NAME`; what is not installed is left out.
@@ -135,12 +142,28 @@ class Packages:
 
     def __init__(self, names: Iterable[str], places: Iterable[str]) -> None:
         places = list(places)
-        chosen = _closure(names, _installed(places))
-        self.paths = sorted({path for one in chosen for path in one.paths})
-        self._metadata = [one.metadata for one in chosen]
-        modules = sorted({name for one in chosen for name in one.modules()} - {_OURS})
-        self._specs = dict(_find(modules, places))
+        self._chosen = _closure(names, _installed(places))
+        self.paths = sorted({path for one in self._chosen.values() for path in one.paths})
+        self._specs = dict(_find(sorted(_modules(self._chosen) - {_OURS}), places))
         self.names = sorted(self._specs)
+        self._parts: dict[tuple[str, ...], Part] = {}
+
+    def part(self, names: Iterable[str]) -> Part:
+        """What some names stand for, with all that it depends on."""
+        key = tuple(names)
+        if key not in self._parts:
+            chosen = _closure(key, self._chosen)
+            modules = sorted(_modules(chosen).intersection(self.names))
+            whole = len(chosen) == len(self._chosen)
+            self._parts[key] = None if whole else (tuple(chosen), tuple(modules))
+        return self._parts[key]
+
+    def keep(self, part: Part) -> None:
+        """From now on, nothing else is found."""
+        if part is not None:
+            distributions, modules = part
+            self._chosen = {name: self._chosen[name] for name in distributions}
+            self._specs = {name: self._specs[name] for name in modules}
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> ModuleSpec | None:
         """As an entry of `sys.meta_path`: finds top-level modules."""
@@ -151,7 +174,8 @@ class Packages:
         from importlib.metadata import PathDistribution
         from pathlib import Path
 
-        for found in (PathDistribution(Path(metadata)) for metadata in self._metadata):
+        every = [one.metadata for one in self._chosen.values()]
+        for found in (PathDistribution(Path(metadata)) for metadata in every):
             if context.name is None or _normal(context.name) == _normal(found.name):
                 yield found
 
@@ -167,7 +191,11 @@ def _installed(places: list[str]) -> dict[str, Distribution]:
     return found
 
 
-def _closure(names: Iterable[str], installed: dict[str, Distribution]) -> list[Distribution]:
+def _modules(chosen: dict[str, Distribution]) -> set[str]:
+    return {name for one in chosen.values() for name in one.modules()}
+
+
+def _closure(names: Iterable[str], installed: dict[str, Distribution]) -> dict[str, Distribution]:
     """Where these modules come from, and all that is required by what they come from."""
     chosen: dict[str, Distribution] = {}
     wanted = [found.name for name in names if (found := _owner(name, installed)) is not None]
@@ -176,7 +204,7 @@ def _closure(names: Iterable[str], installed: dict[str, Distribution]) -> list[D
         if name in installed and name not in chosen:
             chosen[name] = installed[name]
             wanted += chosen[name].requires()
-    return list(chosen.values())
+    return chosen
 
 
 def _owner(module: str, installed: dict[str, Distribution]) -> Distribution | None:

@@ -17,6 +17,7 @@ from . import confine, report, supervise, tracing
 from .box import empty_box
 from .instrument import Position
 from .message import Outbox, Request, write_all
+from .packages import Packages
 from .relay import Relay
 from .supervise import Nursery, Run, ZygoteGoneError
 from .task import Confinement, Order, order
@@ -62,7 +63,8 @@ class Runner:
 
     Args:
         nursery: Where children come from.
-        memory: Shared with them.
+        packages: What programs can import, whatever each may.
+        memory: Shared with the children.
         control: Descriptor of the socket to the parent.
         outbox: Where frames go.
         box: The private directory, empty.
@@ -72,12 +74,14 @@ class Runner:
         self,
         *,
         nursery: Nursery,
+        packages: Packages,
         memory: mmap.mmap,
         control: int,
         outbox: Outbox,
         box: str,
     ) -> None:
         self._nursery = nursery
+        self._packages = packages
         self._memory = memory
         self._control = control
         self._outbox = outbox
@@ -148,8 +152,29 @@ class Runner:
 
     def _relay(self, request: Request, indices: range, traced: bool) -> Relay:
         action = _ACTIONS[request.kinds[indices.start]]
-        orders = _orders(request, action, indices, self._nursery, traced)
+        orders = self._orders(request, action, indices, traced)
         return Relay(self._nursery, orders, request.file, len(indices))
+
+    def _orders(
+        self, request: Request, action: str, indices: range, traced: bool
+    ) -> tuple[str, Confinement, Order]:
+        """What a child is to do; see `actions.py`."""
+        head = request.head
+        rlimits = confine.rlimits(head["limits"], self._nursery.base.mapped)
+        told = order(
+            program=head["program"],
+            prelude=head["prelude"],
+            given=request.inputs[indices.start : indices.stop][:MOST_TOGETHER],
+            runs=len(indices),
+            together=len(indices) > 1 and action == "call",
+            report_bytes=head["report_bytes"],
+            lines=head["lines"],
+            index=indices.start,
+            entry_point=head["entry_point"],
+            traced=traced,
+            packages=self._packages.part(head["packages"]),
+        )
+        return action, (rlimits, head["limits"]["threads"]), told
 
     def _run(self, request: Request, index: int, relay: Relay) -> Run:
         """One process of a relay, from its turn to its death."""
@@ -205,7 +230,7 @@ class Runner:
 
     def _code(self, request: Request, index: int, traced: bool) -> Seen:
         nursery = self._nursery
-        orders = _orders(request, "candidate", range(index, index + 1), nursery, traced)
+        orders = self._orders(request, "candidate", range(index, index + 1), traced)
         ours, theirs = socket.socketpair()
         verdict = os.memfd_create("verdict")
 
@@ -274,27 +299,6 @@ class Runner:
 
 
 _ACTIONS = {"stdin": "script", "call": "call"}
-
-
-def _orders(
-    request: Request, action: str, indices: range, nursery: Nursery, traced: bool
-) -> tuple[str, Confinement, Order]:
-    """What a child is to do; see `actions.py`."""
-    head = request.head
-    rlimits = confine.rlimits(head["limits"], nursery.base.mapped)
-    told = order(
-        program=head["program"],
-        prelude=head["prelude"],
-        given=request.inputs[indices.start : indices.stop][:MOST_TOGETHER],
-        runs=len(indices),
-        together=len(indices) > 1 and action == "call",
-        report_bytes=head["report_bytes"],
-        lines=head["lines"],
-        index=indices.start,
-        entry_point=head["entry_point"],
-        traced=traced,
-    )
-    return action, (rlimits, head["limits"]["threads"]), told
 
 
 def _alike_from(request: Request, index: int) -> range:

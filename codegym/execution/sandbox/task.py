@@ -12,6 +12,7 @@ from typing import Any
 from . import confine, report
 from .barrier import Barrier
 from .message import Span
+from .packages import Packages, Part
 from .turns import STARTED, TOGETHER, Turns
 
 Confinement = tuple[tuple[int, ...], int]
@@ -27,11 +28,13 @@ class Home:
     Args:
         barrier: Closes it in.
         memory: Shared with the supervisor, for its report.
+        packages: What programs can import.
     """
 
-    def __init__(self, barrier: Barrier, memory: mmap.mmap) -> None:
+    def __init__(self, barrier: Barrier, memory: mmap.mmap, packages: Packages) -> None:
         self.barrier = barrier
         self.memory = memory
+        self.packages = packages
 
 
 def order(
@@ -46,6 +49,7 @@ def order(
     index: int = 0,
     entry_point: str | None = None,
     traced: bool = False,
+    packages: Part = None,
 ) -> Order:
     """What to tell a child.
 
@@ -61,9 +65,10 @@ def order(
         index: Of the test code.
         entry_point: What to call; None for a script.
         traced: Whether executed lines are noted.
+        packages: What may be imported, as :meth:`Packages.part` tells it.
     """
     head = (program, prelude, report_bytes, lines)
-    return *head, given, runs, together, index, entry_point, traced
+    return *head, given, runs, packages, together, index, entry_point, traced
 
 
 class Task:
@@ -90,7 +95,7 @@ class Task:
     )
 
     def __init__(self, home: Home, turns: Turns, threads: int, told: Order) -> None:
-        program, prelude, size, lines, _, _, self.together, *rest = told
+        program, prelude, size, lines, _, _, _, self.together, *rest = told
         self.index, self.entry_point, self.traced = rest
         self._home = home
         self._threads = threads
@@ -125,7 +130,8 @@ def settle(home: Home, descriptors: list[int], confinement: Confinement, told: O
         told: Made by :func:`order`.
     """
     rlimits, threads = confinement
-    given, runs = told[_GIVEN : _GIVEN + 2]
+    given, runs, packages = told[_GIVEN : _GIVEN + 3]
+    home.packages.keep(packages)
     confine.take_descriptors(descriptors[:3], descriptors[3:])
     confine.set_rlimits(rlimits)
     gc.freeze()  # what a collection walks over, it has to copy

@@ -110,10 +110,11 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     gc.collect()
     gc.disable()
     gc.freeze()
-    nursery = _make_zygote(Home(barrier, reports), control, sealed=enforced["calls"])
+    nursery = _make_zygote(Home(barrier, reports, allowed), control, sealed=enforced["calls"])
     outbox = Outbox(control)
     runner = Runner(
         nursery=nursery,
+        packages=allowed,
         memory=reports,
         control=descriptor,
         outbox=outbox,
