@@ -33,7 +33,8 @@ class TestCode:
     """Run `source` in a process of its own; its function `name` calls the program's entry point.
 
     `setup` is run before it, in the same namespace; on the lines `checks` begins what counts in
-    :attr:`Observation.checks_passed`.
+    :attr:`Observation.checks_passed`. Of objects of the program's own `classes` it may ask for the
+    names that stand beside each class.
     """
 
     __test__ = False  # not a test class of pytest
@@ -42,6 +43,7 @@ class TestCode:
     name: str
     setup: str = ""
     checks: tuple[int, ...] = ()
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
         return Stdin(test.stdin)
     if isinstance(test, CallTest):
         return Call(test.args, test.kwargs, test.expression)
-    return TestCode(test.source, test.name, test.setup, tuple(test.checks))
+    return TestCode(test.source, test.name, test.setup, tuple(test.checks), test.classes)
 
 
 def _answer_bytes(test: UnitTest) -> int:

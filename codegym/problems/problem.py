@@ -87,6 +87,10 @@ class CallTest:
     expression: str | None = None
 
 
+Classes = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of classes, each with names of what their objects have."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CodeTest:
     """Test code, which is run whole and in the order written.
@@ -102,12 +106,15 @@ class CodeTest:
         setup: Code that is run before it in the same namespace.
         checks: First lines of the statements or test functions in `source` that count as one test
             each, ascending; none: the whole counts as one.
+        classes: Classes of the program with the names that the code may ask their objects for,
+            methods (special ones too) and attributes. All other objects of the program are data.
     """
 
     source: str
     name: str
     setup: str = ""
     checks: tuple[int, ...] = ()
+    classes: Classes = ()
 
 
 UnitTest = StdinTest | CallTest | CodeTest

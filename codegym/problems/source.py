@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codegym.errors import ProblemError
+from codegym.problems.classes import with_classes
 from codegym.problems.packages import with_packages
 from codegym.problems.problem import Problem, StdinTest
 from codegym.problems.row import Row
@@ -128,7 +129,7 @@ def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
         raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
-    return with_packages(problem, source.packages, allowed)
+    return with_classes(with_packages(problem, source.packages, allowed))
 
 
 def _require_reasonable_size(problem: Problem) -> None:

@@ -9,6 +9,7 @@ import pytest
 from codegym.errors import ExecutionError
 from codegym.execution import ExitReason, TestCode
 from codegym.execution.sandbox import atoms, crossing
+from codegym.execution.sandbox.foreign import ForeignClasses
 
 from .conftest import Run
 
@@ -346,6 +347,7 @@ def _crossings() -> tuple[crossing.Crossing, crossing.Crossing]:
             may_send=lambda _: True,
             shell=lambda *_: object(),
             strict=first == 0,
+            classes=ForeignClasses({}, lambda *_: None),
         )
 
     return side(0), side(1)

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import atoms
+from .foreign import ForeignClasses
 
 _MOST_NESTED = 100  # tuples in tuples; everything else may be nested to any depth
 _MUTABLE: Mapping[str, type] = {
@@ -64,13 +65,6 @@ class Shared:
         self.state: Any = None  # what was in it when the other side last heard of it
 
 
-class Foreign:
-    """An object of one of the program's own classes: its data, none of its methods."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} object of the program>"
-
-
 class Crossing:
     """One side's knowledge of what both sides know.
 
@@ -80,6 +74,7 @@ class Crossing:
         may_send: Whether instances of a class may cross.
         shell: Makes the function (`"c"`) or iterator (`"g"`) that asks the other side for a key.
         strict: Whether a value that cannot cross is an error; else its type's name goes.
+        classes: Those of the other side that are unknown here.
     """
 
     def __init__(
@@ -90,17 +85,19 @@ class Crossing:
         may_send: Callable[[type], bool],
         shell: Callable[[str, int, str], Any],
         strict: bool,
+        classes: ForeignClasses,
     ) -> None:
         self._next = first
         self._find_class = find_class
         self._may_send = may_send
         self._shell = shell
         self._strict = strict
+        self._classes = classes
         self._shared: dict[int, Shared] = {}
         self._keys: dict[int, int] = {}
         self._waiting: list[int] = []
         self._defined: list[list[Any]] = []
-        self._foreign: dict[str, type] = {}
+        self._named_tuples: dict[str, Any] = {}
 
     def owned(self, key: Any, kinds: str) -> Any:
         """An object of this side's that the other may ask for.
@@ -112,6 +109,10 @@ class Crossing:
         if found is None or found.kind not in kinds or key % 2 != self._next % 2:
             raise ValueError(key)
         return found.value
+
+    def key_of(self, value: Any) -> int | None:
+        """The key of an object, if both sides know it."""
+        return self._keys.get(id(value))
 
     def keep(self, value: Any, kind: str) -> int:
         """The key of an object that is only ever named."""
@@ -194,14 +195,19 @@ class Crossing:
     def _new(self, value: Any, kind: type) -> int:
         for name, base in _MUTABLE.items():
             if issubclass(kind, base):
-                return self._wait(value, name, _variety(value, kind))
+                return self._wait(value, name, _variety(value, kind) or self._own_name(kind))
         if isinstance(value, _FUNCTIONS) or (callable(value) and not isinstance(value, type)):
-            return self._wait(value, "c", getattr(value, "__name__", "function"))
+            return self._wait(value, "c", self._own_name(kind) or _name_of_function(value))
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
-            return self._wait(value, "g", "generator" if kind is types.GeneratorType else "")
+            named = "generator" if kind is types.GeneratorType else self._own_name(kind)
+            return self._wait(value, "g", named)
         if self._may_send(kind):
             return self._wait(value, "n", kind.__name__)
         return int(self._cannot(value, "cannot leave the process of the test")[0])
+
+    def _own_name(self, kind: type) -> str:
+        own = not self._strict and self._may_send(kind) and kind.__name__ not in _VARIETIES
+        return kind.__name__ if own else ""
 
     def _cannot(self, value: Any, why: str) -> list[int]:
         name = type(value).__name__
@@ -228,6 +234,8 @@ class Crossing:
         Raises:
             Exception: Of any type, if the message is none of :meth:`pack`'s.
         """
+        if message["x"] and self._strict:
+            raise ValueError("a program forgets nothing that a test may hold")
         for key in message["x"]:
             self._drop(key)
         fill = []
@@ -275,19 +283,16 @@ class Crossing:
     def _empty(self, kind: str, detail: Any, key: int) -> Any:
         if not isinstance(detail, str):
             raise ValueError("no detail")
+        if kind == "n":
+            found: Any = self._find_class(detail)
+            if found is not None and found.__new__ is object.__new__:
+                return found.__new__(found)
+        if kind in "no" or detail in self._classes:
+            made: Any = self._classes.find(detail, _MUTABLE.get(kind, object))
+            return made.__new__(made)
         if kind in "cg":
             return self._shell(kind, key, detail)
-        if kind == "n" or kind == "o":
-            found: Any = self._find_class(detail) if kind == "n" else None
-            if found is None or found.__new__ is not object.__new__:
-                found = self._foreign_class(detail)
-            return found.__new__(found)
         return _VARIETIES.get(detail, _MUTABLE[kind])()
-
-    def _foreign_class(self, name: str) -> type:
-        if name not in self._foreign:
-            self._foreign[name] = type(name, (Foreign,), {})
-        return self._foreign[name]
 
     def _tuple_class(self, names: str) -> Callable[[list[Any]], Any]:
         """What makes a tuple, or a named one of these fields."""
@@ -296,9 +301,9 @@ class Crossing:
         name, *fields = names.split(" ")
         known: Any = self._find_class(name)
         if known is None or not issubclass(known, tuple) or list(known._fields) != fields:
-            known = self._foreign.get(names)
+            known = self._named_tuples.get(names)
         if known is None:
-            known = self._foreign[names] = collections.namedtuple(name, fields)
+            known = self._named_tuples[names] = collections.namedtuple(name, fields)
         return known._make  # type: ignore[no-any-return]
 
 
@@ -311,6 +316,10 @@ _VARIETIES: Mapping[str, Callable[[], Any]] = {
         for kind in (int, list, set, dict, str, float)
     },
 }
+
+
+def _name_of_function(value: Any) -> str:
+    return str(getattr(value, "__name__", "function"))
 
 
 def _variety(value: Any, kind: type) -> str:

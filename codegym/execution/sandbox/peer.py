@@ -7,13 +7,16 @@ test gave it). See `crossing.py` for how values travel.
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from . import nodes
 from .crossing import CannotCrossError, Crossing
+from .foreign import ForeignClasses
 from .raised import describe_error, rebuild_error
 
 _HEADER = 4
@@ -42,6 +45,7 @@ class Peer:
         strict: Whether a value that cannot cross is an error.
         most_sent: Largest message that is sent, in bytes.
         most_received: Largest message that is read, in bytes.
+        classes: Of the other side, with the names that its objects may be asked for.
 
     Attributes:
         entry: What the other side's :data:`CANDIDATE` means here.
@@ -60,16 +64,19 @@ class Peer:
         strict: bool,
         most_sent: int,
         most_received: int,
+        classes: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._namespace = namespace
         self._most_sent, self._most_received = most_sent, most_received
+        self._classes = ForeignClasses(classes, self._look_up)
         self._crossing = Crossing(
             first,
             find_class=self._find_class,
             may_send=may_send,
             shell=self._shell,
             strict=strict,
+            classes=self._classes,
         )
         self._strict = strict
         self.entry: Callable[..., Any] | None = None
@@ -81,6 +88,21 @@ class Peer:
         """What the other side's function returns, or raises."""
         self._send(["call", key, list(kwargs)], [*args, *kwargs.values()])
         return self._until_answered()
+
+    def _look_up(self, owner: Any, name: str) -> Any:
+        """An attribute of an object of the other side's; None: of its entry point."""
+        key = CANDIDATE if owner is None else self._crossing.key_of(owner)
+        if key is None:
+            self.fault = "a copy of an object of the program cannot be asked for anything"
+            raise CannotCrossError(self.fault)
+        self._send(["get", key, []], [name])
+        return self._until_answered()
+
+    def entry_class(self, name: str) -> type | None:
+        """What stands for the other side's entry point, if that is to be a class."""
+        if name not in self._classes:
+            return None
+        return self._classes.entry(name, functools.partial(self.ask, CANDIDATE))
 
     def serve(self) -> None:
         """Answers questions until the other side hangs up."""
@@ -189,8 +211,13 @@ class Peer:
     def _work(self, verb: str, key: Any) -> Any:
         if verb == "call" and key == CANDIDATE and self.entry is not None:
             return self.entry
+        if verb == "get" and not self._strict:  # a tester's objects know what is expected
+            owner = self.entry if key == CANDIDATE else self._crossing.owned(key, "ncgldsyq")
+            return functools.partial(getattr, owner)
         if verb == "next":
             return self._crossing.owned(key, "g").__next__
+        if verb != "call":
+            raise ValueError(verb)
         return self._crossing.owned(key, "c")
 
     def _send_error(self, error: BaseException) -> None:

@@ -86,9 +86,18 @@ class _Run:
         name: What it calls the candidate.
         setup: Code that is run before it, in its namespace.
         checks: Lines of the source on which something begins that counts as one test.
+        classes: Of the program, with the names that its objects may be asked for.
     """
 
-    def __init__(self, task: Task, source: str, name: str, setup: str, checks: list[int]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        source: str,
+        name: str,
+        setup: str,
+        checks: list[int],
+        classes: list[list[Any]],
+    ) -> None:
         self._source, self._name, self._setup = source, name, setup
         self._checks = checks
         self._prelude = task.prelude
@@ -104,6 +113,7 @@ class _Run:
             strict=True,
             most_sent=_ANY_LENGTH,
             most_received=4 * task.report.size,
+            classes=dict(classes),
         )
 
     def verdict(self) -> tuple[bytes, dict[str, Any] | None]:
@@ -152,6 +162,7 @@ class _Run:
             return self._peer.ask(CANDIDATE, *args, **kwargs)
 
         candidate.__name__ = candidate.__qualname__ = self._name
+        candidate = self._peer.entry_class(self._name) or candidate
         self._namespace.setdefault("candidate", candidate)
         self._namespace[self._name] = candidate
         exec(compile(self._setup, "setup.py", "exec", dont_inherit=True), self._namespace)
