@@ -316,6 +316,8 @@ HONEST = {
     "space": "os.posix_fallocate(f, 0, 100); os.truncate(f, 10)",
     "waiting": "import select; select.epoll().poll(0); os.eventfd(1)",
     "timers": "import signal; signal.setitimer(signal.ITIMER_REAL, 0); signal.alarm(0)",
+    "signals to itself": "import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN); "
+    "os.kill(os.getpid(), signal.SIGUSR1); signal.raise_signal(signal.SIGUSR1)",
     "limits": "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))",
     "whole files": "os.sendfile(os.open('g', os.O_CREAT | os.O_WRONLY), f, 0, 1)",
     "descriptors": "os.dup(r); os.dup2(r, 40); os.closerange(50, 60)",
