@@ -135,8 +135,25 @@ def test_what_is_not_understood_or_not_run_is_the_tests_fault(code: str, run: Ru
 @pytest.mark.parametrize("options", [{}, {"rel": 0.1}, {"abs": 0.25}, {"rel": 0.1, "abs": 0.25}])
 def test_approx_is_pytests(expected: object, options: dict[str, float]) -> None:
     ours, theirs = pytest_part.approx(expected, **options), pytest.approx(expected, **options)
-    numbers = [0.3, 0.3000001, 0.33, 0.5, 1e10 + 1, 9.5e9, -2.2, -2, 0, 1e-13, 0.2, 1, math.inf]
+    numbers = [
+        0.3,
+        0.3000001,
+        0.300002,
+        1e-10,
+        0.33,
+        0.5,
+        1e10 + 1,
+        9.5e9,
+        -2.2,
+        -2,
+        0,
+        1e-13,
+        0.2,
+        1,
+        math.inf,
+    ]
     answers = [*numbers, math.nan, True, "0.3", None, [0.1, 2.0000001], (0.1, 2), [0.1], {"a": 0.5}]
+    answers += [{}, {"a": 0.5, "b": 1}]
     for answer in answers:
         assert (answer == ours) == (answer == theirs), answer
     assert pytest_part.approx(math.nan, nan_ok=True) == math.nan
