@@ -92,6 +92,16 @@ def test_a_directory_that_is_gone_is_made_anew(box: Path) -> None:
     assert box.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_link_in_its_place_is_not_followed(box: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    box.rmdir()
+    box.symlink_to(tmp_path)
+    with pytest.raises(NotADirectoryError):
+        empty_box(str(box))
+    assert (tmp_path / "kept").read_text() == "kept"
+    box.unlink()
+
+
 DEEP = "import os\nfor _ in range(1500):\n    os.mkdir('a'); os.chdir('a')\nprint(6)"
 
 

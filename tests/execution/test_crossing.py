@@ -353,6 +353,41 @@ def _crossings() -> tuple[crossing.Crossing, crossing.Crossing]:
     return side(0), side(1)
 
 
+def test_only_ones_own_functions_can_be_asked_for() -> None:
+    tester, _ = _crossings()
+    (theirs,) = tester.unpack({"x": [], "d": [[3, "c", "", []]], "v": [[3]]})
+    ((key,), known) = tester.pack([lambda: 1, theirs])["v"]
+    assert known == [3]
+    assert tester.owned(key, "c")() == 1
+    for asked, kinds in ((key, "g"), (3, "c"), (key + 2, "c"), (str(key), "c")):
+        with pytest.raises(ValueError, match=str(asked)):
+            tester.owned(asked, kinds)
+
+
+@pytest.mark.parametrize("key", [0, 1, 4, -3, True, "3", 3.0])
+def test_the_other_side_names_what_is_new_by_keys_of_its_own(key: object) -> None:
+    tester, _ = _crossings()
+    with pytest.raises(ValueError, match="key"):
+        tester.unpack({"x": [], "d": [[key, "l", "", []]], "v": []})
+
+
+@pytest.mark.parametrize("name", ["__class__", "__doc__", "a b", ""])
+def test_only_plain_names_become_attributes(name: str) -> None:
+    tester, _ = _crossings()
+    with pytest.raises(ValueError, match="no name of an attribute"):
+        tester.unpack({"x": [], "d": [[3, "n", "A", [name, 1]]], "v": [[3]]})
+
+
+def test_what_is_known_stays_of_its_kind() -> None:
+    tester, _ = _crossings()
+    held = [1]
+    ((key,),) = tester.pack([held])["v"]
+    for kind in "dstn":
+        with pytest.raises(ValueError, match="another kind"):
+            tester.unpack({"x": [], "d": [[key, kind, "", []]], "v": []})
+    assert held == [1]
+
+
 def test_what_nobody_holds_any_more_is_forgotten() -> None:
     tester, candidate = _crossings()
     for _ in range(3):

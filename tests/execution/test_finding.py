@@ -39,6 +39,17 @@ FORMS = {
     "setups": "def setup_module():\n    global one\n    one = 1\nclass TestIt:\n"
     "    def setup_method(self, method): self.two = 2\n"
     "    def test_it(self):\n        assert f(one, self.two) == 3",
+    "the end of a fixture": "import pytest\n@pytest.fixture\ndef two():\n    yield 2\n"
+    "    assert f(1, 2) == 3\ndef test_it(two): pass",
+    "the end of a lasting fixture": "import pytest\n@pytest.fixture(scope='module')\n"
+    "def two():\n    yield 2\n    assert f(1, 2) == 3\ndef test_it(two): pass",
+    "teardown_module": "def teardown_module():\n    assert f(1, 2) == 3\ndef test_it(): pass",
+    "teardown_function": "def teardown_function(function):\n    assert f(1, 2) == 3\n"
+    "def test_it(): pass",
+    "teardown_class": "class TestIt:\n    @classmethod\n    def teardown_class(cls):\n"
+    "        assert f(1, 2) == 3\n    def test_it(self): pass",
+    "teardown_method": "class TestIt:\n    def teardown_method(self):\n"
+    "        assert f(1, 2) == 3\n    def test_it(self): pass",
     "approx": "import pytest\ndef test_it():\n    assert f(0.1, 0.2) == pytest.approx(0.3)",
     "unittest, only defined": CASE,
     "unittest.main": f"{CASE}\nunittest.main()",
@@ -66,12 +77,15 @@ def test_a_program_cannot_skip_its_tests(form: str, run: Run) -> None:
         assert run(program, TestCode(FORMS[form], "f")).reason is ExitReason.EXCEPTION
 
 
-def test_every_test_is_run_although_one_fails(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("return a + b", ExitReason.TEST_FAILED), ("raise SystemExit", ExitReason.EXCEPTION)],
+)
+def test_every_test_is_run_although_one_fails(how: str, reason: ExitReason, run: Run) -> None:
     code = "def test_a():\n    assert f(1, 2) == 4\ndef test_b():\n    assert f(2, 2) == 5"
-    seen = run(
-        "def f(a, b):\n    if a == 2:\n        return 0\n    return a + b", TestCode(code, "f")
-    )
-    assert seen.reason is ExitReason.TEST_FAILED
+    program = f"def f(a, b):\n    if a == 2:\n        return 0\n    {how}"
+    seen = run(program, TestCode(code, "f"))
+    assert seen.reason is reason
     assert 3 in seen.executed_lines
 
 
@@ -79,6 +93,9 @@ def test_what_the_code_calls_itself_is_not_run_again(run: Run) -> None:
     program = "calls = 0\ndef f():\n    global calls\n    calls += 1\n    return calls"
     code = "def test_it():\n    assert f() == 1\ntest_it()"
     assert run(program, TestCode(code, "f")).reason is ExitReason.FINISHED
+    once = "import unittest\nclass T(unittest.TestCase):\n"
+    once += "    def test_it(self): self.assertEqual(f(), 1)\nunittest.main()"
+    assert run(program, TestCode(once, "f")).reason is ExitReason.FINISHED
     assert run(program, TestCode(f"{CASE.replace('f(self.one, 2), 3', 'f(), 1')}", "f")).reason in (
         ExitReason.TEST_FAILED,
         ExitReason.EXCEPTION,
@@ -135,8 +152,25 @@ def test_what_is_not_understood_or_not_run_is_the_tests_fault(code: str, run: Ru
 @pytest.mark.parametrize("options", [{}, {"rel": 0.1}, {"abs": 0.25}, {"rel": 0.1, "abs": 0.25}])
 def test_approx_is_pytests(expected: object, options: dict[str, float]) -> None:
     ours, theirs = pytest_part.approx(expected, **options), pytest.approx(expected, **options)
-    numbers = [0.3, 0.3000001, 0.33, 0.5, 1e10 + 1, 9.5e9, -2.2, -2, 0, 1e-13, 0.2, 1, math.inf]
+    numbers = [
+        0.3,
+        0.3000001,
+        0.300002,
+        1e-10,
+        0.33,
+        0.5,
+        1e10 + 1,
+        9.5e9,
+        -2.2,
+        -2,
+        0,
+        1e-13,
+        0.2,
+        1,
+        math.inf,
+    ]
     answers = [*numbers, math.nan, True, "0.3", None, [0.1, 2.0000001], (0.1, 2), [0.1], {"a": 0.5}]
+    answers += [{}, {"a": 0.5, "b": 1}]
     for answer in answers:
         assert (answer == ours) == (answer == theirs), answer
     assert pytest_part.approx(math.nan, nan_ok=True) == math.nan
@@ -164,6 +198,19 @@ def test_approx_is_pytests(expected: object, options: dict[str, float]) -> None:
             2,
         ),
         (f"{CASE}\nunittest.main()", (5, 6), 2),
+        (
+            "import pytest\ndef test_a(): pytest.skip('x')\ndef test_b(): assert f(1, 1) == 2\n"
+            "def test_c(): assert f(1, 1) == 3",
+            (2, 3, 4),
+            1,
+        ),
+        (
+            "import unittest\nclass T(unittest.TestCase):\n    @unittest.skip('x')\n"
+            "    def test_a(self): self.fail()\n    def test_b(self): self.assertEqual(f(1, 1), 2)"
+            "\n    def test_c(self): self.assertEqual(f(1, 1), 3)",
+            (4, 5, 6),
+            1,
+        ),
         ("assert f(1, 1) == 2", (), 1),
         ("assert f(1, 1) == 3", (), 0),
     ],

@@ -63,6 +63,11 @@ def g(x):
     match x:
         case 0: return 1
         case [a, b]: return a
+def h(x):
+    match x:
+        case 0: return 1
+        case other: return other
+print(h(0), h(1))
 print(f(0), f([1, 1]), f('a'), f({'k': 2}), g(5))
 f(9.5)
 """,
@@ -82,6 +87,12 @@ print(A.__doc__, A.__annotations__, sorted(vars(A)), A().f(), sys.gettrace(), li
 print(sorted(name for name in globals() if name != '__builtins__'), depth(room()) > 500)
 print([{f.__code__: 1}[f.__code__] for f in [depth]])
 sys.exit(3)
+""",
+    "first of all": """\
+'Doc.'
+from __future__ import annotations
+def f(x: int): return x
+print(__doc__, f(1), f.__annotations__)
 """,
     "traced by itself": """\
 import sys
@@ -174,13 +185,18 @@ def test_what_does_not_compile_fails_as_without_probes() -> None:
         assert observed.value.args == plain.value.args
 
 
-@pytest.mark.parametrize("blocks", [19, 20])
-def test_blocks_as_deep_as_python_nests_them_run(blocks: int) -> None:
-    text = "".join(" " * depth + "for _ in [1]:\n" for depth in range(blocks))
+@pytest.mark.parametrize("blocks", [18, 19, 20])
+@pytest.mark.parametrize("header", ["for _ in [1]:", "with nullcontext():", "try:"])
+def test_blocks_as_deep_as_python_nests_them_run(header: str, blocks: int) -> None:
+    text = "".join(" " * depth + f"{header}\n" for depth in range(blocks))
     text += " " * blocks + "x = 1; y = 2\n"
-    names: dict[str, Any] = {}
-    exec(probed(text, every_line=True)[0], names)
+    if header == "try:":
+        text += "".join(" " * depth + "finally: pass\n" for depth in reversed(range(blocks)))
+    names: dict[str, Any] = {"nullcontext": contextlib.nullcontext}
+    code, told = probed(text, every_line=True)
+    exec(code, names)
     assert names["y"] == 2
+    assert ((blocks + 1, blocks + 7) in told.executed_statements()) is (blocks < 20)
 
 
 @pytest.mark.parametrize(

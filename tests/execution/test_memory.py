@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 
 import pytest
@@ -87,6 +88,23 @@ def test_reserved_addresses_are_not_used_memory(run: Run) -> None:
         limits=LIMITS,
     )
     assert (reserved.reason, reserved.stdout) == (ExitReason.FINISHED, "0\n")
+
+
+def test_a_look_counts_what_is_in_memory_and_not_what_is_reserved() -> None:
+    limit = 64 * 2**20
+    watch = memory.Watch(limit, memory.Usage(os.getpid()))
+    with mmap.mmap(-1, 4 * limit, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as data:
+        assert watch.look(os.getpid(), 1.0) > 0
+        data.write(b"x" * (limit + limit // 4))
+        assert watch.look(os.getpid(), 2.0) <= 0
+
+
+def test_a_look_comes_before_a_cpu_could_fill_the_overshoot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    watch = memory.Watch(10 * 2**30, memory.Usage(os.getpid()))
+    assert 0 < watch.look(os.getpid(), 0.0) <= 0.75
 
 
 def test_addresses_have_an_end_as_well(run: Run) -> None:

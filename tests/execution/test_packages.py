@@ -45,7 +45,7 @@ def install(
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
     needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
-    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n{needs}\nRequires-Dist: text\n")
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n{needs}\nRequires-Dist: other\n")
     listed = [*files, f"{name}-1.0.dist-info/METADATA", f"../../../bin/{name}"]
     (info / "RECORD").write_text("".join(f"{file},sha256=x,1\n" for file in listed))
 
@@ -57,7 +57,8 @@ def site(tmp_path: Path) -> Path:
     install(folder, "plain", ["plain/__init__.py", "plain/inner/a.py", "plain.libs/lib.so"])
     install(folder, "Py_Single", ["single.py", "__pycache__/single.cpython-311.pyc"])
     install(folder, "wants", ["wants/__init__.py"], ["py-single>=2; python_version > '3'", "deep"])
-    install(folder, "deep", ["shared/deep/__init__.py", "shared/deep/x/y.py"], ["plain"])
+    files = ["shared/deep/__init__.py", "shared/deep/x/y.py", "shared/more/__init__.py"]
+    install(folder, "deep", files, ["plain"])
     install(folder, "other", ["shared/other/__init__.py", "secret.py"])
     install(folder, "extras", ["extras/__init__.py"], ["other; extra == 'all'", "gone"])
     install(folder, "old", ["old/__init__.py"], record=False)
@@ -87,7 +88,7 @@ def test_a_module_may_have_another_name_than_its_distribution(site: Path) -> Non
 def test_what_a_package_requires_comes_with_it_but_no_extras(site: Path) -> None:
     names, paths = seen(site, "wants")
     assert names == ["plain", "shared", "single", "wants"]
-    assert "shared/deep" in paths
+    assert {"shared/deep", "shared/more"} <= paths
     assert not {"shared", "shared/other", "secret.py"} & paths
     assert seen(site, "extras")[0] == ["extras"]
 
@@ -100,6 +101,11 @@ def test_what_is_missing_is_left_out_and_codegym_always(site: Path) -> None:
     assert seen(site, "nothing", "codegym", "json") == ([], set())
     assert seen(site, "friend")[0] == ["friend"]
     assert not any("codegym" in path for path in seen(site, "friend")[1])
+
+
+def test_what_a_package_puts_into_codegym_or_hides_of_the_library_is_left_out(site: Path) -> None:
+    install(site, "guest", ["guest/__init__.py", "codegym/guest.py", "colorsys.py"])
+    assert seen(site, "guest")[0] == ["guest"]
 
 
 def test_only_top_level_names_that_were_named_are_found(site: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ NOT_PLAIN = {
     "a submodule": "import collections.abc\n",
     "everything of a module": "from math import *\n",
     "a relative import": "from . import math\n",
+    "a relative import of a name": "from .math import floor\n",
+    "a module with a state": "from random import randint\ndef f(x):\n    return randint(0, x)\n",
     "a name that is not listed": "from functools import partial\n",
     "attributes by name": "from operator import attrgetter\n",
     "a member that is not listed": "import operator\nf = operator.methodcaller('x')\n",
@@ -71,6 +74,8 @@ NOT_PLAIN = {
     "def f(x):\n    return open('x')\n",
     "a module under a variable of another function": "def g():\n    sys = 1\n"
     "def f(x):\n    return sys.maxsize\n",
+    "a mutable thing under a variable of another function": "def g():\n    seen = 1\n"
+    "def f(x):\n    seen.append(x)\n    return len(seen)\n",
     "a parameter that hides": "def g(__builtins__):\n    pass\n"
     "def f(x):\n    return __builtins__\n",
     "a global that hides": "def g():\n    global __loader__\ndef f(x):\n    return __loader__\n",
@@ -83,7 +88,7 @@ NOT_PLAIN = {
     "all exceptions": "def f(x):\n    try:\n        return f(x)\n    except:\n        return 1\n",
     "exceptions of memory": "def f(x):\n    try:\n        return x * 10**12\n"
     "    except Exception:\n        return 1\n",
-    "a name for those": "ValueError = BaseException\ndef f(x):\n    try:\n        return f(x)\n"
+    "a name for those": "ValueError = TypeError\ndef f(x):\n    try:\n        return f(x)\n"
     "    except ValueError:\n        return 1\n",
     "an expression for those": "def f(x):\n    try:\n        return f(x)\n"
     "    except [ValueError][0]:\n        return 1\n",
@@ -92,8 +97,9 @@ NOT_PLAIN = {
     "    except* ValueError:\n        pass\n",
     "with": "def f(x):\n    with x:\n        pass\n",
     "async": "async def f(x):\n    return x\n",
-    "match": "def f(x):\n    match x:\n        case list(copy=y): return y\n",
+    "match": "def f(x):\n    match x:\n        case list(): return 1\n",
     "a finalizer": "class A:\n    def __del__(self):\n        pass\n",
+    "a finalizer that is a class": "class A:\n    class __del__:\n        pass\n",
     "an instance": "class A:\n    pass\ndef f(x):\n    return len({A(), A()})\n",
     "a base class": "class A(dict):\n    pass\n",
     "a metaclass": "class A(metaclass=ValueError):\n    pass\n",
@@ -108,6 +114,23 @@ def test_plain(name: str) -> None:
 @pytest.mark.parametrize("name", NOT_PLAIN)
 def test_not_plain(name: str) -> None:
     assert not plain.is_plain(ast.parse(NOT_PLAIN[name]), GIVEN)
+
+
+def test_builtins_that_look_around_are_not_plain() -> None:
+    around = (
+        "breakpoint classmethod compile delattr dir exec format hash input locals memoryview "
+        "object property repr setattr super vars __build_class__ __import__ BaseException "
+        "Exception MemoryError OSError RecursionError RuntimeError SystemExit"
+    )
+    for name in around.split():
+        assert hasattr(builtins, name)
+        assert not plain.is_plain(ast.parse(f"def f(x):\n    return {name}(x)\n"), {}), name
+
+
+def test_nothing_that_is_caught_tells_how_much_memory_or_stack_is_left() -> None:
+    for name in plain._CAUGHT:
+        kind = getattr(builtins, name)
+        assert not any(issubclass(e, kind) for e in (MemoryError, RecursionError, SystemExit))
 
 
 def test_what_the_agents_train_on_is_plain() -> None:

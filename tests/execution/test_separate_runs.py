@@ -41,6 +41,7 @@ def f(x):
 PLAIN_ENDS = """
 seen = []
 def f(x, before=[]):
+    global late
     seen.append(x)
     before.append(x)
     if x == 1: return x // 0
@@ -50,7 +51,9 @@ def f(x, before=[]):
     if x == 4: return [0] * 10**9
     if x == 5: return f(5)
     if x == 7: return "x" * 10**7
+    if x == 8: late = x
     if x == 9: return -x
+    if x == 10: return late
     return [len(seen), len(before), x]
 """
 COUNTERS = {
@@ -90,6 +93,8 @@ COUNTERS = {
     "    os.set_blocking(1, False)\n    return was",
     "the working directory": "import os\ndef f(x):\n    os.mkdir('a')\n    os.chdir('a')\n"
     "    return os.getcwd().count('/a')",
+    "its session": "import os\n"
+    "def f(x): return [os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid()]",
     "a default": "def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)",
     "a cache": "from functools import cache\nseen = []\n@cache\ndef g(x):\n    seen.append(x)\n"
     "def f(x):\n    g(0)\n    g(x)\n    return len(seen)",
@@ -155,16 +160,24 @@ def test_scripts_have_their_own_input_and_output(runner: LocalExecutor) -> None:
     assert [one.stdout for one in alone] == [f"{x} True\n" for x in range(4)]
 
 
-def test_kinds_in_turn(runner: LocalExecutor) -> None:
+@pytest.mark.parametrize("first", ["", "import os\n"], ids=["plain", "any"])
+def test_kinds_in_turn(runner: LocalExecutor, first: str) -> None:
     """Test code between calls ends a relay and begins another."""
     check = TestCode("assert f(1) == 2", "f")
-    request = Request(
-        "def f(x=7):\n    return x + 1\n", (Call((1,)), Call((2,)), check, Call((3,)), Stdin("")),
-        entry_point="f",
-    )  # fmt: skip
+    inputs = (Call((1,)), Call((2,)), check, Call((3,)), Stdin(""))
+    request = Request(f"{first}def f(x=7):\n    return x + 1\n", inputs, entry_point="f")
     together, alone = both_ways(runner, request)
     assert together == alone
     assert [one.value if one.returned else None for one in alone] == [2, 3, None, 4, None]
+
+
+def test_what_an_expression_of_the_test_leaves_behind_is_not_carried_over(
+    runner: LocalExecutor,
+) -> None:
+    seen = "__import__('sys').__dict__.setdefault('seen', [])"
+    call = Call(expression=f"[{seen}.append(candidate(1)), len({seen})]")
+    request = Request("def f(x): return x\n", (call,) * 3, entry_point="f")
+    assert [one.value for one in runner.run(request).observations] == [[None, 1]] * 3
 
 
 def test_the_prelude_runs_once_and_is_the_same_for_all(runner: LocalExecutor) -> None:

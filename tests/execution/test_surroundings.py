@@ -98,6 +98,8 @@ FINALIZERS = {
     "uses globals": f"k = 5\n{_LOUD}print('deleted', k, Loud, print)\nx = Loud()\nprint('end')",
     "cycle": f"{_TELLS}x = Loud(1)\nx.me = x\nLoud(2).me = x\nprint('end')",
     "in a cache": f"import functools\n{_TELLS}@functools.cache\ndef f(): return Loud(1)\nf()",
+    "in a typing cache": f"import typing\n{_TELLS}class Node:\n    held = Loud(1)\n"
+    "def f(nodes: typing.List[Node]): pass\nprint('end')",
     "of a local, raised": f"{_TELLS}def f():\n    x = Loud(1)\n    raise ValueError(3)\nf()",
     "of a global, raised": f"{_TELLS}x = Loud(1)\nraise ValueError(3)",
     "raises": f"{_LOUD}1 / 0\nx = Loud()\nprint('end')",

@@ -22,6 +22,25 @@ ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 EPERM, EINVAL, ENOTTY, ENOSYS = 1, 22, 25, 38
 OWN_PID = 4_711
 TABLES = (calls.ALLOWED, calls.DEPENDS, calls.REFUSED, calls.PRETENDED, calls.UNSUPPORTED)
+NEVER: calls.Numbers = {
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "execve": (59, 221), "execveat": (322, 281), "vfork": (58, None), "clone3": (435, 435),
+    "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
+    "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
+    "setpriority": (141, 140), "setpgid": (109, 154), "setuid": (105, 146), "capset": (126, 91),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
+    "accept4": (288, 242), "sendmsg": (46, 211), "sendmmsg": (307, 269),
+    "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186),
+    "mq_open": (240, 180), "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    "mount": (165, 40), "chroot": (161, 51), "setns": (308, 268), "unshare": (272, 97),
+    "chmod": (90, None), "fchmodat": (268, 53), "fchownat": (260, 54), "utimensat": (280, 88),
+    "mknodat": (259, 33), "openat2": (437, 437), "open_by_handle_at": (304, 265),
+    "inotify_init1": (294, 26), "fanotify_init": (300, 262), "mlockall": (151, 230),
+    "io_uring_setup": (425, 425), "io_setup": (206, 0), "bpf": (321, 280), "keyctl": (250, 219),
+    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "seccomp": (317, 277),
+    "personality": (135, 92), "vmsplice": (278, 75), "splice": (275, 76), "tee": (276, 77),
+}  # fmt: skip
+"""What leads to others, to the network, or to memory that no limit counts."""
 needs_calls = pytest.mark.skipif(not describe_isolation().calls, reason="no seccomp here")
 
 Answer = Callable[..., int]
@@ -98,6 +117,20 @@ def test_no_number_is_in_two_tables(machine: str) -> None:
     assert len(numbers) == len(set(numbers))
 
 
+def test_what_leads_out_is_in_no_list_of_what_is_allowed(machine: str, ask: Answer) -> None:
+    column = list(AUDIT).index(machine)
+    for name, pair in NEVER.items():
+        if pair[column] is not None:
+            assert ask(pair[column]) in (EPERM, ENOSYS), name
+
+
+def test_calls_that_newer_machines_lack_are_no_way_around(ask: Answer, machine: str) -> None:
+    if machine == "x86_64":
+        assert ask("open", 0, 0o102) == 0
+        assert ask("open", 0, 0o4010002) == EPERM
+        assert ask("fork") == EPERM
+
+
 def test_other_ways_into_the_kernel_are_closed(machine: str, ask: Answer) -> None:
     assert ask("read") == 0
     assert ask("read", audit=0x40000003) == EPERM  # 32-bit programs
@@ -145,6 +178,11 @@ def test_other_ways_into_the_kernel_are_closed(machine: str, ask: Answer) -> Non
         ("madvise", (0, 1, 4), 0),
         ("madvise", (0, 1, 12), EINVAL),
         ("madvise", (0, 1, 21), EINVAL),
+        ("madvise", (0, 1, 100), EINVAL),  # poisons a page
+        ("preadv2", (0, 0, 0, 0, 0, 0), 0),
+        ("preadv2", (0, 0, 0, 0, 0, 1), EPERM),
+        ("pwritev2", (0, 0, 0, 0, 0, 0), 0),
+        ("pwritev2", (0, 0, 0, 0, 0, 2), EPERM),  # every byte to the disk
         ("fallocate", (0, 0), 0),
         ("fallocate", (0, 1), EPERM),
         ("openat", (0, 0, 0o102), 0),
@@ -154,7 +192,12 @@ def test_other_ways_into_the_kernel_are_closed(machine: str, ask: Answer) -> Non
         ("socketpair", (16, 1), EPERM),
         ("sendto", (0, 0, 0, 0x4000), 0),
         ("sendto", (0, 0, 0, 1), EPERM),
+        ("recvfrom", (0, 0, 0, 0x40), 0),
+        ("recvfrom", (0, 0, 0, 1), EPERM),
+        ("recvmsg", (0, 0, 0x40), 0),
+        ("recvmsg", (0, 0, 1), EPERM),
         ("setsockopt", (0, 1, 7), 0),
+        ("setsockopt", (0, 1, 36), EPERM),
         ("setsockopt", (0, 1, 50), EPERM),
         ("setsockopt", (0, 6, 7), EPERM),
         ("sched_setaffinity", (0,), 0),
@@ -173,6 +216,10 @@ def test_the_zygote_may_fork_and_nothing_larger(machine: str) -> None:
     assert clone is not None
     assert decide(code, AUDIT[machine], clone, 0x1200011) == ALLOW
     assert decide(code, AUDIT[machine], clone, 0x11 | 0x10000000) == ERRNO | EPERM
+    prctl = calls.DEPENDS["prctl"][column]
+    assert prctl is not None
+    assert decide(code, AUDIT[machine], prctl, 1) == ALLOW  # to end with its parent
+    assert decide(code, AUDIT[machine], prctl, 0x59616D61) == ERRNO | EPERM  # who may trace it
 
 
 @pytest.mark.parametrize(
@@ -190,9 +237,9 @@ def test_numbers_are_those_of_the_kernel(column: int, header: str, pattern: str)
     if column == 1:
         known["newfstatat"] = known["fstatat"]
     compared = 0
-    for table in TABLES:
+    for table in (*TABLES, NEVER):
         for name, pair in table.items():
-            if name in known:
+            if name in known and pair[column] is not None:
                 assert pair[column] == known[name], name
                 compared += 1
     assert compared > 150
@@ -269,6 +316,8 @@ HONEST = {
     "space": "os.posix_fallocate(f, 0, 100); os.truncate(f, 10)",
     "waiting": "import select; select.epoll().poll(0); os.eventfd(1)",
     "timers": "import signal; signal.setitimer(signal.ITIMER_REAL, 0); signal.alarm(0)",
+    "signals to itself": "import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN); "
+    "os.kill(os.getpid(), signal.SIGUSR1); signal.raise_signal(signal.SIGUSR1)",
     "limits": "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))",
     "whole files": "os.sendfile(os.open('g', os.O_CREAT | os.O_WRONLY), f, 0, 1)",
     "descriptors": "os.dup(r); os.dup2(r, 40); os.closerange(50, 60)",

@@ -61,14 +61,53 @@ def test_small_answers_need_no_helper(asked: Checker) -> None:
     assert check(asked, [1, (2, "x"), {3: 0.5}], [1, (2, "x"), {3: 0.5}]) is None
     assert check(asked, 2, LARGE) is not None
     assert asked.check_output("1 2\n", "1  2", "tolerant") is None
-    assert asked.check_output("x" * 10**6, "x" * 10**6, "tolerant") is None
+    assert asked.check_output("x" * 10**5, "x" * 10**5, "tolerant") is None
     assert helpers() == before
+
+
+HELPED = {
+    "a long value": (encode_value(LARGE), LARGE),
+    "a long text": (encode_value("x" * 20_000), "x" * 20_000),
+    "many brackets": (encode_value([[]] * 1_200), [[]] * 1_200),
+    "a decimal": (b'[{"D":"0.5"}]', [0.5]),
+    "a fraction": (b'[{"F":[1,2]}]', [0.5]),
+}
+
+
+@pytest.mark.parametrize(("answer", "expected"), HELPED.values(), ids=HELPED)
+def test_what_is_large_or_strange_needs_a_helper(
+    asked: Checker, answer: bytes, expected: Any
+) -> None:
+    before = helpers()
+    assert check(asked, answer, expected) is None
+    assert len(helpers() - before) == 1
+
+
+def test_long_output_that_differs_needs_a_helper(asked: Checker) -> None:
+    before = helpers()
+    assert asked.check_output("1 " * 10_000, "1", "tolerant") is not None
+    assert len(helpers() - before) == 1
+
+
+def test_a_helper_may_have_used_its_time_on_earlier_answers(
+    asked: Checker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check(asked, LARGE, LARGE) is None
+    monkeypatch.setattr(checker._Helper, "_cpu_seconds", lambda _: 1e6)
+    assert check(asked, LARGE, LARGE) is None
+
+
+def test_alternatives_count_here_as_well(asked: Checker) -> None:
+    assert check(asked, 2, 1, alternatives=(2,)) is None
+    assert check(asked, 3, 1, alternatives=(2,)) is not None
 
 
 def test_large_and_strange_answers_are_compared_in_a_helper(asked: Checker) -> None:
     assert check(asked, LARGE, LARGE) is None
     assert check(asked, [*LARGE[:-1], 0], LARGE) is not None
-    assert check(asked, LARGE, [*map(float, LARGE)], comparison="tolerant") is None
+    near = [*LARGE[:-1], LARGE[-1] + 1e-7]
+    assert check(asked, LARGE, near, comparison="tolerant") is None
+    assert check(asked, LARGE, near, comparison="exact") is not None
     assert check(asked, b'{"D":"0.5"}', 0.5) is None
     assert check(asked, b'{"F":[1,3]}', 0.34, tolerance=0.01) is None
     assert check(asked, b'{"D":"sNaN"}', 1) == "Expected 1, got Decimal('sNaN')."

@@ -192,6 +192,7 @@ PROGRAMS = {
     "global": "k = 1\ndef f(n):\n    global k; k = 2\ndef g(): «global k; k = 3»\n",
     "bare annotation": "x: int\nclass C: y: int; z: int\ndef f(n):\n    z: int\n    z = n\n"
     "    if n:\n        w: int\n        w = 1\n    if n > 1:\n        «v: int\n»        «v = 1»\n",
+    "a bare annotation alone": in_a_function("if n:", "    x: int", "if n > 1:", "    «y: int»"),
     "docstrings": "«'''Module.'''\n»class C:\n«    'class'\n»    x = 1\n"
     "class D: «'class';» x = 1\n"
     'def f(n):\n«    """Function\n    over lines."""\n»    \'no docstring\'\n    return n\n',

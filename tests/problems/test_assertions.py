@@ -75,6 +75,11 @@ def test_a_method_is_called_as_candidate():
     assert test.source.endswith("check(candidate)\n")
 
 
+def test_only_an_import_of_the_program_is_replaced():
+    test = whole("import math\nassert sqrt(4) == math.sqrt(4)", entry_point="sqrt")
+    assert test.setup == ""
+
+
 def test_support_runs_before_the_test_code():
     code = "def check(candidate):\n    assert candidate(1) == helper(1)\n"
     (test,) = read_check(code, entry_point="g", support="def helper(x): return x + 1")
@@ -107,6 +112,17 @@ def test_the_stand_in_has_what_the_loader_lets_through():
         ("import sys, io\nsys.stdout = io.StringIO()\nassert f(1) == 1", "sys.stdout"),
         ("import contextlib as c\nwith c.redirect_stdout(3):\n  f(1)\nassert f", "prints"),
         ("with open('x', 'w') as h:\n    pass\nassert f('x') == 1", "files"),
+        ("import mock\nassert f(1) == 1", "patches its own process"),
+        ("import sys\nsys.stdin = 3\nassert f(1) == 1", "sys.stdin"),
+        ("import sys\nsys.stderr = 3\nassert f(1) == 1", "sys.stderr"),
+        ("import contextlib as c\nwith c.redirect_stderr(3):\n  f(1)\nassert f", "prints"),
+        ("from contextlib import redirect_stdout as q\nwith q(3):\n  f(1)\nassert f", "prints"),
+        ("import tempfile\nassert f(tempfile.mktemp()) == 1", "writes files"),
+        (
+            "import unittest as u\nclass T(u.IsolatedAsyncioTestCase):\n"
+            "    def test_a(self): assert f(1)",
+            "asynchronous",
+        ),
         ("import inspect\nassert inspect.getsource(f)", "looks into the program"),
         ("import asyncio\nassert asyncio.run(f(1)) == 1", "asynchronous"),
         ("async def test_a():\n    assert await f(1) == 1", "asynchronous"),
@@ -147,6 +163,10 @@ def test_what_cannot_be_judged_apart_is_refused_with_the_reason(code, reason):
         "import random\nfor _ in range(3):\n    assert f(random.random()) == 2",
         "one = 1\ndef run():\n    assert f(one) == 2\nif __name__ == '__main__':\n    run()",
         "assert f(1) == 2, 'message'",
+        "if f(1) != 2:\n    raise ValueError",
+        "{2: True}.__getitem__(f(1))",
+        "import sys\nprint(1, file=sys.stdout)\nassert f(1) == 2",
+        "import unittest\nclass T(unittest.TestCase):\n    def runTest(self): assert f(1)",
         "class Box:\n    size = 1\n    def area(self): return self.size\nassert f(Box.size) == 2",
         "try:\n    f(1)\nexcept ValueError as error:\n    assert str(error) == 'x'",
     ],
@@ -155,7 +175,10 @@ def test_what_can_be_judged_apart_is_not_refused(code):
     assert whole(code).source == code + "\n"
 
 
-@pytest.mark.parametrize("code", ["def check(candidate:", "x = 1", "def check(): pass"])
+@pytest.mark.parametrize(
+    "code",
+    ["def check(candidate:", "x = 1", "def check(): pass", 2 * "def check(g):\n    assert g(1)\n"],
+)
 def test_code_without_a_check_is_an_error(code):
     with pytest.raises(ProblemError):
         read_check(code, entry_point="f")
@@ -165,3 +188,6 @@ def test_a_check_that_asserts_nothing_about_the_function_is_an_error():
     for body in ("assert True", "candidate(1)", "assert 1 == 1"):
         with pytest.raises(ProblemError, match="asserts nothing"):
             read_check(f"def check(candidate):\n    {body}\n", entry_point="f")
+    for body in ("assert True", "candidate(1)"):
+        with pytest.raises(ProblemError, match="asserts nothing"):
+            read_check(f"def check(candidate):\n    {body}\ncheck(f)\n", entry_point="f")

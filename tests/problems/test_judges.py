@@ -146,6 +146,11 @@ PRINTED = [
     *((judge, "nan", "NaN", False) for judge in ("apps", "livecodebench")),
     ("apps", "2.5", "2.5000001", True),
     ("apps", "2.5", "2.51", False),
+    ("apps", "2.5", "2.50001", False),
+    ("apps", "0.0", "0.0000001", True),
+    ("apps", "1000000.5", "1000000.9", True),
+    ("apps", "a b", "a", False),
+    ("apps", "a 1.0", "a x", False),
     ("livecodebench", "2.5", "2.5000001", False),
     ("livecodebench", "0.1", "1e-1", True),
     ("apps", "a 1.0", "a 1", True),
@@ -154,6 +159,8 @@ PRINTED = [
     ("livecodebench", "a\n\nb", "a\nb", False),
     ("livecodebench", "sNaN", "1", False),
     ("apps", "1", "1e999999999", False),
+    *((judge, "1.0", f"1e{10**30}", False) for judge in ("apps", "livecodebench")),
+    *((judge, "a\nb", "a", False) for judge in ("apps", "livecodebench")),
 ]  # fmt: skip
 
 
