@@ -251,7 +251,8 @@ def _iterated(body: Any, table: _Table) -> Iterated:
 def _name(body: Any) -> str:
     if not isinstance(body, str):
         raise TypeError("no name")
-    return body[:_NAME_CHARACTERS]
+    name = body[:_NAME_CHARACTERS]  # of the program's making, and may be printed
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def _later(_body: Any, _table: _Table) -> Any:

@@ -274,10 +274,36 @@ def test_what_is_the_tests_fault_is_no_verdict(code: str, reason: str, run: Run)
 
 
 @pytest.mark.parametrize(
-    "code", ["f(1)[0]", "f(1).x", "len(f(1))", "open(str(f(1)))", "eval(f('no'))"]
+    "code",
+    [
+        "f(1)[0]",
+        "f(1).x",
+        "len(f(1))",
+        "open(str(f(1)))",
+        "eval(f('no'))",
+        "eval(f(')'))",
+        "exec(f('import nothing'))",
+        "__import__(f('nothing'))",
+        "for each in f([]): last = each\nassert last == 3",
+        "def check(got):\n    for each in got: last = each\n    assert last == 3\ncheck(f([]))",
+    ],
 )
 def test_what_a_wrong_answer_brings_about_is_not_the_tests_fault(code: str, run: Run) -> None:
     assert run("def f(x): return x", TestCode(code, "f")).reason is ExitReason.TEST_FAILED
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for got, want in zip(map(f, [1, 2]), [2, 4]): assert got == want",
+        "assert all(map(lambda case: f(case[0]) == case[1], [(1, 2), (2, 4)]))",
+        "assert not [x for x in filter(f, [1, 2])]",
+        "for got in iter(f, None): assert got == 2",
+    ],
+)
+def test_stop_iteration_ends_no_loop_of_the_test(code: str, run: Run) -> None:
+    seen = run("def f(*_): raise StopIteration", TestCode(code, "f"))
+    assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "StopIteration")
 
 
 @pytest.mark.parametrize("status", ["T", "B", "G"])

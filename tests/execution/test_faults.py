@@ -133,6 +133,11 @@ SUICIDES = {
     "timer": "import ctypes, struct, time\nlibc = ctypes.CDLL(None)\nt = ctypes.c_void_p()\n"
     "libc.timer_create(0, struct.pack('<QiiI', 0, 9, 0, 0).ljust(64), ctypes.byref(t))\n"
     "libc.timer_settime(t, 0, struct.pack('<4q', 0, 0, 0, 10**7), None)\ntime.sleep(0.5)",
+    "CPU limit, far up in memory": "import ctypes, struct\nlibc = ctypes.CDLL(None)\n"
+    "libc.mmap.restype = ctypes.c_void_p\nwords = [ctypes.c_long(n) for n in (1 << 32, 4096)]\n"
+    "place = libc.mmap(*words, 3, 0x32, -1, ctypes.c_long(0))\n"
+    "ctypes.memmove(place, struct.pack('QQ', 0, 0), 16)\n"
+    "libc.prlimit(0, 0, ctypes.c_void_p(place), None)\nwhile True: pass",
     "CPU limit": "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (0, 0))\n"
     "while True: pass",
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from codegym.execution import LocalExecutor
+from codegym.execution.sandbox import report
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, CodeTest, Problem, StdinTest
 
@@ -83,6 +84,33 @@ def test_no_report_of_its_own_is_a_right_answer(grader: Grader, kind: str, when:
             verdicts.add(grade.verdict)
     assert Verdict.COMPILE_ERROR not in verdicts
     assert Verdict.WRONG_ANSWER in verdicts or Verdict.RUNTIME_ERROR in verdicts
+
+
+def test_a_forged_series_tells_nothing_impossible() -> None:
+    memory = report.new_memory(1 << 20)
+    told = report.Report(memory, 1 << 17, 5)
+    assert told.append(b"R", b"1", 0.5)
+    assert told.append(b"R", b"2", float("nan"))
+    assert told.append(b"R", b"3", -1.0)
+    assert [cpu for _, _, cpu, _, _ in told.read_series(1.0)] == [0.5, 1.0, 1.0]
+    assert told.append(b"R", b"4", 0.5)
+    lines = report._ENTRY.pack(1, 1000, 0, 0.5, b"R") + bytes(4 * 1000) + b"5"
+    marks = report._ENTRY.pack(1, 0, 5000, 0.5, b"R") + bytes(8 * 5000) + b"6"
+    for forged in (lines, marks):  # more than the program has, more than there can be
+        end = told._used + len(forged)
+        memory[told._body + told._used : told._body + end] = forged
+        memory[:8] = (end + 1).to_bytes(8, "little")
+        assert [one[1] for one in told.read_series(1.0)] == [b"1", b"2", b"3", b"4"]
+
+
+def test_the_name_of_a_type_can_be_printed(grader: Grader) -> None:
+    attack = f"{FIND}\ntask.report.mark_loaded()\n"
+    attack += r"""task.report.write(b'R', b'{"o":"\\ud800\\u001b[2J"}')"""
+    attack += "\nimport os; os._exit(0)\n"
+    grade = grader.grade(PROBLEMS["call"], "def f(x):\n    " + attack.replace("\n", "\n    "))
+    assert grade.error_message is not None
+    assert "object" in grade.error_message
+    assert grade.error_message.isprintable()
 
 
 def test_the_tester_is_out_of_reach(grader: Grader) -> None:

@@ -34,6 +34,11 @@ PLAIN = {
     "a global": "n = 0\ndef f(x):\n    global n\n    n += x\n    return n\n",
     "names of the prelude": "def f(x):\n    h = []\n    heappush(h, x)\n"
     "    d = defaultdict(int)\n    return min(inf, heappop(h)) + math.sqrt(4) + len(deque([1]))\n",
+    "methods of its own": "class Solution:\n    def f(self, x):\n        return self.search(x)\n"
+    "    def search(self, x):\n        return x\n",
+    "annotations": "import typing\nfrom typing import Dict as D\n"
+    "def f(x: typing.List[D[str, 'int']], y: int | None = None) -> Optional[Tuple[int, ...]]:\n"
+    "    z: List[int] = x\n    return z\n",
     "imports": "import math\nfrom itertools import accumulate\ndef f(x):\n"
     "    return math.floor(list(accumulate(x))[-1])\n",
     "a module by another name": "import math as m\ndef f(x):\n    return m.gcd(x, 4)\n",
@@ -81,6 +86,17 @@ NOT_PLAIN = {
     "a global that hides": "def g():\n    global __loader__\ndef f(x):\n    return __loader__\n",
     "a dunder": "def f(x):\n    return x.__class__\n",
     "a frame": "def g():\n    yield\ndef f(x):\n    return g().gi_frame\n",
+    "a frame by a name of its own": "def gi_frame(): pass\ndef g():\n    yield\ndef f(x):\n"
+    "    return g().gi_frame\n",
+    "a class by a name of its own": "class A:\n    def mro(self): pass\ndef f(x):\n"
+    "    return int.mro()\n",
+    "a member of a module by a name of its own": "import operator\ndef attrgetter(x): pass\n"
+    "def f(x):\n    return operator.attrgetter('__class__')(x)\n",
+    "a cache of typing": "from typing import List\ndef f(x):\n    return str(List[x])\n",
+    "one in an annotation": "from typing import List\ndef f(x):\n    def g(y: List[x]): pass\n",
+    "one under another name": "import typing as t\ndef f(x):\n    return t.List[x]\n",
+    "one of the prelude": "def f(x):\n    return List[x]\n",
+    "one with a number": "def f(x: List[1]):\n    return x\n",
     "a traceback": "def f(x):\n    try:\n        x()\n    except ValueError as e:\n"
     "        return e.__traceback__\n",
     "format": "def f(x):\n    return '{0.__class__}'.format(x)\n",

@@ -91,6 +91,10 @@ COUNTERS = {
     "    return len(signal.pthread_sigmask(signal.SIG_BLOCK, [x + 1]))",
     "flags of its output": "import os\ndef f(x):\n    was = os.get_blocking(1)\n"
     "    os.set_blocking(1, False)\n    return was",
+    "flags and the place of its input": "import fcntl, os\ndef f(x):\n"
+    "    was = fcntl.fcntl(0, fcntl.F_GETFL), os.lseek(0, 0, os.SEEK_CUR), os.read(0, 9)\n"
+    "    fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK)\n    os.lseek(0, x, os.SEEK_SET)\n"
+    "    return repr(was)",
     "the working directory": "import os\ndef f(x):\n    os.mkdir('a')\n    os.chdir('a')\n"
     "    return os.getcwd().count('/a')",
     "its session": "import os\n"

@@ -100,6 +100,11 @@ class ForeignClasses:
         def method(one: Any, /, *args: Any) -> Any:
             if name in _COMPARISONS and not isinstance(args[0], Foreign):
                 return NotImplemented
-            return self._look_up(one, name)(*args)
+            try:
+                return self._look_up(one, name)(*args)
+            except RuntimeError as error:
+                if name == "__next__" and isinstance(error.__cause__, StopIteration):
+                    raise error.__cause__ from None
+                raise
 
         return method

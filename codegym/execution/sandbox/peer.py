@@ -17,7 +17,7 @@ from typing import Any
 from . import nodes
 from .crossing import CannotCrossError, Crossing
 from .foreign import ForeignClasses
-from .raised import describe_error, rebuild_error
+from .raised import blamed_on_program, describe_error, rebuild_error
 
 _HEADER = 4
 _NODES = nodes.__name__
@@ -46,6 +46,7 @@ class Peer:
         most_sent: Largest message that is sent, in bytes.
         most_received: Largest message that is read, in bytes.
         classes: Of the other side, with the names that its objects may be asked for.
+        lets_stop: Whether a call may raise `StopIteration` here.
 
     Attributes:
         entry: What the other side's :data:`CANDIDATE` means here.
@@ -65,6 +66,7 @@ class Peer:
         most_sent: int,
         most_received: int,
         classes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        lets_stop: bool = True,
     ) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._namespace = namespace
@@ -79,6 +81,7 @@ class Peer:
             classes=self._classes,
         )
         self._strict = strict
+        self._lets_stop = lets_stop
         self.entry: Callable[..., Any] | None = None
         self.answers = 0
         self.gone = False
@@ -87,7 +90,15 @@ class Peer:
     def ask(self, key: int, /, *args: Any, **kwargs: Any) -> Any:
         """What the other side's function returns, or raises."""
         self._send(["call", key, list(kwargs)], [*args, *kwargs.values()])
-        return self._until_answered()
+        try:
+            return self._until_answered()
+        except StopIteration as error:
+            if self._lets_stop:
+                raise
+            # It would end a loop of the test's over `map(candidate, ...)`, which then passes.
+            raised = RuntimeError("the program raised StopIteration")
+            vars(raised)["_described"] = blamed_on_program(error)
+            raise raised from error
 
     def _look_up(self, owner: Any, name: str) -> Any:
         """An attribute of an object of the other side's; None: of its entry point."""

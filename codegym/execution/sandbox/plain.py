@@ -6,7 +6,10 @@ from the syntax tree, before anything of the program runs. A program is *plain* 
 
 - is made of the nodes below: no `with`, `async`, `match`, and no assignment to an attribute;
 - takes attributes only by the names of methods of plain data, of the functions of a few modules
-  without state, and of functions of its own: no name that leads to a frame, a class or a module;
+  without state, and of functions of its own, if no object that it can get hold of has something of
+  that name already: no name leads to a frame, a class or a module;
+- uses `typing` in annotations only, and on types that are written out there: its caches outlive a
+  module;
 - uses no name but its own, those functions, and builtins that neither print nor look around;
 - catches only exceptions that do not tell how much memory or stack is left.
 
@@ -19,7 +22,10 @@ from __future__ import annotations
 
 import builtins
 import collections
+import functools
 import importlib
+import types
+import typing
 from typing import Any
 
 MOST_BYTES = 1 << 14
@@ -79,12 +85,26 @@ _METHODS = frozenset(
 )
 _MEMBERS = {module: _words(names) for module, names in _MODULES.items()}
 _ATTRIBUTES = _METHODS.union(*_MEMBERS.values())
+_WITHIN_REACH: tuple[Any, ...] = (
+    *(value for value in vars(types).values() if isinstance(value, type)),
+    *(value for value in vars(builtins).values() if isinstance(value, type)),
+    *(importlib.import_module(module) for module in _MODULES),
+    *(getattr(importlib.import_module(m), n) for m, names in _MEMBERS.items() for n in names),
+    *(functools.partial, functools.lru_cache(len)),
+)
+_TAKEN = frozenset(name for one in _WITHIN_REACH for name in dir(one)) - _ATTRIBUTES
+"""Names that are attributes of what a program can get hold of, and may lead anywhere."""
 _SAFE = {id(importlib.import_module(module)) for module in _MODULES}.union(
     id(getattr(importlib.import_module(module), name))
     for module, names in _MEMBERS.items()
     for name in names
 )
 """What a prelude may have given a name to, by identity."""
+_OF_TYPING = {
+    id(typing),
+    *(id(getattr(typing, name)) for name in _MEMBERS["typing"]),
+}
+_IN_ANNOTATIONS = _words("Name Attribute Subscript Tuple List Constant BinOp BitOr Load")
 
 
 def is_plain(tree: Any, given: dict[str, Any]) -> bool:
@@ -94,18 +114,22 @@ def is_plain(tree: Any, given: dict[str, Any]) -> bool:
         tree: Its syntax tree, an `ast.Module`.
         given: The names that its module has before it runs, its prelude's among them.
     """
-    nodes, waiting = [], [tree]
-    while waiting:
-        node = waiting.pop()
-        if type(node).__name__ not in _NODES:
-            return False
-        nodes.append(node)
-        for field in node._fields:
-            value = getattr(node, field, None)
-            several = value if isinstance(value, list) else [value]
-            waiting += [one for one in several if hasattr(one, "_fields")]
+    nodes = _below(tree)
+    if any(type(node).__name__ not in _NODES for node in nodes):
+        return False
     names = _Names(nodes, given)
+    names.note_annotations(nodes)
     return names.hide_nothing() and all(names.allow(node) for node in nodes)
+
+
+def _below(node: Any) -> list[Any]:
+    found = [node]
+    for one in found:  # grows meanwhile
+        for field in one._fields:
+            value = getattr(one, field, None)
+            several = value if isinstance(value, list) else [value]
+            found += [each for each in several if hasattr(each, "_fields")]
+    return found
 
 
 def _is_safe(value: Any) -> bool:
@@ -120,6 +144,8 @@ class _Names:
         self._classes: set[str] = set()
         self._functions: set[str] = set()
         self._bases: set[int] = set()
+        self._typing = {name for name, value in given.items() if id(value) in _OF_TYPING}
+        self._annotating: set[int] = set()
         self._given = given
         for node in nodes:
             kind = type(node).__name__
@@ -129,6 +155,10 @@ class _Names:
                 self._own.add(node.arg)
             elif kind == "alias":
                 self._own.add(node.asname or node.name)
+                if node.name == "typing":
+                    self._typing.add(node.asname or node.name)
+            elif kind == "ImportFrom" and node.module == "typing":
+                self._typing.update(alias.asname or alias.name for alias in node.names)
             elif kind == "ExceptHandler" and node.name:
                 self._own.add(node.name)
             elif kind == "FunctionDef":
@@ -139,6 +169,25 @@ class _Names:
             elif kind == "ClassDef":
                 self._classes.add(node.name)
                 self._bases.update(map(id, node.bases))
+
+    def note_annotations(self, nodes: list[Any]) -> None:
+        """Notes the nodes of annotations that are made of types alone."""
+        for node in nodes:
+            for field in ("annotation", "returns"):
+                found = getattr(node, field, None)
+                parts = [] if found is None else _below(found)
+                if all(type(part).__name__ in _IN_ANNOTATIONS for part in parts) and all(
+                    self._is_type(part) for part in parts
+                ):
+                    self._annotating.update(map(id, parts))
+
+    def _is_type(self, node: Any) -> bool:
+        kind = type(node).__name__
+        if kind == "Constant":
+            return node.value is None or node.value is ... or type(node.value) is str
+        if kind == "Name":
+            return node.id in self._typing or (node.id in _BUILTINS and node.id not in self._own)
+        return True
 
     def hide_nothing(self) -> bool:
         """Whether own names are safe to read also where another of that name is meant.
@@ -166,13 +215,15 @@ class _Names:
             return False  # an instance in a set is ordered by its address
         if id(node) in self._bases:
             return bool(node.id == "object")
+        if node.id in self._typing:
+            return id(node) in self._annotating
         if node.id in self._own or node.id in _BUILTINS:
             return True
         return node.id in self._given and _is_safe(self._given[node.id])
 
     def _attribute(self, node: Any) -> bool:
-        known = node.attr in _ATTRIBUTES or node.attr in self._functions
-        return type(node.ctx).__name__ == "Load" and known
+        own = node.attr in self._functions and node.attr not in _TAKEN
+        return type(node.ctx).__name__ == "Load" and (own or node.attr in _ATTRIBUTES)
 
     def _class(self, node: Any) -> bool:
         return not (node.keywords or node.decorator_list)

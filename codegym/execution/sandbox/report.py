@@ -120,8 +120,14 @@ class Report:
             self._memory[self._statements : self._statements + self._count] = bytes(self._count)
         return True
 
-    def read_series(self) -> list[tuple[bytes, bytes, float, list[int], list[Position]]]:
-        """Status, body, CPU time, executed lines and statements of each call that was added."""
+    def read_series(
+        self, cpu_seconds: float
+    ) -> list[tuple[bytes, bytes, float, list[int], list[Position]]]:
+        """Status, body, CPU time, executed lines and statements of each call that was added.
+
+        Args:
+            cpu_seconds: Of all of them: none took longer, whatever the report says.
+        """
         _, series = self.read()
         found = []
         start = 0
@@ -129,8 +135,10 @@ class Report:
             length, lines, statements, cpu, status = _ENTRY.unpack_from(series, start)
             places = start + _ENTRY.size + 4 * lines
             body = places + _POSITION.size * statements
-            if body + length > len(series):
+            if body + length > len(series) or lines > self.lines + 1 or statements > STATEMENTS:
                 break
+            if not 0.0 <= cpu <= cpu_seconds:
+                cpu = cpu_seconds
             executed = list(struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size))
             marked = list(_POSITION.iter_unpack(series[places:body]))
             found.append((status, series[body : body + length], cpu, executed, marked))

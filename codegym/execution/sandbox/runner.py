@@ -86,7 +86,6 @@ class Runner:
         self._control = control
         self._outbox = outbox
         self._box = box
-        self._null = os.open(os.devnull, os.O_RDWR)
 
     def run(self, request: Request) -> bool:
         """Sends a frame for each input, until all are done or one ends in an error.
@@ -178,16 +177,11 @@ class Runner:
 
     def _run(self, request: Request, index: int, relay: Relay) -> Run:
         """One process of a relay, from its turn to its death."""
-        stdin = self._null
-        if request.kinds[index] == "stdin":
-            stdin = os.memfd_create("stdin")
-            write_all(stdin, request.given(index))
-            os.lseek(stdin, 0, os.SEEK_SET)
+        stdin = _new_stdin(request.given(index) if request.kinds[index] == "stdin" else None)
         try:
             run = relay.run(request.inputs[index], stdin)
         finally:
-            if stdin != self._null:
-                os.close(stdin)
+            os.close(stdin)
         supervise.watch(self._nursery, [run], self._control, request.head["limits"])
         empty_box(self._box)
         return run
@@ -206,7 +200,7 @@ class Runner:
         """Frames what one process did on several inputs; returns as :meth:`_run_some` does."""
         self._check(run)
         told = self._report(request)
-        series = told.read_series()[:most]
+        series = told.read_series(run.cpu_seconds)[:most]
         told.clear()
         wall = run.wall_seconds / max(1, len(series))
         for number, (status, body, cpu, lines, statements) in enumerate(series, 1):
@@ -238,7 +232,11 @@ class Runner:
             def fork(standard: list[int]) -> None:
                 nursery.fork(orders, [*standard, *others, request.file], wait)
 
-            return supervise.start(fork, self._null)
+            stdin = _new_stdin(None)
+            try:
+                return supervise.start(fork, stdin)
+            finally:
+                os.close(stdin)
 
         with ours, theirs:
             candidate = begin(orders, [theirs.fileno()], wait=False)
@@ -296,6 +294,15 @@ class Runner:
         if unprepared or killed:
             how = "was killed from outside" if killed else "failed before it ran the program"
             raise RuntimeError(f"a child {how}: {run.stderr.data.decode('utf-8', 'replace')}")
+
+
+def _new_stdin(text: memoryview | None) -> int:
+    """A file that no other run has: its flags and locks would outlive this one."""
+    stdin = os.memfd_create("stdin")
+    if text is not None:
+        write_all(stdin, text)
+        os.lseek(stdin, 0, os.SEEK_SET)
+    return stdin
 
 
 _ACTIONS = {"stdin": "script", "call": "call"}

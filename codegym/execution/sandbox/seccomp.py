@@ -77,8 +77,9 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.c_void_p))
 
 
-def _argument(index: int) -> Code:
-    return _LOAD, 0, 0, _ARGUMENTS + 8 * index
+def _argument(index: int, *, upper: bool = False) -> Code:
+    """Loads the lower half of an argument, all that the kernel takes of an `int`, or the upper."""
+    return _LOAD, 0, 0, _ARGUMENTS + 8 * index + 4 * upper
 
 
 def _only(
@@ -102,9 +103,11 @@ def _at_most(index: int, value: int) -> list[Code]:
     return [_argument(index), (_ABOVE, 0, 1, value), _REFUSED, ALLOWED]
 
 
-def _if(index: int, value: int, then: list[Code], otherwise: list[Code]) -> list[Code]:
-    """Instructions for one value of an argument, and those for all others."""
-    return [_argument(index), (_EQUAL, 0, len(then), value), *then, *otherwise]
+def _if(
+    index: int, value: int, then: list[Code], otherwise: list[Code], *, upper: bool = False
+) -> list[Code]:
+    """Instructions for one value of an argument (of half of it), and those for all others."""
+    return [_argument(index, upper=upper), (_EQUAL, 0, len(then), value), *then, *otherwise]
 
 
 def _prlimit() -> list[Code]:
@@ -114,7 +117,8 @@ def _prlimit() -> list[Code]:
     """
     new_limit = 2  # a pointer; none if the limit is only asked for
     own = _only(0, (0, _OWN))
-    return _if(1, _RLIMIT_CPU, _if(new_limit, 0, own, [_PRETENDED]), own)
+    asks = _if(new_limit, 0, _if(new_limit, 0, own, [_PRETENDED], upper=True), [_PRETENDED])
+    return _if(1, _RLIMIT_CPU, asks, own)
 
 
 def _depends_in_zygote() -> dict[str, list[Code]]:

@@ -11,7 +11,9 @@ was forked, and its verdict is in another that no other process has.
 
 from __future__ import annotations
 
+import ast
 import bisect
+import functools
 import json
 import os
 import sys
@@ -28,8 +30,6 @@ _PROBLEM_FILE = "test.py"
 _SOCKET, _CODES, _VERDICT = 3, 4, 5  # descriptors that a child gets
 _ANY_LENGTH = 1 << 30
 _NODE_CLASSES = frozenset({"ListNode", "TreeNode"})
-_NOT_THE_PROGRAM = (NameError, ImportError, SyntaxError)
-"""What test code raises by itself, whatever the program answered."""
 
 
 def run_candidate(
@@ -77,6 +77,43 @@ def run_tester(home: Home, descriptors: list[int], confinement: Confinement, tol
     os._exit(0)
 
 
+class _Words:
+    """What test code gives names to, and what it imports by name.
+
+    Attributes:
+        bound: Names that it gives a value anywhere.
+        imported: Names of modules in its `import` statements.
+    """
+
+    def __init__(self, *codes: str) -> None:
+        self.bound: set[str] = set()
+        self.imported: set[str] = set()
+        for code in codes:
+            try:
+                tree = ast.parse(code)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            for node in ast.walk(tree):
+                self._note(node)
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            self.bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            self.bound.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            self.bound.add(node.name)
+        elif isinstance(node, ast.Import):
+            self._import(*(alias.name for alias in node.names))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            self._import(*(f"{node.module}.{alias.name}" for alias in node.names))
+
+    def _import(self, *names: str) -> None:
+        for name in names:
+            parts = name.split(".")
+            self.imported.update(".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
 class _Run:
     """One run of test code.
 
@@ -104,6 +141,7 @@ class _Run:
         self._namespace = new_module("__main__")
         self._namespace["ListNode"], self._namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
         self._known = _NODE_CLASSES
+        self._words = functools.cache(lambda: _Words(source, setup))
         self._outcomes = finding.Outcomes()
         self._peer = Peer(
             _SOCKET,
@@ -114,6 +152,7 @@ class _Run:
             most_sent=_ANY_LENGTH,
             most_received=4 * task.report.size,
             classes=dict(classes),
+            lets_stop="StopIteration" in source,
         )
 
     def verdict(self) -> tuple[bytes, dict[str, Any] | None]:
@@ -225,4 +264,8 @@ class _Run:
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         in_test = trace is not None and trace.tb_frame.f_code.co_filename == _PROBLEM_FILE
-        return in_test and isinstance(error, _NOT_THE_PROGRAM)
+        if not in_test or isinstance(error, UnboundLocalError):
+            return False
+        if isinstance(error, NameError):
+            return error.name not in self._words().bound
+        return isinstance(error, ImportError) and error.name in self._words().imported
