@@ -25,7 +25,7 @@ from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import checked_render_mode, render_ansi
-from codegym.envs.reset_options import ResetOptions
+from codegym.envs.reset_options import ResetOptions, given_options
 from codegym.envs.scoring import ScoringLane
 from codegym.envs.spaces import observation_space
 from codegym.envs.task import CodeTask, TaskViews
@@ -208,7 +208,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             ContextLengthError: If prompt and given code fill the context.
         """
         self._check_usable()
-        given = dict(options or {})
+        given = given_options(options)
         rows = np.flatnonzero(reset_mask(given.pop("reset_mask", None), self.num_envs)).tolist()
         seeds = spread_seeds(seed, self.num_envs)
         parsed = [ResetOptions.parse(one) for one in spread_options(given, self.num_envs)]

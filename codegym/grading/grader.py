@@ -7,7 +7,7 @@ import concurrent.futures
 import functools
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from codegym.execution.pool import LocalExecutor
 from codegym.execution.result import Result
 from codegym.grading.checker import Checker
 from codegym.grading.course import Course, Plan
+from codegym.grading.limits import make_limits
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
 
@@ -38,8 +39,9 @@ class Grader:
         executor: Runs the programs; default: a :class:`~codegym.execution.pool.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
             executor that is given stays its owner's.
-        limits: What one test may use. A program may always print or return twice as many bytes
-            as the longest answer that its problem expects.
+        limits: What one test may use, as an object or a mapping of its fields. A program may
+            always print or return twice as many bytes as the longest answer that its problem
+            expects.
         coverage: Whether grades tell the executed lines.
         stop_at_first_failure: Whether to leave out the tests after the first that fails, which is
             faster for a trainer that only asks whether a program is right. Such a grade has the
@@ -61,7 +63,7 @@ class Grader:
     def __init__(
         self,
         executor: Executor | None = None,
-        limits: ExecutionLimits | None = None,
+        limits: ExecutionLimits | Mapping[str, float] | None = None,
         *,
         coverage: bool = True,
         stop_at_first_failure: bool = False,
@@ -73,11 +75,18 @@ class Grader:
                 "executor must have submit() and close() (see codegym.execution.Executor), got "
                 f"{type(executor).__name__}."
             )
+        for name, value in (
+            ("coverage", coverage),
+            ("stop_at_first_failure", stop_at_first_failure),
+            ("shortest_first", shortest_first),
+        ):
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}.")
         if not isinstance(cache_size, int) or cache_size < 0:
             raise ConfigurationError(
                 f"cache_size must be an int of at least 0, got {cache_size!r}."
             )
-        self.limits = ExecutionLimits() if limits is None else limits
+        self.limits = make_limits(limits)
         self.coverage = coverage
         self.stop_at_first_failure = stop_at_first_failure
         self.shortest_first = shortest_first
@@ -98,7 +107,7 @@ class Grader:
         """Grades one program.
 
         Raises:
-            ConfigurationError: If `program` is no str.
+            ConfigurationError: If `problem` is no Problem or `program` no str.
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run the program; never the program's fault.
         """
@@ -112,14 +121,19 @@ class Grader:
         else waits for are not run.
 
         Raises:
-            ConfigurationError: If a program is no str.
+            ConfigurationError: If they are no such pairs.
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run one of the programs.
         """
+        if not isinstance(pairs, Iterable):
+            raise ConfigurationError(
+                f"grade_many() takes (problem, program) pairs, got {type(pairs).__name__}."
+            )
         futures: list[Future[Grade]] = []
         try:
             for pair in pairs:
-                futures.append(self.submit(*pair))
+                future = self.submit(*_checked_pair(pair))
+                futures.append(future)
             concurrent.futures.wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
                 if future.done():
@@ -137,9 +151,14 @@ class Grader:
         nobody else waits for it.
 
         Raises:
-            ConfigurationError: If `program` is no str.
+            ConfigurationError: If `problem` is no Problem or `program` no str.
             ClosedError: After :meth:`close`.
         """
+        if not isinstance(problem, Problem):
+            raise ConfigurationError(
+                f"Expected a codegym.Problem, got {type(problem).__name__}. Take one from a set, "
+                "such as load_problems(...)[0], or make one."
+            )
         if not isinstance(program, str):
             raise ConfigurationError(
                 f"A program is a str with Python source, got {type(program).__name__}."
@@ -290,6 +309,14 @@ class _ById:
 
 def _content_hash(problem: _ById) -> str:
     return problem.problem.content_hash
+
+
+def _checked_pair(pair: object) -> tuple[Problem, str]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ConfigurationError(
+            f"grade_many() takes (problem, program) pairs, got {pair!r:.80} among them."
+        )
+    return pair[0], pair[1]
 
 
 def _pass_on(answer: Future[Grade], first: Future[Grade]) -> None:

@@ -113,8 +113,8 @@ def load_problems(
     """
     if source not in SOURCES:
         raise UnknownNameError("source of problems", source, SOURCES)
-    if limit is not None and limit < 1:
-        raise ConfigurationError(f"limit must be 1 or more, got {limit}.")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ConfigurationError(f"limit must be an int of 1 or more, got {limit!r:.80}.")
     if not isinstance(allow_sample, bool):
         raise ConfigurationError(f"allow_sample must be True or False, got {allow_sample!r:.80}.")
     allowed = check_packages(packages)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegym.envs import CodeEnv
+from codegym.envs import CodeEnv, CodeVectorEnv
 from codegym.errors import (
     ClosedError,
     CodegymError,
@@ -345,6 +345,15 @@ def test_bad_reset_options(make: Any, options: Any, error: Any, message: str) ->
         make().reset(options=options)
 
 
+@pytest.mark.parametrize("options", ["abc", "", 5, [("a", 1)], []])
+def test_options_that_are_no_mapping(make: Any, problems: ProblemSet, options: Any) -> None:
+    envs = CodeVectorEnv(2, problems=problems, tokenizer="byte")
+    for reset in (make().reset, envs.reset):
+        with pytest.raises(ConfigurationError, match=r"options must be a mapping .* got"):
+            reset(options=options)
+    envs.close()
+
+
 @pytest.mark.parametrize("action", [-1, 10**6, 1.5, "a", None, True, np.array([1]), np.float64(3)])
 def test_actions_outside_the_space(make: Any, action: Any) -> None:
     env = make()
@@ -384,6 +393,8 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"limits": {"cpu": 1}}, ConfigurationError, "either"),
     ({"limits": {"cpu": 1}, "grader": None}, UnknownNameError, "cpu_seconds"),
     ({"limits": {"cpu_seconds": 0}, "grader": None}, ConfigurationError, "positive"),
+    ({"grader": "g"}, ConfigurationError, "grader must be a codegym.Grader, got str"),
+    ({"grader": 0}, ConfigurationError, "grader must be a codegym.Grader, got int"),
     ({"render_mode": "human"}, RenderModeError, "ansi"),
     ({"problems": [SIGN]}, ConfigurationError, "ProblemSet"),
     ({"problems": ProblemSet.of([])}, ConfigurationError, "no problem to draw"),

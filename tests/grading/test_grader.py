@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from codegym.errors import ClosedError, ConfigurationError, ExecutionError, WorkerError
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    ExecutionError,
+    UnknownNameError,
+    WorkerError,
+)
 from codegym.execution import (
     ExecutionLimits,
     ExitReason,
@@ -216,7 +222,9 @@ def failed() -> Future[Result]:
 
 
 @pytest.mark.parametrize(
-    ("last", "error"), [(failed(), WorkerError), (Interrupts(), KeyboardInterrupt)], ids=str
+    ("last", "error"),
+    [(failed(), WorkerError), (Interrupts(), KeyboardInterrupt)],
+    ids=["failure", "interrupt"],
 )
 def test_what_nobody_waits_for_any_more_is_not_run(
     last: Future[Result], error: type[BaseException]
@@ -279,3 +287,28 @@ def test_arguments_without_meaning_are_refused() -> None:
         Grader("pool")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cache_size"):
         Grader(cache_size=-1)
+    for argument in ("coverage", "stop_at_first_failure", "shortest_first"):
+        with pytest.raises(ConfigurationError, match=f"{argument} must be True or False, got 'y"):
+            Grader(**{argument: "yes"})
+    with pytest.raises(ConfigurationError, match=r"limits must be .* got 5"):
+        Grader(limits=5)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="Did you mean 'cpu_seconds'"):
+        Grader(limits={"cpu_second": 1})
+
+
+def test_limits_may_be_a_mapping_as_those_of_environments() -> None:
+    assert Grader(limits={"cpu_seconds": 1}).limits == ExecutionLimits(cpu_seconds=1)
+
+
+@pytest.mark.parametrize("problem", ["p", None, (DOUBLE,)])
+def test_what_is_no_problem_is_refused(problem: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"Expected a codegym\.Problem, got"):
+        Grader(Recorded([right(6), right(0)])).grade(problem, "x")
+
+
+@pytest.mark.parametrize(
+    "pairs", [None, 5, DOUBLE, [DOUBLE], [("a", "b", "c")], [(DOUBLE,)], ["ab"], [None]]
+)
+def test_what_are_no_pairs_is_refused(pairs: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"\(problem, program\) pairs"):
+        Grader(Recorded([right(6), right(0)])).grade_many(pairs)
