@@ -386,6 +386,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"weighting": "stage"}, UnknownNameError, "Did you mean 'stages'"),
     ({"reward": "stepcoders"}, UnknownNameError, "stepcoder"),
     ({"start": "cccss"}, UnknownNameError, "cccs"),
+    ({"start": "CCCS"}, UnknownNameError, "Did you mean 'cccs'"),
     ({"tokenizer": "bytes"}, UnknownNameError, "byte"),
     ({"prompt_format": "completions"}, UnknownNameError, "completion"),
     ({"toknizer": "byte"}, UnknownNameError, "Did you mean 'tokenizer'"),

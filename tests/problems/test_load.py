@@ -154,6 +154,8 @@ def test_arguments_without_meaning(tmp_path):
         load_problems("mini", data=path)
     with pytest.raises(ConfigurationError, match="needs data="):
         load_problems("custom")
+    with pytest.raises(ConfigurationError, match=r"is a folder.*\.jsonl"):
+        load_problems("custom", data=tmp_path)
 
 
 def test_mini_is_forwarded():
