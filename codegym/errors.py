@@ -78,11 +78,20 @@ class UnknownNameError(ConfigurationError):
 
     def __init__(self, kind: str, name: object, legal: Iterable[str]) -> None:
         self.kind, self.name, self.legal = kind, name, tuple(sorted(legal))
-        near = difflib.get_close_matches(str(name), self.legal, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = _nearest(str(name), self.legal)
+        hint = "" if near is None else f" Did you mean {near!r}?"
         super().__init__(
             f"Unknown {kind} {name!r}.{hint} Known are: {', '.join(map(repr, self.legal))}."
         )
+
+
+def _nearest(name: str, legal: Iterable[str]) -> str | None:
+    """The legal name that is most like a name, in another case if need be."""
+    for spelled in ({one: one for one in legal}, {one.casefold(): one for one in legal}):
+        for near in difflib.get_close_matches(name, spelled, n=1):
+            return spelled[near]
+        name = name.casefold()
+    return None
 
 
 class RenderModeError(ConfigurationError, TypeError):

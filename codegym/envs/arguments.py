@@ -6,7 +6,6 @@ accepted, an object of that kind is accepted as well.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -28,7 +27,6 @@ __all__ = [
     "Weighting",
     "boolean",
     "check_arguments",
-    "make_limits",
     "make_problems",
     "positive",
 ]
@@ -114,29 +112,6 @@ def make_problems(
             f"{difficulty!r} select nothing. {problems.report}"
         )
     return problems
-
-
-def make_limits(limits: ExecutionLimits | Mapping[str, float] | None) -> ExecutionLimits:
-    """Limits from an object, from a mapping of its fields (as in a spec), or the default ones.
-
-    Raises:
-        UnknownNameError: If the mapping names a limit that does not exist.
-        ConfigurationError: If a limit is out of range.
-    """
-    if limits is None:
-        return ExecutionLimits()
-    if isinstance(limits, ExecutionLimits):
-        return limits
-    if not isinstance(limits, Mapping):
-        raise ConfigurationError(
-            f"limits must be an ExecutionLimits or a mapping of its fields, got {limits!r}."
-        )
-    legal = [field.name for field in dataclasses.fields(ExecutionLimits)]
-    for name in limits:
-        if name not in legal:
-            raise UnknownNameError("limit", name, legal)
-    values: Mapping[str, Any] = limits  # ExecutionLimits checks types and ranges
-    return ExecutionLimits(**values)
 
 
 def positive(name: str, value: object) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import hashlib
 import operator
 from typing import Any, NoReturn, Self, Unpack
 
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from codegym.envs.arguments import TaskArguments, boolean, check_arguments
 from codegym.envs.episode import Episode
-from codegym.envs.outcome import Outcome
+from codegym.envs.outcome import Outcome, same_values
 from codegym.envs.rendering import RENDER_MODES, checked_render_mode, render_ansi
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.scoring import paying_tokens
@@ -24,18 +26,22 @@ from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.time_limit import limit_of_wrappers
 from codegym.errors import (
     ClosedError,
+    ConfigurationError,
     ContextLengthError,
     InvalidActionError,
     ResetNeededError,
 )
-from codegym.tokenization.tokenizer import end_ids
+from codegym.problems.problem import Problem
+from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["CodeEnv", "EnvState"]
 
 Observation = dict[str, Any]  # of (L,) arrays
 
+_TOKENS_OF_A_FINGERPRINT = 512
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class EnvState:
     """A snapshot of an environment in the middle of an episode; see :meth:`CodeEnv.save_state`."""
 
@@ -44,7 +50,14 @@ class EnvState:
     running: bool
     outcome: Outcome | None
     rng_state: Any
+    tokenizer: str  # a fingerprint
     scored: Scored = NOTHING
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EnvState):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self)]
+        return all(same_values(getattr(self, name), getattr(other, name)) for name in names)
 
 
 class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
@@ -242,7 +255,15 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         rng_state = copy.deepcopy(self.np_random.bit_generator.state)
         tokens = self._ids[: self._length].copy()
         scored = NOTHING if self._steps is None else self._steps.scored
-        return EnvState(self._episode, tokens, self._running, self._outcome, rng_state, scored)
+        return EnvState(
+            self._episode,
+            tokens,
+            self._running,
+            self._outcome,
+            rng_state,
+            self._fingerprint,
+            scored,
+        )
 
     def restore_state(self, state: EnvState) -> tuple[Observation, dict[str, Any]]:
         """Goes back to a snapshot, also one of another environment with the same arguments.
@@ -251,9 +272,21 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             The observation at the snapshot, and what ``reset`` told of the episode.
 
         Raises:
+            ConfigurationError: If it is no snapshot, or one of an environment with another
+                tokenizer or other problems.
             ContextLengthError: If the snapshot's tokens do not fit this environment.
         """
         self._check_open()
+        if not isinstance(state, EnvState):
+            raise ConfigurationError(
+                f"restore_state() takes what save_state() returned, an EnvState; got {state!r:.80}."
+            )
+        if state.tokenizer != self._fingerprint:
+            raise ConfigurationError(
+                "The snapshot is of an environment with another tokenizer: its tokens mean "
+                "something else here. Restore it in an environment made with the same arguments."
+            )
+        self._check_problem(state.episode.problem)
         if len(state.token_ids) > self.task.context_length:
             raise ContextLengthError(
                 f"The snapshot holds {len(state.token_ids)} tokens, but context_length is "
@@ -350,6 +383,26 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             )
         return token
 
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return _fingerprint_of(self.tokenizer)
+
+    def _check_problem(self, problem: Problem) -> None:
+        """Raises a ConfigurationError if a snapshot's problem is none of this environment's."""
+        if self._episode is not None and self._episode.problem is problem:
+            return  # as in a search, which restores again and again
+        if problem.id not in self.problems:
+            raise ConfigurationError(
+                f"The snapshot is of problem {problem.id!r}, which is not in this environment's "
+                "problems. Restore it in an environment made with the same arguments."
+            )
+        mine = self.problems.by_id(problem.id)
+        if mine is not problem and mine != problem:
+            raise ConfigurationError(
+                f"The snapshot is of another problem {problem.id!r}: text, solution or tests "
+                "differ. Restore it in an environment made with the same arguments."
+            )
+
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("The environment was closed. Make a new one.")
@@ -358,3 +411,12 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self._check_open()
         when = "before the first reset()" if self._episode is None else "after the episode ended"
         raise ResetNeededError(f"step() was called {when}. Call reset() to begin an episode.")
+
+
+def _fingerprint_of(tokenizer: Tokenizer) -> str:
+    """Tells tokenizers apart, at a cost that does not grow with the vocabulary."""
+    size = tokenizer.vocab_size
+    some = range(0, size, max(1, size // _TOKENS_OF_A_FINGERPRINT))
+    spelled = [tokenizer.token_bytes(token) for token in some]
+    content = repr((size, tokenizer.pad_id, sorted(end_ids(tokenizer)), spelled))
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -16,10 +16,10 @@ from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
 from codegym.tokenization.tokenizer import Tokenizer
 
-__all__ = ["Outcome", "assess"]
+__all__ = ["Outcome", "assess", "same_values"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What the last step of an episode returns.
 
@@ -30,6 +30,20 @@ class Outcome:
 
     reward: float
     info: dict[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Outcome):
+            return NotImplemented
+        return self.reward == other.reward and same_values(self.info, other.info)
+
+
+def same_values(one: object, other: object) -> bool:
+    """Whether two values are equal, arrays and dicts that hold arrays among them."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_values(one[k], other[k]) for k in one)
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)  # type: ignore[arg-type]  # takes anything
+    return bool(one == other)
 
 
 def assess(

@@ -12,7 +12,7 @@ import numpy as np
 from codegym.errors import ConfigurationError, StartStateError, UnknownNameError
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
-__all__ = ["ResetOptions"]
+__all__ = ["ResetOptions", "given_options"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,10 +38,11 @@ class ResetOptions:
 
         Raises:
             UnknownNameError: If a key is not known.
-            ConfigurationError: If a value has the wrong type, or `stage` and `prefix` both come.
+            ConfigurationError: If it is no mapping, if a value has the wrong type, or if `stage`
+                and `prefix` both come.
         """
         legal = {field.name for field in dataclasses.fields(cls)}
-        given = dict(options or {})
+        given = given_options(options)
         for name in given:
             if name not in legal:
                 raise UnknownNameError("reset option", name, legal)
@@ -73,6 +74,21 @@ class ResetOptions:
                     f"tokens {sorted(ends)} excepted; got {token}."
                 )
         return ids, tokenizer.decode(ids)
+
+
+def given_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of the options that came; empty if none did.
+
+    Raises:
+        ConfigurationError: If they are no mapping.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(
+            f'options must be a mapping such as {{"stage": 0}}, or None, got {options!r:.80}.'
+        )
+    return dict(options)
 
 
 def _token_ids(prefix: Any) -> tuple[int, ...]:

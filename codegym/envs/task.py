@@ -19,7 +19,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import Weighting, boolean, make_limits, make_problems, positive
+from codegym.envs.arguments import Weighting, boolean, make_problems, positive
 from codegym.envs.episode import LITERAL, Episode
 from codegym.envs.outcome import Outcome, assess
 from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
@@ -134,6 +134,11 @@ class CodeTask:
         self.context_length = positive("context_length", context_length)
         if weighting not in ("stages", "uniform"):
             raise UnknownNameError("weighting", weighting, ("stages", "uniform"))
+        if grader is not None and not isinstance(grader, Grader):
+            raise ConfigurationError(
+                f"grader must be a codegym.Grader, got {type(grader).__name__}. What runs programs "
+                "goes into executor=, or into the grader: Grader(executor)."
+            )
         if grader is not None and (executor is not None or limits is not None):
             raise ConfigurationError(
                 "Give either grader= or executor= and limits=, not both: a grader has its own."
@@ -158,9 +163,10 @@ class CodeTask:
             size=size,
             seed=seed,
         )
-        self.grader = grader or Grader(executor, make_limits(limits))
+        self.grader = Grader(executor, limits) if grader is None else grader
         # The tasks that share it, copies of environments having one each; None: not ours to close.
-        self._users: weakref.WeakSet[CodeTask] | None = None if grader else weakref.WeakSet((self,))
+        self._users: weakref.WeakSet[CodeTask] | None
+        self._users = weakref.WeakSet((self,)) if grader is None else None
         self._forget()
 
     def _forget(self) -> None:

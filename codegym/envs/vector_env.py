@@ -25,7 +25,7 @@ from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, JudgingLane, Wait
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import checked_render_mode, render_ansi
-from codegym.envs.reset_options import ResetOptions
+from codegym.envs.reset_options import ResetOptions, given_options
 from codegym.envs.scoring import ScoringLane
 from codegym.envs.spaces import observation_space
 from codegym.envs.task import CodeTask, TaskViews
@@ -208,7 +208,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             ContextLengthError: If prompt and given code fill the context.
         """
         self._check_usable()
-        given = dict(options or {})
+        given = given_options(options)
         rows = np.flatnonzero(reset_mask(given.pop("reset_mask", None), self.num_envs)).tolist()
         seeds = spread_seeds(seed, self.num_envs)
         parsed = [ResetOptions.parse(one) for one in spread_options(given, self.num_envs)]
@@ -235,7 +235,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             EpisodeError: In a fork of the process that made the environment.
         """
         self._check_usable()
-        self._check_reset()
+        self._check_reset("step()")
         tokens = batch_of_tokens(actions, self._vocab_size, self._writing)
         return self._advance(tokens, wait=not self._writing.any())
 
@@ -292,7 +292,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             EpisodeError: In a fork of the process that made the environment.
         """
         self._check_usable()
-        self._check_reset()
+        self._check_reset("collect()")
         return self._advance(None, wait=wait)
 
     def render(self) -> tuple[str, ...] | None:
@@ -436,9 +436,9 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         if os.getpid() != self._pid:
             refuse_fork(self._pid)
 
-    def _check_reset(self) -> None:
+    def _check_reset(self, called: str) -> None:
         if self._never_reset:
-            raise ResetNeededError("step() was called before the first reset(). Call reset().")
+            raise ResetNeededError(f"{called} was called before the first reset(). Call reset().")
 
 
 def _close_task(task: CodeTask, pid: int) -> None:

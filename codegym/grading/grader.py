@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import functools
 import os
 import threading
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future
 from typing import Any, Self
 
 from codegym.errors import ClosedError, ConfigurationError, ProblemError
@@ -17,12 +18,14 @@ from codegym.execution.pool import LocalExecutor
 from codegym.execution.result import Result
 from codegym.grading.checker import Checker
 from codegym.grading.course import Course, Plan
+from codegym.grading.limits import make_limits
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
 
 __all__ = ["Grader"]
 
 _Key = tuple[str, str, ExecutionLimits, bool]
+_Mine = tuple[int, _Key]  # by process: a fork must not wait for its parent's futures
 _REMEMBERED_PROBLEMS = 1_024
 
 
@@ -36,8 +39,9 @@ class Grader:
         executor: Runs the programs; default: a :class:`~codegym.execution.pool.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
             executor that is given stays its owner's.
-        limits: What one test may use. A program may always print or return twice as many bytes
-            as the longest answer that its problem expects.
+        limits: What one test may use, as an object or a mapping of its fields. A program may
+            always print or return twice as many bytes as the longest answer that its problem
+            expects.
         coverage: Whether grades tell the executed lines.
         stop_at_first_failure: Whether to leave out the tests after the first that fails, which is
             faster for a trainer that only asks whether a program is right. Such a grade has the
@@ -59,7 +63,7 @@ class Grader:
     def __init__(
         self,
         executor: Executor | None = None,
-        limits: ExecutionLimits | None = None,
+        limits: ExecutionLimits | Mapping[str, float] | None = None,
         *,
         coverage: bool = True,
         stop_at_first_failure: bool = False,
@@ -71,11 +75,18 @@ class Grader:
                 "executor must have submit() and close() (see codegym.execution.Executor), got "
                 f"{type(executor).__name__}."
             )
+        for name, value in (
+            ("coverage", coverage),
+            ("stop_at_first_failure", stop_at_first_failure),
+            ("shortest_first", shortest_first),
+        ):
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}.")
         if not isinstance(cache_size, int) or cache_size < 0:
             raise ConfigurationError(
                 f"cache_size must be an int of at least 0, got {cache_size!r}."
             )
-        self.limits = ExecutionLimits() if limits is None else limits
+        self.limits = make_limits(limits)
         self.coverage = coverage
         self.stop_at_first_failure = stop_at_first_failure
         self.shortest_first = shortest_first
@@ -86,7 +97,7 @@ class Grader:
         self._locks: dict[int, threading.RLock] = {}
         self._grades: collections.OrderedDict[_Key, Grade] = collections.OrderedDict()
         self._cache_size = cache_size
-        self._running: dict[tuple[int, _Key], Future[Grade]] = {}
+        self._running: dict[_Mine, _Run] = {}
         self._hash_of = functools.lru_cache(_REMEMBERED_PROBLEMS)(_content_hash)
         self._plan_of = functools.lru_cache(_REMEMBERED_PROBLEMS)(
             lambda one: Plan(one.problem, shortest_first)
@@ -96,29 +107,58 @@ class Grader:
         """Grades one program.
 
         Raises:
-            ConfigurationError: If `program` is no str.
+            ConfigurationError: If `problem` is no Problem or `program` no str.
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run the program; never the program's fault.
         """
-        return self.submit(problem, program).result()
+        (grade,) = self.grade_many([(problem, program)])
+        return grade
 
     def grade_many(self, pairs: Iterable[tuple[Problem, str]]) -> list[Grade]:
         """Grades `(problem, program)` pairs side by side; results in their order.
 
+        Where it raises, also when it is interrupted, programs that were not begun and that nobody
+        else waits for are not run.
+
         Raises:
-            ConfigurationError: If a program is no str.
+            ConfigurationError: If they are no such pairs.
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run one of the programs.
         """
-        return [future.result() for future in [self.submit(*pair) for pair in pairs]]
+        if not isinstance(pairs, Iterable):
+            raise ConfigurationError(
+                f"grade_many() takes (problem, program) pairs, got {type(pairs).__name__}."
+            )
+        futures: list[Future[Grade]] = []
+        try:
+            for pair in pairs:
+                future = self.submit(*_checked_pair(pair))
+                futures.append(future)
+            concurrent.futures.wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done():
+                    future.result()
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
 
     def submit(self, problem: Problem, program: str) -> Future[Grade]:
         """Starts grading; returns at once. The future raises what :meth:`grade` does.
 
+        It can be cancelled until it is done. The program is then not run, if it was not begun and
+        nobody else waits for it.
+
         Raises:
-            ConfigurationError: If `program` is no str.
+            ConfigurationError: If `problem` is no Problem or `program` no str.
             ClosedError: After :meth:`close`.
         """
+        if not isinstance(problem, Problem):
+            raise ConfigurationError(
+                f"Expected a codegym.Problem, got {type(problem).__name__}. Take one from a set, "
+                "such as load_problems(...)[0], or make one."
+            )
         if not isinstance(program, str):
             raise ConfigurationError(
                 f"A program is a str with Python source, got {type(program).__name__}."
@@ -136,13 +176,16 @@ class Grader:
                 self._grades.move_to_end(key)
                 answer.set_result(known)
                 return answer
-            mine = (os.getpid(), key)  # a fork must not wait for its parent's futures
-            running = self._running.get(mine)
-            if running is not None:
-                running.add_done_callback(functools.partial(_pass_on, answer))
-                return answer
-            first = self._running[mine] = Future()
-        first.add_done_callback(functools.partial(_pass_on, answer))
+            mine = (os.getpid(), key)
+            run = self._running.get(mine)
+            is_new = run is None
+            if run is None:
+                run = self._running[mine] = _Run()
+            run.waiting += 1
+        answer.add_done_callback(functools.partial(self._leave, mine, run))
+        run.grade.add_done_callback(functools.partial(_pass_on, answer))
+        if not is_new:
+            return answer
         course = Course(
             plan,
             program,
@@ -152,7 +195,7 @@ class Grader:
             stop=self.stop_at_first_failure,
         )
         try:
-            self._run(course, mine, first)
+            self._run(course, mine, run)
         except BaseException:
             with self._lock:
                 self._running.pop(mine, None)
@@ -203,28 +246,26 @@ class Grader:
                 self._executor = LocalExecutor()
             return self._executor
 
-    def _run(self, course: Course, mine: tuple[int, _Key], answer: Future[Grade]) -> None:
+    def _run(self, course: Course, mine: _Mine, run: _Run) -> None:
         """Sends off the next tests of a course."""
-        result = self._ensure_executor().submit(course.next_request())
-        result.add_done_callback(functools.partial(self._go_on, course, mine, answer))
+        run.sent = result = self._ensure_executor().submit(course.next_request())
+        result.add_done_callback(functools.partial(self._go_on, course, mine, run))
 
-    def _go_on(
-        self,
-        course: Course,
-        mine: tuple[int, _Key],
-        answer: Future[Grade],
-        result: Future[Result],
-    ) -> None:
+    def _go_on(self, course: Course, mine: _Mine, run: _Run, result: Future[Result]) -> None:
         try:
             course.record(result.result())
             if not course.finished:
-                self._run(course, mine, answer)
+                with self._lock:
+                    if not run.waiting:
+                        self._running.pop(mine, None)
+                        return
+                self._run(course, mine, run)
                 return
             grade = course.grade()
         except BaseException as error:
             with self._lock:
                 self._running.pop(mine, None)
-            answer.set_exception(error)
+            run.grade.set_exception(error)
             return
         with self._lock:
             self._running.pop(mine, None)
@@ -232,7 +273,25 @@ class Grader:
                 self._grades[mine[1]] = grade
                 while len(self._grades) > self._cache_size:
                     self._grades.popitem(last=False)
-        answer.set_result(grade)
+        run.grade.set_result(grade)
+
+    def _leave(self, mine: _Mine, run: _Run, answer: Future[Grade]) -> None:
+        """Somebody waits no more. If it was the last, a program that was not begun is not run."""
+        if not answer.cancelled():
+            return
+        with self._lock:
+            run.waiting -= 1
+            if not run.waiting and run.sent is not None:
+                run.sent.cancel()  # which ends in _go_on, unless the program runs already
+
+
+class _Run:
+    """A program that is being graded, for one or several that wait for its grade."""
+
+    def __init__(self) -> None:
+        self.grade: Future[Grade] = Future()
+        self.sent: Future[Result] | None = None
+        self.waiting = 0
 
 
 class _ById:
@@ -252,7 +311,17 @@ def _content_hash(problem: _ById) -> str:
     return problem.problem.content_hash
 
 
-def _pass_on(answer: Future[Grade], first: Future[Any]) -> None:
+def _checked_pair(pair: object) -> tuple[Problem, str]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ConfigurationError(
+            f"grade_many() takes (problem, program) pairs, got {pair!r:.80} among them."
+        )
+    return pair[0], pair[1]
+
+
+def _pass_on(answer: Future[Grade], first: Future[Grade]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
     error = first.exception()
     if error is None:
         answer.set_result(first.result())

@@ -11,6 +11,8 @@ import importlib
 import queue
 import socket
 import threading
+from typing import Any
+from urllib.parse import urlsplit
 
 __all__ = ["check_connection"]
 
@@ -25,7 +27,8 @@ def check_connection(url: str, seconds: float) -> None:
     All addresses of the host are tried at the same time, so that a broken IPv6 costs nothing.
 
     Args:
-        url: The address; it and its proxy are read as the package ``requests`` reads them.
+        url: The address; it and its proxy are read as the package ``requests`` reads them, or
+            as the standard library does where that is not installed.
         seconds: When to give up, the time to resolve the name included.
 
     Raises:
@@ -49,12 +52,11 @@ def check_connection(url: str, seconds: float) -> None:
 
 
 def _first_hop(url: str) -> tuple[str, int]:
-    utils = importlib.import_module("requests.utils")
-    proxy = utils.select_proxy(url, utils.get_environ_proxies(url))
+    proxy, parse = _reading(url)
     hop = (proxy if "://" in proxy else f"http://{proxy}") if proxy else url
     try:
-        parts = importlib.import_module("urllib3.util").parse_url(hop)
-        host = (parts.host or "").strip("[]")
+        parts = parse(hop)
+        host = (parts.hostname or "").strip("[]")
         port = _PORTS[parts.scheme] if parts.port is None else parts.port
         host.encode("idna")  # what asking for the name begins with
         if parts.scheme in _PORTS and host and host not in _PORTS and port:  # "http:/host" is none
@@ -67,6 +69,26 @@ def _first_hop(url: str) -> tuple[str, int]:
         f"the proxy {proxy.rpartition('@')[2]!r} is malformed: expected 'http://host:port' in the "
         "environment variable http_proxy, https_proxy or all_proxy; correct it or unset it"
     )
+
+
+def _reading(url: str) -> tuple[str | None, Any]:
+    """The proxy that leads to an address, and what takes an address apart."""
+    try:
+        utils = importlib.import_module("requests.utils")
+        parse = importlib.import_module("urllib3.util").parse_url
+    except ImportError:  # they come with the packages for downloads
+        return _proxy_of_environment(url), urlsplit
+    return utils.select_proxy(url, utils.get_environ_proxies(url)), parse
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    import urllib.request  # of no use to most, and slow to load
+
+    scheme, _, rest = url.partition("://")
+    proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(rest.partition("/")[0]):
+        return None
+    return proxies.get(scheme) or proxies.get("all")
 
 
 def _resolve_and_connect(host: str, port: int, seconds: float, answers: _Answers) -> None:

@@ -105,7 +105,7 @@ class ProblemSet(Sequence[Problem]):
         cached: How many built problems are kept (the least recently used ones go first).
 
     Raises:
-        ConfigurationError: If `length` is negative.
+        ConfigurationError: If `length` is negative or no int, or `get` can not be called.
 
     Example:
         >>> from codegym.problems.problem import CallTest, Problem
@@ -120,12 +120,18 @@ class ProblemSet(Sequence[Problem]):
     def __init__(
         self,
         length: int,
-        get: Callable[[int], Problem],
+        get: Callable[[int], Problem] | None = None,  # no default: one error for all mistakes
         *,
         head: Callable[[int], Head] | None = None,
         report: LoadReport | None = None,
         cached: int = _CACHED_PROBLEMS,
     ) -> None:
+        if not isinstance(length, int) or isinstance(length, bool) or not callable(get):
+            raise ConfigurationError(
+                "ProblemSet() takes a length and a function that builds the problem at a position, "
+                f"got {type(length).__name__} and {type(get).__name__}. For problems that already "
+                "exist, use ProblemSet.of([...])."
+            )
         if length < 0:
             raise ConfigurationError(f"A problem set needs a length of 0 or more, got {length}.")
         self._store = _Store(length, get, head, cached)
@@ -141,9 +147,13 @@ class ProblemSet(Sequence[Problem]):
             report: Where they come from.
 
         Raises:
-            ConfigurationError: If two problems have the same id.
+            ConfigurationError: If something is no problem, or if two have the same id.
         """
-        items = tuple(problems)
+        items = tuple(problems) if isinstance(problems, Iterable) else (None,)
+        if not all(isinstance(item, Problem) for item in items):
+            raise ConfigurationError(
+                f"ProblemSet.of() takes problems, such as a list of them, got {problems!r:.80}."
+            )
         seen: set[str] = set()
         for item in items:
             if item.id in seen:

@@ -43,8 +43,8 @@ def download(url: str, target: Path, check: Callable[[Path], None]) -> Path:
             broke, a malformed proxy, another file than expected, or the optional packages for
             downloads are not installed (the message says which).
     """
-    pooch = _pooch()
     check_connection(url, _CONNECT_SECONDS)
+    pooch = _pooch()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=target.name + ".", dir=target.parent) as folder:
         received = Path(folder) / target.name

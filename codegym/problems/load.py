@@ -113,8 +113,8 @@ def load_problems(
     """
     if source not in SOURCES:
         raise UnknownNameError("source of problems", source, SOURCES)
-    if limit is not None and limit < 1:
-        raise ConfigurationError(f"limit must be 1 or more, got {limit}.")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ConfigurationError(f"limit must be an int of 1 or more, got {limit!r:.80}.")
     if not isinstance(allow_sample, bool):
         raise ConfigurationError(f"allow_sample must be True or False, got {allow_sample!r:.80}.")
     allowed = check_packages(packages)
@@ -184,6 +184,11 @@ def _find(spec: Source, data: str | os.PathLike[str] | None, split: str | None) 
     files = [f for f in spec.files if split is None or split in f.splits]
     if path is not None and not os.path.isdir(path):
         return [_Found(path, _split_of_file(spec, path, split))]
+    if not files and path is not None:
+        raise ConfigurationError(
+            f"{path} is a folder. Source {spec.name!r} has no files of known names, so data= must "
+            f"be the file itself: .json or .jsonl (or either with .gz) of {spec.expected}."
+        )
     if not files:
         raise ConfigurationError(
             f"Source {spec.name!r} needs data=: a .json or .jsonl file (or either with .gz) of "

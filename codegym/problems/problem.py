@@ -11,7 +11,7 @@ import fractions
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from codegym.errors import ConfigurationError, ProblemError
 
@@ -147,7 +147,8 @@ class Problem:
 
     Raises:
         ProblemError: If there is no test, something that is no test, a call without entry point,
-            an entry point that names no function, a package that is no name, or an empty id.
+            an entry point that names no function, a package that is no name, an empty id, or if
+            an attribute is of another type or no known comparison.
     """
 
     id: str
@@ -164,9 +165,26 @@ class Problem:
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.id:
+        if not self.id or not isinstance(self.id, str):
             raise ProblemError(
-                "A problem needs an id: a non-empty string that is unique in its set."
+                "A problem needs an id: a non-empty string that is unique in its set, got "
+                f"{self.id!r:.80}."
+            )
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                raise ProblemError(
+                    f"Problem {self.id!r}: {name} must be a str, got {getattr(self, name)!r:.80}. "
+                    "Where there is none, give an empty one or leave it out."
+                )
+        if self.comparison not in get_args(Comparison):
+            raise ProblemError(
+                f"Problem {self.id!r} has the comparison {self.comparison!r:.80}. Give one of "
+                f"{', '.join(map(repr, get_args(Comparison)))}."
+            )
+        if not isinstance(self.metadata, Mapping):
+            raise ProblemError(
+                f"Problem {self.id!r}: metadata must be a mapping, got "
+                f"{type(self.metadata).__name__}."
             )
         if not self.tests:
             raise ProblemError(
@@ -213,6 +231,14 @@ class Problem:
         return hash(self.content_hash)
 
 
+_TEXTS = (
+    "description",
+    "canonical_solution",
+    "starter_code",
+    "difficulty",
+    "source",
+    "prelude",
+)
 _LONG_INT_BITS = 10_000
 _ATOMS = (
     type(None),

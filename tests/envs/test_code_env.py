@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
-from codegym.envs import CodeEnv
+from codegym.envs import CodeEnv, CodeVectorEnv
 from codegym.errors import (
     ClosedError,
     CodegymError,
@@ -203,6 +205,60 @@ def test_saved_states_are_exact(make: Any) -> None:
     np.testing.assert_equal(finish(other), first)
 
 
+def test_saved_states_are_equal_when_they_hold_the_same(make: Any) -> None:
+    env = make()
+    env.reset(seed=0, options={"problem_id": "sign"})
+    first = env.save_state()
+    write(env, REST)
+    last = env.save_state()
+    for state in (first, last):
+        assert state == pickle.loads(pickle.dumps(state))
+        assert state != dataclasses.replace(state, token_ids=state.token_ids + 1)
+        assert state != "a state"
+    assert first != last
+    info = {**last.outcome.info, "loss_mask": 1 - last.outcome.info["loss_mask"]}
+    other = dataclasses.replace(last.outcome, info=info)
+    assert last != dataclasses.replace(last, outcome=other)
+
+
+@pytest.mark.parametrize("state", ["x", None, {}])
+def test_what_is_no_saved_state_is_refused(make: Any, state: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"what save_state\(\) returned"):
+        make().restore_state(state)
+
+
+def test_saved_states_of_another_environment_are_refused(make: Any) -> None:
+    env = make()
+    env.reset(seed=0, options={"problem_id": "sign"})
+    state = pickle.loads(pickle.dumps(env.save_state()))
+    with pytest.raises(ConfigurationError, match="another tokenizer"):
+        make(tokenizer="mini").restore_state(state)
+    with pytest.raises(ConfigurationError, match=r"'sign'.*not in this environment's problems"):
+        make(problems=ProblemSet.of([ECHO])).restore_state(state)
+    changed = dataclasses.replace(SIGN, tests=SIGN.tests[:1])
+    with pytest.raises(ConfigurationError, match="another problem 'sign'"):
+        make(problems=ProblemSet.of([changed])).restore_state(state)
+    same = make(problems=ProblemSet.of([ECHO, dataclasses.replace(SIGN)]))
+    assert same.restore_state(state)[1]["problem_id"] == "sign"
+
+
+def test_tokenizers_of_one_size_that_spell_differently_are_told_apart(make: Any) -> None:
+    class Reversed(ByteTokenizer):
+        def encode(self, text: str) -> list[int]:
+            return [255 - token for token in super().encode(text)]
+
+        def token_bytes(self, token_id: int) -> bytes:
+            return super().token_bytes(255 - token_id if token_id < 256 else token_id)
+
+        def decode(self, token_ids: Any) -> str:
+            return super().decode([255 - token for token in token_ids])
+
+    env = make()
+    env.reset(seed=0)
+    with pytest.raises(ConfigurationError, match="another tokenizer"):
+        make(tokenizer=Reversed()).restore_state(env.save_state())
+
+
 def test_a_state_saved_after_the_end_stays_ended(make: Any) -> None:
     env = make(render_mode="ansi")
     env.reset(seed=0, options={"problem_id": "sign"})
@@ -289,6 +345,15 @@ def test_bad_reset_options(make: Any, options: Any, error: Any, message: str) ->
         make().reset(options=options)
 
 
+@pytest.mark.parametrize("options", ["abc", "", 5, [("a", 1)], []])
+def test_options_that_are_no_mapping(make: Any, problems: ProblemSet, options: Any) -> None:
+    envs = CodeVectorEnv(2, problems=problems, tokenizer="byte")
+    for reset in (make().reset, envs.reset):
+        with pytest.raises(ConfigurationError, match=r"options must be a mapping .* got"):
+            reset(options=options)
+    envs.close()
+
+
 @pytest.mark.parametrize("action", [-1, 10**6, 1.5, "a", None, True, np.array([1]), np.float64(3)])
 def test_actions_outside_the_space(make: Any, action: Any) -> None:
     env = make()
@@ -321,6 +386,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"weighting": "stage"}, UnknownNameError, "Did you mean 'stages'"),
     ({"reward": "stepcoders"}, UnknownNameError, "stepcoder"),
     ({"start": "cccss"}, UnknownNameError, "cccs"),
+    ({"start": "CCCS"}, UnknownNameError, "Did you mean 'cccs'"),
     ({"tokenizer": "bytes"}, UnknownNameError, "byte"),
     ({"prompt_format": "completions"}, UnknownNameError, "completion"),
     ({"toknizer": "byte"}, UnknownNameError, "Did you mean 'tokenizer'"),
@@ -328,6 +394,8 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"limits": {"cpu": 1}}, ConfigurationError, "either"),
     ({"limits": {"cpu": 1}, "grader": None}, UnknownNameError, "cpu_seconds"),
     ({"limits": {"cpu_seconds": 0}, "grader": None}, ConfigurationError, "positive"),
+    ({"grader": "g"}, ConfigurationError, "grader must be a codegym.Grader, got str"),
+    ({"grader": 0}, ConfigurationError, "grader must be a codegym.Grader, got int"),
     ({"render_mode": "human"}, RenderModeError, "ansi"),
     ({"problems": [SIGN]}, ConfigurationError, "ProblemSet"),
     ({"problems": ProblemSet.of([])}, ConfigurationError, "no problem to draw"),

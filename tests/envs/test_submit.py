@@ -128,9 +128,10 @@ def test_bad_continuations(
 
 
 def test_continuations_out_of_order(envs: CodeVectorEnv) -> None:
-    for call in (lambda: envs.submit(0, [97]), envs.collect):
-        with pytest.raises(ResetNeededError):
-            call()
+    with pytest.raises(ResetNeededError, match="was not reset"):
+        envs.submit(0, [97])
+    with pytest.raises(ResetNeededError, match=r"collect\(\) was called before the first reset"):
+        envs.collect()
     envs.reset(seed=0)
     envs.submit(0, [envs.tokenizer.end_id])
     with pytest.raises(ResetNeededError, match="being judged"):

@@ -111,6 +111,27 @@ def test_entry_points_name_a_function(entry_point: Any) -> None:
         Problem("p", "", "", (CallTest((3,), 6),), entry_point=entry_point)
 
 
+TEXTS = ("description", "canonical_solution", "starter_code", "difficulty", "source", "prelude")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("value", [None, 1, b"x"])
+def test_texts_of_a_problem_are_strings(name: str, value: Any) -> None:
+    with pytest.raises(ProblemError, match=f"Problem 'double': {name} must be a str, got"):
+        dataclasses.replace(DOUBLE, **{name: value})
+
+
+def test_a_problem_has_a_name_a_comparison_and_metadata() -> None:
+    for id_ in (1, None, ""):
+        with pytest.raises(ProblemError, match="id"):
+            Problem(id_, "", "", DOUBLE.tests)  # type: ignore[arg-type]
+    for comparison in ("toleran", None, ["exact"]):
+        with pytest.raises(ProblemError, match="'tolerant'"):
+            Problem("p", "", "", DOUBLE.tests, comparison=comparison)  # type: ignore[arg-type]
+    with pytest.raises(ProblemError, match="metadata must be a mapping, got list"):
+        Problem("p", "", "", DOUBLE.tests, metadata=["a"])  # type: ignore[arg-type]
+
+
 def endless() -> list[Any]:
     items: list[Any] = []
     items.append(items)

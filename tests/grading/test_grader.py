@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from codegym.errors import ClosedError, ConfigurationError, ExecutionError, WorkerError
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    ExecutionError,
+    UnknownNameError,
+    WorkerError,
+)
 from codegym.execution import (
     ExecutionLimits,
     ExitReason,
@@ -196,6 +202,68 @@ def test_grade_many_keeps_order(grader: Grader) -> None:
     assert grader.grade_many([]) == []
 
 
+class Interrupts(Future[Result]):
+    """A future that is interrupted by Ctrl-C while somebody waits for it."""
+
+    def add_done_callback(self, fn: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def started() -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def failed() -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_exception(WorkerError("lost"))
+    return future
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [(failed(), WorkerError), (Interrupts(), KeyboardInterrupt)],
+    ids=["failure", "interrupt"],
+)
+def test_what_nobody_waits_for_any_more_is_not_run(
+    last: Future[Result], error: type[BaseException]
+) -> None:
+    running, asked_twice, waiting = started(), Future[Result](), Future[Result]()
+    executor = Recorded(running, asked_twice, waiting, last, [right(6), right(0)])
+    grader = Grader(executor)
+    kept = [grader.submit(DOUBLE, "running"), grader.submit(DOUBLE, "asked twice")]
+    pairs = [(DOUBLE, name) for name in ("running", "asked twice", "waiting", "last")]
+    with pytest.raises(error):
+        grader.grade_many(pairs)
+    assert [running.cancelled(), asked_twice.cancelled(), waiting.cancelled()] == [
+        False, False, True,
+    ]  # fmt: skip
+    for future in (running, asked_twice):
+        future.set_result(Result((right(6), right(0))))
+    assert all(future.result().solved for future in kept)
+    assert grader.grade(DOUBLE, "waiting").solved
+    assert len(executor.requests) == 5
+
+
+def test_a_program_that_runs_when_nobody_waits_any_more_is_run_to_the_end_of_its_share() -> None:
+    running = started()
+    executor = Recorded(running, [right(6), right(0)])
+    grader = Grader(executor)
+    first = grader.submit(DOUBLE, "a")
+    first.cancel()
+    second = grader.submit(DOUBLE, "a")
+    running.set_result(Result((right(6), right(0))))
+    assert second.result().solved
+    assert len(executor.requests) == 1
+    running = started()
+    executor = Recorded(running, [right(0)])
+    grader = Grader(executor, stop_at_first_failure=True)
+    grader.submit(DOUBLE, "a").cancel()
+    running.set_result(Result((right(6),)))
+    assert len(executor.requests) == 1
+
+
 def test_closing_closes_only_its_own_executor() -> None:
     executor = Recorded([right(6), right(0)])
     with Grader(executor) as grader:
@@ -219,3 +287,28 @@ def test_arguments_without_meaning_are_refused() -> None:
         Grader("pool")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cache_size"):
         Grader(cache_size=-1)
+    for argument in ("coverage", "stop_at_first_failure", "shortest_first"):
+        with pytest.raises(ConfigurationError, match=f"{argument} must be True or False, got 'y"):
+            Grader(**{argument: "yes"})
+    with pytest.raises(ConfigurationError, match=r"limits must be .* got 5"):
+        Grader(limits=5)  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="Did you mean 'cpu_seconds'"):
+        Grader(limits={"cpu_second": 1})
+
+
+def test_limits_may_be_a_mapping_as_those_of_environments() -> None:
+    assert Grader(limits={"cpu_seconds": 1}).limits == ExecutionLimits(cpu_seconds=1)
+
+
+@pytest.mark.parametrize("problem", ["p", None, (DOUBLE,)])
+def test_what_is_no_problem_is_refused(problem: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"Expected a codegym\.Problem, got"):
+        Grader(Recorded([right(6), right(0)])).grade(problem, "x")
+
+
+@pytest.mark.parametrize(
+    "pairs", [None, 5, DOUBLE, [DOUBLE], [("a", "b", "c")], [(DOUBLE,)], ["ab"], [None]]
+)
+def test_what_are_no_pairs_is_refused(pairs: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"\(problem, program\) pairs"):
+        Grader(Recorded([right(6), right(0)])).grade_many(pairs)

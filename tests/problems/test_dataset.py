@@ -97,6 +97,15 @@ def test_of_refuses_ids_that_repeat():
         ProblemSet.of([make(1), make(1)])
 
 
+def test_a_set_of_problems_is_made_by_of():
+    for arguments in (([make(1)],), (3,), ("3", make), (True, make), ([make(1)], make)):
+        with pytest.raises(ConfigurationError, match=r"ProblemSet\.of"):
+            ProblemSet(*arguments)
+    for problems in (["x"], make(1), None, "abc", [make(1), None]):
+        with pytest.raises(ConfigurationError, match=r"ProblemSet\.of\(\) takes problems"):
+            ProblemSet.of(problems)
+
+
 def test_negative_numbers_are_errors():
     with pytest.raises(ConfigurationError):
         ProblemSet(-1, make)

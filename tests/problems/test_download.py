@@ -165,11 +165,24 @@ def test_a_checksum_of_whoever_came_second_refuses_nobody(tmp_path, first, last)
         verify(target)
 
 
-def test_without_the_optional_package_the_error_says_which(tmp_path, monkeypatch):
-    def missing(name: str) -> object:
-        raise ImportError(name)
+def missing(name: str) -> object:
+    raise ImportError(name)
 
-    monkeypatch.setattr(module, "importlib", importlib)
+
+def test_without_the_optional_package_the_error_says_which(tmp_path, monkeypatch, server):
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(OSError, match=r"codegym\[download\]"):
-        download("http://127.0.0.1:1/rows.jsonl", tmp_path / "rows.jsonl", anything)
+    with pytest.raises(OSError, match=r"codegym\[download\]") as caught:
+        download(f"{server}/rows.jsonl", tmp_path / "rows.jsonl", anything)
+    assert not isinstance(caught.value, ConnectionError)
+
+
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1", "127.0.0.1:1", "socks5://[::1]:1"])
+def test_without_the_optional_package_it_is_still_seen_that_there_is_no_network(
+    tmp_path, monkeypatch, proxy
+):
+    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("all_proxy", proxy)
+    url = "http://data.invalid/rows.jsonl" if proxy else "http://127.0.0.1:1/rows.jsonl"
+    with pytest.raises(ConnectionError, match=r"no connection to .*:1,"):
+        download(url, tmp_path / "rows.jsonl", anything)

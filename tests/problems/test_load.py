@@ -154,6 +154,8 @@ def test_arguments_without_meaning(tmp_path):
         load_problems("mini", data=path)
     with pytest.raises(ConfigurationError, match="needs data="):
         load_problems("custom")
+    with pytest.raises(ConfigurationError, match=r"is a folder.*\.jsonl"):
+        load_problems("custom", data=tmp_path)
 
 
 def test_mini_is_forwarded():
@@ -294,3 +296,11 @@ def test_a_problem_set_can_be_pickled(tmp_path):
     assert again.ids == problems.ids
     assert list(again) == list(problems)
     assert again.report == problems.report
+
+
+@pytest.mark.parametrize("limit", ["a", 0, 1.5, True])
+def test_a_limit_is_a_number_of_problems(limit):
+    with pytest.raises(
+        ConfigurationError, match=f"limit must be an int of 1 or more, got {limit!r}"
+    ):
+        load_problems("mini", limit=limit)

@@ -257,10 +257,20 @@ def test_a_damaged_file_is_an_error(aim):
         load_problems("apps_plus")
 
 
-def test_a_missing_package_is_an_error_that_names_both_ways_out(aim, monkeypatch):
-    def missing(name: str) -> Any:
-        raise ImportError(name)
+def missing(name: str) -> Any:
+    raise ImportError(name)
 
+
+def test_offline_the_sample_stands_in_without_the_packages_for_downloads_too(aim, monkeypatch):
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.warns(SampleDataWarning, match="no connection"):
+        assert load_problems("apps_plus").report.stands_in_for == "apps_plus"
+    with nothing_warned(), pytest.raises(OfflineError, match="no connection"):
+        load_problems("apps_plus", allow_sample=False)
+
+
+def test_a_missing_package_is_an_error_that_names_both_ways_out(aim, server, monkeypatch):
+    aim(f"{server[0]}/200")
     monkeypatch.setattr(importlib, "import_module", missing)
     with nothing_warned(), pytest.raises(DataNotFoundError) as caught:
         load_problems("apps_plus")
