@@ -81,6 +81,7 @@ PASSES = {
     "special methods": (
         "s = Stack([1, 2])\nassert len(s) == 2 and list(s) == [1, 2] and s[1] == 2 and 1 in s\n"
         "s[0] = 7\nassert s.items == [7, 2] and str(s) == 'Stack[7, 2]' and s(2) == [14, 4]\n"
+        "assert s(factor=1) == [7, 2]\n"
         "assert not Stack() and bool(s) and 9 not in s and sorted([s, Stack()])[1] is s"
     ),
     "operators": "assert (Stack([1]) + Stack([2])).items == [1, 2]\nassert Stack() < Stack([1])",

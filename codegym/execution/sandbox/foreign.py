@@ -97,11 +97,11 @@ class ForeignClasses:
             object.__setattr__(owner, attribute, value)
 
     def _special(self, name: str) -> Callable[..., Any]:
-        def method(one: Any, /, *args: Any) -> Any:
+        def method(one: Any, /, *args: Any, **kwargs: Any) -> Any:
             if name in _COMPARISONS and not isinstance(args[0], Foreign):
                 return NotImplemented
             try:
-                return self._look_up(one, name)(*args)
+                return self._look_up(one, name)(*args, **kwargs)
             except RuntimeError as error:
                 if name == "__next__" and isinstance(error.__cause__, StopIteration):
                     raise error.__cause__ from None
