@@ -9,6 +9,9 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import functools
+import io
+import itertools
+import tokenize
 from collections.abc import Iterator
 
 import tree_sitter
@@ -64,12 +67,17 @@ _NOT_SIMPLE = _COMPOUND | {"comment", "decorated_definition"}
 _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
 # Declarations that have no code at all: they take effect with the block that holds them.
 _DECLARATIONS = frozenset({"global_statement", "nonlocal_statement"})
+_OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
 _FORMATTED = frozenset(b"fFtTbB")  # prefixes of what is no docstring
 # An expression that holds none of these does nothing but fail.
 _EFFECTS = frozenset(
     {"call", "await", "yield", "named_expression", "assignment", "augmented_assignment"}
 )
 _PARSER_LANGUAGE = tree_sitter.Language(tree_sitter_python.language())
+
+
+Span = tuple[int, int]
+"""Byte offsets of a first byte and of one past the last."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,8 +105,50 @@ class Statement:
     evidence: tuple[int, int] | None = None
 
 
-def _parse(program: Program) -> tree_sitter.Node:
-    return tree_sitter.Parser(_PARSER_LANGUAGE).parse(program.source).root_node
+def _parse(program: Program) -> tuple[tree_sitter.Node, list[Span]]:
+    """The tree of a program, and the byte spans of comments that are not in it.
+
+    The grammar takes a line for the end of a block if it is indented less, also where brackets are
+    open and an operand must follow. Python does not; it is asked if the grammar finds an error.
+    """
+    parser = tree_sitter.Parser(_PARSER_LANGUAGE)
+    root = parser.parse(program.source).root_node
+    if root.has_error and (joined := _join_lines(program)) is not None:
+        source, hidden = joined
+        again = parser.parse(source).root_node
+        if not again.has_error:
+            return again, hidden
+    return root, []
+
+
+def _join_lines(program: Program) -> tuple[bytes, list[Span]] | None:
+    """The program with spaces for line ends and comments within brackets, which it gives as well.
+
+    None if it is no program.
+    """
+    source = bytearray(program.source)
+    hidden = []
+    depth = 0
+    lines = program.text.split("\n")
+    starts = [0, *itertools.accumulate(len(_encoded(line)) + 1 for line in lines)]
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(program.text, newline="\n").readline):
+            if token.type == tokenize.OP:
+                depth += (token.string in _OPENING) - (token.string in _CLOSING)
+            if depth and token.type in (tokenize.NL, tokenize.COMMENT):
+                row, column = token.start
+                start = starts[row - 1] + len(_encoded(lines[row - 1][:column]))
+                end = start + len(_encoded(token.string))
+                source[start:end] = b" " * (end - start)
+                if token.type == tokenize.COMMENT:
+                    hidden.append((start, end))
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        return None
+    return bytes(source), hidden
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
@@ -129,13 +179,13 @@ def conditional_starts(text: str, kinds: tuple[str, ...] = CONDITIONALS) -> tupl
     program = Program(text)
     starts = {
         program.line_start(program.line_at(node.start_byte))
-        for node in _walk(_parse(program))
+        for node in _walk(_parse(program)[0])
         if node.type in wanted
     }
     return tuple(sorted(starts))
 
 
-def comments(program: Program) -> tuple[tuple[int, int], ...]:
+def comments(program: Program) -> tuple[Span, ...]:
     """Byte spans of the comments, ascending."""
     return _read(program.text)[1]
 
@@ -147,18 +197,19 @@ def statements(program: Program) -> tuple[Statement, ...]:
 
 # The end of an episode asks three times about its program; a policy writes the same ones again.
 @functools.lru_cache(maxsize=256)
-def _read(text: str) -> tuple[tuple[Statement, ...], tuple[tuple[int, int], ...]]:
+def _read(text: str) -> tuple[tuple[Statement, ...], tuple[Span, ...]]:
     """Statements and comments."""
     program = Program(text)
-    found, spans = [], []
-    for node in _walk(_parse(program)):
+    found = []
+    root, spans = _parse(program)
+    for node in _walk(root):
         if node.type in _COMPOUND:
             found.append(_header(program, node))
         elif node.type == "comment":
             spans.append((node.start_byte, node.end_byte))
         elif node.type == "decorator" or _is_simple(node):
             found.append(_statement(program, node, node.end_byte, _declaration(node)))
-    return tuple(sorted(found, key=lambda one: (one.start, one.end))), tuple(spans)
+    return tuple(sorted(found, key=lambda one: (one.start, one.end))), tuple(sorted(spans))
 
 
 def does_nothing(line: bytes) -> bool:

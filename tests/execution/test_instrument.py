@@ -185,6 +185,32 @@ def test_what_does_not_compile_fails_as_without_probes() -> None:
         assert observed.value.args == plain.value.args
 
 
+def test_a_program_that_nests_deeply_has_probes_too() -> None:
+    """A tree may nest less deeply than a text: Python 3.11 refuses one of a thousand terms."""
+    text = "x = 1; y = " + " + ".join(["x"] * 1_200) + "\n"
+    limit = sys.getrecursionlimit()
+    told = report.Report(mmap.mmap(-1, 1 << 20), 1 << 10, 9)
+    names: dict[str, Any] = {}
+    exec(tracing.compile_program(text, "program.py", told).begin(), names)
+    assert names["y"] == 1_200
+    assert told.executed_statements() == [(1, 7)]
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize("terms", [3_200, 20_000])
+def test_a_program_that_nests_too_deeply_fails_as_without_probes(terms: int) -> None:
+    text = "x = 1; y = " + " + ".join(["x"] * terms) + "\n"
+    told = report.Report(mmap.mmap(-1, 1 << 20), 1 << 10, 9)
+    outcomes = []
+    for observed in (None, told):
+        try:
+            tracing.compile_program(text, "program.py", observed)
+            outcomes.append("compiled")
+        except RecursionError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
 @pytest.mark.parametrize("blocks", [18, 19, 20])
 @pytest.mark.parametrize("header", ["for _ in [1]:", "with nullcontext():", "try:"])
 def test_blocks_as_deep_as_python_nests_them_run(header: str, blocks: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import sys
 
 import pytest
 
@@ -113,6 +114,32 @@ def test_broken_programs_are_read_too() -> None:
         program = Program(text)
         assert all(0 <= s <= len(program.source) for s in conditional_starts(text))
         assert all(s.first_line <= s.last_line for s in statements(program))
+
+
+LESS_INDENTED = """def f(é, b):
+    if b:
+        y = g(é, é +  # a (comment)
+
+# another
+  b); z = f"{(1 +
+0)}("
+        w = (z +
+1)
+    return y
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_lines_within_brackets_may_be_indented_less(newline: str) -> None:
+    """The grammar takes them for the end of a block, and loses what comes after them."""
+    text = LESS_INDENTED.replace("\n", newline)
+    if sys.version_info < (3, 12):  # where a replacement field stays on its line
+        text = text.replace("1 +" + newline + "0", "1 + 0")
+    program = Program(text)
+    read = {(one.first_line, one.last_line) for one in statements(program)}
+    assert read == ast_statements(text)
+    spans = comments(program)
+    assert [program.source[a:b] for a, b in spans] == [b"# a (comment)", b"# another"]
 
 
 def test_statements_do_not_overlap() -> None:

@@ -24,6 +24,8 @@ from .report import Report
 TAKES_TIME = sys.version_info < (3, 12)
 """Whether running out of time or memory needs a second look, without observation."""
 
+_DEEPEST_TREE = 10_000
+"""More than the text of a program that compiles can nest, and less than the stack has room for."""
 _COLON_OR_SEMICOLON = re.compile(r";|:[ \t\f]*[^\s#]")
 _BRACKETS = re.compile(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}")
 
@@ -77,16 +79,28 @@ def compile_program(text: str, filename: str, report: Report | None) -> Program:
     Raises:
         BaseException: Whatever the compiler raises for it.
     """
-    if report is not None and (TAKES_TIME or _may_share_a_line(text)):
-        try:
-            instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
-            tree: Any = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-            instrument.insert(tree)
-            code = compile(tree, filename, "exec", dont_inherit=True)
-            return Program(code, instrument, report)
-        except Exception:
-            pass  # what is no program is none without probes; what is too large may still fit
-    return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
+    if report is None or not (TAKES_TIME or _may_share_a_line(text)):
+        return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
+    try:
+        return _with_probes(text, filename, report)
+    except Exception:  # what is no program is none without probes; what is too large may still fit
+        plain = Program(compile(text, filename, "exec", dont_inherit=True), None, report)
+    # A tree may nest less deeply than a text, and how deeply follows the limit for Python's frames.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(_DEEPEST_TREE)
+    try:
+        return _with_probes(text, filename, report)
+    except Exception:
+        return plain
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _with_probes(text: str, filename: str, report: Report) -> Program:
+    instrument = Instrument(text, report.marks(), every_line=TAKES_TIME)
+    tree: Any = compile(text, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    instrument.insert(tree)
+    return Program(compile(tree, filename, "exec", dont_inherit=True), instrument, report)
 
 
 def _may_share_a_line(text: str) -> bool:
