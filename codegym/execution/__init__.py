@@ -7,7 +7,7 @@ value, exceptions, time, memory, executed lines. It never sees an expected answe
 from __future__ import annotations
 
 from codegym.execution.executor import Executor
-from codegym.execution.isolation import DEFAULT_PACKAGES, Isolation, describe_isolation
+from codegym.execution.isolation import Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.packages import installed_packages
 from codegym.execution.pool import LocalExecutor
@@ -24,7 +24,6 @@ from codegym.execution.result import (
 from codegym.execution.values import Iterated, Opaque, decode_value, encode_value
 
 __all__ = [
-    "DEFAULT_PACKAGES",
     "Call",
     "ExecutionLimits",
     "Executor",

@@ -47,10 +47,7 @@ from typing import Any
 from codegym.errors import IsolationError, IsolationWarning
 from codegym.execution.process import WorkerProcess
 
-__all__ = ["DEFAULT_PACKAGES", "Isolation", "describe_isolation", "hello", "require_isolation"]
-
-DEFAULT_PACKAGES = ("numpy", "sortedcontainers")
-"""What reference solutions of the known data sets import, besides the standard library."""
+__all__ = ["Isolation", "describe_isolation", "hello", "require_isolation"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def describe_isolation(python: str | None = None) -> Isolation:
     Raises:
         WorkerError: If the interpreter can not be started.
     """
-    said = hello(python or sys.executable, DEFAULT_PACKAGES)
+    said = hello(python or sys.executable, ())
     return Isolation(python=tuple(said["python"]), **said["enforced"])
 
 

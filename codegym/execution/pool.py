@@ -21,7 +21,7 @@ from codegym.errors import (
     UnknownNameError,
     WorkerError,
 )
-from codegym.execution.isolation import DEFAULT_PACKAGES, require_isolation
+from codegym.execution.isolation import require_isolation
 from codegym.execution.job import Job
 from codegym.execution.packages import checked_names, installed_packages
 from codegym.execution.process import Frame, WorkerProcess
@@ -50,9 +50,9 @@ class LocalExecutor:
         python: Path of the interpreter that programs run on (3.11 or later); default: this one.
         isolation: `"auto"` enforces what the machine offers and warns where something is missing,
             `"strict"` refuses to start then, `"none"` sets resource limits only.
-        packages: What any program may import besides the standard library, as in `import NAME`;
-            what these depend on comes with them. What is not installed for the interpreter cannot
-            be imported. A program may import those of its request as well, and no others.
+        packages: What any program may import besides the standard library and the packages of its
+            request, as in `import NAME`; what these depend on comes with them. What is not
+            installed for the interpreter cannot be imported. Default: none.
 
     Raises:
         ConfigurationError: If an argument has no meaning.
@@ -66,7 +66,7 @@ class LocalExecutor:
         workers: int | None = None,
         python: str | None = None,
         isolation: IsolationMode = "auto",
-        packages: Iterable[str] = DEFAULT_PACKAGES,
+        packages: Iterable[str] = (),
     ) -> None:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Self, get_args
 
 from codegym.errors import ConfigurationError, ExecutionError, UnknownNameError, WorkerError
-from codegym.execution.isolation import DEFAULT_PACKAGES
 from codegym.execution.packages import checked_names
 from codegym.execution.pool import IsolationMode
 from codegym.execution.ray_crew import NAMESPACE, Crew
@@ -67,7 +66,7 @@ class RayExecutor:
         cpus_per_worker: float = 1.0,
         python: str | None = None,
         isolation: IsolationMode = "auto",
-        packages: Iterable[str] = DEFAULT_PACKAGES,
+        packages: Iterable[str] = (),
         address: str | None = None,
         start_seconds: float = 60.0,
     ) -> None:

@@ -51,6 +51,7 @@ from tests.waiting import wait_until
 LIMITS = ExecutionLimits(
     cpu_seconds=1.0, wall_seconds=3600.0, memory_bytes=128 * 2**20, output_bytes=2**16
 )
+PACKAGES = ("sortedcontainers", "gymnasium")
 BRIEF = dataclasses.replace(LIMITS, wall_seconds=1.5)
 START_SECONDS = 3600.0  # however busy the machine is, Ray has time to start an actor
 
@@ -81,7 +82,7 @@ def executor(ray: Any) -> Iterator[RayExecutor]:
         workers=2,
         cpus_per_worker=0.5,
         start_seconds=START_SECONDS,
-        packages=("sortedcontainers", "gymnasium"),
+        packages=PACKAGES,
     ) as executor:
         yield executor
 
@@ -206,7 +207,7 @@ def test_real_programs_get_the_same_verdicts(executor: RayExecutor, data_dir: Pa
         (problems[row["task_id"]], program) for row in rows[::10] for program in row["programs"][:1]
     ]
     pairs += [(problem, problem.canonical_solution) for problem in list(problems.values())[::10]]
-    with LocalExecutor(workers=2) as local:
+    with LocalExecutor(workers=2, packages=PACKAGES) as local:
         theirs = Grader(local, LIMITS).grade_many(pairs)
     ours = Grader(executor, LIMITS).grade_many(pairs)
     assert [grade.verdict for grade in ours] == [grade.verdict for grade in theirs]

@@ -57,7 +57,8 @@ class Case:
         calls: The same question as calls of `f`, for graders that know no standard input.
         error_types: If not empty, the exception that ends the program is one of these.
         needs: What must be there for codegym's verdict: a barrier (`"calls"`, `"files"`,
-            `"namespaces"`, see :class:`~codegym.execution.Isolation`) or `"numpy"`.
+            `"namespaces"`, see :class:`~codegym.execution.Isolation`) or `"numpy"`, which the
+            program may then import.
         leak: The expected answer is given only by a program that got where it should not.
         ours: The verdict is a rule of codegym's, which other judges need not share.
         lenient: A judge that compares with Python's `==` would reasonably reject the answer.
@@ -108,6 +109,7 @@ class Case:
             tests=self.tests,
             entry_point=self.entry_point,
             comparison=self.comparison,
+            packages=tuple(need for need in self.needs if need == "numpy"),
         )
 
     def text(self, host: str, port: int, signal: int) -> str:
