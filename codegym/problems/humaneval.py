@@ -59,6 +59,7 @@ HUMANEVAL = Source(
     "and 'entry_point'",
     splits=("test",),
     parse=_parse,
+    packages=("numpy",),  # of the harness's own requirements
     id_fields=_ID,
     files=(
         RemoteFile(

@@ -156,6 +156,7 @@ LIVECODEBENCH = Source(
     "'private_test_cases'",
     splits=("test", *_RELEASES),
     parse=_parse,
+    packages=("numpy",),
     id_fields=_ID,
     files=tuple(
         RemoteFile(

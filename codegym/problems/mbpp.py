@@ -84,6 +84,7 @@ MBPP = Source(
     "'test_list'",
     splits=("train", "validation", "test", "prompt"),
     parse=_parse,
+    packages=("numpy",),  # as evalplus has, whose MBPP+ this set became
     id_fields=_ID,
     files=(
         RemoteFile(
