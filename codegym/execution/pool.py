@@ -24,9 +24,10 @@ from codegym.errors import (
 from codegym.execution.isolation import require_isolation
 from codegym.execution.job import Job
 from codegym.execution.packages import checked_names, installed_packages
-from codegym.execution.process import Frame, WorkerProcess
+from codegym.execution.process import WorkerProcess
 from codegym.execution.result import Request, Result
-from codegym.execution.wire import observe, same_for_all
+from codegym.execution.sandbox.protocol import Frame
+from codegym.execution.wire import observe
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -249,13 +250,12 @@ class _Pool:
             self._fail(job, error)
             return None
         try:
-            kinds = job.message.kinds[inputs.start : inputs.stop]
-            seen = [observe(*one) for one in zip(frames, kinds, strict=False)]
+            seen = [observe(frame) for frame in frames]
         except BaseException as error:
             self._fail(job, error)
             return worker
         with self._lock:
-            job.record(inputs, seen, hopeless=same_for_all(frames[-1]))
+            job.record(inputs, seen, hopeless=frames[-1].same_for_all)
             closed = self._closed and job.waits
             if job.waits and job not in self._jobs:
                 self._jobs.appendleft(job)

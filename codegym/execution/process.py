@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -19,8 +17,9 @@ from typing import Any
 
 from codegym.errors import WorkerError
 from codegym.execution.sandbox.box import remove_box
+from codegym.execution.sandbox.protocol import Frame, read_frame
 
-__all__ = ["Frame", "WorkerProcess"]
+__all__ = ["WorkerProcess"]
 
 _SANDBOX = Path(__file__).parent
 _START = (
@@ -30,16 +29,6 @@ _START = (
 )
 _START_SECONDS = 60.0
 _LARGEST = 1 << 31
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Frame:
-    """What the worker says of one input: trusted header, and what the program left."""
-
-    header: dict[str, Any]
-    report: bytes
-    stdout: bytes
-    stderr: bytes
 
 
 class WorkerProcess:
@@ -120,14 +109,9 @@ class WorkerProcess:
             message = message[1:]
         self._socket.sendall(message)
         frames = []
-        while (frame := self._receive_frame()).header["end"] != "done":
+        while (frame := read_frame(self._exactly)) is not None:
             frames.append(frame)
         return frames
-
-    def _receive_frame(self) -> Frame:
-        lengths = struct.unpack("<4I", self._exactly(16))
-        header, report, stdout, stderr = map(self._exactly, lengths)
-        return Frame(json.loads(header), report, stdout, stderr)
 
     def _exactly(self, length: int) -> bytes:
         if length > _LARGEST:

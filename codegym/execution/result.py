@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 from typing import Any
 
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.sandbox.protocol import ExitReason
 from codegym.execution.values import decode_value
 
 __all__ = ["Call", "ExitReason", "Observation", "Request", "Result", "Stdin", "TestCode"]
@@ -70,20 +70,6 @@ class Request:
     coverage: bool = True
     stop_on_error: bool = False
     packages: tuple[str, ...] = ()
-
-
-class ExitReason(enum.StrEnum):
-    """Why a run ended."""
-
-    FINISHED = "finished"  # end of program, return of the call, or SystemExit
-    EXCEPTION = "exception"  # an exception left the program
-    COMPILE_ERROR = "compile_error"  # the source is no Python program; nothing ran
-    CPU_LIMIT = "cpu_limit"
-    WALL_LIMIT = "wall_limit"
-    MEMORY_LIMIT = "memory_limit"
-    OUTPUT_LIMIT = "output_limit"
-    KILLED = "killed"  # died by a signal or left without a report (os._exit, crash)
-    TEST_FAILED = "test_failed"  # TestCode only: the test code raised; the program did not
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import marshal
-import struct
 from collections.abc import Iterable
-from typing import Any, assert_never
+from typing import assert_never
 
 from codegym.errors import ConfigurationError, ExecutionError
 from codegym.execution import values
 from codegym.execution.limits import ExecutionLimits
-from codegym.execution.process import Frame
-from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin, TestCode
+from codegym.execution.result import Call, Observation, Request, Stdin, TestCode
+from codegym.execution.sandbox.protocol import ExitReason, Frame, pack_request
 from codegym.programs.executed import ExecutedLines
 
-__all__ = ["Message", "observe", "same_for_all"]
+__all__ = ["Message", "observe"]
 
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
@@ -35,7 +34,6 @@ class Message:
 
     Attributes:
         inputs: Number of inputs.
-        kinds: Of each input: ``"stdin"``, ``"call"`` or ``"code"``.
         patience: Seconds in which a healthy worker says something.
 
     Raises:
@@ -52,7 +50,6 @@ class Message:
         self._program = request.program.encode("utf-8", "surrogatepass")
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
         self._encoded = [_encode_input(given) for given in request.inputs]
-        self.kinds = [kind for kind, _ in self._encoded]
         self._codes = [
             dataclasses.asdict(given) if isinstance(given, TestCode) else None
             for given in request.inputs
@@ -76,11 +73,10 @@ class Message:
         """The message for some of the inputs, and their test code, which only testers may see."""
         chosen = self._encoded[inputs.start : inputs.stop]
         kinds = [[kind, len(text)] for kind, text in chosen]
-        head = json.dumps({**self._head, "inputs": kinds}).encode("ascii")
-        body = b"".join([head, self._program, self._prelude, *(text for _, text in chosen)])
+        body = (self._program, self._prelude, *(text for _, text in chosen))
         codes = self._codes[inputs.start : inputs.stop]
-        lengths = struct.pack("<2I", len(body), len(head))
-        return lengths + body, json.dumps(codes) if any(codes) else None
+        message = pack_request({**self._head, "inputs": kinds}, body)
+        return message, json.dumps(codes) if any(codes) else None
 
 
 def _check(request: Request) -> None:
@@ -114,113 +110,37 @@ def _encode_input(given: Stdin | Call | TestCode) -> tuple[str, bytes]:
             assert_never(given)
 
 
-_LIMITS = {
-    "cpu": ExitReason.CPU_LIMIT,
-    "wall": ExitReason.WALL_LIMIT,
-    "output": ExitReason.OUTPUT_LIMIT,
-    "memory": ExitReason.MEMORY_LIMIT,
-}
-_ERRORS = {
-    "E": ExitReason.EXCEPTION,
-    "D": ExitReason.EXCEPTION,
-    "T": ExitReason.TEST_FAILED,
-}
-_MAY_SAY = {"stdin": "FEDM", "call": "REDMO", "code": "REDMOT"}
-"""What a report on each kind of input can say. Of test code, `R` and `T` are its tester's word."""
-
-_COMPILE_ERROR, _PRELUDE = "C", "P"
-_TEST_BROKEN = "B"  # said by testers only
-_ERROR_BYTES = 1 << 14
-_TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
-
-
-def observe(frame: Frame, kind: str) -> Observation:
-    """What a frame says happened. The report in it may be forged; it is only ever data.
-
-    Args:
-        frame: The answer to one input.
-        kind: Of the input, as in :attr:`Message.kinds`.
+def observe(frame: Frame) -> Observation:
+    """What a frame says happened.
 
     Raises:
         ExecutionError: If the problem's own prelude or test code failed, which is no fault of the
             program.
     """
-    header = frame.header
-    # This was told before the program's own code ran, so it is true.
-    if header["told"] == _PRELUDE:
-        raise ExecutionError(
-            "The prelude of the problem failed before the program ran: "
-            f"{frame.report[:500]!r}. Install what it imports for the worker's interpreter, or "
-            "mend the problem."
-        )
-    if kind == "code" and header["status"] == _TEST_BROKEN:
-        raise ExecutionError(
-            "The test code of the problem is at fault, not the program: "
-            f"{_error(frame.report)}. Mend the problem, or leave it out."
-        )
-    if header["told"] == _COMPILE_ERROR:
-        return Observation(ExitReason.COMPILE_ERROR, **(_error(frame.report) or {}))
+    error = frame.error
+    if frame.reason in _FAULTS:
+        said = f"{error.type}: {error.message}"
+        raise ExecutionError(_FAULTS[frame.reason].format(said))
     return Observation(
-        **_outcome(header, frame.report, kind),
+        frame.reason,
+        answer=frame.answer,
         stdout=frame.stdout.decode("utf-8", "replace"),
         stderr=frame.stderr.decode("utf-8", "replace"),
-        checks_passed=header["checks"],
-        executed_lines=ExecutedLines(header["lines"], map(tuple, header["statements"])),
-        cpu_seconds=header["cpu"],
-        wall_seconds=header["wall"],
-        peak_memory_bytes=header["memory"],
+        exit_code=frame.exit_code,
+        error_type=error.type,
+        error_message=error.message,
+        error_line=error.line,
+        checks_passed=frame.checks,
+        executed_lines=ExecutedLines(frame.lines, frame.statements),
+        cpu_seconds=frame.cpu_seconds,
+        wall_seconds=frame.wall_seconds,
+        peak_memory_bytes=frame.memory_bytes,
     )
 
 
-def same_for_all(frame: Frame) -> bool:
-    """Whether the program ended before it came to its input: so it will on every other."""
-    return bool(frame.header["alike"])
-
-
-def _outcome(header: dict[str, Any], report: bytes, kind: str) -> dict[str, Any]:
-    if header["end"] in _LIMITS:
-        return {"reason": _LIMITS[header["end"]]}
-    status = header["status"] if header["status"] in _MAY_SAY[kind] else ""
-    exited = header["end"] == "exit"
-    if status == "M":
-        return {"reason": ExitReason.MEMORY_LIMIT, "error_type": "MemoryError"}
-    if status == "O":
-        return {"reason": ExitReason.OUTPUT_LIMIT}
-    if status == "R" and exited:
-        return {"reason": ExitReason.FINISHED, "answer": report}
-    if status == "F" and exited and report.isdigit() and len(report) < 4:
-        return {"reason": ExitReason.FINISHED, "exit_code": int(report)}
-    if status in _ERRORS:
-        error = _error(report)
-        if error is not None:
-            return {"reason": _ERRORS[status], **error}
-    if header["end"] == "exit" and header["exit_code"] is not None:
-        # A script may end itself by `os._exit`: the kernel knows how.
-        return {"reason": ExitReason.FINISHED, "exit_code": header["exit_code"]}
-    number = header["signal"]
-    how = f"died by signal {number}" if number else "left without a report"
-    return {"reason": ExitReason.KILLED, "error_message": f"The program {how}."}
-
-
-def _error(report: bytes) -> dict[str, Any] | None:
-    """What a report says of an exception; None if it is none, as a forged one may be."""
-    if len(report) > _ERROR_BYTES:  # no honest one is, see `loading.describe`
-        return None
-    try:
-        said = json.loads(report)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(said, dict):
-        return None
-    line = said.get("line")
-    return {
-        "error_type": _cut(said.get("type"), _TYPE_CHARACTERS),
-        "error_message": _cut(said.get("message"), _MESSAGE_CHARACTERS),
-        "error_line": line if type(line) is int and 0 < line < 1 << 31 else None,
-    }
-
-
-def _cut(said: Any, characters: int) -> str:
-    """Text of some length at most that can be written to any stream or file."""
-    text = said[:characters] if isinstance(said, str) else ""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:characters]
+_FAULTS = {
+    ExitReason.PRELUDE_FAILED: "The prelude of the problem failed before the program ran: {}. "
+    "Install what it imports for the worker's interpreter, or mend the problem.",
+    ExitReason.TEST_BROKEN: "The test code of the problem is at fault, not the program: {}. Mend "
+    "the problem, or leave it out.",
+}

@@ -145,11 +145,16 @@ def f():
 
 @pytest.mark.parametrize(
     ("end", "cpu_seconds", "again"),
-    [("wall", 0.01, False), ("wall", 1.0, True), ("cpu", 1.0, True), ("exit", 1.0, False)],
+    [
+        (ExitReason.WALL_LIMIT, 0.01, False),
+        (ExitReason.WALL_LIMIT, 1.0, True),
+        (ExitReason.CPU_LIMIT, 1.0, True),
+        (ExitReason.FINISHED, 1.0, False),
+    ],
 )
 def test_a_program_that_only_waits_runs_once(
-    end: str, cpu_seconds: float, again: bool, monkeypatch: pytest.MonkeyPatch
+    end: ExitReason, cpu_seconds: float, again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "TAKES_TIME", True)
     run = runner.Run(Output(0), Output(0), end=end, cpu_seconds=cpu_seconds)
-    assert runner.failed_by_tracing(runner.Seen(run), {"wall_seconds": 3.0}) is again
+    assert runner.failed_by_tracing(runner.Seen(run, "call"), {"wall_seconds": 3.0}) is again

@@ -10,8 +10,10 @@ from codegym.errors import ExecutionError
 from codegym.execution import ExitReason, TestCode
 from codegym.execution.sandbox import atoms, crossing
 from codegym.execution.sandbox.foreign import ForeignClasses
+from codegym.execution.sandbox.protocol import code_of
 
 from .conftest import Run
+from .forge import FORGE
 
 PASSES = {
     "work on a positional argument": (
@@ -306,16 +308,20 @@ def test_stop_iteration_ends_no_loop_of_the_test(code: str, run: Run) -> None:
     assert (seen.reason, seen.error_type) == (ExitReason.EXCEPTION, "StopIteration")
 
 
-@pytest.mark.parametrize("status", ["T", "B", "G"])
-def test_a_program_cannot_speak_for_its_tester(status: str, run: Run) -> None:
-    program = f"""
+@pytest.mark.parametrize("reason", ["FINISHED", "TEST_FAILED", "TEST_BROKEN", "PRELUDE_FAILED"])
+def test_a_program_cannot_speak_for_its_tester(reason: str, run: Run) -> None:
+    code = code_of(ExitReason[reason])
+    program = (
+        FORGE
+        + f"""
 import gc
 for one in gc.get_objects():
     if type(one).__name__ == "Report":
-        one.write({status.encode()!r}, b'{{"type": "x", "message": "", "line": null}}')
+        forge(one, {code!r}, b'{{"type": "x", "message": "", "line": null}}')
 import os
 os._exit(0)
 """
+    )
     seen = run(program, TestCode("assert f() == 1", "f"))
     assert seen.reason is ExitReason.KILLED
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from codegym.execution import LocalExecutor
+from codegym.execution import ExitReason, LocalExecutor
 from codegym.execution.sandbox import report
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, CodeTest, Problem, StdinTest
 
+from .forge import FORGE
 from .held import UNTIMED
+
+FINISHED = ExitReason.FINISHED
 
 CODE = CodeTest("def check(c):\n    assert c(3) == 6\n    assert c(5) == 10\ncheck(f)\n", "f")
 PROBLEMS = {
@@ -37,7 +40,7 @@ while "task" not in frame.f_locals:
     frame = frame.f_back
 task = frame.f_locals["task"]
 """
-STATUSES = [bytes((number,)) for number in (0, *b"FREDMOTGSCPNBX", 255)]
+CODES = [bytes((number,)) for number in (*range(len(ExitReason) + 1), *b"BWSAX", 255)]
 BODIES = [b"", b"null", b"7", b'{"c":[1]}', b'{"type": 1}', b"\xff\x00", b"[" * 5000, b"1" * 5000]
 
 
@@ -72,15 +75,16 @@ def test_no_report_of_its_own_is_a_right_answer(grader: Grader, kind: str, when:
     if kind == "script" and when == "called":
         pytest.skip("a script is not called")
     verdicts = set()
-    for status in STATUSES:
+    for code in CODES:
         for body in BODIES:
-            attack = f"{FIND}\ntask.report.mark_loaded()\ntask.report.write({status!r}, {body!r})\n"
+            attack = f"{FIND}{FORGE}\ntask.report.mark_loaded()\n"
+            attack += f"forge(task.report, {code!r}, {body!r})\n"
             attack += "import os; os._exit(0)\n"
             if when == "called":
                 inner = attack.replace("\n", "\n    ")
                 attack = f"def f(x):\n    {inner}\n"
             grade = grader.grade(PROBLEMS[kind], attack)
-            assert not grade.solved, (status, body)
+            assert not grade.solved, (code, body)
             verdicts.add(grade.verdict)
     assert Verdict.COMPILE_ERROR not in verdicts
     assert Verdict.WRONG_ANSWER in verdicts or Verdict.RUNTIME_ERROR in verdicts
@@ -89,13 +93,13 @@ def test_no_report_of_its_own_is_a_right_answer(grader: Grader, kind: str, when:
 def test_a_forged_series_tells_nothing_impossible() -> None:
     memory = report.new_memory(1 << 20)
     told = report.Report(memory, 1 << 17, 5)
-    assert told.append(b"R", b"1", 0.5)
-    assert told.append(b"R", b"2", float("nan"))
-    assert told.append(b"R", b"3", -1.0)
+    assert told.append(FINISHED, b"1", 0.5)
+    assert told.append(FINISHED, b"2", float("nan"))
+    assert told.append(FINISHED, b"3", -1.0)
     assert [cpu for _, _, cpu, _, _ in told.read_series(1.0)] == [0.5, 1.0, 1.0]
-    assert told.append(b"R", b"4", 0.5)
-    lines = report._ENTRY.pack(1, 1000, 0, 0.5, b"R") + bytes(4 * 1000) + b"5"
-    marks = report._ENTRY.pack(1, 0, 5000, 0.5, b"R") + bytes(8 * 5000) + b"6"
+    assert told.append(FINISHED, b"4", 0.5)
+    lines = report._ENTRY.pack(1, 1000, 0, 0.5, b"\x01") + bytes(4 * 1000) + b"5"
+    marks = report._ENTRY.pack(1, 0, 5000, 0.5, b"\x01") + bytes(8 * 5000) + b"6"
     for forged in (lines, marks):  # more than the program has, more than there can be
         end = told._used + len(forged)
         memory[told._body + told._used : told._body + end] = forged
@@ -104,8 +108,8 @@ def test_a_forged_series_tells_nothing_impossible() -> None:
 
 
 def test_the_name_of_a_type_can_be_printed(grader: Grader) -> None:
-    attack = f"{FIND}\ntask.report.mark_loaded()\n"
-    attack += r"""task.report.write(b'R', b'{"o":"\\ud800\\u001b[2J"}')"""
+    attack = f"{FIND}{FORGE}\ntask.report.mark_loaded()\n"
+    attack += r"""forge(task.report, b'\x01', b'{"o":"\\ud800\\u001b[2J"}')"""
     attack += "\nimport os; os._exit(0)\n"
     grade = grader.grade(PROBLEMS["call"], "def f(x):\n    " + attack.replace("\n", "\n    "))
     assert grade.error_message is not None
@@ -118,7 +122,7 @@ def test_the_tester_is_out_of_reach(grader: Grader) -> None:
     attacks = [
         "import os\nfor number in range(3, 64):\n    try: os.write(number, b'Rnull')\n"
         "    except OSError: pass\nos._exit(0)\n",
-        f"{FIND}\ntask.report.write(b'R', b'null')\nimport os; os._exit(0)\n",
+        f"{FIND}{FORGE}\nforge(task.report, b'\\x01', b'null')\nimport os; os._exit(0)\n",
         "import os\nfor pid in range(os.getpid() - 20, os.getpid() + 20):\n"
         "    for number in range(3, 12):\n"
         "        try: os.write(os.open(f'/proc/{pid}/fd/{number}', os.O_WRONLY), b'Rnull')\n"

@@ -9,6 +9,7 @@ import pytest
 
 from codegym.execution import ExecutionLimits, ExitReason
 from codegym.execution.sandbox import memory, supervise
+from codegym.execution.sandbox.protocol import Stage
 
 from .conftest import Run
 
@@ -116,8 +117,8 @@ def test_addresses_have_an_end_as_well(run: Run) -> None:
 
 def test_the_peak_that_the_kernel_saw_decides_when_a_child_is_dead() -> None:
     base = memory.Usage(os.getpid())
-    for beyond, end in ((-4096, "exit"), (4096, "memory")):
+    for beyond, end in ((-4096, ExitReason.FINISHED), (4096, ExitReason.MEMORY_LIMIT)):
         run = supervise.Run(supervise.Output(-1), supervise.Output(-1))
         run.watched = memory.Watch(LIMIT, base)
-        supervise._bury(run, b"S", (0, 0.1, base.resident + LIMIT + beyond), 9.0)
+        supervise._bury(run, Stage.STARTED, (0, 0.1, base.resident + LIMIT + beyond), 9.0)
         assert run.end == end

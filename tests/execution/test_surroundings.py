@@ -16,6 +16,7 @@ import pytest
 from codegym.execution import Call, ExecutionLimits, ExitReason
 
 from .conftest import Run
+from .forge import FORGE
 
 UNHURRIED = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0, memory_bytes=256 * 2**20)
 _LOUD = "class Loud:\n    def __init__(self, *held): self.held = held\n    def __del__(self): "
@@ -252,8 +253,8 @@ def test_what_ends_a_script_is_within_its_limits(run: Run) -> None:
 def test_a_script_that_leaves_is_known_by_what_the_kernel_says(run: Run) -> None:
     """Nothing that it may write into its own report makes more of it than that."""
     forge = (
-        "import gc, os\ngc.unfreeze()\nfor thing in gc.get_objects():\n"
-        "    if type(thing).__name__ == 'Report': thing.write(b'?', b'nonsense')\n"
+        f"{FORGE}\nimport gc, os\ngc.unfreeze()\nfor thing in gc.get_objects():\n"
+        "    if type(thing).__name__ == 'Report': forge(thing, b'?', b'nonsense')\n"
     )
     for code in (0, 3):
         seen = run(f"{forge}print('a', flush=True)\nos._exit({code})")

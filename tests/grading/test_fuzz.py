@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import io
 import json
 import os
 from collections.abc import Callable
@@ -21,9 +22,19 @@ from hypothesis import strategies as st
 
 from codegym.errors import ExecutionError
 from codegym.execution import Request, Result, decode_value, encode_value, wire
-from codegym.execution.process import Frame
-from codegym.execution.result import Call, ExitReason, Stdin, TestCode
-from codegym.execution.sandbox import codec
+from codegym.execution.sandbox import codec, runner
+from codegym.execution.sandbox.protocol import (
+    LAST_FRAME,
+    LIMITS,
+    ErrorReport,
+    ExitReason,
+    Frame,
+    Stage,
+    code_of,
+    read_frame,
+    reason_of,
+)
+from codegym.execution.sandbox.supervise import Output, Run
 from codegym.execution.values import Iterated, NotPlainError, Opaque, decode_plain
 from codegym.grading import Grader, Verdict, same_value
 from codegym.grading.check import check_value
@@ -233,114 +244,133 @@ def test_what_can_be_decoded_can_be_encoded(value: Any) -> None:
 
 
 class _Says:
-    """An executor whose worker says what it is told to, of a program that left some report."""
+    """An executor whose worker has seen a run of a program that left some report."""
 
-    def __init__(self) -> None:
-        self.frame = Frame({}, b"", b"", b"")
-        self.kind = "call"
+    def __init__(self, seen: runner.Seen) -> None:
+        self._seen = seen
 
     def submit(self, request: Request) -> Future[Result]:
+        frame = over_the_wire(runner.frame_of(self._seen))
         future: Future[Result] = Future()
-        future.set_result(Result((wire.observe(self.frame, self.kind),)))
+        future.set_result(Result((wire.observe(frame),)))
         return future
 
     def close(self) -> None:
         return
 
 
-HEADER = {
-    "signal": 0,
-    "cpu": 0.0,
-    "wall": 0.0,
-    "memory": 0,
-    "lines": [1],
-    "statements": [],
-    "checks": 0,
-    "exit_code": None,
-    "alike": False,
-}
-ASKED = {
+def over_the_wire(frame: Frame) -> Frame:
+    """What the parent reads of what a worker sends; the message ends where the frame does."""
+    message = io.BytesIO(frame.pack() + LAST_FRAME)
+    read = read_frame(message.read)
+    assert read is not None
+    assert read_frame(message.read) is None
+    return read
+
+
+def seen_by_a_worker(
+    kind: str,
+    reason: ExitReason,
+    body: bytes,
+    end: ExitReason = ExitReason.FINISHED,
+    told: Stage | ExitReason = Stage.STARTED,
+    stdout: bytes = b"",
+    tester: bool = False,
+) -> runner.Seen:
+    """A run of a program that said this of itself, or of which its tester did."""
+    run = Run(Output(0), Output(0), end=end, told=told)
+    run.stdout.data += stdout
+    said = (reason, body) if tester else runner._own_word(kind, reason, body)
+    return runner.Seen(run, kind, *said)
+
+
+ASKED: dict[str, CallTest | StdinTest | CodeTest] = {
     "call": CallTest((), 1),
     "stdin": StdinTest("", "1"),
     "code": CodeTest("assert f() == 1", "f"),
 }
-statuses = st.sampled_from("\0FREDMOTGX\xff")
 errors = st.dictionaries(
     st.sampled_from(["type", "message", "line", "x"]), st.integers() | st.text() | st.none()
 ).map(lambda said: repr(said).replace("'", '"').replace("None", "null").encode("utf-8", "replace"))
+ENDS = (ExitReason.FINISHED, ExitReason.KILLED, *sorted(LIMITS))
 
 
 @fuzz
 @given(
     kind=st.sampled_from(sorted(ASKED)),
-    status=statuses,
-    end=st.sampled_from(["exit", "signal", "cpu", "wall", "output", "stopped"]),
-    told=st.sampled_from("SC"),
+    code=st.binary(min_size=1, max_size=1) | st.sampled_from(list(map(code_of, ExitReason))),
+    end=st.sampled_from(ENDS),
+    told=st.sampled_from([Stage.STARTED, ExitReason.COMPILE_ERROR]),
     report=reports | errors | st.integers().map(lambda number: b"%d" % number),
     stdout=st.sampled_from([b"1\n", b"\xff"]),
+    tester=st.booleans(),
 )
-def test_every_frame_ends_in_a_verdict(
-    kind: str, status: str, end: str, told: str, report: bytes, stdout: bytes
+def test_every_report_ends_in_a_verdict(
+    kind: str,
+    code: bytes,
+    end: ExitReason,
+    told: Stage | ExitReason,
+    report: bytes,
+    stdout: bytes,
+    tester: bool,
 ) -> None:
-    executor = _Says()
-    executor.kind = kind
-    header = {**HEADER, "status": status, "end": end, "told": told}
-    executor.frame = Frame(header, report, stdout, stdout)
+    reason = reason_of(code)
+    tester = tester and kind == "code"
+    if tester and reason in (ExitReason.TEST_BROKEN, ExitReason.PRELUDE_FAILED):
+        return  # a fault of the problem's, and never the program's word
+    seen = seen_by_a_worker(kind, reason, report, end, told, stdout, tester)
     problem = Problem("p", "", "", (ASKED[kind],), entry_point="f")
-    with Grader(executor, cache_size=0) as grader:
+    with Grader(_Says(seen), cache_size=0) as grader:
         grade = grader.grade(problem, "")
     assert grade.verdict in set(Verdict)
     for said in (grade.error_message, grade.error_type):
         assert said is None or len(said.encode("utf-8")) < 4_000
     if grade.solved:
-        assert (end, told) == ("exit", "S")
-        assert status == ("F" if kind == "stdin" else "R")
+        assert (end, told) == (ExitReason.FINISHED, Stage.STARTED)
+        assert kind == "stdin" or reason is ExitReason.FINISHED
+        assert kind != "code" or tester
 
 
 def test_a_report_of_an_error_is_short_or_none() -> None:
     long = json.dumps({"type": "x" * 10**5, "message": "x" * 10**5, "line": 1}).encode()
     odd = json.dumps({"type": "\ud800", "message": "\ud800", "line": 2**80}).encode()
-    header = {**HEADER, "status": "E", "end": "exit", "told": "S"}
-    seen = wire.observe(Frame(header, long, b"", b""), "call")
+    seen = wire.observe(runner.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, long)))
     assert (seen.reason, seen.error_type) == (ExitReason.KILLED, None)
-    seen = wire.observe(Frame(header, odd, b"", b""), "call")
+    seen = wire.observe(runner.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, odd)))
     assert (seen.error_type, seen.error_message, seen.error_line) == (r"\ud800", r"\ud800", None)
     for report in (long, b"", b"[" * 10**6, b"1"):
-        seen = wire.observe(Frame({**header, "told": "C"}, report, b"", b""), "call")
+        told = ExitReason.COMPILE_ERROR
+        seen = wire.observe(runner.frame_of(seen_by_a_worker("call", told, report, told=told)))
         assert seen.reason is ExitReason.COMPILE_ERROR
 
 
-SAID = {  # what each kind of input may be answered by; of test code, R and T by its tester
-    "stdin": {"F": "finished", "E": "exception", "D": "exception", "M": "memory_limit"},
-    "call": {
-        "R": "finished",
-        "E": "exception",
-        "D": "exception",
-        "M": "memory_limit",
-        "O": "output_limit",
-    },
+OWN_WORDS = {
+    "stdin": {"finished", "exception", "memory_limit"},
+    "call": {"finished", "exception", "memory_limit", "output_limit"},
+    "code": {"exception", "memory_limit", "output_limit"},  # the rest is for its tester to say
 }
-SAID["code"] = {**SAID["call"], "T": "test_failed"}
 
 
-@pytest.mark.parametrize("kind", SAID)
-def test_a_program_says_no_more_than_its_kind_of_input_allows(kind: str) -> None:
-    report = {"F": b"0", "R": b"1"}
+@pytest.mark.parametrize("kind", OWN_WORDS)
+@pytest.mark.parametrize("reason", ExitReason)
+def test_a_program_says_no_more_than_its_kind_of_input_allows(
+    kind: str, reason: ExitReason
+) -> None:
     error = b'{"type": "KeyError", "message": "k", "line": 1}'
-    for status in "\0FREDMOTGX\xff":  # B ends in an error, and only a tester can say it
-        header = {**HEADER, "status": status, "end": "exit", "told": "S"}
-        seen = wire.observe(Frame(header, report.get(status, error), b"", b""), kind)
-        assert seen.reason.value == SAID[kind].get(status, "killed"), status
+    body = b"0" if reason is ExitReason.FINISHED else error
+    run = seen_by_a_worker(kind, reason, body, end=ExitReason.FINISHED)
+    run.run.exit_code = 3  # in the kernel's word, which counts where a script says nothing itself
+    seen = wire.observe(runner.frame_of(run))
+    if reason.value in OWN_WORDS[kind]:
+        assert seen.reason is reason
+    elif kind == "stdin":
+        assert (seen.reason, seen.exit_code) == (ExitReason.FINISHED, 3)
+    else:
+        assert seen.reason is ExitReason.KILLED
 
 
-@pytest.mark.parametrize("kind", ["stdin", "call", "code"])
-def test_only_a_failing_prelude_is_a_fault_of_the_problem(kind: str) -> None:
-    header = {**HEADER, "status": "E", "end": "exit", "told": "P"}
-    with pytest.raises(ExecutionError, match="prelude"):
-        wire.observe(Frame(header, b"{}", b"", b""), kind)
-
-
-def test_the_kinds_are_those_that_messages_name() -> None:
-    given_inputs = (Stdin(""), Call(), TestCode("", "f"))
-    message = wire.Message(Request("", given_inputs, entry_point="f"))
-    assert message.kinds == ["stdin", "call", "code"]
+@pytest.mark.parametrize("reason", [ExitReason.PRELUDE_FAILED, ExitReason.TEST_BROKEN])
+def test_a_fault_of_the_problem_is_an_error(reason: ExitReason) -> None:
+    error = ErrorReport("ImportError", "No module named 'x'")
+    with pytest.raises(ExecutionError, match="No module named 'x'"):
+        wire.observe(over_the_wire(Frame(reason, error=error)))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from codegym.execution import ExecutionLimits, LocalExecutor
+from codegym.execution import ExecutionLimits, ExitReason, LocalExecutor
+from codegym.execution.sandbox.protocol import code_of
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, Problem, StdinTest
 from tests.execution.process_tree import children_of
@@ -31,7 +32,10 @@ def f(x):
     frame = sys._getframe()
     while "task" not in frame.f_locals:
         frame = frame.f_back
-    frame.f_locals["task"].report.write({status!r}, {report!r})
+    memory, start = frame.f_locals["task"].report._memory, frame.f_locals["task"].report._body
+    memory[start : start + len({report!r})] = {report!r}
+    memory[8:9] = {code!r}
+    memory[:8] = (len({report!r}) + 1).to_bytes(8, "little")
     os._exit(0)
 """
 RETURNED: dict[str, tuple[Any, str]] = {
@@ -63,23 +67,34 @@ def test_values(grader: Grader, expected: Any, answer: str, comparison: Any) -> 
 
 
 REPORTS: dict[str, tuple[bytes, bytes, Verdict]] = {
-    "a complex of one part": (b"R", b'{"c":[1]}', WRONG),
-    "no value": (b"R", b"\xff", WRONG),
-    "deep": (b"R", b"[" * 10**5, WRONG),
-    "digits": (b"R", b"1" * 10**6, WRONG),
-    "the end of a script": (b"F", b"0", RAISED),
-    "a tester's word": (b"T", b'{"type":"x","message":"","line":1}', RAISED),
-    "no status": (b"?", b"", RAISED),
-    "an error that is none": (b"E", b"[]", RAISED),
-    "an error without end": (b"E", b'{"type":"' + b"x" * 10**6 + b'"}', RAISED),
-    "an error of other types": (b"E", b'{"type":[],"message":{},"line":"x"}', RAISED),
+    "a complex of one part": (code_of(ExitReason.FINISHED), b'{"c":[1]}', WRONG),
+    "no value": (code_of(ExitReason.FINISHED), b"\xff", WRONG),
+    "deep": (code_of(ExitReason.FINISHED), b"[" * 10**5, WRONG),
+    "digits": (code_of(ExitReason.FINISHED), b"1" * 10**6, WRONG),
+    "a tester's word": (
+        code_of(ExitReason.TEST_FAILED),
+        b'{"type":"x","message":"","line":1}',
+        RAISED,
+    ),
+    "no ending": (b"?", b"", RAISED),
+    "an error that is none": (code_of(ExitReason.EXCEPTION), b"[]", RAISED),
+    "an error without end": (
+        code_of(ExitReason.EXCEPTION),
+        b'{"type":"' + b"x" * 10**6 + b'"}',
+        RAISED,
+    ),
+    "an error of other types": (
+        code_of(ExitReason.EXCEPTION),
+        b'{"type":[],"message":{},"line":"x"}',
+        RAISED,
+    ),
 }
 
 
-@pytest.mark.parametrize(("status", "report", "verdict"), REPORTS.values(), ids=REPORTS)
-def test_reports(grader: Grader, status: bytes, report: bytes, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("code", "report", "verdict"), REPORTS.values(), ids=REPORTS)
+def test_reports(grader: Grader, code: bytes, report: bytes, verdict: Verdict) -> None:
     problem = Problem("p", "", "", (CallTest((0,), 1),), entry_point="f")
-    grade = grader.grade(problem, FORGES.format(status=status, report=report))
+    grade = grader.grade(problem, FORGES.format(code=code, report=report))
     assert grade.verdict is verdict
 
 

@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import codec, ending, report
+from . import codec, ending
 from .loading import FILENAME, describe, load, new_module
+from .protocol import ExitReason
+from .report import Report
 from .script import defines_only
 from .task import Confinement, Home, Order, Task, settle
 from .tracing import Program
@@ -31,7 +33,7 @@ def run_script(home: Home, descriptors: list[int], confinement: Confinement, tol
     raised, code = _run_main(task)
     code = ending.finalize(code)
     if not raised:
-        task.report.write(report.FINISHED, b"%d" % code)
+        task.report.write(ExitReason.FINISHED, b"%d" % code)
     os._exit(code)
 
 
@@ -84,9 +86,9 @@ def answer(task: Task, program: Program, namespace: dict[str, Any], arguments: l
     try:
         text = codec.encode(value, task.report.size)
     except codec.TooLargeError:
-        task.report.write(report.TOO_LARGE)
+        task.report.write(ExitReason.OUTPUT_LIMIT)
     else:
-        task.report.write(report.RETURNED, text.encode("ascii"))
+        task.report.write(ExitReason.FINISHED, text.encode("ascii"))
 
 
 def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: list[bytes]) -> None:
@@ -105,13 +107,16 @@ def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: lis
         try:
             exec(program.begin(), namespace)
             value = call(namespace, task.entry_point or "", arguments)
-            status, text = report.RETURNED, codec.encode(value, task.report.size).encode("ascii")
+            reason, text = (
+                ExitReason.FINISHED,
+                codec.encode(value, task.report.size).encode("ascii"),
+            )
         except (MemoryError, RecursionError, codec.TooLargeError):
             return
         except BaseException as error:
-            status, text = report.RAISED, _described(error)
+            reason, text = ExitReason.EXCEPTION, _described(error)
         now = time.process_time()
-        if not task.report.append(status, text, now - began):
+        if not task.report.append(reason, text, now - began):
             return
         began = now
 
@@ -151,16 +156,15 @@ def call(namespace: dict[str, Any], entry_point: str, given: list[Any]) -> Any:
     return candidate(*[codec.decode(value, namespace) for value in args], **named)
 
 
-def write_error(target: report.Report, error: BaseException) -> int:
+def write_error(target: Report, error: BaseException) -> int:
     """Leaves the report of an exception that left the program; the exit code."""
     if isinstance(error, MemoryError):
         error.__traceback__ = None  # frees the frames, and what they hold
-        target.write(report.MEMORY)
+        target.write(ExitReason.MEMORY_LIMIT)
         return ending.UNCAUGHT
-    status = report.RECURSION if isinstance(error, RecursionError) else report.RAISED
     said = _described(error)
     ending.show(error)  # a hook of the program's may end it
-    target.write(status, said)
+    target.write(ExitReason.EXCEPTION, said)
     return ending.UNCAUGHT
 
 

@@ -21,8 +21,7 @@ from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any, NamedTuple
 
-Position = tuple[int, int]
-"""Where a statement starts: line, from 1, and column in bytes of UTF-8, from 0."""
+from .protocol import Position
 
 _MEMORY = b"\0codegym: memory"
 _ONCE = b"\0codegym: once, %d"

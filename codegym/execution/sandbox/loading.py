@@ -14,7 +14,8 @@ import types
 from typing import Any, NoReturn, Protocol
 
 from . import nodes, plain, report, tracing
-from .turns import COMPILE_ERROR, PRELUDE, Turns
+from .protocol import ExitReason
+from .turns import Turns
 
 FILENAME = "program.py"
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
@@ -70,9 +71,9 @@ def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
         program = tracing.compile_program(source, FILENAME, task.report if task.traced else None)
     except SyntaxError as error:
         described = {**describe(error), "message": _cut(error.msg), "line": error.lineno}
-        _give_up(task, COMPILE_ERROR, described)
+        _give_up(task, ExitReason.COMPILE_ERROR, described)
     except BaseException as error:
-        _give_up(task, COMPILE_ERROR, describe(error))
+        _give_up(task, ExitReason.COMPILE_ERROR, describe(error))
     try:
         namespace["__loader__"] = Source(text)
         if namespace["__name__"] != "__main__":
@@ -80,13 +81,13 @@ def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
         if task.prelude:
             exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
     except BaseException as error:
-        _give_up(task, PRELUDE, describe(error))
+        _give_up(task, ExitReason.PRELUDE_FAILED, describe(error))
     task.together = tree is not None and plain.is_plain(tree, namespace)
     return program
 
 
-def _give_up(task: Loadable, why: bytes, described: dict[str, Any]) -> NoReturn:
-    task.report.write(report.RAISED, json.dumps(described).encode("ascii"))
+def _give_up(task: Loadable, why: ExitReason, described: dict[str, Any]) -> NoReturn:
+    task.report.write(why, json.dumps(described).encode("ascii"))
     task.turns.tell(why)
     os._exit(0)
 

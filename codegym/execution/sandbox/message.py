@@ -1,10 +1,7 @@
-"""The two ends of a worker's wire: requests in, frames out.
+"""The worker's end of its socket to the parent: requests in, frames out; see `protocol.py`.
 
-In: length of all, length of the head (4 bytes each), the head as JSON, then one after the other
-the program, the prelude and the inputs, whose lengths the head tells. With the first byte may come
-a descriptor of test code, which is passed on and never read here.
-Out: a frame for each input, then one that says `done`. A frame is four lengths, a JSON header,
-the report, standard output and standard error.
+With the first byte of a request may come a descriptor of test code, which is passed on and never
+read here.
 """
 
 from __future__ import annotations
@@ -13,12 +10,11 @@ import array
 import json
 import os
 import socket
-import struct
 import time
 from typing import Any
 
-LENGTHS = struct.Struct("<2I")
-FRAME = struct.Struct("<4I")
+from .protocol import LAST_FRAME, REQUEST_LENGTHS, Frame
+
 _FLUSH_BYTES = 1 << 16
 _FLUSH_SECONDS = 0.05
 
@@ -42,7 +38,6 @@ class Request:
         self.head = head
         self.codes = codes
         self.kinds: list[str] = [kind for kind, _ in head["inputs"]]
-        self.reads_stdin = "stdin" in self.kinds
         self.file = os.memfd_create("request")
         write_all(self.file, body)
         self.inputs: list[Span] = []
@@ -70,12 +65,12 @@ def receive(control: socket.socket) -> Request:
     Raises:
         ParentGoneError: If there will be none.
     """
-    start, ancillary, _, _ = control.recvmsg(LENGTHS.size, socket.CMSG_SPACE(4))
+    start, ancillary, _, _ = control.recvmsg(REQUEST_LENGTHS.size, socket.CMSG_SPACE(4))
     codes = array.array("i", [-1])
     for _, _, rights in ancillary:
         codes = array.array("i", rights[:4])
-    start += _exactly(control, LENGTHS.size - len(start))
-    total, head = LENGTHS.unpack(start)
+    start += _exactly(control, REQUEST_LENGTHS.size - len(start))
+    total, head = REQUEST_LENGTHS.unpack(start)
     data = memoryview(_exactly(control, total))
     return Request(json.loads(bytes(data[:head])), data[head:], codes[0])
 
@@ -99,16 +94,17 @@ class Outbox:
         self._waiting = bytearray()
         self._flushed = time.monotonic()
 
-    def frame(self, header: dict[str, Any], *parts: bytes | bytearray | memoryview) -> None:
-        """One answer: header, report, standard output, standard error."""
-        text = json.dumps(header).encode("ascii")
-        lengths = [len(text), *map(len, parts)]
-        lengths += [0] * (4 - len(lengths))
-        for part in (FRAME.pack(*lengths), text, *parts):
-            self._waiting += part
+    def put(self, frame: Frame) -> None:
+        """Takes one answer."""
+        self._waiting += frame.pack()
         late = time.monotonic() > self._flushed + _FLUSH_SECONDS
         if late or len(self._waiting) > _FLUSH_BYTES:
             self.flush()
+
+    def finish(self) -> None:
+        """Says that a request is answered, and sends what was kept back."""
+        self._waiting += LAST_FRAME
+        self.flush()
 
     def flush(self) -> None:
         """Sends what was kept back."""

@@ -4,9 +4,9 @@ Anonymous shared memory has no descriptor that a program could close and survive
 A program can write nonsense into it: what is read from here is only ever what the program says
 of itself, and the parent believes it no more than that. It is emptied after each child.
 
-Layout: 8 bytes length of the report, 1 byte status, 1 byte that says whether the program was
-loaded, 2 bytes number of statements that have a mark, one byte for each line, the report; at the
-end of the memory a mark and a position for each of these statements.
+Layout: 8 bytes length of the report, 1 byte for the ending, 1 byte that says whether the program
+was loaded, 2 bytes number of statements that have a mark, one byte for each line, the report; at
+the end of the memory a mark and a position for each of these statements.
 """
 
 from __future__ import annotations
@@ -15,20 +15,8 @@ import mmap
 import struct
 from collections.abc import Sequence
 
-from .instrument import Marks, Position
-
-# How a child ended, in its own words. Nothing written: killed, or left through os._exit.
-NOTHING = b"\0"
-FINISHED = b"F"  # end of a script; report: the exit code
-RETURNED = b"R"  # end of a call; report: the encoded value
-RAISED = b"E"  # report: {"type", "message", "line"}
-RECURSION = b"D"  # RAISED, by a RecursionError
-MEMORY = b"M"
-TOO_LARGE = b"O"
-TEST_FAILED = b"T"  # tester only: the test code raised; report as for RAISED
-TEST_BROKEN = b"B"  # tester only: the test code is at fault itself; report as for RAISED
-GONE = b"G"  # tester only: the candidate ended in the middle
-OF_TESTERS = (TEST_FAILED, TEST_BROKEN, GONE)
+from .instrument import Marks
+from .protocol import ExitReason, Position, code_of, reason_of
 
 _LOADED = 9
 _COUNT = slice(10, 12)
@@ -87,26 +75,32 @@ class Report:
             self._memory[_COUNT] = len(positions).to_bytes(2, "little")
             self._memory[self._positions : self._positions + len(table)] = table
 
-    def write(self, status: bytes, body: bytes = b"") -> None:
-        """Leaves the report; the length comes last, so that half a report is none."""
+    def write(self, reason: ExitReason, body: bytes = b"") -> None:
+        """Leaves the report; the length comes last, so that half a report is none.
+
+        Args:
+            reason: How the run ended, in the word of the process that writes.
+            body: The exit code of a script in digits, the encoded value that a call returned, or
+                the description of an exception as JSON.
+        """
         self._memory[self._body : self._body + len(body)] = body
-        self._memory[8:9] = status
+        self._memory[8:9] = code_of(reason)
         self._memory[:8] = (len(body) + 1).to_bytes(8, "little")
 
-    def read(self) -> tuple[bytes, bytes]:
-        """Status and body of the report."""
+    def read(self) -> tuple[ExitReason, bytes]:
+        """Ending and body of the report; `KILLED` if there is none."""
         length = int.from_bytes(self._memory[:8], "little") - 1
         if not 0 <= length <= self.size:
-            return NOTHING, b""
-        return self._memory[8:9], self._memory[self._body : self._body + length]
+            return ExitReason.KILLED, b""
+        return reason_of(self._memory[8:9]), self._memory[self._body : self._body + length]
 
-    def append(self, status: bytes, body: bytes, cpu_seconds: float) -> bool:
+    def append(self, reason: ExitReason, body: bytes, cpu_seconds: float) -> bool:
         """Adds the report of one of several calls, with what it executed; False without room.
 
         Afterwards nothing is marked, as before that call.
         """
         lines, statements = self.executed(), self.executed_statements()
-        entry = _ENTRY.pack(len(body), len(lines), len(statements), cpu_seconds, status)
+        entry = _ENTRY.pack(len(body), len(lines), len(statements), cpu_seconds, code_of(reason))
         entry += struct.pack(f"<{len(lines)}I", *lines)
         entry += b"".join(_POSITION.pack(*position) for position in statements) + body
         end = self._used + len(entry)
@@ -122,8 +116,8 @@ class Report:
 
     def read_series(
         self, cpu_seconds: float
-    ) -> list[tuple[bytes, bytes, float, list[int], list[Position]]]:
-        """Status, body, CPU time, executed lines and statements of each call that was added.
+    ) -> list[tuple[ExitReason, bytes, float, list[int], list[Position]]]:
+        """Ending, body, CPU time, executed lines and statements of each call that was added.
 
         Args:
             cpu_seconds: Of all of them: none took longer, whatever the report says.
@@ -132,7 +126,7 @@ class Report:
         found = []
         start = 0
         while start + _ENTRY.size <= len(series):
-            length, lines, statements, cpu, status = _ENTRY.unpack_from(series, start)
+            length, lines, statements, cpu, code = _ENTRY.unpack_from(series, start)
             places = start + _ENTRY.size + 4 * lines
             body = places + _POSITION.size * statements
             if body + length > len(series) or lines > self.lines + 1 or statements > STATEMENTS:
@@ -141,7 +135,8 @@ class Report:
                 cpu = cpu_seconds
             executed = list(struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size))
             marked = list(_POSITION.iter_unpack(series[places:body]))
-            found.append((status, series[body : body + length], cpu, executed, marked))
+            answer = series[body : body + length]
+            found.append((reason_of(code), answer, cpu, executed, marked))
             start = body + length
         return found
 

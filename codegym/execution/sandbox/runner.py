@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import mmap
 import os
 import signal
@@ -15,47 +16,46 @@ from typing import Any
 
 from . import confine, report, supervise, tracing
 from .box import empty_box
-from .instrument import Position
 from .message import Outbox, Request, write_all
 from .packages import Packages
+from .protocol import LIMITS, ErrorReport, ExitReason, Frame, Position, Stage, reason_of
 from .relay import Relay
 from .supervise import Nursery, Run, ZygoteGoneError
 from .task import Confinement, Order, order
-from .turns import MOST_TOGETHER, STARTED, TOGETHER
+from .turns import MOST_TOGETHER
 
 _NOTICEABLE = 0.03  # share of a time limit; a machine's own noise is larger
-_LOST = {
-    "end": "signal",
-    "status": report.NOTHING.decode("latin-1"),
-    "told": STARTED.decode("latin-1"),
-    "signal": int(signal.SIGKILL),
-    "exit_code": None,
-    "cpu": 0.0,
-    "wall": 0.0,
-    "memory": 0,
-    "lines": [],
-    "statements": [],
-    "checks": 0,
-    "alike": False,
-}
+_LOST = Frame(ExitReason.KILLED, error=ErrorReport(message="The program died by signal 9."))
 
 
 @dataclasses.dataclass
 class Seen:
-    """One child's run, and what it said of itself."""
+    """One child's run, and what it said of itself.
+
+    Attributes:
+        run: What the supervisor saw.
+        kind: Of its input: `"stdin"`, `"call"` or `"code"`.
+        reason: How it ended, in the child's own word, or in that of its tester.
+        body: What belongs to that, see :meth:`Report.write`.
+        lines: Executed lines.
+        statements: Executed statements.
+        loaded: Whether the program's module was executed to its end.
+        checks: How many checks passed, in the tester's word.
+    """
 
     run: Run
-    status: bytes = report.NOTHING
+    kind: str
+    reason: ExitReason = ExitReason.KILLED
     body: bytes = b""
     lines: list[int] = dataclasses.field(default_factory=list)
     statements: list[Position] = dataclasses.field(default_factory=list)
     loaded: bool = True
-    checks: int = 0  # passed, in the tester's word
+    checks: int = 0
 
     @property
     def fine(self) -> bool:
         """Whether it came to its end."""
-        return self.run.end == "exit" and self.status in (report.RETURNED, report.FINISHED)
+        return self.run.end is ExitReason.FINISHED and self.reason is ExitReason.FINISHED
 
 
 class Runner:
@@ -104,7 +104,7 @@ class Runner:
         except ZygoteGoneError:
             if self._nursery.sealed:
                 raise
-            self._outbox.frame(_LOST)
+            self._outbox.put(_LOST)
             return False
         return True
 
@@ -136,9 +136,9 @@ class Runner:
         try:
             while index in indices and not relay.over:
                 run = self._run(request, index, relay)
-                if run.told == TOGETHER:
+                if run.told is Stage.STARTED_ALL:
                     return self._frame_series(request, run, len(indices))
-                seen = self._take(request, run)
+                seen = self._take(request, index, run)
                 if self._failed_by_tracing(request, seen):
                     relay.close()
                     seen = self._again(request, index, seen)
@@ -190,7 +190,7 @@ class Runner:
         """What a program does when it is not observed; its lines are told as before."""
         relay = self._relay(request, range(index, index + 1), traced=False)
         try:
-            seen = self._take(request, self._run(request, index, relay))
+            seen = self._take(request, index, self._run(request, index, relay))
         finally:
             relay.close()
         seen.lines, seen.statements = before.lines, before.statements
@@ -203,9 +203,11 @@ class Runner:
         series = told.read_series(run.cpu_seconds)[:most]
         told.clear()
         wall = run.wall_seconds / max(1, len(series))
-        for number, (status, body, cpu, lines, statements) in enumerate(series, 1):
-            one = dataclasses.replace(run, end="exit", cpu_seconds=cpu, wall_seconds=wall)
-            seen = Seen(one, *_own_word(status, body), lines, statements)
+        for number, (reason, body, cpu, lines, statements) in enumerate(series, 1):
+            one = dataclasses.replace(
+                run, end=ExitReason.FINISHED, cpu_seconds=cpu, wall_seconds=wall
+            )
+            seen = Seen(one, "call", *_own_word("call", reason, body), lines, statements)
             if not self._frame(request, seen):
                 return number, False, False
         return len(series), len(series) < min(most, MOST_TOGETHER), True
@@ -247,50 +249,43 @@ class Runner:
         nursery.forget()
         said = os.pread(verdict, os.fstat(verdict).st_size, 0)
         os.close(verdict)
-        if test.end == "exit" and not said:
+        if test.end is ExitReason.FINISHED and not said:
             raise RuntimeError(f"a tester failed: {test.stderr.data!r}")
-        return _joined(self._take(request, candidate), test, said)
+        return _joined(self._take(request, index, candidate), test, said)
 
     def _report(self, request: Request) -> report.Report:
         return report.Report(self._memory, request.head["report_bytes"], request.head["lines"])
 
-    def _take(self, request: Request, run: Run) -> Seen:
+    def _take(self, request: Request, index: int, run: Run) -> Seen:
         told = self._report(request)
-        status, body = _own_word(*told.read())
-        seen = Seen(run, status, body, told.executed(), told.executed_statements(), told.loaded)
+        kind = request.kinds[index]
+        reason, body = told.read()
+        if isinstance(run.told, Stage):  # else nothing of the program ran: the report is ours
+            reason, body = _own_word(kind, reason, body)
+        seen = Seen(
+            run, kind, reason, body, told.executed(), told.executed_statements(), told.loaded
+        )
         told.clear()
         return seen
 
     def _frame(self, request: Request, seen: Seen) -> bool:
         """Tells what was seen; whether the inputs after it are still wanted."""
-        run = seen.run
-        self._check(run)
+        self._check(seen.run)
         # Loading a program for a call does not depend on the call.
-        stays = seen.fine or seen.loaded or request.reads_stdin or run.told == TOGETHER
-        alike = run.told not in (STARTED, TOGETHER) or not stays
-        header = {
-            "end": run.end,
-            "status": seen.status.decode("latin-1"),
-            "told": run.told.decode("latin-1"),
-            "signal": run.signal,
-            "exit_code": run.exit_code if request.reads_stdin else None,
-            "cpu": run.cpu_seconds,
-            "wall": run.wall_seconds,
-            "memory": run.peak_memory_bytes,
-            "lines": seen.lines,
-            "statements": seen.statements,
-            "checks": seen.checks,
-            "alike": alike,
-        }
-        self._outbox.frame(header, seen.body, run.stdout.data, run.stderr.data)
+        begun = isinstance(seen.run.told, Stage)
+        together = seen.run.told is Stage.STARTED_ALL
+        stays = seen.fine or seen.loaded or seen.kind == "stdin" or together
+        alike = not (begun and stays)
+        self._outbox.put(frame_of(seen)._replace(same_for_all=alike))
         if alike:
             return False
         return seen.fine or not request.head["stop_on_error"]
 
     def _check(self, run: Run) -> None:
         """Raises if a run ended for a reason that is not the program's."""
-        unprepared = not run.told and run.end == "exit"
-        killed = self._nursery.sealed and run.end == "signal" and run.signal == signal.SIGKILL
+        unprepared = run.told is None and run.end is ExitReason.FINISHED
+        killed = run.end is ExitReason.KILLED and run.signal == signal.SIGKILL
+        killed = killed and self._nursery.sealed and not run.stopped
         if unprepared or killed:
             how = "was killed from outside" if killed else "failed before it ran the program"
             raise RuntimeError(f"a child {how}: {run.stderr.data.decode('utf-8', 'replace')}")
@@ -315,33 +310,120 @@ def _alike_from(request: Request, index: int) -> range:
     return range(index, index + len(list(alike)))
 
 
-def _own_word(status: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """What a program says of itself; it cannot speak for its tester."""
-    return (report.NOTHING, b"") if status in report.OF_TESTERS else (status, body)
+_OWN_WORDS = {
+    "stdin": {ExitReason.FINISHED, ExitReason.EXCEPTION, ExitReason.MEMORY_LIMIT},
+    "call": {
+        ExitReason.FINISHED,
+        ExitReason.EXCEPTION,
+        ExitReason.MEMORY_LIMIT,
+        ExitReason.OUTPUT_LIMIT,
+    },
+    "code": {ExitReason.EXCEPTION, ExitReason.MEMORY_LIMIT, ExitReason.OUTPUT_LIMIT},
+}
+"""What a program can say of itself on each kind of input; for test code, its tester speaks."""
+
+
+def _own_word(kind: str, reason: ExitReason, body: bytes) -> tuple[ExitReason, bytes]:
+    """What a program says of itself, as far as it is its business."""
+    return (reason, body) if reason in _OWN_WORDS[kind] else (ExitReason.KILLED, b"")
 
 
 def _joined(seen: Seen, test: Run, said: bytes) -> Seen:
     """What counts of a candidate (`seen`) and of the tester that called it."""
-    status, checks, body = said[:1], int.from_bytes(said[1:5], "little"), said[5:]
+    reason, checks, body = reason_of(said[:1]), int.from_bytes(said[1:5], "little"), said[5:]
     candidate = seen.run
-    if candidate.told != STARTED or candidate.end in supervise.LIMITS:
+    if candidate.told is not Stage.STARTED or candidate.end in LIMITS:
         return seen
-    if status == report.GONE:
-        # It left in the middle: what it said of itself counts, unless it claims success.
-        if seen.fine or seen.status == report.FINISHED:
-            seen.status = report.NOTHING
-        return seen
+    if reason is ExitReason.KILLED and test.end is ExitReason.FINISHED:
+        return seen  # it left in the middle, and what it said of itself counts
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
-    return Seen(test, status, body, seen.lines, seen.statements, checks=checks)
+    return Seen(test, seen.kind, reason, body, seen.lines, seen.statements, checks=checks)
 
 
 def failed_by_tracing(seen: Seen, limits: dict[str, Any]) -> bool:
     """Whether a run may have failed because it was observed; observing must never be the cause."""
     if not (tracing.TAKES_TIME or seen.statements):
         return False
-    if seen.run.end == "wall":
+    if seen.run.end is ExitReason.WALL_LIMIT:
         waited_only = seen.run.cpu_seconds < _NOTICEABLE * limits["wall_seconds"]
         return not waited_only
-    return seen.run.end in ("cpu", "memory") or seen.status == report.MEMORY
+    limited = (ExitReason.CPU_LIMIT, ExitReason.MEMORY_LIMIT)
+    return seen.run.end in limited or seen.reason is ExitReason.MEMORY_LIMIT
+
+
+_ERROR_BYTES = 1 << 14
+_TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
+_EXPLAINED = frozenset({ExitReason.EXCEPTION, ExitReason.TEST_FAILED})
+
+
+def frame_of(seen: Seen) -> Frame:
+    """What is reported of a run. What the child said may be forged; it is only ever data."""
+    run = seen.run
+    if isinstance(run.told, ExitReason):  # said before the program's own code ran, so it is true
+        return Frame(run.told, error=_error(seen.body) or ErrorReport())
+    if seen.reason is ExitReason.TEST_BROKEN:
+        return Frame(seen.reason, error=_error(seen.body) or ErrorReport())
+    reason, exit_code, error, answer = _outcome(seen)
+    return Frame(
+        reason=reason,
+        exit_code=exit_code,
+        error=error,
+        checks=seen.checks,
+        lines=seen.lines,
+        statements=seen.statements,
+        cpu_seconds=run.cpu_seconds,
+        wall_seconds=run.wall_seconds,
+        memory_bytes=run.peak_memory_bytes,
+        answer=answer,
+        stdout=run.stdout.data,
+        stderr=run.stderr.data,
+    )
+
+
+def _outcome(seen: Seen) -> tuple[ExitReason, int, ErrorReport, bytes | None]:
+    """How the run ended, its exit code, its exception and what it returned."""
+    run, reason, script = seen.run, seen.reason, seen.kind == "stdin"
+    if run.end in LIMITS:
+        return run.end, 0, ErrorReport(), None
+    if reason is ExitReason.MEMORY_LIMIT:
+        return reason, 0, ErrorReport("MemoryError"), None
+    if reason is ExitReason.OUTPUT_LIMIT:
+        return reason, 0, ErrorReport(), None
+    exited = run.end is ExitReason.FINISHED
+    if reason is ExitReason.FINISHED and exited:
+        if not script:
+            return reason, 0, ErrorReport(), seen.body
+        if seen.body.isdigit() and len(seen.body) < 4:
+            return reason, int(seen.body), ErrorReport(), None
+    if reason in _EXPLAINED and (error := _error(seen.body)) is not None:
+        return reason, 0, error, None
+    if script and exited:  # it may end itself by `os._exit`: the kernel knows how
+        return ExitReason.FINISHED, run.exit_code, ErrorReport(), None
+    how = f"died by signal {run.signal}" if run.signal else "left without a report"
+    return ExitReason.KILLED, 0, ErrorReport(message=f"The program {how}."), None
+
+
+def _error(body: bytes) -> ErrorReport | None:
+    """What a report says of an exception; None if it is none, as a forged one may be."""
+    if len(body) > _ERROR_BYTES:  # no honest one is, see `loading.describe`
+        return None
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    line = said.get("line")
+    return ErrorReport(
+        type=_cut(said.get("type"), _TYPE_CHARACTERS),
+        message=_cut(said.get("message"), _MESSAGE_CHARACTERS),
+        line=line if type(line) is int and 0 < line < 1 << 31 else None,
+    )
+
+
+def _cut(said: Any, characters: int) -> str:
+    """Text of some length at most that can be written to any stream or file."""
+    text = said[:characters] if isinstance(said, str) else ""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:characters]

@@ -23,10 +23,9 @@ from typing import Any
 
 from . import memory, zygote
 from .message import ParentGoneError
+from .protocol import LIMITS, NEWS_BYTES, ExitReason, Stage, unpack_news
 from .threads import Threads
-from .turns import NEXT
 
-LIMITS = ("cpu", "wall", "output", "memory")
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
 _SHORTEST_WAIT = 0.001
@@ -69,7 +68,7 @@ class Nursery:
     ) -> None:
         self._channel = channel
         self._news = news
-        self._told: dict[int, bytes] = {}
+        self._told: dict[int, Stage | ExitReason] = {}
         self._dead: dict[int, tuple[int, float, int]] = {}
         self.born: collections.deque[int] = collections.deque()
         self.successor = 0
@@ -95,13 +94,12 @@ class Nursery:
     def read_news(self) -> None:
         """Takes in what was told until now."""
         with contextlib.suppress(BlockingIOError):
-            while news := os.read(self._news, zygote.NEWS_BYTES * _NEWS_AT_ONCE):
-                for start in range(0, len(news), zygote.NEWS_BYTES):
-                    pid = int.from_bytes(news[start : start + 4], "little")
-                    what = news[start + 4 : start + zygote.NEWS_BYTES]
-                    if what == zygote.BORN:
+            while news := os.read(self._news, NEWS_BYTES * _NEWS_AT_ONCE):
+                for start in range(0, len(news), NEWS_BYTES):
+                    pid, what = unpack_news(news[start : start + NEWS_BYTES])
+                    if what is Stage.BORN:
                         self.born.append(pid)
-                    elif what == NEXT:
+                    elif what is Stage.WAITS:
                         self.successor = pid
                     else:
                         self._told[pid] = what
@@ -118,11 +116,11 @@ class Nursery:
         self.read_news()
         self._dead[pid] = status, cpu, peak
 
-    def death_of(self, pid: int) -> tuple[bytes, tuple[int, float, int]] | None:
+    def death_of(self, pid: int) -> tuple[Stage | ExitReason | None, tuple[int, float, int]] | None:
         """The last news of a process, status, CPU time and memory, if it is dead; once."""
         if pid not in self._dead:
             return None
-        return self._told.pop(pid, b""), self._dead.pop(pid)
+        return self._told.pop(pid, None), self._dead.pop(pid)
 
     def forget(self) -> None:
         """Drops what was told of processes that are dead, when all are."""
@@ -169,21 +167,36 @@ class Output:
 class Run:
     """One child, while it lives and after.
 
-    `end` is `"exit"`, `"signal"`, `"stopped"` (by us, for another run's sake) or one of `LIMITS`.
-    `told` is how far it came before the program's own code, see `turns.py`; or nothing.
+    Attributes:
+        stdout: What it prints.
+        stderr: The last of what it writes to standard error.
+        pid: Its process, or 0 as long as that is not known.
+        told: How far it came before the program's own code, or why it did not come to that.
+        end: How it ended, as the kernel tells: one of `LIMITS`, `FINISHED` if it left by itself,
+            `KILLED` by a signal; None while it lives.
+        stopped: Whether it was killed because the run that it belongs to was over.
+        signal: The signal that it died of, or 0.
+        exit_code: What it left with, if it left by itself.
+        alive: Whether it lives.
+        cpu_seconds: CPU time.
+        wall_seconds: Time on the clock.
+        waited_seconds: For a CPU, as far as that mattered; threads end, and take theirs along.
+        peak_memory_bytes: Largest resident set.
+        watched: Its memory, while it is watched.
     """
 
     stdout: Output
     stderr: Output
     pid: int = 0
-    told: bytes = b""
-    end: str = ""
+    told: Stage | ExitReason | None = None
+    end: ExitReason | None = None
+    stopped: bool = False
     signal: int = 0
     exit_code: int = 0
     alive: bool = True
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
-    waited_seconds: float = 0.0  # for a CPU, as far as that mattered; threads end, and take theirs
+    waited_seconds: float = 0.0
     peak_memory_bytes: int = 0
     watched: memory.Watch | None = None
 
@@ -266,18 +279,21 @@ def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, 
     alive = [run for run in runs if run.alive and run.pid]
     for run in alive:
         if _over_output(run, limits):
-            _stop(nursery, run, "output")
+            _stop(nursery, run, ExitReason.OUTPUT_LIMIT)
     remaining = [_remaining(nursery, run, alive, started, limits) for run in alive if not run.end]
     if not any(run.alive for run in runs):
         _kill_children(nursery.pid)
         return _ORPHANS_MS
     if not runs[-1].alive or any(run.end in LIMITS for run in runs):
         for run in alive:
-            _stop(nursery, run, "stopped")
+            run.stopped |= run.end is None
+            _stop(nursery, run, ExitReason.KILLED)
     return 1000 * min(remaining, default=_SHORTEST_WAIT * 10)
 
 
-def _bury(run: Run, told: bytes, seen: tuple[int, float, int], cpu_limit: float) -> None:
+def _bury(
+    run: Run, told: Stage | ExitReason | None, seen: tuple[int, float, int], cpu_limit: float
+) -> None:
     status, cpu, peak = seen
     run.alive = False
     run.told = told
@@ -288,14 +304,14 @@ def _bury(run: Run, told: bytes, seen: tuple[int, float, int], cpu_limit: float)
     else:
         run.exit_code = os.WEXITSTATUS(status)
     if not run.end:
-        run.end = "signal" if run.signal else "exit"
+        run.end = ExitReason.KILLED if run.signal else ExitReason.FINISHED
         if run.signal in (signal.SIGXCPU, signal.SIGKILL) and cpu >= cpu_limit:
-            run.end = "cpu"  # the kernel was faster than this process
+            run.end = ExitReason.CPU_LIMIT  # the kernel was faster than this process
         elif run.watched is not None and run.watched.exceeded(peak):
-            run.end = "memory"
+            run.end = ExitReason.MEMORY_LIMIT
 
 
-def _stop(nursery: Nursery, run: Run, end: str) -> None:
+def _stop(nursery: Nursery, run: Run, end: ExitReason) -> None:
     """Kills a run; `end` says why, unless it has an end already."""
     if not run.end:
         run.end = end
@@ -317,8 +333,8 @@ def _drain(run: Run, limits: dict[str, Any]) -> None:
         while not _over_output(run, limits) and output.read():
             pass
         os.close(output.descriptor)
-    if _over_output(run, limits) and run.end in ("exit", "signal"):
-        run.end = "output"
+    if _over_output(run, limits) and run.end not in LIMITS and not run.stopped:
+        run.end = ExitReason.OUTPUT_LIMIT
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -345,11 +361,11 @@ def _remaining(
         wall = wall_left(limits, passed, sum(one.waited_seconds for one in alive))
     look = math.inf if run.watched is None else run.watched.look(run.pid, passed)
     if look <= 0:
-        _stop(nursery, run, "memory")
+        _stop(nursery, run, ExitReason.MEMORY_LIMIT)
     elif wall <= 0:
-        _stop(nursery, run, "wall")
+        _stop(nursery, run, ExitReason.WALL_LIMIT)
     elif cpu <= 0:
-        _stop(nursery, run, "cpu")
+        _stop(nursery, run, ExitReason.CPU_LIMIT)
     return max(min(wall, cpu, look), _SHORTEST_WAIT)
 
 

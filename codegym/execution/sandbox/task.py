@@ -13,7 +13,8 @@ from . import confine, report
 from .barrier import Barrier
 from .message import Span
 from .packages import Packages, Part
-from .turns import STARTED, TOGETHER, Turns
+from .protocol import Stage
+from .turns import Turns
 
 Confinement = tuple[tuple[int, ...], int]
 """Resource limits, see :func:`confine.rlimits`, and number of threads."""
@@ -108,14 +109,14 @@ class Task:
         """Returns, with the input, where the program may run; see :meth:`Turns.take`."""
         given = self.turns.take()
         self._home.barrier.close_in(self._threads)
-        self.turns.begin(STARTED)
+        self.turns.begin(Stage.STARTED)
         return given
 
     def begin_together(self) -> list[bytes]:
         """Returns, with the inputs, where the program may run on all of them."""
         given = self.turns.all()
         self._home.barrier.close_in(self._threads)
-        self.turns.begin(TOGETHER)
+        self.turns.begin(Stage.STARTED_ALL)
         return given
 
 

@@ -19,10 +19,11 @@ import os
 import sys
 from typing import Any
 
-from . import child, ending, finding, nodes, pytest_part, report
+from . import child, ending, finding, nodes, pytest_part
 from .crossing import CannotCrossError
 from .loading import describe, load, new_module
 from .peer import CANDIDATE, Peer, TooLargeError
+from .protocol import ExitReason, code_of
 from .raised import blamed_on_program
 from .task import Confinement, Home, Order, Task, settle
 
@@ -56,7 +57,7 @@ def run_candidate(
         peer.greet()
         peer.serve()
     except TooLargeError:
-        task.report.write(report.TOO_LARGE)
+        task.report.write(ExitReason.OUTPUT_LIMIT)
         os._exit(0)
     except BaseException as error:
         child.write_error(task.report, error)
@@ -71,9 +72,9 @@ def run_tester(home: Home, descriptors: list[int], confinement: Confinement, tol
     test = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[task.index]
     task.begin()
     run = _Run(task, **test)
-    status, said = run.verdict()
-    passed = run.passed(status).to_bytes(4, "little")
-    os.write(_VERDICT, status + passed + json.dumps(said).encode("ascii"))
+    reason, said = run.verdict()
+    passed = run.passed(reason).to_bytes(4, "little")
+    os.write(_VERDICT, code_of(reason) + passed + json.dumps(said).encode("ascii"))
     os._exit(0)
 
 
@@ -155,8 +156,8 @@ class _Run:
             lets_stop="StopIteration" in source,
         )
 
-    def verdict(self) -> tuple[bytes, dict[str, Any] | None]:
-        """Status and report, see `report.py`."""
+    def verdict(self) -> tuple[ExitReason, dict[str, Any] | None]:
+        """How it ended, and the exception if it was one; `KILLED` if the candidate has gone."""
         failures = self._outcomes.failures
         try:
             self._peer.wait()
@@ -174,10 +175,10 @@ class _Run:
             failures.append(error)
         return self._judged(failures)
 
-    def passed(self, status: bytes) -> int:
+    def passed(self, reason: ExitReason) -> int:
         """How many checks passed; fewer than there are, unless all did."""
         total = max(1, len(self._checks))
-        if status == report.RETURNED:
+        if reason is ExitReason.FINISHED:
             return total
         if self._outcomes.passed or not self._outcomes.failures:
             return min(self._outcomes.passed, total - 1)
@@ -226,21 +227,20 @@ class _Run:
         methods = [n for n, v in vars(kind).items() if callable(v) and not n.startswith("__")]
         return kind.__name__ in self._known or (kind.__base__ is object and not methods)
 
-    def _judged(self, failures: list[BaseException]) -> tuple[bytes, dict[str, Any] | None]:
+    def _judged(self, failures: list[BaseException]) -> tuple[ExitReason, dict[str, Any] | None]:
         peer = self._peer
         if peer.gone:
-            return report.GONE, None
+            return ExitReason.KILLED, None
         fault = self._fault(failures)
         if fault is not None:
-            return report.TEST_BROKEN, fault
+            return ExitReason.TEST_BROKEN, fault
         for error in failures:
             described = blamed_on_program(error)
             if described is not None:
-                recursion = described["type"] == "RecursionError"
-                return report.RECURSION if recursion else report.RAISED, described
+                return ExitReason.EXCEPTION, described
         if failures:
-            return report.TEST_FAILED, {**describe(failures[0]), "line": None}
-        return report.RETURNED, None
+            return ExitReason.TEST_FAILED, {**describe(failures[0]), "line": None}
+        return ExitReason.FINISHED, None
 
     def _fault(self, failures: list[BaseException]) -> dict[str, Any] | None:
         """What is wrong with the test code itself, if anything is."""

@@ -20,13 +20,7 @@ from typing import Any
 
 from . import confine
 from .message import Span
-from .zygote import tell
-
-NEXT = b"N"
-"""News: this process is a successor, which waits. Told by its predecessor."""
-STARTED, TOGETHER, COMPILE_ERROR, PRELUDE = b"S", b"T", b"C", b"P"
-"""News of a process: all that comes now is the program's doing, on one input, or on as many as it
-can (see `plain.py`); or why that is not to come."""
+from .protocol import ExitReason, Stage, pack_news
 
 _signal: Any = importlib.import_module("_signal")
 MOST_TOGETHER = 64
@@ -69,9 +63,9 @@ class Turns:
         """A part of the request."""
         return os.pread(self._request, length, offset)
 
-    def tell(self, what: bytes) -> None:
+    def tell(self, what: Stage | ExitReason) -> None:
         """Tells news of this process."""
-        tell(self._news, os.getpid(), what)
+        os.write(self._news, pack_news(os.getpid(), what))
 
     def all(self) -> list[bytes]:
         """The inputs that are known: this process is to make those runs itself."""
@@ -82,7 +76,7 @@ class Turns:
         while self.left > 1:
             successor = os.fork()
             if successor:
-                tell(self._news, successor, NEXT)
+                os.write(self._news, pack_news(successor, Stage.WAITS))
                 break
             self.left -= 1
             self._wait()
@@ -102,7 +96,7 @@ class Turns:
             os.close(source)
         self.given = [marshal.loads(message)]
 
-    def begin(self, how: bytes) -> None:
+    def begin(self, how: Stage) -> None:
         """Tells that the program begins, and lets go of all that it must not have."""
         self.tell(how)
         if self._channel is not None:

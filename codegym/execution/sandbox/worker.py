@@ -43,8 +43,7 @@ def _serve(control: socket.socket, runner: Runner, outbox: Outbox) -> None:
             alive = runner.run(request)
         finally:
             request.close()
-        outbox.frame({"end": "done"})
-        outbox.flush()
+        outbox.finish()
 
 
 def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery:

@@ -7,7 +7,7 @@ child is its copy, it never holds anything of a program; children read that them
 Commands come as marshalled tuples with descriptors; answers are marshalled tuples
 `(pid, status, cpu_seconds, peak_memory_bytes, clean)`, one for each process below that died.
 `clean` says that no other is left. What happens to a child before it runs anything of a program is
-told on a pipe: see :data:`BORN` and `turns.py`.
+told on a pipe, in the order of the commands: see `protocol.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import confine
+from .protocol import Stage, pack_news
 
 # The wrappers of the module `signal` convert to enums, which costs a child 0.1 ms.
 _signal: Any = importlib.import_module("_signal")
@@ -29,10 +30,6 @@ _signal: Any = importlib.import_module("_signal")
 COMMAND_BYTES = 1 << 16
 MOST_DESCRIPTORS = 8
 FAULT = 70  # exit code of a process that failed by our own fault
-
-BORN = b"B"
-"""News of a process: the zygote forked it. Told in the order of its commands."""
-NEWS_BYTES = 5
 
 
 class Zygote:
@@ -72,7 +69,7 @@ class Zygote:
                     os._exit(FAULT)
             for descriptor in descriptors:
                 os.close(descriptor)
-            tell(self._news, pid, BORN)
+            os.write(self._news, pack_news(pid, Stage.BORN))
             if command.endswith(_WAIT):
                 self._wait()
 
@@ -97,11 +94,6 @@ def _depth() -> int:
     while frame is not None:
         depth, frame = depth + 1, frame.f_back
     return depth
-
-
-def tell(news: int, pid: int, what: bytes) -> None:
-    """Writes one piece of news: few bytes, so that it is whole or not there."""
-    os.write(news, pid.to_bytes(4, "little") + what)
 
 
 def pack(orders: Any, wait: bool) -> bytes:

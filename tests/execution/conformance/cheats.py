@@ -227,7 +227,10 @@ def f(x):
     for thing in gc.get_objects():
         if type(thing).__name__ == "Report":
             forged = [b"[" * 100000, b"{}", b'{"d": 1}', b"\\xff", b'{"o": "x"}', b'{"i": "zz"}']
-            thing.write(b"R", forged[x])
+            body, memory = forged[x], thing._memory
+            memory[thing._body : thing._body + len(body)] = body
+            memory[8:9] = b"\\x01"  # finished
+            memory[:8] = (len(body) + 1).to_bytes(8, "little")
     os._exit(0)
 """,
         DOUBLE_CALLS,
@@ -297,7 +300,10 @@ reports += [o for o in gc.get_objects() if type(o).__name__ == "Report"]
 def forge():
     while True:
         for report in reports:
-            report.write(b"R", b"null")
+            memory = report._memory
+            memory[report._body : report._body + 4] = b"null"
+            memory[8:9] = b"\\x01"  # finished
+            memory[:8] = (5).to_bytes(8, "little")
 threading.Thread(target=forge, daemon=True).start()
 def f(x): return 7
 """,
