@@ -1,21 +1,18 @@
-"""Values that cross the fence: plain data to tagged JSON and back.
+"""Values that cross the fence, as the parent has them: plain data, and records for the rest.
 
-The parent's half of `sandbox/codec.py`, where the format is described. What comes back was made by
-a hostile program: it stays bytes until somebody asks for it, and is then rebuilt from an
-allow-list of types and nothing else.
+The format is described in `sandbox/codec.py`. What comes back was made by a hostile program: it
+stays bytes until somebody asks for it.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import decimal
-import fractions
 import json
-from collections.abc import Callable
+import math
 from typing import Any
 
 from codegym.errors import ConfigurationError
+from codegym.execution.sandbox.codec import MAX_DEPTH, PLAIN, Encoder, Table, decode, decode_items
 from codegym.problems.problem import BinaryTree, LinkedList
 
 __all__ = [
@@ -28,12 +25,10 @@ __all__ = [
     "encode_value",
 ]
 
-_SMALL = 1 << 60
 _PLAIN_BYTES = 1 << 14
 _PLAIN_BRACKETS = 1_000
 _DECIMAL_CHARACTERS = 4_000
 _NAME_CHARACTERS = 200
-_SCALARS = frozenset({type(None), bool, int, float, str})
 _SET_VIEWS = frozenset({"dict_keys", "dict_items", "odict_keys", "odict_items"})
 _DAMAGED = (
     ValueError,
@@ -98,49 +93,40 @@ def encode(value: Any) -> Any:
 
     Raises:
         ConfigurationError: If `value` is no plain data (see
-            :class:`~codegym.problems.problem.CallTest`).
+            :class:`~codegym.problems.problem.CallTest`), or nested more than 200 levels deep.
     """
-    kind = type(value)
-    if value is None or kind is bool or kind is str or kind is float:
-        return value
-    if kind is int:
-        return value if -_SMALL < value < _SMALL else {"i": hex(value)}
-    if kind is list:
-        return [encode(item) for item in value]
-    for base, make in _ENCODE:
-        if isinstance(value, base):
-            return make(value)
-    raise ConfigurationError(
-        "An argument must be plain data (None, numbers, strings, bytes, lists, tuples, sets, "
-        f"dicts, LinkedList or BinaryTree), got {kind.__name__}: {value!r:.100}. Use "
-        "CallTest.expression for arguments that are made by code."
-    )
+    try:
+        return _PlainEncoder(math.inf).encode(value, 0)
+    except RecursionError as error:
+        raise ConfigurationError(_TOO_DEEP) from error
 
 
-def _each(values: Any) -> list[Any]:
-    return [encode(item) for item in values]
+class _PlainEncoder(Encoder):
+    """Encodes plain data, and the records that stand for what a program has as objects."""
+
+    def too_deep(self, kind: type) -> Any:
+        raise ConfigurationError(_TOO_DEEP)
+
+    def other(self, value: Any, kind: type, depth: int) -> Any:
+        match value:
+            case LinkedList():
+                return {"L": self.items(value.values, depth)}
+            case BinaryTree():
+                return {"T": self.items(value.values, depth)}
+            case Iterated():
+                return {"I": [value.type_name, self.items(value.items, depth)]}
+            case Opaque():
+                return {"o": value.type_name}
+        raise ConfigurationError(
+            "An argument must be plain data (None, numbers, strings, bytes, lists, tuples, sets, "
+            f"dicts, LinkedList or BinaryTree), got {kind.__name__}: {value!r:.100}. Use "
+            "CallTest.expression for arguments that are made by code."
+        )
 
 
-_ENCODE: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (int, lambda value: encode(int(value))),
-    (float, float.__float__),
-    (str, str.__str__),
-    (list, _each),
-    (tuple, lambda value: {"t": _each(value)}),
-    (set, lambda value: {"s": _each(value)}),
-    (frozenset, lambda value: {"f": _each(value)}),
-    (dict, lambda value: {"d": [[encode(key), encode(item)] for key, item in value.items()]}),
-    (bytes, lambda value: {"b": value.hex()}),
-    (bytearray, lambda value: {"b": value.hex()}),
-    (complex, lambda value: {"c": [value.real, value.imag]}),
-    (LinkedList, lambda value: {"L": _each(value.values)}),
-    (BinaryTree, lambda value: {"T": _each(value.values)}),
-    (decimal.Decimal, lambda value: {"D": str(value)}),
-    (fractions.Fraction, lambda value: {"F": _each((value.numerator, value.denominator))}),
-    (range, lambda value: {"r": _each((value.start, value.stop, value.step))}),
-    (collections.deque, lambda value: {"q": _each(value)}),
-    (Iterated, lambda value: {"I": [value.type_name, _each(value.items)]}),
-    (Opaque, lambda value: {"o": value.type_name}),
+_TOO_DEEP = (
+    f"An argument is nested more than {MAX_DEPTH} levels deep, or holds itself. Use "
+    "CallTest.expression for arguments that are made by code."
 )
 
 
@@ -158,7 +144,7 @@ def decode_value(answer: bytes) -> Any:
     Raises:
         ValueError: If it is no encoded value, which only a program that forged it leaves.
     """
-    return _rebuild(answer, _DECODE)
+    return _rebuild(answer, _RECORDS)
 
 
 def decode_plain(answer: bytes) -> Any:
@@ -170,82 +156,27 @@ def decode_plain(answer: bytes) -> Any:
     """
     if len(answer) > _PLAIN_BYTES or answer.count(b"[") + answer.count(b"{") > _PLAIN_BRACKETS:
         raise NotPlainError
-    return _rebuild(answer, _DECODE_PLAIN)
+    return _rebuild(answer, _QUICK)
 
 
-_Table = dict[str, Callable[[Any, Any], Any]]
-
-
-def _rebuild(answer: bytes, table: _Table) -> Any:
+def _rebuild(answer: bytes, table: Table) -> Any:
     try:
-        return _decode(json.loads(answer), table)
+        return decode(json.loads(answer), table)
     except _DAMAGED as error:
-        if table is _DECODE_PLAIN and isinstance(error, RecursionError):
+        if table is _QUICK and isinstance(error, RecursionError):
             raise NotPlainError from error  # how deep the stack is here is not the program's doing
         raise ValueError(f"no encoded value: {error!r:.200}") from error
 
 
-def _decode(data: Any, table: _Table) -> Any:
-    kind = type(data)
-    if kind is list:
-        if _SCALARS.issuperset(map(type, data)):
-            return data
-        return [_decode(item, table) for item in data]
-    if kind is not dict:
-        return data
-    ((tag, body),) = data.items()
-    return table[tag](body, table)
-
-
-def _items(body: Any, table: _Table) -> list[Any]:
-    if type(body) is not list:
-        raise TypeError(f"expected a list, got {type(body).__name__}")
-    items: list[Any] = _decode(body, table)
-    return items
-
-
-def _integer(body: Any, _table: _Table) -> int:
-    if not isinstance(body, str):
-        raise TypeError("no digits")
-    return int(body, 16)
-
-
-def _complex(body: Any, _table: _Table) -> complex:
-    real, imaginary = body
-    if not {type(real), type(imaginary)} <= {int, float}:
-        raise TypeError("no numbers")
-    return complex(real, imaginary)
-
-
-def _bytes(body: Any, _table: _Table) -> bytes:
-    return bytes.fromhex(body)
-
-
-def _dict(body: Any, table: _Table) -> dict[Any, Any]:
-    return {_decode(key, table): _decode(value, table) for key, value in body}
-
-
-def _decimal(body: Any, _table: _Table) -> decimal.Decimal:
-    if not isinstance(body, str) or len(body) > _DECIMAL_CHARACTERS:
+def _decimal(body: Any, table: Table) -> Any:
+    if len(body) > _DECIMAL_CHARACTERS:
         raise ValueError("no decimal")
-    return decimal.Decimal(body)
+    return PLAIN["D"](body, table)
 
 
-def _fraction(body: Any, table: _Table) -> fractions.Fraction:
-    numerator, denominator = _items(body, table)
-    if type(numerator) is not int or type(denominator) is not int:
-        raise TypeError("no whole numbers")
-    return fractions.Fraction(numerator, denominator)
-
-
-def _range(body: Any, table: _Table) -> range:
-    start, stop, step = _items(body, table)
-    return range(start, stop, step)
-
-
-def _iterated(body: Any, table: _Table) -> Iterated:
+def _iterated(body: Any, table: Table) -> Iterated:
     name, items = body
-    return Iterated(_name(name), tuple(_items(items, table)))
+    return Iterated(_name(name), tuple(decode_items(items, table)))
 
 
 def _name(body: Any) -> str:
@@ -255,25 +186,16 @@ def _name(body: Any) -> str:
     return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
-def _later(_body: Any, _table: _Table) -> Any:
+def _later(_body: Any, _table: Table) -> Any:
     raise NotPlainError
 
 
-_DECODE: _Table = {
-    "i": _integer,
-    "c": _complex,
-    "b": _bytes,
-    "t": lambda body, table: tuple(_items(body, table)),
-    "s": lambda body, table: set(_items(body, table)),
-    "f": lambda body, table: frozenset(_items(body, table)),
-    "d": _dict,
+_RECORDS: Table = {
+    **PLAIN,
     "D": _decimal,
-    "F": _fraction,
-    "L": lambda body, table: LinkedList(tuple(_items(body, table))),
-    "T": lambda body, table: BinaryTree(tuple(_items(body, table))),
-    "r": _range,
-    "q": lambda body, table: collections.deque(_items(body, table)),
+    "L": lambda body, table: LinkedList(tuple(decode_items(body, table))),
+    "T": lambda body, table: BinaryTree(tuple(decode_items(body, table))),
     "I": _iterated,
     "o": lambda body, _table: Opaque(_name(body)),
 }
-_DECODE_PLAIN: _Table = {**_DECODE, "D": _later, "F": _later}
+_QUICK: Table = {**_RECORDS, "D": _later, "F": _later}

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from codegym.errors import ExecutionError
 from codegym.execution import Request, Result, decode_value, encode_value, wire
-from codegym.execution.sandbox import codec, runner
+from codegym.execution.sandbox import runner
+from codegym.execution.sandbox.answers import AnswerEncoder
 from codegym.execution.sandbox.protocol import (
     LAST_FRAME,
     LIMITS,
@@ -141,7 +142,7 @@ everything = scripts.map(lambda script: Builder(script, RETURNED, HASHABLE + ODD
 
 def crossed(value: Any) -> bytes:
     """What the program's process makes of a value."""
-    return codec.Encoder(1 << 20).text(value).encode("ascii")
+    return AnswerEncoder(1 << 20).text(value).encode("ascii")
 
 
 def equal(actual: Any, expected: Any) -> bool:

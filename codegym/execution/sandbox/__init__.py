@@ -1,8 +1,8 @@
 """What runs on the other side of the fence: standard library only, started by path.
 
-These files never import codegym, and codegym imports none of them but `box.py` (tests do): a worker
-is a plain interpreter, possibly of another Python version, that gets this folder on its command
-line.
+These files never import codegym, and of them codegym imports `protocol.py`, `codec.py` and `box.py`
+only (tests import others): a worker is a plain interpreter, possibly of another Python version,
+that gets this folder on its command line.
 
 The chain of processes, each forked from the one before::
 

@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import codec, ending
+from . import ending
+from .answers import argument_table, encode_answer
+from .codec import TooLargeError, decode
 from .loading import FILENAME, describe, load, new_module
 from .protocol import ExitReason
 from .report import Report
@@ -84,8 +86,8 @@ def answer(task: Task, program: Program, namespace: dict[str, Any], arguments: l
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
-        text = codec.encode(value, task.report.size)
-    except codec.TooLargeError:
+        text = encode_answer(value, task.report.size)
+    except TooLargeError:
         task.report.write(ExitReason.OUTPUT_LIMIT)
     else:
         task.report.write(ExitReason.FINISHED, text.encode("ascii"))
@@ -109,9 +111,9 @@ def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: lis
             value = call(namespace, task.entry_point or "", arguments)
             reason, text = (
                 ExitReason.FINISHED,
-                codec.encode(value, task.report.size).encode("ascii"),
+                encode_answer(value, task.report.size).encode("ascii"),
             )
-        except (MemoryError, RecursionError, codec.TooLargeError):
+        except (MemoryError, RecursionError, TooLargeError):
             return
         except BaseException as error:
             reason, text = ExitReason.EXCEPTION, _described(error)
@@ -152,8 +154,9 @@ def call(namespace: dict[str, Any], entry_point: str, given: list[Any]) -> Any:
     if expression is not None:
         namespace["candidate"] = candidate
         return eval(expression, namespace)
-    named = {name: codec.decode(value, namespace) for name, value in kwargs}
-    return candidate(*[codec.decode(value, namespace) for value in args], **named)
+    table = argument_table(namespace)
+    named = {name: decode(value, table) for name, value in kwargs}
+    return candidate(*[decode(value, table) for value in args], **named)
 
 
 def write_error(target: Report, error: BaseException) -> int:

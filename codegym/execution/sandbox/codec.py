@@ -1,4 +1,4 @@
-"""Plain data to tagged JSON and back, written for values that a hostile program made.
+"""Plain data to tagged JSON and back, on both sides of the fence.
 
 `None`, booleans, strings, finite and infinite floats, small integers and lists stand for
 themselves; anything else is an object with one key::
@@ -8,69 +8,54 @@ themselves; anything else is an object with one key::
     I other iterables (type name, items): iterators, generators, views of dictionaries, arrays
     o opaque (type name)
 
-Only methods of the base types are called on subclasses, so that overridden `__eq__`, `__iter__`
-or `__index__` change nothing. Cycles, deep nesting and size end the encoding, never the process.
+What is encoded may be of a hostile program's making: only methods of the base types are called on
+subclasses, so that overridden `__eq__`, `__iter__` or `__index__` change nothing; cycles, deep
+nesting and size end the encoding, never the process. What is decoded may be forged: it is rebuilt
+from an allow-list of types and nothing else.
+
+The two sides differ in the last four rows, which are objects in the program's process
+(`answers.py`) and records in the parent's (`execution/values.py`).
 """
 
 from __future__ import annotations
 
-import array
 import collections
 import decimal
 import fractions
-import itertools
 import json
-import sys
-import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import nodes
-
 MAX_DEPTH = 200
-_OWN_RECURSION = 20 * MAX_DEPTH  # a program may have left less
+SMALL = 1 << 60
+"""Integers below this are JSON numbers."""
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
-_SMALL = 1 << 60
-_ORDERED: Any = collections.OrderedDict()
-_VIEWS: list[Any] = [{}.keys(), {}.values(), {}.items()]
-_VIEWS += [_ORDERED.keys(), _ORDERED.values(), _ORDERED.items()]
-_GIVE_ITERATORS: list[Any] = [[], (), "", b"", {}, set(), range(0), range(1 << 70)]
-_GIVE_ITERATORS += [collections.deque(), *_VIEWS]
-_LAZY = frozenset(
-    {map, filter, zip, enumerate, reversed, types.GeneratorType}
-    | {kind for kind in vars(itertools).values() if isinstance(kind, type)}
-    | {type(iter(one)) for one in _GIVE_ITERATORS}
-    | {type(reversed(one)) for one in ([], {}, collections.deque(), *_VIEWS)}
-    | {type(view) for view in _VIEWS}
-)
+_SCALARS = frozenset({type(None), bool, int, float, str})
 
 
 class TooLargeError(Exception):
     """The encoded value is larger than the limit."""
 
 
-class Opaque:
-    """Stands for a value that is no plain data; equals nothing."""
-
-    __hash__ = None  # type: ignore[assignment]  # unhashable on purpose
-
-    def __init__(self, type_name: str) -> None:
-        self.type_name = type_name
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __repr__(self) -> str:
-        return f"<{self.type_name} object>"
-
-
 class Encoder:
-    """Encodes one value; raises :class:`TooLargeError` above `limit` characters."""
+    """Encodes one value.
 
-    def __init__(self, limit: int) -> None:
+    Args:
+        limit: Characters; more raise :class:`TooLargeError`.
+    """
+
+    def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._room = limit
+        self.room = limit
         self._path: set[int] = set()
+
+    def other(self, value: Any, kind: type, depth: int) -> Any:
+        """The JSON-ready form of a value of any other type, which is different on each side."""
+        raise NotImplementedError
+
+    def too_deep(self, kind: type) -> Any:
+        """The JSON-ready form of a value that holds itself, or lies too deep in another."""
+        raise NotImplementedError
 
     def text(self, value: Any) -> str:
         """The JSON text of `value`."""
@@ -81,172 +66,176 @@ class Encoder:
 
     def encode(self, value: Any, depth: int) -> Any:
         """The JSON-ready form of `value`."""
-        self._spend(1)
-        kind = type(value)
+        self.spend(1)
+        kind = type(value)  # compared by identity: a metaclass can lie about equality
         if value is None or kind is bool or kind is float:
             return value
         if kind is str:
-            self._spend(len(value))
+            self.spend(len(value))
             return value
         if kind is int or issubclass(kind, int):
-            return self._integer(int.__int__(value))
+            return self.integer(int.__int__(value))
         if issubclass(kind, str):
             return self.encode(str.__str__(value), depth)
         if issubclass(kind, float):
             return float.__float__(value)
         if depth >= MAX_DEPTH or id(value) in self._path:
-            return {"o": f"{_name(kind)} (cyclic or nested too deeply)"}
+            return self.too_deep(kind)
         self._path.add(id(value))
         try:
             return self._compound(value, kind, depth + 1)
         finally:
             self._path.discard(id(value))
 
-    def _spend(self, characters: int) -> None:
-        self._room -= characters
-        if self._room < 0:
+    def spend(self, characters: int) -> None:
+        """Takes note of characters that are to come, before they are made."""
+        self.room -= characters
+        if self.room < 0:
             raise TooLargeError
 
-    def _integer(self, value: int) -> Any:
-        if -_SMALL < value < _SMALL:
+    def integer(self, value: int) -> Any:
+        """The JSON-ready form of an int."""
+        if -SMALL < value < SMALL:
             return value
-        self._spend(value.bit_length() // 4)
+        self.spend(value.bit_length() // 4)
         return {"i": hex(value)}
 
-    def _items(self, values: Iterable[Any], depth: int) -> list[Any]:
+    def items(self, values: Iterable[Any], depth: int) -> list[Any]:
+        """The JSON-ready forms of several values."""
         return [self.encode(item, depth) for item in values]
 
-    def _list(self, values: list[Any], depth: int) -> list[Any]:
+    def of_list(self, values: list[Any], depth: int) -> list[Any]:
+        """The JSON-ready form of a list, which is itself if it holds small numbers."""
         if set(map(type, values)) <= {int, float, bool} and values:
-            self._spend(2 * len(values))
+            self.spend(2 * len(values))
             low, high = min(values), max(values)
-            if low > -_SMALL and high < _SMALL:
+            if low > -SMALL and high < SMALL:
                 return values
-        return self._items(values, depth)
+        return self.items(values, depth)
 
     def _compound(self, value: Any, kind: type, depth: int) -> Any:
         if issubclass(kind, list):
-            return self._list(list.copy(value), depth)
+            return self.of_list(list.copy(value), depth)
         for base, encode in _COMPOUND:
             if issubclass(kind, base):
                 return encode(self, value, depth)
         if kind is range:
-            return {"r": [self._integer(part) for part in (value.start, value.stop, value.step)]}
-        if kind in _LAZY:
-            return self._iterated(kind, list(itertools.islice(value, self._room + 1)), depth)
-        if kind.__module__.partition(".")[0] == "numpy" and hasattr(kind, "tolist"):
-            self._spend(int(getattr(value, "size", 1)))
-            plain = value.tolist()
-            if type(plain) is not list:  # a scalar, or an array without dimensions
-                return self.encode(plain, depth)
-            return self._iterated(kind, plain, depth)
-        chain = nodes.flatten(value)
-        if chain is not None:
-            tag, values = chain
-            return {tag: self._items(values, depth)}
-        return {"o": _name(kind)}
+            return {"r": [self.integer(part) for part in (value.start, value.stop, value.step)]}
+        return self.other(value, kind, depth)
 
-    def _iterated(self, kind: type, values: list[Any], depth: int) -> Any:
-        return {"I": [_name(kind), self._list(values, depth)]}
-
-    def _dict(self, value: Any, depth: int) -> Any:
+    def of_dict(self, value: Any, depth: int) -> Any:
+        """The JSON-ready form of a dict."""
         pairs = dict.items(value)
         return {"d": [[self.encode(k, depth), self.encode(v, depth)] for k, v in pairs]}
 
+    def of_bytes(self, data: bytes) -> Any:
+        """The JSON-ready form of bytes."""
+        self.spend(2 * len(data))
+        return {"b": data.hex()}
 
-def _name(kind: type) -> str:
-    return str.__str__(type.__dict__["__name__"].__get__(kind))[:100]
+    def of_decimal(self, value: Any) -> Any:
+        """The JSON-ready form of a Decimal."""
+        return {"D": decimal.Decimal.__str__(value)}
 
-
-def _decimal(value: Any) -> Any:
-    text = decimal.Decimal.__str__(value)
-    return {"D": text} if len(text) < 4000 else {"o": "Decimal (too long)"}
-
-
-def _fraction(encoder: Encoder, value: Any, depth: int) -> Any:
-    parts = (value._numerator, value._denominator)
-    return {"F": [encoder.encode(int(part), depth) for part in parts]}
+    def of_fraction(self, value: Any, depth: int) -> Any:
+        """The JSON-ready form of a Fraction."""
+        parts = (value._numerator, value._denominator)
+        return {"F": [self.encode(int(part), depth) for part in parts]}
 
 
 _COMPOUND: tuple[tuple[type, Callable[[Encoder, Any, int], Any]], ...] = (
-    (tuple, lambda e, v, d: {"t": e._items(tuple.__getitem__(v, slice(None)), d)}),
-    (dict, Encoder._dict),
-    (set, lambda e, v, d: {"s": e._items(set.__iter__(v), d)}),
-    (frozenset, lambda e, v, d: {"f": e._items(frozenset.__iter__(v), d)}),
-    (collections.deque, lambda e, v, d: {"q": e._items(collections.deque.__iter__(v), d)}),
-    (bytes, lambda e, v, _: {"b": _hexed(e, bytes.__getitem__(v, slice(None)))}),
-    (bytearray, lambda e, v, _: {"b": _hexed(e, bytes(bytearray.copy(v)))}),
-    (memoryview, lambda e, v, _: {"b": _hexed(e, memoryview.tobytes(v))}),
+    (tuple, lambda e, v, d: {"t": e.items(tuple.__getitem__(v, slice(None)), d)}),
+    (dict, Encoder.of_dict),
+    (set, lambda e, v, d: {"s": e.items(set.__iter__(v), d)}),
+    (frozenset, lambda e, v, d: {"f": e.items(frozenset.__iter__(v), d)}),
+    (collections.deque, lambda e, v, d: {"q": e.items(collections.deque.__iter__(v), d)}),
+    (bytes, lambda e, v, _: e.of_bytes(bytes.__getitem__(v, slice(None)))),
+    (bytearray, lambda e, v, _: e.of_bytes(bytes(bytearray.copy(v)))),
     (complex, lambda _e, v, _d: {"c": [complex.real.__get__(v), complex.imag.__get__(v)]}),
-    (decimal.Decimal, lambda _e, v, _d: _decimal(v)),
-    (fractions.Fraction, _fraction),
-    # These compare as what they hold.
-    (types.MappingProxyType, lambda e, v, d: e.encode(dict(v), d)),
-    (collections.ChainMap, lambda e, v, d: e.encode(dict(v), d)),
-    (collections.UserDict, lambda e, v, d: e.encode(v.data, d)),
-    (collections.UserList, lambda e, v, d: e.encode(v.data, d)),
-    (collections.UserString, lambda e, v, d: e.encode(v.data, d)),
-    (array.array, lambda e, v, d: e._iterated(array.array, v.tolist(), d)),
+    (decimal.Decimal, lambda e, v, _: e.of_decimal(v)),
+    (fractions.Fraction, Encoder.of_fraction),
 )
 
 
-def _hexed(encoder: Encoder, data: bytes) -> str:
-    encoder._spend(2 * len(data))
-    return data.hex()
+Table = dict[str, Callable[[Any, Any], Any]]
+"""How what stands behind each tag is rebuilt: functions of that, and of the table itself."""
 
 
-def encode(value: Any, limit: int) -> str:
-    """JSON text of any value; raises :class:`TooLargeError` above `limit` characters."""
-    kind = type(value)  # compared by identity: a metaclass can lie about equality
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is int and -_SMALL < value < _SMALL:
-        return int.__repr__(value)
-    if value is None:
-        return "null"
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _OWN_RECURSION))
-    return Encoder(limit).text(value)
+def decode(data: Any, table: Table) -> Any:
+    """Rebuilds a value.
 
+    Args:
+        data: Its JSON-ready form.
+        table: :data:`PLAIN`, and what this side makes of the other tags.
 
-def decode(data: Any, namespace: dict[str, Any]) -> Any:
-    """Rebuilds a value; linked lists and trees get the node classes of `namespace`."""
-    if isinstance(data, list):
-        return [decode(item, namespace) for item in data]
-    if not isinstance(data, dict):
+    Raises:
+        Exception: Of any type, if it is no encoded value.
+    """
+    kind = type(data)
+    if kind is list:
+        if _SCALARS.issuperset(map(type, data)):
+            return data
+        return [decode(item, table) for item in data]
+    if kind is not dict:
         return data
     ((tag, body),) = data.items()
-    return _DECODE[tag](body, namespace)
+    return table[tag](body, table)
 
 
-def _decode_each(body: Any, namespace: dict[str, Any]) -> Iterable[Any]:
-    return (decode(item, namespace) for item in body)
+def decode_items(body: Any, table: Table) -> list[Any]:
+    """Rebuilds what a container holds."""
+    if type(body) is not list:
+        raise TypeError(f"expected a list, got {type(body).__name__}")
+    items: list[Any] = decode(body, table)
+    return items
 
 
-_DECODE: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
-    "i": lambda body, _: int(body, 16),
-    "c": lambda body, _: complex(*body),
-    "b": lambda body, _: bytes.fromhex(body),
-    "t": lambda body, ns: tuple(_decode_each(body, ns)),
-    "s": lambda body, ns: set(_decode_each(body, ns)),
-    "f": lambda body, ns: frozenset(_decode_each(body, ns)),
-    "d": lambda body, ns: {decode(k, ns): decode(v, ns) for k, v in body},
-    "D": lambda body, _: decimal.Decimal(body),
-    "F": lambda body, ns: fractions.Fraction(*_decode_each(body, ns)),
-    "L": lambda body, ns: nodes.build_list(list(_decode_each(body, ns)), ns),
-    "T": lambda body, ns: nodes.build_tree(list(_decode_each(body, ns)), ns),
-    "r": lambda body, ns: range(*_decode_each(body, ns)),
-    "q": lambda body, ns: collections.deque(_decode_each(body, ns)),
-    "I": lambda body, ns: _iterable(body[0], [decode(item, ns) for item in body[1]]),
-    "o": lambda body, _: Opaque(body),
+def _integer(body: Any, _table: Table) -> int:
+    if not isinstance(body, str):
+        raise TypeError("no digits")
+    return int(body, 16)
+
+
+def _complex(body: Any, _table: Table) -> complex:
+    real, imaginary = body
+    if not {type(real), type(imaginary)} <= {int, float}:
+        raise TypeError("no numbers")
+    return complex(real, imaginary)
+
+
+def _dict(body: Any, table: Table) -> dict[Any, Any]:
+    return {decode(key, table): decode(value, table) for key, value in body}
+
+
+def _decimal(body: Any, _table: Table) -> decimal.Decimal:
+    if not isinstance(body, str):
+        raise TypeError("no decimal")
+    return decimal.Decimal(body)
+
+
+def _fraction(body: Any, table: Table) -> fractions.Fraction:
+    numerator, denominator = decode_items(body, table)
+    if type(numerator) is not int or type(denominator) is not int:
+        raise TypeError("no whole numbers")
+    return fractions.Fraction(numerator, denominator)
+
+
+def _range(body: Any, table: Table) -> range:
+    start, stop, step = decode_items(body, table)
+    return range(start, stop, step)
+
+
+PLAIN: Table = {
+    "i": _integer,
+    "c": _complex,
+    "b": lambda body, _table: bytes.fromhex(body),
+    "t": lambda body, table: tuple(decode_items(body, table)),
+    "s": lambda body, table: set(decode_items(body, table)),
+    "f": lambda body, table: frozenset(decode_items(body, table)),
+    "d": _dict,
+    "D": _decimal,
+    "F": _fraction,
+    "r": _range,
+    "q": lambda body, table: collections.deque(decode_items(body, table)),
 }
-
-
-def _iterable(name: str, items: list[Any]) -> Any:
-    """Something that is iterated over, and compares, as what it stands for."""
-    if name in ("dict_keys", "odict_keys"):
-        return dict.fromkeys(items).keys()
-    if name in ("dict_items", "odict_items"):
-        return dict(items).items()
-    if name in ("dict_values", "odict_values"):
-        return dict(enumerate(items)).values()
-    return iter(items)
+"""What both sides rebuild in the same way."""
