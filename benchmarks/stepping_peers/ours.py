@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 import gymnasium
@@ -18,15 +17,15 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from benchmarks.stepping_peers.contender import Contender, Lengths
 from codegym.envs import CodeEnv, CodeVectorEnv
-from codegym.execution import ExitReason, Observation, Request, Result
+from codegym.execution import ExitReason, FakeExecutor, Observation
 from codegym.grading import Grader
 from codegym.problems import CallTest, Problem, ProblemSet
 from codegym.tokenization import ByteTokenizer
 
 __all__ = [
-    "Idle",
     "arguments",
     "asynchronous",
+    "idle",
     "single",
     "synchronous",
     "vector",
@@ -37,18 +36,10 @@ LETTER = 97
 _SHOWN = "# \n"
 
 
-class Idle:
+def idle() -> FakeExecutor:
     """An executor that runs nothing: the reward is constant."""
-
-    def submit(self, request: Request) -> Future[Result]:
-        """Answers at once."""
-        future: Future[Result] = Future()
-        seen = Observation(ExitReason.FINISHED, answer=b"0", executed_lines=frozenset({1}))
-        future.set_result(Result((seen,) * len(request.inputs)))
-        return future
-
-    def close(self) -> None:
-        """Nothing to do."""
+    seen = Observation(ExitReason.FINISHED, answer=b"0", executed_lines=frozenset({1}))
+    return FakeExecutor(lambda request: [seen] * len(request.inputs))
 
 
 def arguments(lengths: Lengths) -> dict[str, Any]:
@@ -66,7 +57,7 @@ def arguments(lengths: Lengths) -> dict[str, Any]:
         "prompt_format": "completion",
         "max_new_tokens": lengths.new,
         "context_length": lengths.context,
-        "grader": Grader(Idle()),
+        "grader": Grader(idle()),
     }
 
 

@@ -6,7 +6,7 @@ value, exceptions, time, memory, executed lines. It never sees an expected answe
 
 from __future__ import annotations
 
-from codegym.execution.executor import Executor
+from codegym.execution.executor import Executor, FakeExecutor
 from codegym.execution.isolation import Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.packages import installed_packages
@@ -28,6 +28,7 @@ __all__ = [
     "ExecutionLimits",
     "Executor",
     "ExitReason",
+    "FakeExecutor",
     "Isolation",
     "Iterated",
     "LocalExecutor",

@@ -1,13 +1,15 @@
-"""The seam between grading and the machines that run programs."""
+"""The seam between grading and the machines that run programs, and an executor without machines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
-from codegym.execution.result import Request, Result
+from codegym.errors import ClosedError
+from codegym.execution.result import Observation, Request, Result
 
-__all__ = ["Executor"]
+__all__ = ["Executor", "FakeExecutor"]
 
 
 @runtime_checkable
@@ -26,3 +28,50 @@ class Executor(Protocol):
     def close(self) -> None:
         """Ends all workers. Pending futures raise :class:`~codegym.errors.ClosedError`."""
         ...
+
+
+class FakeExecutor:
+    """Runs nothing: what it reports is a function of the request. For tests and benchmarks.
+
+    Args:
+        observe: Returns what is seen of the program, one observation for each input. What it
+            raises, the future raises.
+
+    Attributes:
+        requests: All requests so far, in their order.
+        closed: Whether :meth:`close` was called.
+
+    Example:
+        >>> from codegym.execution import ExitReason
+        >>> from codegym.grading import Grader
+        >>> from codegym.problems import Problem, StdinTest
+        >>> executor = FakeExecutor(lambda _: [Observation(ExitReason.FINISHED, stdout="6")])
+        >>> problem = Problem("double", "", "", (StdinTest("3", "6"),))
+        >>> Grader(executor).grade(problem, "whatever").solved
+        True
+    """
+
+    def __init__(self, observe: Callable[[Request], Iterable[Observation]]) -> None:
+        self._observe = observe
+        self.requests: list[Request] = []
+        self.closed = False
+
+    def submit(self, request: Request) -> Future[Result]:
+        """Answers at once.
+
+        Raises:
+            ClosedError: After :meth:`close`.
+        """
+        if self.closed:
+            raise ClosedError("This executor was closed. Make a new FakeExecutor.")
+        self.requests.append(request)
+        future: Future[Result] = Future()
+        try:
+            future.set_result(Result(tuple(self._observe(request))))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Refuses requests from now on."""
+        self.closed = True

@@ -12,6 +12,7 @@ from codegym.errors import ClosedError, WorkerError
 from codegym.execution import (
     Call,
     ExitReason,
+    FakeExecutor,
     Observation,
     Request,
     Result,
@@ -34,7 +35,7 @@ def key_of(request: Request) -> int:
     return zlib.crc32(request.program.encode("utf-8", "surrogateescape"))
 
 
-class MadeUp:
+class MadeUp(FakeExecutor):
     """Answers at once. A third of all programs is right, others fail in several ways.
 
     Args:
@@ -42,22 +43,16 @@ class MadeUp:
     """
 
     def __init__(self, problems: ProblemSet) -> None:
+        super().__init__(self.observe)
         self._answers = {key: value for p in problems for key, value in _answers(p)}
-        self.programs: list[str] = []
 
-    def submit(self, request: Request) -> Future[Result]:
-        self.programs.append(request.program)
-        future: Future[Result] = Future()
-        future.set_result(self.result(request))
-        return future
+    @property
+    def programs(self) -> list[str]:
+        return [request.program for request in self.requests]
 
-    def close(self) -> None:
-        return
-
-    def result(self, request: Request) -> Result:
+    def observe(self, request: Request) -> tuple[Observation, ...]:
         key = key_of(request)
-        seen = [self._observation(key, k, one) for k, one in enumerate(request.inputs)]
-        return Result(tuple(seen))
+        return tuple(self._observation(key, k, one) for k, one in enumerate(request.inputs))
 
     def _observation(self, key: int, k: int, one: Any) -> Observation:
         reason = REASONS[key % len(REASONS)]
@@ -155,4 +150,4 @@ class Late:
         if any(text in request.program for text in self.fails):
             future.set_exception(WorkerError("the machine is on fire"))
         else:
-            future.set_result(self.inner.result(request))
+            future.set_result(Result(self.inner.observe(request)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -20,7 +20,9 @@ from codegym.errors import (
     ResetNeededError,
     StartStateError,
     UnknownNameError,
+    WorkerError,
 )
+from codegym.execution import FakeExecutor, Request
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from codegym.tokenization import ByteTokenizer
@@ -415,20 +417,10 @@ def test_a_context_shorter_than_the_prompt(make: Any) -> None:
 
 
 def test_a_fault_of_ours_is_an_exception_and_no_reward(problems: ProblemSet) -> None:
-    from concurrent.futures import Future
+    def fail(_request: Request) -> NoReturn:
+        raise WorkerError("the machine is on fire")
 
-    from codegym.errors import WorkerError
-
-    class Broken:
-        def submit(self, request: Any) -> Future[Any]:
-            future: Future[Any] = Future()
-            future.set_exception(WorkerError("the machine is on fire"))
-            return future
-
-        def close(self) -> None:
-            return
-
-    env = CodeEnv(problems=problems, executor=Broken(), tokenizer=ByteTokenizer())
+    env = CodeEnv(problems=problems, executor=FakeExecutor(fail), tokenizer=ByteTokenizer())
     env.reset()
     with pytest.raises(WorkerError, match="fire"):
         env.step(env.tokenizer.end_id)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from codegym.errors import ProblemError
-from codegym.execution import ExecutionLimits, Request
+from codegym.execution import ExecutionLimits, FakeExecutor
 from codegym.grading import Grader, Verdict, course
 from codegym.grading.checker import Checker
 from codegym.problems import CallTest, Problem, StdinTest
@@ -39,16 +39,6 @@ def test_a_larger_limit_stays() -> None:
         assert request.limits == limits
 
 
-class Recording:
-    """An executor that is never to be asked."""
-
-    def submit(self, request: Request) -> None:
-        raise AssertionError(request)
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     "test",
     [StdinTest("", "x" * 101), CallTest((), ["y"] * 50), CallTest((), 0, alternatives=("z" * 99,))],
@@ -58,7 +48,9 @@ def test_a_problem_whose_answer_no_program_may_give_is_refused(
 ) -> None:
     monkeypatch.setattr(course, "LONGEST_ANSWER", 100)
     problem = Problem("p", "", "", (test,), entry_point="f" if isinstance(test, CallTest) else None)
-    grader = Grader(Recording())  # type: ignore[arg-type]
+    executor = FakeExecutor(lambda _: ())
+    grader = Grader(executor)
     for _ in range(2):
         with pytest.raises(ProblemError, match="expects an answer"):
             grader.grade(problem, "")
+    assert executor.requests == []

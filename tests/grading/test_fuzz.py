@@ -11,7 +11,6 @@ import io
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -21,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegym.errors import ExecutionError
-from codegym.execution import Request, Result, decode_value, encode_value, wire
+from codegym.execution import FakeExecutor, decode_value, encode_value, wire
 from codegym.execution.sandbox import runner
 from codegym.execution.sandbox.answers import AnswerEncoder
 from codegym.execution.sandbox.protocol import (
@@ -244,22 +243,6 @@ def test_what_can_be_decoded_can_be_encoded(value: Any) -> None:
     assert sorted(repr(again)) == sorted(repr(seen))  # the order of a set may change
 
 
-class _Says:
-    """An executor whose worker has seen a run of a program that left some report."""
-
-    def __init__(self, seen: runner.Seen) -> None:
-        self._seen = seen
-
-    def submit(self, request: Request) -> Future[Result]:
-        frame = over_the_wire(runner.frame_of(self._seen))
-        future: Future[Result] = Future()
-        future.set_result(Result((wire.observe(frame),)))
-        return future
-
-    def close(self) -> None:
-        return
-
-
 def over_the_wire(frame: Frame) -> Frame:
     """What the parent reads of what a worker sends; the message ends where the frame does."""
     message = io.BytesIO(frame.pack() + LAST_FRAME)
@@ -321,7 +304,8 @@ def test_every_report_ends_in_a_verdict(
         return  # a fault of the problem's, and never the program's word
     seen = seen_by_a_worker(kind, reason, report, end, told, stdout, tester)
     problem = Problem("p", "", "", (ASKED[kind],), entry_point="f")
-    with Grader(_Says(seen), cache_size=0) as grader:
+    executor = FakeExecutor(lambda _: [wire.observe(over_the_wire(runner.frame_of(seen)))])
+    with Grader(executor, cache_size=0) as grader:
         grade = grader.grade(problem, "")
     assert grade.verdict in set(Verdict)
     for said in (grade.error_message, grade.error_type):

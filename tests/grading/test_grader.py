@@ -18,6 +18,7 @@ from codegym.errors import (
 from codegym.execution import (
     ExecutionLimits,
     ExitReason,
+    FakeExecutor,
     LocalExecutor,
     Observation,
     Request,
@@ -38,28 +39,24 @@ def grader() -> Iterator[Grader]:
         yield Grader(executor, LIMITS)
 
 
-class Recorded:
-    """An executor that answers from a list, and counts."""
+class Recorded(FakeExecutor):
+    """An executor that answers from a list; a future in it is the answer itself."""
 
     def __init__(self, *answers: Any) -> None:
+        super().__init__(self._next)
         self.answers = list(answers)
-        self.requests: list[Request] = []
-        self.closed = False
+
+    def _next(self, _request: Request) -> Any:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def submit(self, request: Request) -> Future[Result]:
-        self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        future: Future[Result] = Future()
-        if isinstance(answer, Future):
-            return answer
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(Result(tuple(answer)))
-        return future
-
-    def close(self) -> None:
-        self.closed = True
+        if isinstance(self.answers[0], Future):
+            self.requests.append(request)
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return super().submit(request)
 
 
 def right(value: Any) -> Observation:

@@ -10,7 +10,7 @@ import pytest
 
 from codegym.envs import CodeEnv
 from codegym.errors import ConfigurationError, DataFormatError, ProblemError
-from codegym.execution import Request, Result
+from codegym.execution import ExitReason, FakeExecutor, Observation
 from codegym.grading import Grader
 from codegym.problems import CallTest, Problem, load_problems, packages
 
@@ -111,23 +111,11 @@ def test_the_user_allows_packages_by_name(tmp_path: Path) -> None:
 
 
 def test_the_executor_is_told() -> None:
-    asked = []
-
-    class Listening:
-        def submit(self, request: Request) -> Any:
-            asked.append(request)
-            raise ConfigurationError("enough")
-
-        def run(self, request: Request) -> Result:
-            raise NotImplementedError
-
-        def close(self) -> None: ...
-
+    executor = FakeExecutor(lambda _: [Observation(ExitReason.KILLED)])
     tests = (CallTest((1,), 1),)
     problem = Problem("p", "?", "", tests, entry_point="f", packages=("numpy",))
-    with Grader(Listening()) as grader, pytest.raises(ConfigurationError):
-        grader.grade(problem, "")
-    assert asked[0].packages == ("numpy",)
+    Grader(executor).grade(problem, "")
+    assert executor.requests[0].packages == ("numpy",)
     assert problem != Problem("p", "?", "", tests, entry_point="f")
     with pytest.raises(ProblemError, match="packages"):
         Problem("p", "?", "", tests, entry_point="f", packages=("not a name",))
