@@ -9,9 +9,9 @@ from __future__ import annotations
 from codegym.execution.executor import Executor, FakeExecutor
 from codegym.execution.isolation import Isolation, describe_isolation
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.local import LocalExecutor
 from codegym.execution.packages import installed_packages
-from codegym.execution.pool import LocalExecutor
-from codegym.execution.ray_executor import RayExecutor
+from codegym.execution.ray import RayExecutor
 from codegym.execution.result import (
     Call,
     ExitReason,

@@ -45,7 +45,7 @@ import warnings
 from typing import Any
 
 from codegym.errors import IsolationError, IsolationWarning
-from codegym.execution.process import WorkerProcess
+from codegym.execution.worker_process import WorkerProcess
 
 __all__ = ["Isolation", "describe_isolation", "hello", "require_isolation"]
 

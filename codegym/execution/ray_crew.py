@@ -1,4 +1,4 @@
-"""The actors of a :class:`~codegym.execution.ray_executor.RayExecutor`, and who waits for them.
+"""The actors of a :class:`~codegym.execution.ray.RayExecutor`, and who waits for them.
 
 Ray places the actors, carries requests and results, notices death and restarts. Here is only what
 Ray leaves to its user: which free actor gets the next request, and what a lost one means. Ray's
@@ -20,7 +20,7 @@ from typing import Any
 
 from codegym.errors import ClosedError, CodegymError, IsolationWarning, WorkerError
 from codegym.execution.isolation import describe_isolation
-from codegym.execution.pool import IsolationMode, LocalExecutor
+from codegym.execution.local import IsolationMode, LocalExecutor
 from codegym.execution.result import Request, Result
 
 __all__ = ["NAMESPACE", "Crew"]

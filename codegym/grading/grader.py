@@ -14,11 +14,11 @@ from typing import Any, Self
 from codegym.errors import ClosedError, ConfigurationError, ProblemError
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
-from codegym.execution.pool import LocalExecutor
+from codegym.execution.local import LocalExecutor
 from codegym.execution.result import Result
 from codegym.grading.checker import Checker
-from codegym.grading.course import Course, Plan
 from codegym.grading.limits import make_limits
+from codegym.grading.progress import Plan, Progress
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
 
@@ -36,7 +36,7 @@ class Grader:
     being graded is not started twice. A failure of codegym's own is raised, never graded or kept.
 
     Args:
-        executor: Runs the programs; default: a :class:`~codegym.execution.pool.LocalExecutor`
+        executor: Runs the programs; default: a :class:`~codegym.execution.local.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
             executor that is given stays its owner's.
         limits: What one test may use, as an object or a mapping of its fields. A program may
@@ -111,8 +111,12 @@ class Grader:
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run the program; never the program's fault.
         """
-        (grade,) = self.grade_many([(problem, program)])
-        return grade
+        future = self.submit(problem, program)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
     def grade_many(self, pairs: Iterable[tuple[Problem, str]]) -> list[Grade]:
         """Grades `(problem, program)` pairs side by side; results in their order.
@@ -186,7 +190,7 @@ class Grader:
         run.grade.add_done_callback(functools.partial(_pass_on, answer))
         if not is_new:
             return answer
-        course = Course(
+        progress = Progress(
             plan,
             program,
             self.limits,
@@ -195,7 +199,9 @@ class Grader:
             stop=self.stop_at_first_failure,
         )
         try:
-            self._run(course, mine, run)
+            executor = self._ensure_executor()
+            run.sent = executor.submit(progress.next_request())
+            run.sent.add_done_callback(functools.partial(self._go_on, progress, mine, run))
         except BaseException:
             with self._lock:
                 self._running.pop(mine, None)
@@ -246,22 +252,19 @@ class Grader:
                 self._executor = LocalExecutor()
             return self._executor
 
-    def _run(self, course: Course, mine: _Mine, run: _Run) -> None:
-        """Sends off the next tests of a course."""
-        run.sent = result = self._ensure_executor().submit(course.next_request())
-        result.add_done_callback(functools.partial(self._go_on, course, mine, run))
-
-    def _go_on(self, course: Course, mine: _Mine, run: _Run, result: Future[Result]) -> None:
+    def _go_on(self, progress: Progress, mine: _Mine, run: _Run, result: Future[Result]) -> None:
+        """Takes a result, and sends off the next tests or tells the grade."""
         try:
-            course.record(result.result())
-            if not course.finished:
+            progress.record(result.result())
+            if not progress.finished:
                 with self._lock:
                     if not run.waiting:
                         self._running.pop(mine, None)
                         return
-                self._run(course, mine, run)
+                run.sent = self._ensure_executor().submit(progress.next_request())
+                run.sent.add_done_callback(functools.partial(self._go_on, progress, mine, run))
                 return
-            grade = course.grade()
+            grade = progress.grade()
         except BaseException as error:
             with self._lock:
                 self._running.pop(mine, None)

@@ -25,9 +25,9 @@ from codegym.execution import (
     Request,
     Stdin,
 )
-from codegym.execution.process import Frame, WorkerProcess
 from codegym.execution.sandbox import supervise
 from codegym.execution.wire import STRETCH
+from codegym.execution.worker_process import Frame, WorkerProcess
 from codegym.grading import Grade, Grader, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest
 from tests.waiting import wait_until

@@ -92,7 +92,7 @@ def test_a_killed_worker_loses_no_result() -> None:
 
 
 def test_a_worker_that_dies_again_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from codegym.execution.process import WorkerProcess
+    from codegym.execution.worker_process import WorkerProcess
 
     def die(self: WorkerProcess, *_: object) -> None:
         self._process.kill()
@@ -122,17 +122,17 @@ def test_close_ends_everything_and_can_be_repeated() -> None:
 
 
 def test_a_close_during_the_first_submit_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from codegym.execution import pool
+    from codegym.execution import local
 
     executor = LocalExecutor(workers=1)
-    make = pool._Pool
+    make = local._Pool
 
-    def close_meanwhile(*settings: Any) -> pool._Pool:
+    def close_meanwhile(*settings: Any) -> local._Pool:
         executor.close()
         return make(*settings)
 
     before = threading.active_count()
-    monkeypatch.setattr(pool, "_Pool", close_meanwhile)
+    monkeypatch.setattr(local, "_Pool", close_meanwhile)
     with pytest.raises(ClosedError):
         executor.submit(request(1))
     assert threading.active_count() == before

@@ -8,7 +8,7 @@ import pytest
 
 from codegym.errors import ProblemError
 from codegym.execution import ExecutionLimits, FakeExecutor
-from codegym.grading import Grader, Verdict, course
+from codegym.grading import Grader, Verdict, progress
 from codegym.grading.checker import Checker
 from codegym.problems import CallTest, Problem, StdinTest
 
@@ -31,10 +31,10 @@ def test_the_output_limit_is_at_least_twice_the_expected_output() -> None:
 
 
 def test_a_larger_limit_stays() -> None:
-    plan = course.Plan(Problem("p", "", "", (StdinTest("", "x"),)), shortest_first=False)
+    plan = progress.Plan(Problem("p", "", "", (StdinTest("", "x"),)), shortest_first=False)
     for limit in (1000, 10**6):
         limits = dataclasses.replace(LIMITS, output_bytes=limit)
-        made = course.Course(plan, "", limits, Checker(), coverage=False, stop=False)
+        made = progress.Progress(plan, "", limits, Checker(), coverage=False, stop=False)
         request = made.next_request()
         assert request.limits == limits
 
@@ -46,7 +46,7 @@ def test_a_larger_limit_stays() -> None:
 def test_a_problem_whose_answer_no_program_may_give_is_refused(
     monkeypatch: pytest.MonkeyPatch, test: StdinTest | CallTest
 ) -> None:
-    monkeypatch.setattr(course, "LONGEST_ANSWER", 100)
+    monkeypatch.setattr(progress, "LONGEST_ANSWER", 100)
     problem = Problem("p", "", "", (test,), entry_point="f" if isinstance(test, CallTest) else None)
     executor = FakeExecutor(lambda _: ())
     grader = Grader(executor)

@@ -1,7 +1,7 @@
 """A worker: waits for requests of the parent and answers them one by one.
 
 Started as `python -P -s -S -c "..." SOCKET PARENT BOX ISOLATION PACKAGES` by codegym's
-`process.py`, after `preload.py`.
+`worker_process.py`, after `preload.py`.
 """
 
 from __future__ import annotations

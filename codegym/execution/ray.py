@@ -1,6 +1,6 @@
 """Runs programs on a Ray cluster: actors that each hold a local executor.
 
-Programs are sandboxed on the node where they run, exactly as :mod:`codegym.execution.pool` does
+Programs are sandboxed on the node where they run, exactly as :mod:`codegym.execution.local` does
 it; what a node can not enforce is not enforced there. Ray is imported when an executor is made,
 not before.
 """
@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Self, get_args
 
 from codegym.errors import ConfigurationError, ExecutionError, UnknownNameError, WorkerError
+from codegym.execution.local import IsolationMode
 from codegym.execution.packages import checked_names
-from codegym.execution.pool import IsolationMode
 from codegym.execution.ray_crew import NAMESPACE, Crew
 from codegym.execution.result import Request, Result
 from codegym.execution.wire import Message
@@ -45,9 +45,9 @@ class RayExecutor:
         workers_per_actor: How many of them share an actor, and with it a node. More of them save
             memory (an actor takes about 100 MB) and share the inputs of one long request.
         cpus_per_worker: What Ray sets aside for each. 0 takes nothing from other users of Ray.
-        python: As for :class:`~codegym.execution.pool.LocalExecutor`, a path on the nodes.
-        isolation: As for :class:`~codegym.execution.pool.LocalExecutor`, on each node.
-        packages: As for :class:`~codegym.execution.pool.LocalExecutor`, those of each node.
+        python: As for :class:`~codegym.execution.local.LocalExecutor`, a path on the nodes.
+        isolation: As for :class:`~codegym.execution.local.LocalExecutor`, on each node.
+        packages: As for :class:`~codegym.execution.local.LocalExecutor`, those of each node.
         address: The cluster, as `ray.init` understands it; Ray Client's `ray://` is untested.
         start_seconds: How long Ray may take to start, or to restart, an actor.
 

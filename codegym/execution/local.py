@@ -18,16 +18,17 @@ from typing import Literal, Self
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
+    ExecutionError,
     UnknownNameError,
     WorkerError,
 )
 from codegym.execution.isolation import require_isolation
 from codegym.execution.job import Job
 from codegym.execution.packages import checked_names, installed_packages
-from codegym.execution.process import WorkerProcess
 from codegym.execution.result import Request, Result
 from codegym.execution.sandbox.protocol import Frame
 from codegym.execution.wire import observe
+from codegym.execution.worker_process import WorkerProcess
 
 __all__ = ["IsolationMode", "LocalExecutor"]
 
@@ -124,7 +125,8 @@ class LocalExecutor:
             pool = self._pools.setdefault(os.getpid(), _Pool(*self._settings))
             if not self._finalizer.alive:  # closed meanwhile, perhaps without seeing this pool
                 pool.close()
-        return pool.submit(job)
+        pool.put(job)
+        return job.future
 
     def run(self, request: Request) -> Result:
         """Runs a request and waits for it."""
@@ -172,7 +174,8 @@ class _Pool:
         self._idle = 0
         self._closed = False
 
-    def submit(self, job: Job) -> Future[Result]:
+    def put(self, job: Job) -> None:
+        """Queues a job, and starts a thread if none is free and more may be had."""
         with self._lock:
             if self._closed:
                 raise ClosedError("This executor was closed. Make a new LocalExecutor.")
@@ -192,7 +195,6 @@ class _Pool:
                 else:
                     self._threads.append(thread)
             self._changed.notify()
-        return job.future
 
     def close(self) -> None:
         with self._lock:
@@ -212,12 +214,33 @@ class _Pool:
     def _serve(self) -> None:
         """One thread: takes shares of jobs until the pool is closed."""
         worker: WorkerProcess | None = None
-        while True:
-            share = self._next()
-            if share is None:
-                break
-            worker = self._run(*share, worker)
-            del share  # an idle thread keeps nothing of what it did, or of who asked for it
+        while (share := self._next()) is not None:
+            job, inputs = share
+            frames: list[Frame] = []
+            failures: list[Exception] = []
+            try:
+                message, codes = job.message.part(inputs)
+                while not frames:
+                    if worker is not None and not job.packages <= worker.packages:
+                        self._retire(worker)
+                        worker = None
+                    try:
+                        worker = worker or self._start(job.packages)
+                        frames = worker.exchange(message, codes, job.message.patience)
+                        if not 0 < len(frames) <= len(inputs):
+                            raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
+                    except (WorkerError, OSError, EOFError, ValueError) as error:
+                        failures.append(error)
+                        said = worker.last_words() if worker else ""
+                        self._retire(worker)
+                        worker, frames = None, []
+                        self._check_attempts(failures, said)
+                self._record(job, inputs, frames)
+            except BaseException as error:
+                self._fail(job, error)
+                self._retire(worker)
+                worker = None
+            del share, job, frames  # an idle thread keeps nothing of what it did, or for whom
         self._retire(worker)
 
     def _next(self) -> tuple[Job, range] | None:
@@ -242,18 +265,13 @@ class _Pool:
                 self._idle -= 1
         return None
 
-    def _run(self, job: Job, inputs: range, worker: WorkerProcess | None) -> WorkerProcess | None:
-        """Answers one share; returns the worker to use next, if it still lives."""
-        try:
-            frames, worker = self._attempt(job, inputs, worker)
-        except BaseException as error:
-            self._fail(job, error)
-            return None
+    def _record(self, job: Job, inputs: range, frames: list[Frame]) -> None:
+        """Takes what a worker has seen; completes the job if that was all."""
         try:
             seen = [observe(frame) for frame in frames]
-        except BaseException as error:
+        except ExecutionError as error:  # a fault of the problem
             self._fail(job, error)
-            return worker
+            return
         with self._lock:
             job.record(inputs, seen, hopeless=frames[-1].same_for_all)
             closed = self._closed and job.waits
@@ -265,37 +283,18 @@ class _Pool:
             self._fail(job, ClosedError("The executor was closed."))
         elif finished:
             job.future.set_result(job.result())
-        return worker
 
-    def _attempt(
-        self, job: Job, inputs: range, worker: WorkerProcess | None
-    ) -> tuple[list[Frame], WorkerProcess]:
-        failure: Exception | None = None
-        said = ""
-        request, codes = job.message.part(inputs)
-        if worker is not None and not job.packages <= worker.packages:
-            self._retire(worker)
-            worker = None
-        for _ in range(_ATTEMPTS):
-            try:
-                if worker is None:
-                    worker = self._start(job.packages)
-                frames = worker.exchange(request, codes, job.message.patience)
-                if not 0 < len(frames) <= len(inputs):
-                    raise ValueError(f"{len(frames)} answers to {len(inputs)} inputs")
-            except (WorkerError, OSError, EOFError, ValueError) as error:
-                failure, said = error, worker.last_words() if worker else ""
-                self._retire(worker)
-                worker = None
-                if self._closed:
-                    raise ClosedError("The executor was closed while a program ran.") from None
-            else:
-                return frames, worker
+    def _check_attempts(self, failures: list[Exception], said: str) -> None:
+        """Raises if a request is not to be tried again."""
+        if self._closed:
+            raise ClosedError("The executor was closed while a program ran.") from None
+        if len(failures) < _ATTEMPTS:
+            return
         raise WorkerError(
             f"A worker died or answered nonsense on {_ATTEMPTS} attempts at the same request "
-            f"({failure!r}). Check the machine's memory and that nothing kills its processes. "
+            f"({failures[-1]!r}). Check the machine's memory and that nothing kills its processes. "
             f"It said: {said or 'nothing'}"
-        ) from failure
+        ) from failures[-1]
 
     def _start(self, packages: frozenset[str]) -> WorkerProcess:
         with self._lock:

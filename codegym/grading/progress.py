@@ -14,7 +14,7 @@ from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
 from codegym.programs.executed import ExecutedLines
 
-__all__ = ["Course", "Plan"]
+__all__ = ["Plan", "Progress"]
 
 LONGEST_ANSWER = 48 * 2**20
 """Bytes, of the 64 MiB that a child's report has room for."""
@@ -67,7 +67,7 @@ class Plan:
         return judge_test(self.problem, test, seen, checker, encoded)
 
 
-class Course:
+class Progress:
     """Which tests of a plan were run on a program, and which are to be run next.
 
     Args:
@@ -146,7 +146,7 @@ class Course:
         self._share *= 2
 
     def grade(self) -> Grade:
-        """The grade, when the course is finished."""
+        """The grade, when no more tests are to be run."""
         tests: list[TestGrade | None] = [None] * len(self._plan.order)
         for index, graded in zip(self._plan.order, self._graded, strict=False):
             tests[index] = graded
