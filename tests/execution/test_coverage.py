@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from codegym.execution import Call, ExitReason, Stdin, TestCode
-from codegym.execution.sandbox import runner, tracing
-from codegym.execution.sandbox.supervise import Output
+from codegym.execution.sandbox import outcome, tracing
+from codegym.execution.sandbox.supervise import Output, Run
 
 from .conftest import LIMITS, Run
 
@@ -156,5 +156,5 @@ def test_a_program_that_only_waits_runs_once(
     end: ExitReason, cpu_seconds: float, again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "TAKES_TIME", True)
-    run = runner.Run(Output(0), Output(0), end=end, cpu_seconds=cpu_seconds)
-    assert runner.failed_by_tracing(runner.Seen(run, "call"), {"wall_seconds": 3.0}) is again
+    run = Run(Output(0), Output(0), end=end, cpu_seconds=cpu_seconds)
+    assert outcome.failed_by_tracing(outcome.Seen(run, "call"), {"wall_seconds": 3.0}) is again

@@ -166,7 +166,7 @@ def test_scripts_have_their_own_input_and_output(runner: LocalExecutor) -> None:
 
 @pytest.mark.parametrize("first", ["", "import os\n"], ids=["plain", "any"])
 def test_kinds_in_turn(runner: LocalExecutor, first: str) -> None:
-    """Test code between calls ends a relay and begins another."""
+    """Test code between calls ends a chain and begins another."""
     check = TestCode("assert f(1) == 2", "f")
     inputs = (Call((1,)), Call((2,)), check, Call((3,)), Stdin(""))
     request = Request(f"{first}def f(x=7):\n    return x + 1\n", inputs, entry_point="f")

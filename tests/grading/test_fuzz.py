@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from codegym.errors import ExecutionError
 from codegym.execution import FakeExecutor, decode_value, encode_value, wire
-from codegym.execution.sandbox import runner
+from codegym.execution.sandbox import outcome
 from codegym.execution.sandbox.answers import AnswerEncoder
 from codegym.execution.sandbox.protocol import (
     LAST_FRAME,
@@ -260,12 +260,12 @@ def seen_by_a_worker(
     told: Stage | ExitReason = Stage.STARTED,
     stdout: bytes = b"",
     tester: bool = False,
-) -> runner.Seen:
+) -> outcome.Seen:
     """A run of a program that said this of itself, or of which its tester did."""
     run = Run(Output(0), Output(0), end=end, told=told)
     run.stdout.data += stdout
-    said = (reason, body) if tester else runner._own_word(kind, reason, body)
-    return runner.Seen(run, kind, *said)
+    said = (reason, body) if tester else outcome.own_word(kind, reason, body)
+    return outcome.Seen(run, kind, *said)
 
 
 ASKED: dict[str, CallTest | StdinTest | CodeTest] = {
@@ -304,7 +304,7 @@ def test_every_report_ends_in_a_verdict(
         return  # a fault of the problem's, and never the program's word
     seen = seen_by_a_worker(kind, reason, report, end, told, stdout, tester)
     problem = Problem("p", "", "", (ASKED[kind],), entry_point="f")
-    executor = FakeExecutor(lambda _: [wire.observe(over_the_wire(runner.frame_of(seen)))])
+    executor = FakeExecutor(lambda _: [wire.observe(over_the_wire(outcome.frame_of(seen)))])
     with Grader(executor, cache_size=0) as grader:
         grade = grader.grade(problem, "")
     assert grade.verdict in set(Verdict)
@@ -319,13 +319,13 @@ def test_every_report_ends_in_a_verdict(
 def test_a_report_of_an_error_is_short_or_none() -> None:
     long = json.dumps({"type": "x" * 10**5, "message": "x" * 10**5, "line": 1}).encode()
     odd = json.dumps({"type": "\ud800", "message": "\ud800", "line": 2**80}).encode()
-    seen = wire.observe(runner.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, long)))
+    seen = wire.observe(outcome.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, long)))
     assert (seen.reason, seen.error_type) == (ExitReason.KILLED, None)
-    seen = wire.observe(runner.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, odd)))
+    seen = wire.observe(outcome.frame_of(seen_by_a_worker("call", ExitReason.EXCEPTION, odd)))
     assert (seen.error_type, seen.error_message, seen.error_line) == (r"\ud800", r"\ud800", None)
     for report in (long, b"", b"[" * 10**6, b"1"):
         told = ExitReason.COMPILE_ERROR
-        seen = wire.observe(runner.frame_of(seen_by_a_worker("call", told, report, told=told)))
+        seen = wire.observe(outcome.frame_of(seen_by_a_worker("call", told, report, told=told)))
         assert seen.reason is ExitReason.COMPILE_ERROR
 
 
@@ -345,7 +345,7 @@ def test_a_program_says_no_more_than_its_kind_of_input_allows(
     body = b"0" if reason is ExitReason.FINISHED else error
     run = seen_by_a_worker(kind, reason, body, end=ExitReason.FINISHED)
     run.run.exit_code = 3  # in the kernel's word, which counts where a script says nothing itself
-    seen = wire.observe(runner.frame_of(run))
+    seen = wire.observe(outcome.frame_of(run))
     if reason.value in OWN_WORDS[kind]:
         assert seen.reason is reason
     elif kind == "stdin":

@@ -8,7 +8,7 @@ The chain of processes, each forked from the one before::
 
     worker     trusted; supervises its children                         worker.py, runner.py
     zygote     trusted; modules preloaded; forks                        zygote.py
-    child      compiles a program and forks its successor; then         turns.py, relay.py
+    child      compiles a program and forks its successor; then         link.py, relay.py
                runs the program on ONE input; hostile from then on      child.py, confine.py
     successor  that child as it was before: the next input, and so on
     tester     runs test code; calls a child by proxy                   tester.py

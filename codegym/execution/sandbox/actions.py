@@ -11,22 +11,22 @@ import sys
 from collections.abc import Callable
 
 from . import child, confine, ending, tester, tracing
+from .link import Link
 from .loading import load, new_module
-from .task import Home, Task, order
-from .turns import Turns
+from .task import Inherited, Task, make_order
 
 
-def starter(home: Home) -> Callable[[bytes, list[int]], None]:
+def starter(inherited: Inherited) -> Callable[[bytes, list[int]], None]:
     """What each child of a zygote does, given its orders and its descriptors."""
 
     def start(orders: bytes, descriptors: list[int]) -> None:
-        action, confinement, told = marshal.loads(orders)
-        _ACTIONS[action](home, descriptors, confinement, told)
+        action, confinement, order = marshal.loads(orders)
+        _ACTIONS[action](inherited, descriptors, confinement, order)
 
     return start
 
 
-def rehearse(home: Home) -> None:
+def rehearse(inherited: Inherited) -> None:
     """Does what children do with a harmless program, in the process that they will be copies of.
 
     The interpreter fills caches as it runs; what is filled here need not be filled, and so
@@ -36,7 +36,7 @@ def rehearse(home: Home) -> None:
     call = marshal.dumps([[3], [], None])
     os.write(file, _REHEARSED + call)
     given = [(len(_REHEARSED), len(call))]
-    told = order(
+    order = make_order(
         program=len(_REHEARSED),
         prelude=0,
         given=given,
@@ -51,15 +51,15 @@ def rehearse(home: Home) -> None:
     for _ in range(_REHEARSALS):
         confine.signal_with_parent(os.getppid(), int(signal.SIGKILL))
         confine.set_rlimits(confine.hard_limits())
-        orders = marshal.loads(marshal.dumps(("call", ((1, 2, 3, 4), 1), told)))
-        turns = Turns(request=file, news=file, channel=-1, left=1, given=given)
-        task = Task(home, turns, 1, orders[2])
+        orders = marshal.loads(marshal.dumps(("call", ((1, 2, 3, 4), 1), order)))
+        link = Link(request=file, news=file, channel=-1, left=1, given=given)
+        task = Task(inherited, link, 1, orders[2])
         namespace = new_module("program")
         program = load(task, namespace)
-        child.answer(task, program, namespace, marshal.loads(turns.take()))
-        del namespace, program, task, turns
+        child.answer(task, program, namespace, marshal.loads(link.take()))
+        del namespace, program, task, link
         ending.forget()
-    home.memory.madvise(mmap.MADV_REMOVE)
+    inherited.memory.madvise(mmap.MADV_REMOVE)
     sys.modules["__main__"] = main
     os.close(file)
 

@@ -21,17 +21,19 @@ from .loading import FILENAME, describe, load, new_module
 from .protocol import ExitReason
 from .report import Report
 from .script import defines_only
-from .task import Confinement, Home, Order, Task, settle
+from .task import Confinement, Inherited, Order, Task, settle
 from .tracing import Program
 
 
-def run_script(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
+def run_script(
+    inherited: Inherited, descriptors: list[int], confinement: Confinement, order: Order
+) -> None:
     """Runs the program as `__main__` on descriptor 0. Never returns.
 
     An entry point is a function without parameters that reads and prints; it is called after the
     program was run, unless the program calls it itself or defines none.
     """
-    task = settle(home, descriptors, confinement, told)
+    task = settle(inherited, descriptors, confinement, order)
     raised, code = _run_main(task)
     code = ending.finalize(code)
     if not raised:
@@ -63,9 +65,11 @@ def _run_main(task: Task) -> tuple[bool, int]:
     return False, 0
 
 
-def run_call(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
+def run_call(
+    inherited: Inherited, descriptors: list[int], confinement: Confinement, order: Order
+) -> None:
     """Runs the program, then calls its entry point. Never returns."""
-    task = settle(home, descriptors, confinement, told)
+    task = settle(inherited, descriptors, confinement, order)
     namespace = new_module("program")
     program = load(task, namespace)
     if task.together:

@@ -6,7 +6,7 @@ Before a statement comes a probe, which the program sees by no name, frame or ex
 
 Its constants, the memory that the report is written to and an iterator over one item, take the
 place of two strings of bytes once the tree is compiled. The iterator is exhausted after its
-first turn, so that later turns cost three instructions. The program's own instructions and their
+first turn, so that later link cost three instructions. The program's own instructions and their
 places in the source, and so its tracebacks, stay what they were.
 
 A program that takes its code objects to pieces finds the probes, and the memory that it shares

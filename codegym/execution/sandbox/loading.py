@@ -14,8 +14,8 @@ import types
 from typing import Any, NoReturn, Protocol
 
 from . import nodes, plain, report, tracing
+from .link import Link
 from .protocol import ExitReason
-from .turns import Turns
 
 FILENAME = "program.py"
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
@@ -42,7 +42,7 @@ class Loadable(Protocol):
     traced: bool
     together: bool
     report: report.Report
-    turns: Turns
+    link: Link
 
 
 def new_module(name: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def load(task: Loadable, namespace: dict[str, Any]) -> tracing.Program:
 
 def _give_up(task: Loadable, why: ExitReason, described: dict[str, Any]) -> NoReturn:
     task.report.write(why, json.dumps(described).encode("ascii"))
-    task.turns.tell(why)
+    task.link.tell(why)
     os._exit(0)
 
 

@@ -47,8 +47,10 @@ class Request:
             offset += length
         self._body = body
 
-    def given(self, index: int) -> memoryview:
-        """The bytes of one input."""
+    def stdin(self, index: int) -> memoryview | None:
+        """What the program is to read from descriptor 0 on one input; None for nothing."""
+        if self.kinds[index] != "stdin":
+            return None
         offset, length = self.inputs[index]
         return self._body[offset : offset + length]
 

@@ -2,7 +2,7 @@
 
 Of a call that is not in the lists of `calls.py` a program learns that the kernel does not know it
 (ENOSYS), so that a C library falls back on an older one. Refused with EPERM is what the standard
-library turns into a `PermissionError`: new processes and programs (threads are allowed), signals
+library link into a `PermissionError`: new processes and programs (threads are allowed), signals
 to others, sockets (but a connected `socketpair`, which asyncio wants and which carries bytes, no
 descriptors), changing owner, mode, times or attributes of files (Landlock does not cover those).
 

@@ -18,13 +18,14 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
-from . import memory, zygote
-from .message import ParentGoneError
+from . import memory
+from .message import ParentGoneError, write_all
 from .protocol import LIMITS, NEWS_BYTES, ExitReason, Stage, unpack_news
 from .threads import Threads
+from .zygote import COMMAND_BYTES, pack
 
 _STDERR_KEPT = 4096
 _CHUNK = 1 << 16
@@ -38,7 +39,7 @@ class ZygoteGoneError(Exception):
     """The zygote died, and its children with it."""
 
 
-class Nursery:
+class ZygoteClient:
     """The supervisor's end of a zygote.
 
     Args:
@@ -87,7 +88,7 @@ class Nursery:
         """Has a child made."""
         self.clean = False
         try:
-            send(self._channel, zygote.pack(orders, wait), descriptors)
+            send(self._channel, pack(orders, wait), descriptors)
         except ConnectionError as error:
             raise ZygoteGoneError from error
 
@@ -107,7 +108,7 @@ class Nursery:
     def read_death(self) -> None:
         """Takes in an answer of the zygote, and the news that came before it."""
         try:
-            answer = self._channel.recv(zygote.COMMAND_BYTES)
+            answer = self._channel.recv(COMMAND_BYTES)
         except ConnectionError as error:
             raise ZygoteGoneError from error
         if not answer:
@@ -201,26 +202,32 @@ class Run:
     watched: memory.Watch | None = None
 
 
-def start(deliver: Callable[[list[int]], None], stdin: int) -> Run:
-    """Has a run begun, with pipes for its output.
+@contextlib.contextmanager
+def new_run(stdin: memoryview | None = None) -> Iterator[tuple[Run, list[int]]]:
+    """A run that is to be begun, with descriptors 0, 1 and 2 for its process.
+
+    They are closed here afterwards.
 
     Args:
-        deliver: Hands descriptors 0, 1 and 2 to the child.
-        stdin: The first of them.
+        stdin: What is to be read from descriptor 0; None for nothing. It is a file that no other
+            run has: its flags and locks would outlive this one.
     """
+    file = os.memfd_create("stdin")
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     try:
-        deliver([stdin, out_write, err_write])
+        if stdin is not None:
+            write_all(file, stdin)
+            os.lseek(file, 0, os.SEEK_SET)
+        for descriptor in (out_read, err_read):
+            os.set_blocking(descriptor, False)
+        yield Run(Output(out_read), Output(err_read, _STDERR_KEPT)), [file, out_write, err_write]
     finally:
-        os.close(out_write)
-        os.close(err_write)
-    for descriptor in (out_read, err_read):
-        os.set_blocking(descriptor, False)
-    return Run(Output(out_read), Output(err_read, _STDERR_KEPT))
+        for descriptor in (file, out_write, err_write):
+            os.close(descriptor)
 
 
-def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any]) -> None:
+def watch(zygote: ZygoteClient, runs: list[Run], control: int, limits: dict[str, Any]) -> None:
     """Returns when all `runs`, and all that they left behind, are dead.
 
     The last of `runs` is the one that decides: when it ends, the others are killed. So they are
@@ -232,32 +239,32 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
         ZygoteGoneError: If the zygote died.
     """
     for run in runs:
-        run.watched = memory.Watch(limits["memory_bytes"], nursery.base)
+        run.watched = memory.Watch(limits["memory_bytes"], zygote.base)
     started = time.monotonic()
     poll = select.poll()
     poll.register(control, 0)  # tells of the end only
-    poll.register(nursery, select.POLLIN)
-    if nursery.threads is not None:
-        poll.register(nursery.threads, select.POLLIN)
+    poll.register(zygote, select.POLLIN)
+    if zygote.threads is not None:
+        poll.register(zygote.threads, select.POLLIN)
     reading: dict[int, Output] | None = None
     wait: float = _UNDISTURBED_MS
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(wait)]
         if control in ready:
             raise ParentGoneError
-        if nursery.threads is not None and nursery.threads.fileno() in ready:
-            nursery.threads.answer(limits["threads"])
-        if nursery.fileno() in ready:
-            nursery.read_death()
+        if zygote.threads is not None and zygote.threads.fileno() in ready:
+            zygote.threads.answer(limits["threads"])
+        if zygote.fileno() in ready:
+            zygote.read_death()
         else:
-            nursery.read_news()
+            zygote.read_news()
         for run in runs:
-            if not run.pid and nursery.born:
-                run.pid = nursery.born.popleft()
-            if run.alive and (death := nursery.death_of(run.pid)):
+            if not run.pid and zygote.born:
+                run.pid = zygote.born.popleft()
+            if run.alive and (death := zygote.death_of(run.pid)):
                 _bury(run, *death, limits["cpu_seconds"])
                 run.wall_seconds = time.monotonic() - started
-        if nursery.clean or (nursery.sealed and not any(run.alive for run in runs)):
+        if zygote.clean or (zygote.sealed and not any(run.alive for run in runs)):
             break
         if reading is None:
             reading = {o.descriptor: o for run in runs for o in (run.stdout, run.stderr)}
@@ -269,25 +276,25 @@ def watch(nursery: Nursery, runs: list[Run], control: int, limits: dict[str, Any
                 reading[descriptor].read()
                 if reading[descriptor].total == before:
                     poll.unregister(descriptor)
-        wait = _judge(nursery, runs, started, limits)
+        wait = _judge(zygote, runs, started, limits)
     for run in runs:
         _drain(run, limits)
 
 
-def _judge(nursery: Nursery, runs: list[Run], started: float, limits: dict[str, Any]) -> float:
+def _judge(zygote: ZygoteClient, runs: list[Run], started: float, limits: dict[str, Any]) -> float:
     """Kills what is over a limit or not needed any more; milliseconds until the next look."""
     alive = [run for run in runs if run.alive and run.pid]
     for run in alive:
         if _over_output(run, limits):
-            _stop(nursery, run, ExitReason.OUTPUT_LIMIT)
-    remaining = [_remaining(nursery, run, alive, started, limits) for run in alive if not run.end]
+            _stop(zygote, run, ExitReason.OUTPUT_LIMIT)
+    remaining = [_remaining(zygote, run, alive, started, limits) for run in alive if not run.end]
     if not any(run.alive for run in runs):
-        _kill_children(nursery.pid)
+        _kill_children(zygote.pid)
         return _ORPHANS_MS
     if not runs[-1].alive or any(run.end in LIMITS for run in runs):
         for run in alive:
             run.stopped |= run.end is None
-            _stop(nursery, run, ExitReason.KILLED)
+            _stop(zygote, run, ExitReason.KILLED)
     return 1000 * min(remaining, default=_SHORTEST_WAIT * 10)
 
 
@@ -311,11 +318,11 @@ def _bury(
             run.end = ExitReason.MEMORY_LIMIT
 
 
-def _stop(nursery: Nursery, run: Run, end: ExitReason) -> None:
+def _stop(zygote: ZygoteClient, run: Run, end: ExitReason) -> None:
     """Kills a run; `end` says why, unless it has an end already."""
     if not run.end:
         run.end = end
-    if not nursery.sealed:
+    if not zygote.sealed:
         with contextlib.suppress(ProcessLookupError):  # it may not have its own group yet
             os.killpg(run.pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
@@ -345,7 +352,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _remaining(
-    nursery: Nursery, run: Run, alive: list[Run], started: float, limits: dict[str, Any]
+    zygote: ZygoteClient, run: Run, alive: list[Run], started: float, limits: dict[str, Any]
 ) -> float:
     """Seconds until the next look at this run; stops it if it is over a limit.
 
@@ -361,11 +368,11 @@ def _remaining(
         wall = wall_left(limits, passed, sum(one.waited_seconds for one in alive))
     look = math.inf if run.watched is None else run.watched.look(run.pid, passed)
     if look <= 0:
-        _stop(nursery, run, ExitReason.MEMORY_LIMIT)
+        _stop(zygote, run, ExitReason.MEMORY_LIMIT)
     elif wall <= 0:
-        _stop(nursery, run, ExitReason.WALL_LIMIT)
+        _stop(zygote, run, ExitReason.WALL_LIMIT)
     elif cpu <= 0:
-        _stop(nursery, run, ExitReason.CPU_LIMIT)
+        _stop(zygote, run, ExitReason.CPU_LIMIT)
     return max(min(wall, cpu, look), _SHORTEST_WAIT)
 
 

@@ -11,19 +11,19 @@ from typing import Any
 
 from . import confine, report
 from .barrier import Barrier
+from .link import Link
 from .message import Span
 from .packages import Packages, Part
 from .protocol import Stage
-from .turns import Turns
 
 Confinement = tuple[tuple[int, ...], int]
 """Resource limits, see :func:`confine.rlimits`, and number of threads."""
 
 Order = tuple[Any, ...]
-"""What a :class:`Task` is made of, in the order of :func:`order`."""
+"""What a :class:`Task` is made of, in the order of :func:`make_order`."""
 
 
-class Home:
+class Inherited:
     """What every child of a zygote inherits.
 
     Args:
@@ -38,7 +38,7 @@ class Home:
         self.packages = packages
 
 
-def order(
+def make_order(
     *,
     program: int,
     prelude: int,
@@ -76,71 +76,73 @@ class Task:
     """What a child is to do, with what it needs of the request read.
 
     Args:
-        home: What it inherited.
-        turns: Its hold on the request.
+        inherited: What it inherited.
+        link: Its hold on the request.
         threads: How many threads it may have.
-        told: Made by :func:`order`.
+        order: Made by :func:`make_order`.
     """
 
     __slots__ = (
-        "_home",
+        "_inherited",
         "_threads",
         "entry_point",
         "index",
+        "link",
         "prelude",
         "report",
         "source",
         "together",
         "traced",
-        "turns",
     )
 
-    def __init__(self, home: Home, turns: Turns, threads: int, told: Order) -> None:
-        program, prelude, size, lines, _, _, _, self.together, *rest = told
+    def __init__(self, inherited: Inherited, link: Link, threads: int, order: Order) -> None:
+        program, prelude, size, lines, _, _, _, self.together, *rest = order
         self.index, self.entry_point, self.traced = rest
-        self._home = home
+        self._inherited = inherited
         self._threads = threads
-        self.turns = turns
-        sources = turns.read(program + prelude, 0)
+        self.link = link
+        sources = link.read(program + prelude, 0)
         self.source, self.prelude = sources[:program], sources[program:]
-        self.report = report.Report(home.memory, size, lines)
+        self.report = report.Report(inherited.memory, size, lines)
 
     def begin(self) -> bytes:
-        """Returns, with the input, where the program may run; see :meth:`Turns.take`."""
-        given = self.turns.take()
-        self._home.barrier.close_in(self._threads)
-        self.turns.begin(Stage.STARTED)
+        """Returns, with the input, where the program may run; see :meth:`Link.take`."""
+        given = self.link.take()
+        self._inherited.barrier.close_in(self._threads)
+        self.link.begin(Stage.STARTED)
         return given
 
     def begin_together(self) -> list[bytes]:
         """Returns, with the inputs, where the program may run on all of them."""
-        given = self.turns.all()
-        self._home.barrier.close_in(self._threads)
-        self.turns.begin(Stage.STARTED_ALL)
+        given = self.link.all()
+        self._inherited.barrier.close_in(self._threads)
+        self.link.begin(Stage.STARTED_ALL)
         return given
 
 
-def settle(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> Task:
+def settle(
+    inherited: Inherited, descriptors: list[int], confinement: Confinement, order: Order
+) -> Task:
     """Leaves this process as a fresh interpreter would be, and limits it for good.
 
     Args:
-        home: What it inherited.
+        inherited: What it inherited.
         descriptors: 0, 1 and 2; others; the request; the pipe of news. If it is to have
             successors, the only other is the socket that tells them their inputs.
         confinement: What it may use.
-        told: Made by :func:`order`.
+        order: Made by :func:`make_order`.
     """
     rlimits, threads = confinement
-    given, runs, packages = told[_GIVEN : _GIVEN + 3]
-    home.packages.keep(packages)
+    given, runs, packages = order[_GIVEN : _GIVEN + 3]
+    inherited.packages.keep(packages)
     confine.take_descriptors(descriptors[:3], descriptors[3:])
     confine.set_rlimits(rlimits)
     gc.freeze()  # what a collection walks over, it has to copy
     gc.enable()
     news = len(descriptors) - 1
     channel = 3 if runs > 1 else -1
-    turns = Turns(request=news - 1, news=news, channel=channel, left=runs, given=given)
-    return Task(home, turns, threads, told)
+    link = Link(request=news - 1, news=news, channel=channel, left=runs, given=given)
+    return Task(inherited, link, threads, order)
 
 
 _GIVEN = 4

@@ -25,7 +25,7 @@ from .loading import describe, load, new_module
 from .peer import CANDIDATE, Peer, TooLargeError
 from .protocol import ExitReason, code_of
 from .raised import blamed_on_program
-from .task import Confinement, Home, Order, Task, settle
+from .task import Confinement, Inherited, Order, Task, settle
 
 _PROBLEM_FILE = "test.py"
 _SOCKET, _CODES, _VERDICT = 3, 4, 5  # descriptors that a child gets
@@ -34,10 +34,10 @@ _NODE_CLASSES = frozenset({"ListNode", "TreeNode"})
 
 
 def run_candidate(
-    home: Home, descriptors: list[int], confinement: Confinement, told: Order
+    inherited: Inherited, descriptors: list[int], confinement: Confinement, order: Order
 ) -> None:
     """Loads the program and answers calls until the tester hangs up. Never returns."""
-    task = settle(home, descriptors, confinement, told)
+    task = settle(inherited, descriptors, confinement, order)
     namespace = new_module("program")
     program = load(task, namespace)
     task.begin()
@@ -65,10 +65,12 @@ def run_candidate(
     os._exit(0)
 
 
-def run_tester(home: Home, descriptors: list[int], confinement: Confinement, told: Order) -> None:
+def run_tester(
+    inherited: Inherited, descriptors: list[int], confinement: Confinement, order: Order
+) -> None:
     """Runs the test code and leaves the verdict in a file that it alone has. Never returns."""
-    home.barrier.forbid_writing()
-    task = settle(home, descriptors, confinement, told)
+    inherited.barrier.forbid_writing()
+    task = settle(inherited, descriptors, confinement, order)
     test = json.loads(os.pread(_CODES, os.fstat(_CODES).st_size, 0))[task.index]
     task.begin()
     run = _Run(task, **test)

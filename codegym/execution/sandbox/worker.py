@@ -25,28 +25,16 @@ from .actions import rehearse, starter
 from .barrier import Barrier
 from .box import remove_box
 from .loading import FILENAME
-from .message import Outbox, ParentGoneError, receive
+from .message import ParentGoneError
 from .runner import Runner
-from .supervise import Nursery
-from .task import Home
+from .supervise import ZygoteClient
+from .task import Inherited
 from .zygote import FAULT, Zygote
 
 _REPORT_BYTES = 64 * 2**20  # of address space; pages are only taken as they are written to
 
 
-def _serve(control: socket.socket, runner: Runner, outbox: Outbox) -> None:
-    """Answers requests until the parent, or the zygote, is gone."""
-    alive = True
-    while alive:
-        request = receive(control)
-        try:
-            alive = runner.run(request)
-        finally:
-            request.close()
-        outbox.finish()
-
-
-def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery:
+def _make_zygote(inherited: Inherited, control: socket.socket, *, sealed: bool) -> ZygoteClient:
     """Forks the zygote, which from then on makes all children."""
     channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     news, news_write = os.pipe()
@@ -63,9 +51,9 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
             confine.adopt_orphans()
             confine.hide_memory()
             confine.new_streams()
-            rehearse(home)
-            home.barrier.close_in_zygote(theirs)
-            Zygote(theirs, news_write, starter(home)).serve()
+            rehearse(inherited)
+            inherited.barrier.close_in_zygote(theirs)
+            Zygote(theirs, news_write, starter(inherited)).serve()
         except BaseException:
             traceback.print_exc()
         finally:
@@ -73,7 +61,7 @@ def _make_zygote(home: Home, control: socket.socket, *, sealed: bool) -> Nursery
     theirs.close()
     os.close(news_write)
     asked = threads.accept(channel)
-    return Nursery(channel, news, pid, memory.Usage(pid), asked, sealed=sealed)
+    return ZygoteClient(channel, news, pid, memory.Usage(pid), asked, sealed=sealed)
 
 
 def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> None:
@@ -109,16 +97,8 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     gc.collect()
     gc.disable()
     gc.freeze()
-    nursery = _make_zygote(Home(barrier, reports, allowed), control, sealed=enforced["calls"])
-    outbox = Outbox(control)
-    runner = Runner(
-        nursery=nursery,
-        packages=allowed,
-        memory=reports,
-        control=descriptor,
-        outbox=outbox,
-        box=box,
-    )
+    zygote = _make_zygote(Inherited(barrier, reports, allowed), control, sealed=enforced["calls"])
+    runner = Runner(zygote=zygote, packages=allowed, memory=reports, control=control, box=box)
     hello = {
         "python": list(sys.version_info[:3]),
         "enforced": enforced,
@@ -127,7 +107,7 @@ def main(arguments: list[str], hooks: list[dict[str, Callable[[], Any]]]) -> Non
     text = json.dumps(hello).encode("ascii")
     try:
         control.sendall(len(text).to_bytes(4, "little") + text)
-        _serve(control, runner, outbox)
+        runner.serve()
     except (ParentGoneError, ConnectionError):
         pass
     except Exception:

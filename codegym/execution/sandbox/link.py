@@ -1,8 +1,8 @@
 """How a child comes to the point where the program's own code begins, and what it tells of that.
 
 One program is often run on several inputs, and each run has a process of its own in which nothing
-of the program ran before. So children take turns: the first is closed in and compiles the program;
-then, before it runs anything of it, it forks its successor, which waits. When the first is dead,
+of the program ran before. So children form a chain: the first is closed in and compiles the
+program; then, before it runs anything of it, it forks its successor, which waits. When the first is dead,
 the successor is told its input, forks a successor of its own, and so on. What is dear is paid once.
 
 What a child tells on the pipe of news is true: it closes that pipe, and all else that only code of
@@ -30,8 +30,8 @@ _PACKET_BYTES = 1 << 10
 _STANDARD = 3
 
 
-class Turns:
-    """A child's hold on what its program must not have.
+class Link:
+    """A child's place in its chain, and its hold on what its program must not have.
 
     Args:
         request: Descriptor of the file with program and inputs.
