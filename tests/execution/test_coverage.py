@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 
 from codegym.execution import Call, ExitReason, Stdin, TestCode
-from codegym.execution.sandbox import outcome, tracing
-from codegym.execution.sandbox.supervise import Output, Run
+from codegym.execution.sandbox import outcome, supervise, tracing
 
 from .conftest import LIMITS, Run
 
@@ -156,5 +155,5 @@ def test_a_program_that_only_waits_runs_once(
     end: ExitReason, cpu_seconds: float, again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "TAKES_TIME", True)
-    run = Run(Output(0), Output(0), end=end, cpu_seconds=cpu_seconds)
+    run = supervise.Run(supervise.Output(0), supervise.Output(0), end=end, cpu_seconds=cpu_seconds)
     assert outcome.failed_by_tracing(outcome.Seen(run, "call"), {"wall_seconds": 3.0}) is again

@@ -2,8 +2,9 @@
 
 One program is often run on several inputs, and each run has a process of its own in which nothing
 of the program ran before. So children form a chain: the first is closed in and compiles the
-program; then, before it runs anything of it, it forks its successor, which waits. When the first is dead,
-the successor is told its input, forks a successor of its own, and so on. What is dear is paid once.
+program; then, before it runs anything of it, it forks its successor, which waits. When the first is
+dead, the successor is told its input, forks a successor of its own, and so on. What is dear is paid
+once.
 
 What a child tells on the pipe of news is true: it closes that pipe, and all else that only code of
 ours may use, before the program's own code begins.
