@@ -1,4 +1,4 @@
-"""Which system calls honest programs make: the evidence for the list in `sandbox/calls.py`.
+"""Which system calls honest programs make: the evidence for the list in `sandbox/fence/calls.py`.
 
 Runs the honest programs of the conformance suite and a few that use numpy, pandas, scipy and
 sortedcontainers (if an interpreter has them) under `strace` (Debian's package of that name), each
@@ -32,7 +32,7 @@ from codegym.execution import (
     describe_isolation,
     installed_packages,
 )
-from codegym.execution.sandbox import calls
+from codegym.execution.sandbox.fence import calls
 from codegym.grading import Grader
 from codegym.problems import Problem, StdinTest
 from tests.execution.conformance.table import CASES

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from codegym.errors import WorkerError
-from codegym.execution.sandbox.box import remove_box
+from codegym.execution.sandbox.fence.box import remove_box
 from codegym.execution.sandbox.protocol import Frame, read_frame
 
 __all__ = ["WorkerProcess"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codegym.execution import LocalExecutor
-from codegym.execution.sandbox.box import empty_box, remove_box
+from codegym.execution.sandbox.fence.box import empty_box, remove_box
 
 from .conftest import Run
 

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from codegym.execution import Call, ExitReason, Stdin, TestCode
-from codegym.execution.sandbox import outcome, supervise, tracing
+from codegym.execution.sandbox import outcome, supervise
+from codegym.execution.sandbox.child import tracing
 
 from .conftest import LIMITS, Run
 

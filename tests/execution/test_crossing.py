@@ -8,9 +8,9 @@ import pytest
 
 from codegym.errors import ExecutionError
 from codegym.execution import ExitReason, TestCode
-from codegym.execution.sandbox import atoms, crossing
-from codegym.execution.sandbox.foreign import ForeignClasses
 from codegym.execution.sandbox.protocol import code_of
+from codegym.execution.sandbox.tester import atoms, crossing
+from codegym.execution.sandbox.tester.foreign import ForeignClasses
 
 from .conftest import Run
 from .forge import FORGE

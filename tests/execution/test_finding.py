@@ -8,7 +8,7 @@ import pytest
 
 from codegym.errors import ExecutionError
 from codegym.execution import ExitReason, TestCode
-from codegym.execution.sandbox import pytest_part
+from codegym.execution.sandbox.tester import pytest_part
 
 from .conftest import Run
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from codegym.execution import ExitReason, LocalExecutor
-from codegym.execution.sandbox import report
+from codegym.execution.sandbox.child import report
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, CodeTest, Problem, StdinTest
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from codegym.execution.sandbox import report, tracing
-from codegym.execution.sandbox.instrument import Instrument
+from codegym.execution.sandbox.child import report, tracing
+from codegym.execution.sandbox.child.instrument import Instrument
 
 PROGRAMS = {
     "errors": """\

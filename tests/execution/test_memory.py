@@ -8,7 +8,8 @@ import os
 import pytest
 
 from codegym.execution import ExecutionLimits, ExitReason
-from codegym.execution.sandbox import memory, supervise
+from codegym.execution.sandbox import supervise
+from codegym.execution.sandbox.fence import memory
 from codegym.execution.sandbox.protocol import Stage
 
 from .conftest import Run

@@ -22,8 +22,8 @@ from codegym.execution import (
     describe_isolation,
     installed_packages,
 )
-from codegym.execution.sandbox import landlock
-from codegym.execution.sandbox.packages import Packages, folders
+from codegym.execution.sandbox.fence import landlock
+from codegym.execution.sandbox.fence.packages import Packages, folders
 
 from .conftest import Run, bind
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codegym.execution.sandbox import plain
+from codegym.execution.sandbox.child import plain
 from codegym.problems import load_problems
 
 PRELUDE = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from codegym.execution import ExitReason, LocalExecutor, describe_isolation
-from codegym.execution.sandbox import calls, seccomp
+from codegym.execution.sandbox.fence import calls, seccomp
 
 from .conftest import LIMITS, Run
 from .process_tree import children_of

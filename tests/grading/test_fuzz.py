@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from codegym.errors import ExecutionError
 from codegym.execution import FakeExecutor, decode_value, encode_value, wire
 from codegym.execution.sandbox import outcome
-from codegym.execution.sandbox.answers import AnswerEncoder
+from codegym.execution.sandbox.child.answers import AnswerEncoder
 from codegym.execution.sandbox.protocol import (
     LAST_FRAME,
     LIMITS,

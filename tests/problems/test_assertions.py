@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from codegym.errors import ProblemError
-from codegym.execution.sandbox import pytest_part
+from codegym.execution.sandbox.tester import pytest_part
 from codegym.problems import assertions
 from codegym.problems.assertions import read_asserts, read_check
 from codegym.problems.problem import CodeTest

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from typing import Any
 
-from . import tracing
+from .child import tracing
 from .protocol import LIMITS, ErrorReport, ExitReason, Frame, Position, Stage, reason_of
 from .supervise import Run
 

@@ -13,17 +13,18 @@ import os
 import signal
 import socket
 
-from . import confine, supervise
-from .box import empty_box
+from . import supervise
 from .chain import Chain
-from .link import MOST_TOGETHER
+from .child.link import MOST_TOGETHER
+from .child.report import Report
+from .child.task import Confinement, Order, make_order
+from .fence import confine
+from .fence.box import empty_box
+from .fence.packages import Packages
 from .message import Outbox, Request, receive
 from .outcome import Seen, failed_by_tracing, frame_of, joined, own_word
-from .packages import Packages
 from .protocol import ErrorReport, ExitReason, Frame, Stage
-from .report import Report
 from .supervise import Run, ZygoteClient, ZygoteGoneError, new_run
-from .task import Confinement, Order, make_order
 
 _LOST = Frame(ExitReason.KILLED, error=ErrorReport(message="The program died by signal 9."))
 

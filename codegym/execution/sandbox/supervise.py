@@ -21,10 +21,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from . import memory
+from .fence import memory
+from .fence.threads import Threads
 from .message import ParentGoneError, write_all
 from .protocol import LIMITS, NEWS_BYTES, ExitReason, Stage, unpack_news
-from .threads import Threads
 from .zygote import COMMAND_BYTES, pack
 
 _STDERR_KEPT = 4096

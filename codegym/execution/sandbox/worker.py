@@ -20,15 +20,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import confine, memory, namespaces, packages, report, semaphores, threads, tracing
-from .actions import rehearse, starter
-from .barrier import Barrier
-from .box import remove_box
-from .loading import FILENAME
+from .child import report, tracing
+from .child.actions import rehearse, starter
+from .child.loading import FILENAME
+from .child.task import Inherited
+from .fence import confine, memory, namespaces, packages, semaphores, threads
+from .fence.barrier import Barrier
+from .fence.box import remove_box
 from .message import ParentGoneError
 from .runner import Runner
 from .supervise import ZygoteClient
-from .task import Inherited
 from .zygote import FAULT, Zygote
 
 _REPORT_BYTES = 64 * 2**20  # of address space; pages are only taken as they are written to

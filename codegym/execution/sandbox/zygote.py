@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import confine
+from .fence import confine
 from .protocol import Stage, pack_news
 
 # The wrappers of the module `signal` convert to enums, which costs a child 0.1 ms.

@@ -10,7 +10,10 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import child, confine, ending, tester, tracing
+from ..fence import confine
+from ..tester import run as tester
+from . import ending, tracing
+from . import run as child
 from .link import Link
 from .loading import load, new_module
 from .task import Inherited, Task, make_order

@@ -19,13 +19,15 @@ import os
 import sys
 from typing import Any
 
-from . import child, ending, finding, nodes, pytest_part
+from ..child import ending, nodes
+from ..child import run as child
+from ..child.loading import describe, load, new_module
+from ..child.task import Confinement, Inherited, Order, Task, settle
+from ..protocol import ExitReason, code_of
+from . import finding, pytest_part
 from .crossing import CannotCrossError
-from .loading import describe, load, new_module
 from .peer import CANDIDATE, Peer, TooLargeError
-from .protocol import ExitReason, code_of
 from .raised import blamed_on_program
-from .task import Confinement, Inherited, Order, Task, settle
 
 _PROBLEM_FILE = "test.py"
 _SOCKET, _CODES, _VERDICT = 3, 4, 5  # descriptors that a child gets

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..codec import TooLargeError, decode
+from ..protocol import ExitReason
 from . import ending
 from .answers import argument_table, encode_answer
-from .codec import TooLargeError, decode
 from .loading import FILENAME, describe, load, new_module
-from .protocol import ExitReason
 from .report import Report
 from .script import defines_only
 from .task import Confinement, Inherited, Order, Task, settle

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .loading import describe
+from ..child.loading import describe
 
 _OWN_MODULES = frozenset({"program", "__main__"})
 _NO_BUSINESS = frozenset({"unittest"})  # a program that raises SkipTest is not skipped

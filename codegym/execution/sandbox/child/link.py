@@ -19,9 +19,9 @@ import os
 import socket
 from typing import Any
 
-from . import confine
-from .message import Span
-from .protocol import ExitReason, Stage, pack_news
+from ..fence import confine
+from ..message import Span
+from ..protocol import ExitReason, Stage, pack_news
 
 _signal: Any = importlib.import_module("_signal")
 MOST_TOGETHER = 64

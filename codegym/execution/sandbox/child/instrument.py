@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any, NamedTuple
 
-from .protocol import Position
+from ..protocol import Position
 
 _MEMORY = b"\0codegym: memory"
 _ONCE = b"\0codegym: once, %d"

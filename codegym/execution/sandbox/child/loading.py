@@ -13,9 +13,9 @@ import sys
 import types
 from typing import Any, NoReturn, Protocol
 
+from ..protocol import ExitReason
 from . import nodes, plain, report, tracing
 from .link import Link
-from .protocol import ExitReason
 
 FILENAME = "program.py"
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500

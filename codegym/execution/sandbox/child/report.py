@@ -15,8 +15,8 @@ import mmap
 import struct
 from collections.abc import Sequence
 
+from ..protocol import ExitReason, Position, code_of, reason_of
 from .instrument import Marks
-from .protocol import ExitReason, Position, code_of, reason_of
 
 _LOADED = 9
 _COUNT = slice(10, 12)

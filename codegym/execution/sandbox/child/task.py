@@ -9,12 +9,13 @@ import gc
 import mmap
 from typing import Any
 
-from . import confine, report
-from .barrier import Barrier
+from ..fence import confine
+from ..fence.barrier import Barrier
+from ..fence.packages import Packages, Part
+from ..message import Span
+from ..protocol import Stage
+from . import report
 from .link import Link
-from .message import Span
-from .packages import Packages, Part
-from .protocol import Stage
 
 Confinement = tuple[tuple[int, ...], int]
 """Resource limits, see :func:`confine.rlimits`, and number of threads."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from . import nodes
+from ..child import nodes
 from .crossing import CannotCrossError, Crossing
 from .foreign import ForeignClasses
 from .raised import blamed_on_program, describe_error, rebuild_error

@@ -10,8 +10,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ..codec import MAX_DEPTH, PLAIN, SMALL, Encoder, Table, decode_items
 from . import nodes
-from .codec import MAX_DEPTH, PLAIN, SMALL, Encoder, Table, decode_items
 
 _OWN_RECURSION = 20 * MAX_DEPTH  # a program may have left less
 _DECIMAL_CHARACTERS = 4_000
