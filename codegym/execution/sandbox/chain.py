@@ -1,4 +1,4 @@
-"""Children that each fork their successor: the supervisor's side of `link.py`."""
+"""Children that each fork their successor: the supervisor's side of `child/link.py`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ nesting and size end the encoding, never the process. What is decoded may be for
 from an allow-list of types and nothing else.
 
 The two sides differ in the last four rows, which are objects in the program's process
-(`answers.py`) and records in the parent's (`execution/values.py`).
+(`child/answers.py`) and records in the parent's (`execution/values.py`).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Stage(enum.Enum):
     BORN = b"B"  # the zygote has forked it
     WAITS = b"W"  # it is the successor of another child, and waits for an input
     STARTED = b"S"  # whatever comes now is the doing of the program, on one input
-    STARTED_ALL = b"A"  # likewise, on as many inputs as it can (see `plain.py`)
+    STARTED_ALL = b"A"  # likewise, on as many inputs as it can (see `child/plain.py`)
 
 
 _NEWS: dict[bytes, Stage | ExitReason] = {stage.value: stage for stage in Stage}

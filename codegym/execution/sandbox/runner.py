@@ -161,7 +161,7 @@ class Runner:
     def _orders(
         self, request: Request, action: str, indices: range, traced: bool
     ) -> tuple[str, Confinement, Order]:
-        """What a child is to do; see `actions.py`."""
+        """What a child is to do; see `child/actions.py`."""
         head = request.head
         rlimits = confine.rlimits(head["limits"], self._zygote.base.mapped)
         order = make_order(
