@@ -62,9 +62,9 @@ class Checker:
     """
 
     def __init__(self) -> None:
-        self._homes: dict[int, _Home] = {}
+        self._helpers: dict[int, _Helpers] = {}
         self._closed = False
-        self._finalizer = weakref.finalize(self, _close_all, self._homes)
+        self._finalizer = weakref.finalize(self, _close_all, self._helpers)
 
     def check_output(self, stdout: str, expected: str, comparison: Comparison) -> str | None:
         """What is wrong with a printed answer; None if it is right.
@@ -121,22 +121,22 @@ class Checker:
         parts = (len(text).to_bytes(4, "little") + text, given, wanted)
         failure: Exception | None = None
         for _ in range(_ATTEMPTS):
-            home = self._homes.setdefault(os.getpid(), _Home())
+            helpers = self._helpers.setdefault(os.getpid(), _Helpers())
             helper = None
             try:
-                helper = home.take()
+                helper = helpers.take()
                 verdict, sentence = helper.ask(parts, head["seconds"])
             except _LimitError:
-                home.put(helper, used_up=True)
+                helpers.put(helper, used_up=True)
                 return f"The answer took more than {head['seconds']:.0f} s to compare."
             except (OSError, EOFError) as error:
                 failure = error
-                home.put(helper, used_up=True)
+                helpers.put(helper, used_up=True)
             except BaseException:
-                home.put(helper, used_up=True)
+                helpers.put(helper, used_up=True)
                 raise
             else:
-                home.put(helper, used_up=verdict == _MEMORY or size * _MEBIBYTE > _USED_UP)
+                helpers.put(helper, used_up=verdict == _MEMORY or size * _MEBIBYTE > _USED_UP)
                 if verdict == _MEMORY:
                     memory = head["memory"] // _MEBIBYTE
                     return f"The answer took more than {memory} MiB of memory to compare."
@@ -151,13 +151,13 @@ class Checker:
         ) from failure
 
 
-def _close_all(homes: dict[int, _Home]) -> None:
-    home = homes.get(os.getpid())
-    if home is not None:
-        home.close()
+def _close_all(helpers: dict[int, _Helpers]) -> None:
+    own = helpers.get(os.getpid())
+    if own is not None:
+        own.close()
 
 
-class _Home:
+class _Helpers:
     """The helpers of one process: those at work, and those that wait."""
 
     def __init__(self) -> None:
