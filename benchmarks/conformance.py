@@ -41,8 +41,8 @@ from benchmarks.graders.contain import Containment, ContainmentError
 from benchmarks.graders.report import OUTCOMES, as_markdown
 from benchmarks.graders.task import Adapter, Road, Task
 from codegym.problems import CallTest, CodeTest, StdinTest, UnitTest
-from tests.execution.conformance.case import SECRET, SECRET_VARIABLE, Case
-from tests.execution.conformance.table import CASES
+from conformance.case import SECRET, SECRET_VARIABLE, Case
+from conformance.table import CASES
 
 ROOT = Path(__file__).parents[1]
 _WRITE_EVERY = 50

@@ -44,7 +44,7 @@ from benchmarks.soak_report import draw, page, passed
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grade, Grader
 from codegym.problems import Problem
-from tests.execution.conformance.table import CASES
+from conformance.table import CASES
 
 RESULTS = Path(__file__).parent / "results"
 HOSTILE = ExecutionLimits(

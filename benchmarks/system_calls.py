@@ -35,7 +35,7 @@ from codegym.execution import (
 from codegym.execution.sandbox.fence import calls
 from codegym.grading import Grader
 from codegym.problems import Problem, StdinTest
-from tests.execution.conformance.table import CASES
+from conformance.table import CASES
 
 RESULTS = Path(__file__).parent / "results"
 _ROOMY = ExecutionLimits(

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.graders.host import Host
 from benchmarks.graders.task import Task
+from conformance.host import Host
 
 __all__ = ["DEADLINE", "main"]
 

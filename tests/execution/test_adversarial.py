@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.graders.host import Host
 from codegym.errors import ProblemError
 from codegym.execution import LocalExecutor, Request, Result, describe_isolation
 from codegym.grading import Grader, Verdict
 from codegym.problems import CallTest, Problem, StdinTest
+from conformance.case import SECRET, SECRET_VARIABLE, Case
+from conformance.host import Host
+from conformance.table import CASES
 from tests.waiting import wait_until
 
-from .conformance.case import SECRET, SECRET_VARIABLE, Case
-from .conformance.table import CASES
 from .held import UNTIMED
 from .process_tree import below, children_of
 

@@ -143,7 +143,7 @@ REACH_OUT = """
 import sys
 from codegym.execution import LocalExecutor
 from codegym.grading import Grader
-from tests.execution.conformance.table import CASES
+from conformance.table import CASES
 
 GROUPS = ("processes", "kernel", "network", "writing to the host", "reading the host", "crashes")
 chosen = [c for c in CASES if c.group in GROUPS and "recursion" not in c.name and not c.lengthy]

@@ -9,11 +9,10 @@ import pytest
 
 from benchmarks.conformance import outcome, task_of
 from benchmarks.graders.adapters.table import ADAPTERS
-from benchmarks.graders.host import Host
 from benchmarks.graders.report import as_markdown
 from benchmarks.graders.task import Task
-
-from .conformance.table import CASES
+from conformance.host import Host
+from conformance.table import CASES
 
 BY_NAME = {case.name: case for case in CASES}
 HONEST = BY_NAME["read: input"]
