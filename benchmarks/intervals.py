@@ -1,4 +1,4 @@
-"""Ratios with 95 % intervals from paired blocks of measurements, and percentiles. Pure functions.
+"""Means and ratios with 95 % intervals, and percentiles. Pure functions.
 
 A block is a short stretch of time in which two things were measured one after the other, so that
 whatever else the machine did hit both. Blocks are resampled (bootstrap, fixed seed); what is
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 _RESAMPLES = 2_000
 _OUTER = (2.5, 97.5)
@@ -31,6 +32,18 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half of its 95 % interval by Student's t; NaN for a single value.
+
+    Args:
+        values: One for each seed.
+    """
+    if len(values) < 2:
+        return float(np.mean(values)), float("nan")
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    return float(np.mean(values)), float(half)
 
 
 def median_of_ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:

@@ -10,11 +10,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from scipy import stats
 
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+
+from benchmarks.intervals import interval_of_mean
 
 __all__ = ["write_report"]
 
@@ -201,11 +202,9 @@ def _gain(row: Row, before: Mapping[str, Row], mode: str) -> float:
 
 def _interval(values: Sequence[float], *, sign: bool = False) -> str:
     """Mean and half a 95 % interval; of one value, the value alone."""
-    mean = f"{np.mean(values):{'+' if sign else ''}.1f}"
-    if len(values) < 2:
-        return mean
-    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
-    return f"{mean} ± {half:.1f}"
+    mean, half = interval_of_mean(values)
+    shown = f"{mean:{'+' if sign else ''}.1f}"
+    return shown if len(values) < 2 else f"{shown} ± {half:.1f}"
 
 
 def _two(rates: Row) -> str:

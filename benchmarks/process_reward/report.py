@@ -15,27 +15,13 @@ from agents.evaluate import pass_at_k
 from agents.prm.collect import count
 from agents.prm.labels import Kind
 from agents.prm.storage import read_labels
+from benchmarks.intervals import interval_of_mean
 
-__all__ = ["interval_of_mean", "write_report"]
+__all__ = ["write_report"]
 
 _BASE = "tests only"
 _LEVELS = ("introductory", "interview", "competition")
 _BUCKETS = ((0, 40), (41, 70), (71, 100), (101, None))
-# 97.5 % quantiles of Student's t distribution for 1, 2, ... degrees of freedom.
-_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-
-
-def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half of its 95 % interval (Student's t); NaN for a single value.
-
-    Args:
-        values: One for each seed, at most 11.
-    """
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, float("nan")
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return mean, _STUDENT[len(values) - 2] * error
 
 
 def write_report(

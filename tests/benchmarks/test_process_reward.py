@@ -8,8 +8,9 @@ import pytest
 
 from agents.policy import CausalLMPolicy
 from agents.prm.storage import LabelStore
+from benchmarks.intervals import interval_of_mean
 from benchmarks.prm_exact import Errors, judge_model, label, written_programs
-from benchmarks.process_reward.report import interval_of_mean, write_report
+from benchmarks.process_reward.report import write_report
 from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
