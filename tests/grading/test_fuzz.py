@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegym.errors import ExecutionError
+from codegym.errors import ConfigurationError, ExecutionError
 from codegym.execution import FakeExecutor, decode_value, encode_value, wire
 from codegym.execution.sandbox import outcome
 from codegym.execution.sandbox.child.answers import AnswerEncoder
@@ -359,3 +359,30 @@ def test_a_fault_of_the_problem_is_an_error(reason: ExitReason) -> None:
     error = ErrorReport("ImportError", "No module named 'x'")
     with pytest.raises(ExecutionError, match="No module named 'x'"):
         wire.observe(over_the_wire(Frame(reason, error=error)))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b'{"t":"ab"}',
+        b'{"D":"' + b"1" * 5000 + b'"}',
+        b'{"F":[1,"2"]}',
+        b'{"c":["1",2]}',
+        b'{"i":7}',
+    ],
+)
+def test_a_forged_value_is_none(forged: bytes) -> None:
+    with pytest.raises(ValueError, match="no encoded value"):
+        decode_value(forged)
+
+
+def test_a_value_that_holds_itself_or_lies_too_deep_is_told_by_its_type() -> None:
+    itself: list[Any] = [1]
+    itself.append(itself)
+    deep: Any = ()
+    for _ in range(300):
+        deep = (deep,)
+    for value, kind in ((itself, "list"), (deep, "tuple")):
+        assert f'"{kind} (cyclic or nested too deeply)"'.encode() in crossed(value)
+        with pytest.raises(ConfigurationError, match="200 levels"):
+            encode_value(value)
