@@ -18,7 +18,7 @@ from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.load import load_problems
-from codegym.rewards.process import ProcessReward
+from codegym.rewards.process.reward import ProcessReward
 from codegym.start_states.start_state import StartStates
 from codegym.tokenization.tokenizer import Tokenizer
 

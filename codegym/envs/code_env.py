@@ -6,32 +6,30 @@ import copy
 import dataclasses
 import functools
 import hashlib
-import operator
 from typing import Any, NoReturn, Self, Unpack
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from codegym.envs.actions import checked_token
 from codegym.envs.arguments import TaskArguments, boolean, check_arguments
 from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome, same_values
 from codegym.envs.rendering import RENDER_MODES, checked_render_mode, render_ansi
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.scoring import paying_tokens
+from codegym.envs.rows import TokenRows
 from codegym.envs.spaces import observation_space
-from codegym.envs.step_scores import NOTHING, Scored, StepScores, ask
-from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.time_limit import limit_of_wrappers
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
     ContextLengthError,
-    InvalidActionError,
     ResetNeededError,
 )
 from codegym.problems.problem import Problem
+from codegym.rewards.process.ledger import NOTHING, Paid, Scored
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["CodeEnv", "EnvState"]
@@ -180,16 +178,10 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self.observation_space = observation_space(
             self.tokenizer.vocab_size, self.task.context_length
         )
-        self._vocab_size, self._end_ids = self.tokenizer.vocab_size, end_ids(self.tokenizer)
-        self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
-        self._mask = np.zeros(self.task.context_length, dtype=np.int8)
-        self._length = self._limit = 0
+        self._vocab_size = self.tokenizer.vocab_size
+        self._row = TokenRows(1, self.task.context_length, self.tokenizer)
+        self._ledger = self.task.ledger(self._row.tokens, names_rows=False)
         self._max_steps: int | None = None  # of a TimeLimit that this environment is in
-        pays = paying_tokens(self.task.process, self.tokenizer)
-        self._pays = None if pays is None else pays.tobytes()  # cheaper to index than an array
-        self._steps: StepScores | None = None
-        self._stops: StopAutomaton | None = None
-        self._stop_state = ROOT
         self._episode: Episode | None = None
         self._outcome: Outcome | None = None
         self._running = False
@@ -210,7 +202,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         episode, token_ids = self.task.begin(self.np_random, ResetOptions.parse(options))
         self._max_steps = limit_of_wrappers(self)
         self._begin(episode, token_ids)
-        return self._observation(copy=self.copy), episode.info()
+        return self._observation(self.copy), episode.info()
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Appends a token; at the end of the episode, runs and scores the program.
@@ -226,21 +218,18 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         """
         if not self._running:
             self._refuse_step()
-        token = self._checked(action)
-        length = self._length
-        self._ids[length] = token
-        self._mask[length] = 1
-        self._length = length = length + 1
-        terminated = token in self._end_ids
-        if self._stops is not None and not terminated:
-            self._stop_state = self._stops.advance(self._stop_state, token)
-            terminated = self._stop_state == FOUND
-        if not terminated and length < self._limit:
-            reward = self._pay() if self._pays is not None and self._pays[token] else 0.0
-            return self._observation(copy=self.copy), reward, False, False, {}
-        outcome = self._finish()
-        obs = self._observation(copy=True)
-        return obs, outcome.reward, terminated, not terminated, dict(outcome.info)
+        token = checked_token(action, self._vocab_size)
+        terminated, truncated = self._row.append(0, token)
+        if terminated or truncated:
+            outcome = self._judge()
+            obs = self._observation(True)
+            return obs, outcome.reward, terminated, truncated, dict(outcome.info)
+        reward = 0.0
+        if self._ledger is not None and self._ledger.pays_with(token):
+            self._ledger.wrote(0)
+            self._ledger.ask()
+            reward = self._ledger.pay(0)
+        return self._observation(self.copy), reward, False, False, {}
 
     def save_state(self) -> EnvState:
         """A snapshot of the episode and of the random generator, to come back to any time.
@@ -252,17 +241,14 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         """
         if self._episode is None:
             raise ResetNeededError("There is no episode to save: call reset() first.")
-        rng_state = copy.deepcopy(self.np_random.bit_generator.state)
-        tokens = self._ids[: self._length].copy()
-        scored = NOTHING if self._steps is None else self._steps.scored
         return EnvState(
             self._episode,
-            tokens,
+            self._row.tokens(0).copy(),
             self._running,
             self._outcome,
-            rng_state,
+            copy.deepcopy(self.np_random.bit_generator.state),
             self._fingerprint,
-            scored,
+            NOTHING if self._ledger is None else self._ledger.scored(0),
         )
 
     def restore_state(self, state: EnvState) -> tuple[Observation, dict[str, Any]]:
@@ -295,19 +281,15 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             )
         episode = state.episode
         self._begin(episode, state.token_ids, state.scored)
-        self._limit = self._end_of_budget(episode.start_length)
-        if self._stops is not None:
-            for token in state.token_ids[episode.start_length :].tolist():
-                self._stop_state = self._stops.advance(self._stop_state, token)
         self._running, self._outcome = state.running, state.outcome
         self.np_random.bit_generator.state = copy.deepcopy(state.rng_state)
-        return self._observation(copy=self.copy), episode.info()
+        return self._observation(self.copy), episode.info()
 
     def render(self) -> str | None:
         """The program so far: given code, generated code, executed lines and the verdict."""
         if self.render_mode is None or self._episode is None:
             return None
-        program = self.task.program(self._episode, self._generated(self._episode).tolist())
+        program = self.task.program(self._episode, self._row.generated(0))
         return render_ansi(self._episode, program, self._outcome)
 
     def __copy__(self) -> Self:
@@ -323,65 +305,48 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self.task.close()
 
     def _begin(
-        self,
-        episode: Episode,
-        token_ids: npt.NDArray[np.int64],
-        scored: Scored = NOTHING,
+        self, episode: Episode, tokens: npt.NDArray[np.int64], scored: Scored = NOTHING
     ) -> None:
+        """Begins an episode, or goes on with one that was saved."""
         self._episode, self._outcome, self._running = episode, None, True
-        self._length = len(token_ids)
-        self._limit = self._end_of_budget(self._length)
-        self._ids[: self._length] = token_ids
-        self._ids[self._length :] = self.tokenizer.pad_id
-        self._mask[: self._length] = 1
-        self._mask[self._length :] = 0
-        self._stops, self._stop_state = self.task.stops(episode), ROOT
-        self._steps = self.task.steps(episode, scored)
+        budget = self.task.max_new_tokens
+        self._row.begin(
+            0,
+            tokens,
+            budget=budget if self._max_steps is None else min(budget, self._max_steps),
+            start_length=episode.start_length,
+            stops=self.task.stops(episode),
+        )
+        if self._ledger is not None:
+            self._ledger.begin(0, episode.given, episode.start_length, scored)
 
-    def _pay(self) -> float:
-        """What the last token has earned, if a process reward pays before the end."""
-        if self._steps is None:
-            return 0.0
-        tokens = self._ids[: self._length]
-        self._steps.follow(tokens)
-        ask([(self._steps, tokens)])
-        return self._steps.pay(tokens)
-
-    def _finish(self) -> Outcome:
-        """Judges the program of the episode, which ends even if that fails."""
+    def _judge(self) -> Outcome:
+        """Executes, grades and scores the program of the episode, which ends even if that fails."""
         self._running = False
         episode = self._episode
         if episode is None:
             self._refuse_step()
-        tokens = self._ids[: self._length]
-        self._outcome = outcome = self.task.judge(episode, tokens, self._steps)
+        task, ledger, generated = self.task, self._ledger, self._row.generated(0)
+        program = task.program(episode, generated)
+        pending = task.grader.submit(episode.problem, program.text)
+        if ledger is not None:  # while the program runs
+            ledger.end(0, program)
+            ledger.ask()
+        grade = pending.result()
+        terms = task.terms(grade)
+        task.count(episode, solved=grade.solved)
+        if ledger is None:
+            paid = Paid.at_the_end(terms)
+        else:
+            paid = ledger.settle(0, terms, len(generated), solved=grade.solved)
+        self._outcome = outcome = task.outcome(episode, program, generated, grade, paid)
         return outcome
 
-    def _end_of_budget(self, start_length: int) -> int:
-        budget = self.task.max_new_tokens
-        if self._max_steps is not None:
-            budget = min(budget, self._max_steps)
-        return min(start_length + budget, self.task.context_length)
-
-    def _generated(self, episode: Episode) -> npt.NDArray[np.int64]:
-        return self._ids[episode.start_length : self._length].copy()
-
-    def _observation(self, *, copy: bool) -> Observation:
+    def _observation(self, copy: bool) -> Observation:
+        ids, mask = self._row.first_row
         if copy:
-            return {"input_ids": self._ids.copy(), "attention_mask": self._mask.copy()}
-        return {"input_ids": self._ids, "attention_mask": self._mask}
-
-    def _checked(self, action: object) -> int:
-        try:
-            token = -1 if isinstance(action, bool) else operator.index(action)  # type: ignore[arg-type]  # others raise TypeError
-        except TypeError:
-            token = -1
-        if not 0 <= token < self._vocab_size:
-            raise InvalidActionError(
-                f"An action is a token id, an int from 0 to {self._vocab_size - 1}; got "
-                f"{action!r} of type {type(action).__name__}."
-            )
-        return token
+            return {"input_ids": ids.copy(), "attention_mask": mask.copy()}
+        return {"input_ids": ids, "attention_mask": mask}
 
     @functools.cached_property
     def _fingerprint(self) -> str:

@@ -9,7 +9,7 @@ from codegym.envs.prompt_format import Prompt
 from codegym.problems.problem import Problem
 from codegym.start_states.start_state import Reference, StartState
 
-__all__ = ["LITERAL", "Episode"]
+__all__ = ["LITERAL", "Episode", "program_bytes"]
 
 LITERAL = -1
 """The stage of an episode whose given code was a literal `prefix` option."""
@@ -39,6 +39,11 @@ class Episode:
     prompt_length: int
     written_from: int
 
+    @property
+    def given(self) -> bytes:
+        """Bytes of the program that are not generated: header and given code."""
+        return program_bytes(self.prompt.header + self.start.prefix)
+
     def info(self) -> dict[str, Any]:
         """What ``reset`` tells of it."""
         return {
@@ -50,3 +55,8 @@ class Episode:
             "prompt_length": self.prompt_length,
             "start_length": self.start_length,
         }
+
+
+def program_bytes(text: str) -> bytes:
+    """The bytes of program text; surrogate escapes stand for bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape")

@@ -14,13 +14,30 @@ from typing import Any, Literal, NamedTuple
 
 from codegym.envs.episode import Episode
 from codegym.envs.task import CodeTask
-from codegym.errors import ClosedError, CodegymError, ExecutionError
+from codegym.errors import ClosedError, CodegymError, ExecutionError, UnknownNameError
 from codegym.grading.verdict import Grade
 from codegym.programs.program import Program
 
-__all__ = ["Graded", "JudgingLane", "Ticket", "Wait"]
+__all__ = ["Graded", "Judging", "JudgingLane", "Ticket", "Wait", "make_judging"]
+
+Judging = Literal["sync", "async"]
+"""Whether a step waits for the grades of the programs that it ends."""
 
 Wait = Literal["none", "one", "all"]
+"""How many grades a call waits for."""
+
+_JUDGING: dict[object, Judging] = {"sync": "sync", "async": "async"}
+
+
+def make_judging(judging: object) -> Judging:
+    """`judging` if it is a way of judging.
+
+    Raises:
+        UnknownNameError: Otherwise.
+    """
+    if not isinstance(judging, str) or judging not in _JUDGING:
+        raise UnknownNameError("way of judging", judging, map(str, _JUDGING))
+    return _JUDGING[judging]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -20,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.arguments import Weighting, boolean, make_problems, positive
-from codegym.envs.episode import LITERAL, Episode
+from codegym.envs.episode import LITERAL, Episode, program_bytes
 from codegym.envs.outcome import Outcome, assess
 from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.step_scores import NOTHING, Paid, Scored, StepScores, ask
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
 from codegym.errors import (
     ConfigurationError,
@@ -39,7 +38,9 @@ from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
 from codegym.programs.program import Program
-from codegym.rewards.process import PROCESS, ProcessReward
+from codegym.rewards.process.ledger import Ledger, Paid
+from codegym.rewards.process.reward import PROCESS, ProcessReward
+from codegym.rewards.process.scorer import check_scorer
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import checked_terms
 from codegym.start_states.prefix import EmptyPrefix, check_prefix
@@ -148,7 +149,7 @@ class CodeTask:
         self.start_states = make_start_states(start)
         self.process: ProcessReward | None = None
         if isinstance(reward, ProcessReward):
-            reward.check_tokenizer(self.tokenizer)
+            check_scorer(reward.scorer, self.tokenizer)
             self.process, reward = reward, reward.outcome
         self.reward = make_reward(reward)
         self.weighting = weighting
@@ -215,16 +216,16 @@ class CodeTask:
         """Finds the stop sequences of an episode's prompt; None if it has none."""
         return self._automaton(episode.prompt.stop) if episode.prompt.stop else None
 
-    def steps(self, episode: Episode, scored: Scored = NOTHING) -> StepScores | None:
-        """Follows the steps of an episode; None without a process reward.
+    def ledger(self, tokens_of: Callable[[int], IntArray], *, names_rows: bool) -> Ledger | None:
+        """The accounts of an environment's process reward; None without one.
 
         Args:
-            episode: What reset drew.
-            scored: What was scored and paid before, for an episode that goes on.
+            tokens_of: Tells all tokens of a row.
+            names_rows: Whether messages name rows as sub-environments.
         """
         if self.process is None:
             return None
-        return StepScores(self.process, self.tokenizer, episode, scored)
+        return Ledger(self.process, self.tokenizer, tokens_of, names_rows=names_rows)
 
     def begin(self, rng: np.random.Generator, options: ResetOptions) -> tuple[Episode, IntArray]:
         """Draws a problem and a start state.
@@ -265,40 +266,16 @@ class CodeTask:
             drawn=options.prefix is None and options.stage is None,
             start_length=len(token_ids),
             prompt_length=len(shown.token_ids),
-            written_from=len(_bytes(shown.prompt.header + start.prefix)),
+            written_from=len(program_bytes(shown.prompt.header + start.prefix)),
         )
         return episode, token_ids
 
-    def program(self, episode: Episode, generated: Sequence[int]) -> Program:
+    def program(self, episode: Episode, generated: IntArray) -> Program:
         """The program that was written: header, given code and generated code up to a stop."""
-        written = b"".join(self.tokenizer.token_bytes(int(token)) for token in generated)
+        written = b"".join(map(self.tokenizer.token_bytes, generated.tolist()))
         cut = find_stop(written, episode.prompt.stop)
-        source = _bytes(episode.prompt.header + episode.start.prefix)
-        source += written if cut is None else written[:cut]
+        source = episode.given + (written if cut is None else written[:cut])
         return Program(source.decode("utf-8", "surrogateescape"))
-
-    def judge(self, episode: Episode, tokens: IntArray, steps: StepScores | None) -> Outcome:
-        """Executes and scores the program of an episode that ended, and counts its outcome.
-
-        Args:
-            episode: What reset drew.
-            tokens: (n,) prompt, given code and generated tokens.
-            steps: Its steps, with a process reward.
-
-        Raises:
-            ExecutionError: If the program could not be run. Never the program's fault.
-            RewardError: If the reward returned something that is no reward, or the scorer failed.
-        """
-        generated = tokens[episode.start_length :].copy()
-        program = self.program(episode, generated.tolist())
-        pending = self.grader.submit(episode.problem, program.text)
-        if steps is not None:  # while the program runs
-            steps.finish(tokens, program)
-            ask([(steps, tokens)])
-        grade = pending.result()
-        terms = self.terms(grade)
-        self.count(episode, solved=grade.solved)
-        return self.outcome(episode, program, generated, grade, terms, steps)
 
     def terms(self, grade: Grade) -> dict[str, float]:
         """The reward's terms for a grade.
@@ -320,19 +297,9 @@ class CodeTask:
             self.start_states.update(episode.reference, episode.start, solved=solved)
 
     def outcome(
-        self,
-        episode: Episode,
-        program: Program,
-        generated: IntArray,
-        grade: Grade,
-        terms: Mapping[str, float],
-        steps: StepScores | None,
+        self, episode: Episode, program: Program, generated: IntArray, grade: Grade, paid: Paid
     ) -> Outcome:
-        """What the last step of an episode returns; `steps`: all scored, with a process reward."""
-        if steps is None:
-            paid = Paid.at_the_end(terms)
-        else:
-            paid = steps.settle(terms, len(generated), solved=grade.solved)
+        """What the last step of an episode returns."""
         return assess(
             episode,
             program,
@@ -408,7 +375,3 @@ class TaskViews:
 
 def _reference(problem: Problem, prompt: Prompt) -> Reference:
     return Reference(problem.id, problem.canonical_solution or prompt.header, prompt.header)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

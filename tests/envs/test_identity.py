@@ -19,10 +19,10 @@ from codegym.start_states import CurriculumOfSubtasks, JumpStart, make_start_sta
 from .executors import MadeUp
 from .reference import SingleEnvs, assert_same
 from .rows import TEXTS, problems_of
-from .scorers import MODES, process_reward
+from .scorers import FORMS, process_reward
 
 N, STEPS = 3, 24
-REWARDS = ("stepcoder", "binary", "pass_ratio", "rltf", *map(process_reward, MODES))
+REWARDS = ("stepcoder", "binary", "pass_ratio", "rltf", *map(process_reward, FORMS))
 STARTS = ("empty", "cccs", "uniform", "lines", "jsrl", "cccs, eager", "jsrl, eager")
 
 
