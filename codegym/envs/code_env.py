@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.actions import checked_token
-from codegym.envs.arguments import TaskArguments, boolean, check_arguments
+from codegym.envs.arguments import TaskArguments, boolean, check_names, documents_task_arguments
 from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome, same_values
 from codegym.envs.rendering import RENDER_MODES, checked_render_mode, render_ansi
@@ -58,6 +58,7 @@ class EnvState:
         return all(same_values(getattr(self, name), getattr(other, name)) for name in names)
 
 
+@documents_task_arguments
 class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     """Write a program, one token at a time; unit tests are the reward.
 
@@ -125,8 +126,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
       token earned, with the same sum. The outcome is that of the last token.
 
     ## Arguments
-    Keyword arguments of :class:`~codegym.envs.CodeTask`, and:
-
+    {task arguments}
     - ``render_mode``: None or ``"ansi"``;
     - ``copy``: True returns new arrays with each observation. False returns the environment's own
       arrays, which the next step or reset overwrites: do not change them, and copy what you keep.
@@ -170,7 +170,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         copy: bool = True,
         **task: Unpack[TaskArguments],
     ) -> None:
-        check_arguments(task)
+        check_names(task, CodeEnv)
         self.render_mode = checked_render_mode(render_mode)
         self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)
@@ -234,7 +234,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     def save_state(self) -> EnvState:
         """A snapshot of the episode and of the random generator, to come back to any time.
 
-        The start distribution is not part of it: a curriculum belongs to the agent's progress.
+        Start distribution and problem sampler are not part of it: they belong to the agent's
+        progress, and have a ``state_dict`` of their own.
 
         Raises:
             ResetNeededError: Before the first reset.
@@ -334,7 +335,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             ledger.ask()
         grade = pending.result()
         terms = task.terms(grade)
-        task.count(episode, solved=grade.solved)
+        task.count(episode, grade)
         if ledger is None:
             paid = Paid.at_the_end(terms)
         else:

@@ -24,7 +24,8 @@ class Episode:
         prompt: How it is shown.
         reference: The canonical program, seen from where the prompt ends.
         start: The given code and its stage; stage -1 if it was a literal prefix.
-        drawn: Whether the start distribution chose it, and so learns from it.
+        problem_drawn: Whether the sampler chose the problem, and so learns from its grade.
+        start_drawn: Whether the start distribution chose the start, and so learns from it.
         start_length: Number of tokens of prompt and given code.
         prompt_length: Number of prompt tokens.
         written_from: Byte offset in the program at which generated code begins.
@@ -34,7 +35,8 @@ class Episode:
     prompt: Prompt
     reference: Reference
     start: StartState
-    drawn: bool
+    problem_drawn: bool
+    start_drawn: bool
     start_length: int
     prompt_length: int
     written_from: int

@@ -11,28 +11,31 @@ import copy
 import dataclasses
 import functools
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, Unpack
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import Weighting, boolean, make_problems, positive
+from codegym.envs.arguments import (
+    TaskArguments,
+    complete,
+    documents_task_arguments,
+    make_problems,
+    positive,
+)
 from codegym.envs.episode import LITERAL, Episode, program_bytes
 from codegym.envs.outcome import Outcome, assess
-from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
+from codegym.envs.problem_sampler import ProblemSampler, make_sampler
+from codegym.envs.prompt_format import Prompt, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
 from codegym.errors import (
     ConfigurationError,
     ContextLengthError,
     RewardError,
-    UnknownNameError,
 )
-from codegym.execution.executor import Executor
-from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
@@ -66,75 +69,23 @@ class _Shown:
     token_ids: IntArray
 
 
+@documents_task_arguments
 class CodeTask:
     """Problems, tokenizer, start states, grader and reward of an environment.
 
-    Args:
-        source: Name of the data source, see :func:`codegym.load_problems`.
-        split: Its split; the source's own default if None.
-        difficulty: Only problems of this difficulty.
-        data: Path of the data file or folder; ``"sample"`` of ``apps_plus``: problems of codegym's
-            own in its format.
-        allow_sample: Whether that sample may stand in for ``apps_plus`` if no `data` is given and
-            the machine has neither the file nor a network; it warns, once in a process, and
-            ``info["source"]`` is then ``"apps_plus_sample"``. False: an error. No effect on other
-            sources.
-        packages: Packages that programs may import beside the standard library and what the data
-            set's own judge has, see :func:`codegym.load_problems`.
-        size: Number of problems (generated sources only).
-        seed: Seed of the problem generator (generated sources only). Episodes are seeded by
-            ``reset(seed=...)``.
-        problems: A problem set, instead of the arguments above.
-        tokenizer: ``"mini"``, ``"byte"``, ``"hf:<name or path>"``, a Hugging Face tokenizer, or a
-            :class:`~codegym.tokenization.Tokenizer`.
-        prompt_format: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or a
-            :class:`~codegym.envs.PromptFormat`.
-        start: ``"empty"``, ``"cccs"``, ``"uniform"``, ``"lines"``, ``"jsrl"``, or a
-            :class:`~codegym.start_states.StartStates` shared with others.
-        reward: ``"stepcoder"``, ``"binary"``, ``"pass_ratio"``, ``"rltf"``, a callable of the
-            :class:`~codegym.grading.Grade`, or a :class:`~codegym.rewards.ProcessReward`.
-        max_new_tokens: Budget of generated tokens.
-        context_length: L, the length of an observation; prompt, given and generated tokens.
-        limits: What a program may use, per test: an :class:`~codegym.execution.ExecutionLimits`
-            or a mapping of its fields.
-        executor: Runs the programs; a local pool by default.
-        grader: Judges the programs, instead of `limits` and `executor`. Not closed by
-            :meth:`close`.
-        weighting: Draw problems in proportion to their number of stages (``"stages"``, as
-            StepCoder does; the same as uniform where every problem has one) or uniformly.
+    Keyword Arguments:
+    {task arguments}
 
     Raises:
         ConfigurationError: If an argument has no meaning.
         DataError: If the problems can not be loaded.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str = "mini",
-        split: str | None = None,
-        difficulty: str | None = None,
-        data: str | Path | None = None,
-        allow_sample: bool = True,
-        packages: Sequence[str] = (),
-        size: int | None = None,
-        seed: int | None = None,
-        problems: ProblemSet | None = None,
-        tokenizer: str | Tokenizer | Any = "byte",
-        prompt_format: str | PromptFormat = "auto",
-        start: str | StartStates = "empty",
-        reward: str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward = "stepcoder",
-        max_new_tokens: int = 1024,
-        context_length: int = 4096,
-        limits: ExecutionLimits | Mapping[str, float] | None = None,
-        executor: Executor | None = None,
-        grader: Grader | None = None,
-        weighting: Weighting = "stages",
-    ) -> None:
-        self.max_new_tokens = positive("max_new_tokens", max_new_tokens)
-        self.context_length = positive("context_length", context_length)
-        if weighting not in ("stages", "uniform"):
-            raise UnknownNameError("weighting", weighting, ("stages", "uniform"))
+    def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
+        given = complete(arguments, owner=type(self))
+        self.max_new_tokens = positive("max_new_tokens", given["max_new_tokens"])
+        self.context_length = positive("context_length", given["context_length"])
+        grader, executor, limits = given["grader"], given["executor"], given["limits"]
         if grader is not None and not isinstance(grader, Grader):
             raise ConfigurationError(
                 f"grader must be a codegym.Grader, got {type(grader).__name__}. What runs programs "
@@ -144,26 +95,21 @@ class CodeTask:
             raise ConfigurationError(
                 "Give either grader= or executor= and limits=, not both: a grader has its own."
             )
-        self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
-        self.prompt_format = make_prompt_format(prompt_format, self.tokenizer)
-        self.start_states = make_start_states(start)
+        self.tokenizer: Tokenizer = make_tokenizer(given["tokenizer"])
+        self.prompt_format = make_prompt_format(given["prompt_format"], self.tokenizer)
+        self.start_states = make_start_states(given["start"])
+        reward = given["reward"]
         self.process: ProcessReward | None = None
         if isinstance(reward, ProcessReward):
             check_scorer(reward.scorer, self.tokenizer)
             self.process, reward = reward, reward.outcome
         self.reward = make_reward(reward)
-        self.weighting = weighting
-        self.problems = make_problems(
-            problems,
-            source=source,
-            split=split,
-            difficulty=difficulty,
-            data=data,
-            allow_sample=boolean("allow_sample", allow_sample),
-            packages=packages,
-            size=size,
-            seed=seed,
-        )
+        sampler = given["sampler"]
+        if isinstance(sampler, str):  # a wrong name is told before the problems are loaded
+            make_sampler(sampler, (), None)
+        self.problems = make_problems(given)
+        one_stage = isinstance(self.start_states, EmptyPrefix)
+        self.sampler = make_sampler(sampler, self.problems, None if one_stage else self._num_stages)
         self.grader = Grader(executor, limits) if grader is None else grader
         # The tasks that share it, copies of environments having one each; None: not ours to close.
         self._users: weakref.WeakSet[CodeTask] | None
@@ -177,14 +123,18 @@ class CodeTask:
         self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # For a copy of an environment: the start distribution learns, so it is copied; the rest
-        # does not change, and may be as large as a model. The grader's workers are shared too.
-        for shared in (self.tokenizer, self.prompt_format, self.process, self.reward):
+        # For a copy of an environment: start distribution and sampler learn, so they are copied.
+        # The rest does not change, and may be as large as a model. The grader's workers are shared.
+        unchanged = (
+            self.tokenizer, self.prompt_format, self.process, self.reward, self.problems,
+        )  # fmt: skip
+        for shared in unchanged:
             memo[id(shared)] = shared
         twin = object.__new__(type(self))
         memo[id(self)] = twin
         vars(twin).update(vars(self))
         twin.start_states = copy.deepcopy(self.start_states, memo)
+        twin.sampler = copy.deepcopy(self.sampler, memo)
         twin._forget()
         if self._users is not None and self in self._users:
             self._users.add(twin)
@@ -263,7 +213,8 @@ class CodeTask:
             prompt=shown.prompt,
             reference=shown.reference,
             start=start,
-            drawn=options.prefix is None and options.stage is None,
+            problem_drawn=options.problem_id is None,
+            start_drawn=options.prefix is None and options.stage is None,
             start_length=len(token_ids),
             prompt_length=len(shown.token_ids),
             written_from=len(program_bytes(shown.prompt.header + start.prefix)),
@@ -291,10 +242,12 @@ class CodeTask:
             )
         return terms
 
-    def count(self, episode: Episode, *, solved: bool) -> None:
-        """Tells the start distribution what became of an episode that it began."""
-        if episode.drawn:
-            self.start_states.update(episode.reference, episode.start, solved=solved)
+    def count(self, episode: Episode, grade: Grade) -> None:
+        """Tells start distribution and sampler what became of an episode that they began."""
+        if episode.start_drawn:
+            self.start_states.update(episode.reference, episode.start, solved=grade.solved)
+        if episode.problem_drawn:
+            self.sampler.update(episode.problem, grade)
 
     def outcome(
         self, episode: Episode, program: Program, generated: IntArray, grade: Grade, paid: Paid
@@ -338,18 +291,17 @@ class CodeTask:
     def _draw_problem(self, rng: np.random.Generator, problem_id: str | None) -> Problem:
         if problem_id is not None:
             return self.problems.by_id(problem_id)
-        if self._cumulative_weights is None:
-            return self.problems[int(rng.integers(len(self.problems)))]
-        point = rng.random() * self._cumulative_weights[-1]
-        return self.problems[int(np.searchsorted(self._cumulative_weights, point, side="right"))]
+        drawn = self.sampler.draw(rng)
+        legal = isinstance(drawn, int | np.integer) and not isinstance(drawn, bool)
+        if not legal or not 0 <= drawn < len(self.problems):
+            raise ConfigurationError(
+                f"A sampler draws an index from 0 to {len(self.problems) - 1}, an int; "
+                f"{type(self.sampler).__name__} drew {drawn!r:.80}."
+            )
+        return self.problems[int(drawn)]
 
-    @functools.cached_property
-    def _cumulative_weights(self) -> npt.NDArray[np.float64] | None:
-        """Running sum of the problems' weights, or None if all are equal."""
-        if self.weighting == "uniform" or isinstance(self.start_states, EmptyPrefix):
-            return None
-        stages = [self.start_states.num_stages(self.reference(p)) for p in self.problems]
-        return np.cumsum(np.array(stages, dtype=np.float64))
+    def _num_stages(self, problem: Problem) -> int:
+        return self.start_states.num_stages(self.reference(problem))
 
 
 class TaskViews:
@@ -371,6 +323,11 @@ class TaskViews:
     def start_states(self) -> StartStates:
         """The start distribution, such as the curriculum; all sub-environments share it."""
         return self.task.start_states
+
+    @property
+    def sampler(self) -> ProblemSampler:
+        """What draws problems; all sub-environments share it."""
+        return self.task.sampler
 
 
 def _reference(problem: Problem, prompt: Prompt) -> Reference:

@@ -21,7 +21,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from codegym.envs.actions import checked_batch, checked_continuation
-from codegym.envs.arguments import TaskArguments, boolean, check_arguments, positive
+from codegym.envs.arguments import (
+    TaskArguments,
+    boolean,
+    check_names,
+    documents_task_arguments,
+    positive,
+)
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
 from codegym.envs.judging import Graded, Judging, JudgingLane, Wait, make_judging
@@ -55,6 +61,7 @@ Flags = npt.NDArray[np.bool_]
 StepResult = tuple[Observation, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]
 
 
+@documents_task_arguments
 class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[Any]]):
     """The vector form of :class:`~codegym.envs.CodeEnv`, which documents the episode.
 
@@ -77,8 +84,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     anything; so does each step until that sub-environment is reset. The others keep their programs
     and grades. A reset of a sub-environment that is being judged abandons its grade.
 
-    The start distribution learns outcomes in the order in which programs ended (of one step: by
-    index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
+    Start distribution and sampler learn outcomes in the order in which programs ended (of one step:
+    by index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
     ``infos["curriculum"]`` may not hold it yet; once nothing is being judged, all are counted.
 
     With a :class:`~codegym.rewards.ProcessReward`, lines are paid for in the step in which they
@@ -109,7 +116,9 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         max_episode_steps: A budget beside ``max_new_tokens``, as ``gymnasium.make_vec`` hands it
             over; the smaller one ends an episode. None or -1: no other budget.
         render_mode: None or ``"ansi"``.
-        task: Keyword arguments of :class:`~codegym.envs.CodeTask`.
+        task: Keyword arguments of the task, which are:
+
+    {task arguments}
 
     Raises:
         ConfigurationError: If an argument is unknown or has no meaning.
@@ -137,7 +146,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         render_mode: str | None = None,
         **task: Unpack[TaskArguments],
     ) -> None:
-        check_arguments(task)
+        check_names(task, CodeVectorEnv)
         self.num_envs = positive("num_envs", num_envs)
         self.autoreset_mode = _make_autoreset_mode(autoreset_mode)
         self.judging = make_judging(judging)

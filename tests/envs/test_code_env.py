@@ -302,7 +302,7 @@ def test_problems_are_drawn_in_proportion_to_their_stages(make: Any) -> None:
     env.reset(seed=0)
     drawn = [env.reset()[1]["problem_id"] for _ in range(600)]
     assert abs(drawn.count("sign") - 400) < 50
-    env = make(start="cccs", weighting="uniform")
+    env = make(start="cccs", sampler="uniform")
     env.reset(seed=0)
     drawn = [env.reset()[1]["problem_id"] for _ in range(600)]
     assert abs(drawn.count("sign") - 300) < 50
@@ -383,7 +383,7 @@ def test_steps_out_of_order(make: Any) -> None:
 BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"max_new_tokens": 0}, ConfigurationError, "positive int"),
     ({"context_length": "600"}, ConfigurationError, "positive int"),
-    ({"weighting": "stage"}, UnknownNameError, "Did you mean 'stages'"),
+    ({"sampler": "stage"}, UnknownNameError, "Did you mean 'stages'"),
     ({"reward": "stepcoders"}, UnknownNameError, "stepcoder"),
     ({"start": "cccss"}, UnknownNameError, "cccs"),
     ({"start": "CCCS"}, UnknownNameError, "Did you mean 'cccs'"),
