@@ -30,6 +30,7 @@ from codegym.envs.outcome import Outcome, assess
 from codegym.envs.problem_sampler import ProblemSampler, make_sampler
 from codegym.envs.prompt_format import Prompt, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
+from codegym.envs.spelling import SpellingCache
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
 from codegym.errors import (
     ConfigurationError,
@@ -118,6 +119,7 @@ class CodeTask:
 
     def _forget(self) -> None:
         """Begins with empty caches."""
+        self._spelling = SpellingCache(self.tokenizer)
         self._encode = functools.lru_cache(_CACHED_TEXTS)(self._encode_uncached)
         self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
         self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
@@ -142,7 +144,7 @@ class CodeTask:
 
     def __getstate__(self) -> dict[str, Any]:
         # For another process: a grader is rebuilt there, with workers of its own.
-        left_out = ("_encode", "_shown", "_automaton", "_users")
+        left_out = ("_spelling", "_encode", "_shown", "_automaton", "_users")
         owned = self._users is not None
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**kept, "_owned": owned}
@@ -175,7 +177,7 @@ class CodeTask:
         """
         if self.process is None:
             return None
-        return Ledger(self.process, self.tokenizer, tokens_of, names_rows=names_rows)
+        return Ledger(self.process, self._spelling, tokens_of, names_rows=names_rows)
 
     def begin(self, rng: np.random.Generator, options: ResetOptions) -> tuple[Episode, IntArray]:
         """Draws a problem and a start state.
@@ -223,7 +225,7 @@ class CodeTask:
 
     def program(self, episode: Episode, generated: IntArray) -> Program:
         """The program that was written: header, given code and generated code up to a stop."""
-        written = b"".join(map(self.tokenizer.token_bytes, generated.tolist()))
+        written = b"".join(map(self._spelling.token_bytes, generated.tolist()))
         cut = find_stop(written, episode.prompt.stop)
         source = episode.given + (written if cut is None else written[:cut])
         return Program(source.decode("utf-8", "surrogateescape"))
@@ -259,7 +261,7 @@ class CodeTask:
             generated,
             grade,
             paid=paid,
-            tokenizer=self.tokenizer,
+            tokenizer=self._spelling,
             context_length=self.context_length,
             curriculum=self.start_states.describe(episode.reference),
         )

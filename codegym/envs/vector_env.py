@@ -30,6 +30,7 @@ from codegym.envs.arguments import (
 )
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
+from codegym.envs.infos import add_infos
 from codegym.envs.judging import Graded, Judging, JudgingLane, Wait, make_judging
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import checked_render_mode, render_ansi
@@ -54,6 +55,8 @@ from codegym.errors import (
 from codegym.rewards.process.ledger import Paid
 
 __all__ = ["CodeVectorEnv"]
+
+_NO_OPTIONS = ResetOptions()
 
 Observation = dict[str, Any]  # of (num_envs, L) arrays
 IntArray = npt.NDArray[np.int64]
@@ -347,7 +350,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             ledger.ask_again()
         graded = self._lane.collect(wait_for, raises=True)
         infos: dict[str, Any] = {}
-        starts = [self._draw(i, ResetOptions()) for i in begins]
+        starts = [self._draw(i, _NO_OPTIONS) for i in begins]
         if tokens is not None:
             self._append(tokens)
         self._begin(starts, infos)
@@ -364,7 +367,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             infos["_judging"] = self._being_judged.copy()
         terminated, truncated = self._terminated & ~told, self._truncated & ~told
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            self._begin([self._draw(i, ResetOptions()) for i in self._ended()], infos)
+            self._begin([self._draw(i, _NO_OPTIONS) for i in self._ended()], infos)
         return self._rows.observation(copy=self.copy), rewards, terminated, truncated, infos
 
     def _append(self, tokens: IntArray) -> None:
@@ -392,30 +395,36 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Ends the episodes whose grades are in; returns (num_envs,) rewards."""
         rewards = np.zeros(self.num_envs, dtype=np.float64)
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        ended, told = [], []
         for one in graded:
-            ticket, grade, terms = one
-            i = ticket.index
-            ledger = self._ledger
-            if ledger is not None and not ledger.is_complete(i):
+            i = one.ticket.index
+            if self._ledger is not None and not self._ledger.is_complete(i):
                 continue  # the scorer failed; the next step asks again
             self._lane.deliver(one)
-            generated = self._rows.generated(i)
-            if ledger is None:
-                paid = Paid.at_the_end(terms)
-            else:
-                paid = ledger.settle(i, terms, len(generated), solved=grade.solved)
-            outcome = self.task.outcome(ticket.episode, ticket.program, generated, grade, paid)
+            outcome = self._outcome(one)
             rewards[i] = outcome.reward
             if self.render_mode is not None:
                 self._outcomes[i] = outcome
             self._being_judged[i] = False
             self._terminated[i], self._truncated[i] = self._by_agent[i], not self._by_agent[i]
-            if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                final = {"final_obs": self._rows.row(i), "final_info": outcome.info}
-                self._add_info(infos, final, i)
-            else:
-                self._add_info(infos, outcome.info, i)
+            ended.append(i)
+            told.append(outcome.info)
+            if same_step:
+                told[-1] = {"final_obs": self._rows.row(i), "final_info": outcome.info}
+        add_infos(infos, ended, told, self.num_envs)
         return rewards
+
+    def _outcome(self, graded: Graded) -> Outcome:
+        """What the last step of a graded episode returns."""
+        ticket, grade, terms = graded
+        i = ticket.index
+        generated = self._rows.generated(i)
+        if self._ledger is None:
+            paid = Paid.at_the_end(terms)
+        else:
+            paid = self._ledger.settle(i, terms, len(generated), solved=grade.solved)
+        return self.task.outcome(ticket.episode, ticket.program, generated, grade, paid)
 
     def _draw(self, i: int, options: ResetOptions) -> tuple[int, Episode, IntArray]:
         rng = self._rngs[i]
@@ -436,7 +445,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
                 self._ledger.begin(i, episode.given, episode.start_length)
             self._writing[i] = True
             self._being_judged[i] = self._terminated[i] = self._truncated[i] = False
-            self._add_info(infos, episode.info(), i)
+        told = [episode.info() for _, episode, _ in starts]
+        add_infos(infos, [i for i, *_ in starts], told, self.num_envs)
 
     def _ended(self) -> list[int]:
         return np.flatnonzero(self._terminated | self._truncated).tolist()
