@@ -215,6 +215,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             RewardError: If the reward is no reward, or a step scorer failed. Before the end, the
                 token is written and the episode goes on: what has no score is asked for with the
                 next line, and paid then.
+            KeyboardInterrupt: If interrupted while the program is judged. The step has then not
+                happened: the same action may be given again.
         """
         if not self._running:
             self._refuse_step()
@@ -224,11 +226,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             outcome = self._judge()
             obs = self._observation(True)
             return obs, outcome.reward, terminated, truncated, dict(outcome.info)
-        reward = 0.0
-        if self._ledger is not None and self._ledger.pays_with(token):
-            self._ledger.wrote(0)
-            self._ledger.ask()
-            reward = self._ledger.pay(0)
+        reward = 0.0 if self._ledger is None else self._ledger.pay_after(token)
         return self._observation(self.copy), reward, False, False, {}
 
     def save_state(self) -> EnvState:
@@ -260,10 +258,17 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
         Raises:
             ConfigurationError: If it is no snapshot, or one of an environment with another
-                tokenizer or other problems.
+                tokenizer or other problems; or if this environment is in a ``TimeLimit``, whose
+                count of steps cannot be set back.
             ContextLengthError: If the snapshot's tokens do not fit this environment.
         """
         self._check_open()
+        if self._max_steps is not None:
+            raise ConfigurationError(
+                "The environment is in a TimeLimit (max_episode_steps), which counts steps by "
+                "itself and cannot be set back to a snapshot. Make it with max_new_tokens=... in "
+                "place of max_episode_steps: the limit is the same."
+            )
         if not isinstance(state, EnvState):
             raise ConfigurationError(
                 f"restore_state() takes what save_state() returned, an EnvState; got {state!r:.80}."
@@ -322,11 +327,23 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self._ledger.begin(0, episode.given, episode.start_length, scored)
 
     def _judge(self) -> Outcome:
-        """Executes, grades and scores the program of the episode, which ends even if that fails."""
+        """Executes, grades and scores the program of the episode.
+
+        The episode ends even if that fails; if it is interrupted, the last token is taken back.
+        """
         self._running = False
         episode = self._episode
         if episode is None:
             self._refuse_step()
+        scored = NOTHING if self._ledger is None else self._ledger.scored(0)
+        try:
+            self._outcome = outcome = self._outcome_of(episode)
+        except KeyboardInterrupt:
+            self._begin(episode, self._row.tokens(0)[:-1].copy(), scored)
+            raise
+        return outcome
+
+    def _outcome_of(self, episode: Episode) -> Outcome:
         task, ledger, generated = self.task, self._ledger, self._row.generated(0)
         program = task.program(episode, generated)
         pending = task.grader.submit(episode.problem, program.text)
@@ -340,8 +357,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             paid = Paid.at_the_end(terms)
         else:
             paid = ledger.settle(0, terms, len(generated), solved=grade.solved)
-        self._outcome = outcome = task.outcome(episode, program, generated, grade, paid)
-        return outcome
+        return task.outcome(episode, program, generated, grade, paid)
 
     def _observation(self, copy: bool) -> Observation:
         ids, mask = self._row.first_row

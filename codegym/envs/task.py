@@ -10,6 +10,7 @@ import collections
 import copy
 import dataclasses
 import functools
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any, Self, Unpack
@@ -36,6 +37,7 @@ from codegym.errors import (
     ConfigurationError,
     ContextLengthError,
     RewardError,
+    StartStateWarning,
 )
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
@@ -109,6 +111,7 @@ class CodeTask:
         if isinstance(sampler, str):  # a wrong name is told before the problems are loaded
             make_sampler(sampler, (), None)
         self.problems = make_problems(given)
+        self._warn_without_solutions()
         one_stage = isinstance(self.start_states, EmptyPrefix)
         self.sampler = make_sampler(sampler, self.problems, None if one_stage else self._num_stages)
         self.grader = Grader(executor, limits) if grader is None else grader
@@ -301,6 +304,18 @@ class CodeTask:
                 f"{type(self.sampler).__name__} drew {drawn!r:.80}."
             )
         return self.problems[int(drawn)]
+
+    def _warn_without_solutions(self) -> None:
+        needs = getattr(self.start_states, "needs_solutions", False)
+        if needs and not any(problem.canonical_solution for problem in self.problems):
+            warnings.warn(
+                f"{type(self.start_states).__name__} takes start states from canonical solutions, "
+                f"but none of the {len(self.problems)} problems has one: every episode begins with "
+                'the prompt alone, as with start="empty". Use problems with solutions, or say '
+                'start="empty".',
+                StartStateWarning,
+                stacklevel=3,
+            )
 
     def _num_stages(self, problem: Problem) -> int:
         return self.start_states.num_stages(self.reference(problem))

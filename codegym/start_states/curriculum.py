@@ -59,6 +59,8 @@ class CurriculumOfSubtasks:
         ConfigurationError: If the threshold could never be exceeded, or alpha is out of range.
     """
 
+    needs_solutions = True
+
     def __init__(
         self,
         *,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import warnings
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,16 @@ from codegym.errors import (
     RenderModeError,
     ResetNeededError,
     StartStateError,
+    StartStateWarning,
     UnknownNameError,
 )
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
+from codegym.start_states import JumpStart
 from codegym.tokenization import ByteTokenizer
 
 from .conftest import ECHO, SIGN
+from .scorers import process_reward
 
 REST = SIGN.canonical_solution[len(SIGN.starter_code) :]
 
@@ -414,9 +419,49 @@ def test_a_context_shorter_than_the_prompt(make: Any) -> None:
         env.reset(options={"problem_id": "sign"})
 
 
-def test_a_fault_of_ours_is_an_exception_and_no_reward(problems: ProblemSet) -> None:
-    from concurrent.futures import Future
+@pytest.mark.parametrize("form", [None, "outcome", "online"])
+def test_an_interrupted_last_step_may_be_taken_again(
+    make: Any, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    reward: Any = "stepcoder" if form is None else process_reward(form)
+    text = "    y = 1\n    return y"
+    expected = make(reward=reward, start="cccs")
+    expected.reset(seed=0, options={"problem_id": "sign"})
+    last = write(expected, text)
+    env = make(reward=reward, start="cccs")
+    env.reset(seed=0, options={"problem_id": "sign"})
+    before = write(env, text, end=False)[0]
+    state = env.save_state()
+    with monkeypatch.context() as patched:
+        patched.setattr(Future, "result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            env.step(env.tokenizer.end_id)
+    assert env.save_state() == state
+    np.testing.assert_equal(env._observation(True), before)
+    np.testing.assert_equal(env.step(env.tokenizer.end_id), last)
 
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("start", ["cccs", "uniform", "lines", "jsrl"])
+def test_starts_that_need_solutions_warn_where_there_are_none(make: Any, start: str) -> None:
+    without = ProblemSet.of([dataclasses.replace(SIGN, canonical_solution="")])
+    with pytest.warns(StartStateWarning, match="none of the 1 problems") as caught:
+        env = make(problems=without, start=start)
+    assert len(caught) == 1
+    assert env.reset(seed=0)[1]["stage"] >= 0
+    given: Any = JumpStart(guide=lambda _: "    return 0\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(start=start)  # one problem with a solution is enough
+        make(problems=ProblemSet.of([*without, ECHO]), start=start)
+        make(problems=without, start=given)
+        make(problems=without)
+
+
+def test_a_fault_of_ours_is_an_exception_and_no_reward(problems: ProblemSet) -> None:
     from codegym.errors import WorkerError
 
     class Broken:

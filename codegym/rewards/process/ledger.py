@@ -114,9 +114,17 @@ class Ledger:
         """Whether all steps of a row that were found are scored."""
         return self._accounts[i].is_complete
 
-    def pays_with(self, token: int) -> bool:
-        """Whether something may be paid after a token while the episode goes on."""
-        return self._one_pays is not None and self._one_pays[token] == 1
+    def pay_after(self, token: int) -> float:
+        """What the only row, which goes on, is paid for the token that was just written to it.
+
+        Raises:
+            RewardError: If the scorer failed. It is asked again with the next line.
+        """
+        if self._one_pays is None or not self._one_pays[token]:
+            return 0.0
+        self.wrote(0)
+        self.ask()
+        return self._pay(0)
 
     def wrote_each(self, tokens: IntArray, writing: Flags) -> None:
         """One token was written to each row, and some rows go on.
@@ -177,11 +185,6 @@ class Ledger:
         if self._asks_again:
             self.ask()
 
-    def pay(self, i: int) -> float:
-        """What a row that goes on is owed, and paid with this; all its steps are scored."""
-        self._touched.discard(i)
-        return self._accounts[i].pay(len(self._tokens_of(i)))
-
     def pay_each(self, rewards: FloatArray, writing: Flags) -> None:
         """Adds what is owed to rows that go on; the others are paid at their end.
 
@@ -192,7 +195,7 @@ class Ledger:
         for i in [i for i in sorted(self._touched) if self._accounts[i].is_complete]:
             self._touched.discard(i)
             if writing[i]:
-                rewards[i] += self.pay(i)
+                rewards[i] += self._pay(i)
 
     def settle(self, i: int, terms: Mapping[str, float], count: int, *, solved: bool) -> Paid:
         """What a row is owed at its end; all its steps are scored.
@@ -204,6 +207,11 @@ class Ledger:
             solved: Whether all tests passed.
         """
         return self._accounts[i].settle(terms, count, solved=solved)
+
+    def _pay(self, i: int) -> float:
+        """What a row that goes on is owed, and paid with this; all its steps are scored."""
+        self._touched.discard(i)
+        return self._accounts[i].pay(len(self._tokens_of(i)))
 
 
 class _Account:
