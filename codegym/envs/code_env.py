@@ -144,7 +144,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
     Raises:
         ConfigurationError: If an argument is unknown or has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
 
     Example:
         >>> import gymnasium

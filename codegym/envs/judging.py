@@ -46,7 +46,7 @@ class Ticket:
 
     Attributes:
         number: Counts the programs in the order in which they were sent.
-        index: Of the sub-environment.
+        index: Number of the sub-environment.
         episode: What it answers.
         program: The program.
     """

@@ -24,7 +24,7 @@ class Outcome:
     """What the last step of an episode returns.
 
     Attributes:
-        reward: Of the last step.
+        reward: Reward of the last step.
         info: All keys of the last step.
     """
 

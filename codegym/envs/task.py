@@ -81,7 +81,7 @@ class CodeTask:
 
     Raises:
         ConfigurationError: If an argument has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
     """
 
     def __init__(self, **arguments: Unpack[TaskArguments]) -> None:

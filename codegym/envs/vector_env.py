@@ -125,7 +125,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
 
     Raises:
         ConfigurationError: If an argument is unknown or has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
 
     Example:
         >>> import numpy as np
@@ -258,7 +258,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         ``step`` tells the end. Tokens after the end belong to no episode and are left out.
 
         Args:
-            index: Of the sub-environment.
+            index: Which sub-environment writes them.
             continuation: (T,) token ids, at least one.
 
         Returns:

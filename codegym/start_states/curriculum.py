@@ -72,7 +72,7 @@ class CurriculumOfSubtasks:
             raise ConfigurationError(f"alpha must be in (0, 1], got {alpha!r}.")
         if not 0 <= threshold < 1:
             raise ConfigurationError(
-                f"threshold must be in [0, 1): an average of successes can not exceed 1, "
+                f"threshold must be in [0, 1): an average of successes cannot exceed 1, "
                 f"got {threshold!r}."
             )
         self.threshold, self.alpha, self.kinds = threshold, alpha, tuple(kinds)

@@ -119,7 +119,7 @@ def test_the_scorer_is_asked_for_lines_that_are_not_neutral(make: Any) -> None:
         if form == "outcome":
             assert scorer.calls == [[first, whole]], "one call, at the end"
         elif form.startswith("potential"):
-            assert scorer.calls == [[first]], "what the last line is worth can not matter"
+            assert scorer.calls == [[first]], "what the last line is worth cannot matter"
         else:
             assert scorer.calls == [[first], [whole]]
 
