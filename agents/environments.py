@@ -45,7 +45,7 @@ class TaskSettings:
     """what the model is shown of a problem"""
     reward: str = "stepcoder"
     """name of a codegym reward"""
-    weighting: Literal["stages", "uniform"] = "stages"
+    sampler: Literal["stages", "uniform"] = "stages"
     """problems are drawn in proportion to their number of stages, or uniformly"""
     max_new_tokens: int = 192
     """budget of generated tokens"""
@@ -234,7 +234,7 @@ def make_envs(
         tokenizer=tokenizer,
         prompt_format=settings.prompt_format,
         start=start,
-        weighting=settings.weighting,
+        sampler=settings.sampler,
         reward=reward or settings.reward,
         max_new_tokens=settings.max_new_tokens,
         context_length=settings.context_length,

@@ -162,14 +162,15 @@ def compare_labels_with_reference(args: Args) -> dict[str, float]:
     tokenizer = make_tokenizer(settings.tokenizer)
     problems = load_split(settings, split="train", size=args.label_problems, seed=0)
     labels: list[int] = []
-    scorer = ComparedScorer(lambda _: labels, ReferenceScorer(problems, tokenizer))
+    scorer = ComparedScorer(lambda *_: labels, ReferenceScorer(problems, tokenizer))
     for response in read_labels(args.runs / "labels").responses:
         tokens = np.array(response.input_ids)
         ends = [
             end for end, label in zip(response.line_ends, response.labels, strict=True) if label
         ]
         labels = [label for label in response.labels if label]
-        scorer([tokens[: end + 1] for end in ends])
+        if ends:
+            scorer([tokens[: ends[-1] + 1]], [np.array(ends) + 1])
     return scorer.found()
 
 

@@ -24,8 +24,9 @@ this tree means that the caller or codegym itself is at fault, and is never turn
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
 
-Two warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``,
-and :class:`SampleDataWarning`, where codegym's sample stands in for a data set.
+Three warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``;
+:class:`SampleDataWarning`, where codegym's sample stands in for a data set; and
+:class:`StartStateWarning`, where a start distribution has no solution to take prefixes of.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ __all__ = [
     "RewardError",
     "SampleDataWarning",
     "StartStateError",
+    "StartStateWarning",
     "TokenizationError",
     "UnknownNameError",
     "WorkerError",
@@ -172,3 +174,7 @@ class IsolationWarning(RuntimeWarning):
 
 class SampleDataWarning(UserWarning):
     """A data set could not be had, and a sample in its format is used in its place."""
+
+
+class StartStateWarning(UserWarning):
+    """A start distribution needs canonical solutions, and no problem of the set has one."""

@@ -62,38 +62,27 @@ class ModelScorer:
         return self._model.vocab_size
 
     @torch.inference_mode()
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        """Scores of the last tokens.
-
-        The model is causal: of sequences that begin at the same place in memory, as codegym's
-        environments send the lines of one program, only the longest is read.
+    def __call__(
+        self, tokens: Sequence[npt.NDArray[np.int64]], ends: Sequence[npt.NDArray[np.int64]]
+    ) -> npt.NDArray[np.float32]:
+        """Scores of lines. The model is causal: each program is read once.
 
         Args:
-            sequences: B token sequences from the prompt to the end of a line.
+            tokens: P token sequences from the prompt to the end of a program's last line.
+            ends: P arrays: after how many tokens each of its lines ends.
 
         Returns:
-            (B,) scores.
+            One score for each end, program by program.
         """
-        place: dict[int, int] = {}  # where a sequence begins in memory -> row of the batch
-        longest: list[npt.NDArray[np.int64]] = []
-        row = np.zeros(len(sequences), dtype=np.int64)
-        for i, sequence in enumerate(sequences):
-            row[i] = place.setdefault(sequence.ctypes.data, len(longest))
-            if row[i] == len(longest):
-                longest.append(sequence)
-            elif len(sequence) > len(longest[row[i]]):
-                longest[row[i]] = sequence
-        last = np.array([len(sequence) - 1 for sequence in sequences])
-        found = np.zeros(len(sequences), dtype=np.float32)
-        ids, length = pad_tokens([sequence.tolist() for sequence in longest], pad_id=0)
-        every = torch.arange(len(longest))
+        ids, length = pad_tokens([each.tolist() for each in tokens], pad_id=0)
+        found = [np.zeros(0, dtype=np.float32)] * len(tokens)
+        every = torch.arange(len(tokens))
         for group in length_buckets(length, every, max_tokens=self._max_tokens):
             width = int(length[group].max())
             scores = self._model(ids[group, :width].to(self._model.device)).cpu().numpy()
             for k, member in enumerate(group.tolist()):
-                mine = np.flatnonzero(row == member)
-                found[mine] = scores[k, last[mine]]
-        return found
+                found[member] = scores[k, ends[member] - 1]
+        return np.concatenate(found)
 
 
 def load_reward_model(
@@ -147,7 +136,7 @@ def make_dense_reward(
     """
     if settings.dense == "off" or model is None:
         return outcome
-    return ProcessReward(ModelScorer(model), outcome=outcome, mode=settings.dense)
+    return ProcessReward(ModelScorer(model), outcome=outcome, form=settings.dense)
 
 
 def with_critic(

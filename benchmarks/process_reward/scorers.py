@@ -15,6 +15,8 @@ from codegym.tokenization import Tokenizer
 
 __all__ = ["ComparedScorer", "RandomScorer", "ReferenceScorer"]
 
+IntArray = npt.NDArray[np.int64]
+
 
 class RandomScorer:
     """Scores that say nothing: uniform in [-1, 1], the same for the same tokens."""
@@ -22,10 +24,10 @@ class RandomScorer:
     def __init__(self, seed: int) -> None:
         self._key = seed.to_bytes(8, "big")
 
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
-        """One score for each sequence."""
+    def __call__(self, tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[float]:
+        """One score for each end."""
         found = []
-        for sequence in sequences:
+        for sequence in _lines(tokens, ends):
             digest = hashlib.blake2b(sequence.tobytes(), key=self._key, digest_size=8).digest()
             found.append(2.0 * int.from_bytes(digest, "big") / (2**64 - 1) - 1.0)
         return found
@@ -49,9 +51,9 @@ class ReferenceScorer:
             for i in range(len(lines))
         }
 
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
-        """One score for each sequence."""
-        texts = (self._tokenizer.decode(sequence.tolist()) for sequence in sequences)
+    def __call__(self, tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[float]:
+        """One score for each end."""
+        texts = (self._tokenizer.decode(line.tolist()) for line in _lines(tokens, ends))
         return [1.0 if text.rstrip("\n") in self._right else -1.0 for text in texts]
 
 
@@ -70,16 +72,15 @@ class ComparedScorer:
         self._right: list[bool] = []
         self._falls: list[float] = []
 
-    def __call__(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[float]:
+    def __call__(self, tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[float]:
         """The reward model's."""
-        scores = [float(score) for score in np.asarray(self._model(sequences))]
-        right = [score > 0 for score in self._reference(sequences)]
+        scores = [float(score) for score in np.asarray(self._model(tokens, ends))]
+        right = [score > 0 for score in self._reference(tokens, ends)]
         self._scores += scores
         self._right += right
-        for i in range(1, len(sequences)):
-            # The lines of one program stand next to each other, in the same memory.
-            same = sequences[i].ctypes.data == sequences[i - 1].ctypes.data
-            if same and right[i - 1] and not right[i]:
+        program = np.repeat(np.arange(len(ends)), [len(each) for each in ends])
+        for i in range(1, len(scores)):
+            if program[i] == program[i - 1] and right[i - 1] and not right[i]:
                 self._falls.append(scores[i - 1] - scores[i])
         return scores
 
@@ -101,3 +102,8 @@ class ComparedScorer:
             "falls": float(falls.mean()),
             "falls_share": float((falls > 0).mean()),
         }
+
+
+def _lines(tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[IntArray]:
+    """The tokens up to each end."""
+    return [each[:end] for each, some in zip(tokens, ends, strict=True) for end in some.tolist()]

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.intervals import median_of_ratios
 from benchmarks.stepping_peers.contender import Contender, Lengths
 
-__all__ = ["Bar", "Key", "Measured", "bars", "machine", "page"]
+__all__ = ["Bar", "Key", "Measured", "bars", "ends", "machine", "page"]
 
 Key = tuple[str, int]
 """Lengths as text, and number of sub-environments (0: single)."""
@@ -25,6 +25,7 @@ _SINGLE, _MANY = 0, 1024
 _CITED = {"64+48": 4492, "512+256": 3656, "1024+512": 2830}
 _BARS = {"single": 100_000.0, "vector": 3_000_000.0, "times": 30.0, "slower": 1.1, "bytes": 10.0}
 _OURS = "codegym vector, {}, copy=False"
+_WITH_ENDS = ", with ends and resets"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -165,6 +166,25 @@ def limits(measured: Measured, all_lengths: Sequence[Lengths]) -> list[str]:
     return lines
 
 
+def ends(measured: Measured, all_lengths: Sequence[Lengths]) -> list[str]:
+    """What the end of an episode and the reset after it cost, the steps between them aside."""
+    lines = []
+    for lengths in all_lengths:
+        for (key, num_envs), group in measured.items():
+            by_name = {one.name: one for one in group}
+            for judging in ("sync", "async"):
+                step = by_name.get(_OURS.format(judging))
+                episode = by_name.get(_OURS.format(judging) + _WITH_ENDS)
+                if key == str(lengths) and step and episode:
+                    each = (episode.median - lengths.new * step.median) / num_envs
+                    lines.append(
+                        f"- {num_envs:,} sub-envs, {key}, {judging}: {1e6 * each:.0f} us for each "
+                        f"end and reset; {episode.tokens_per_second:,.0f} token-steps/s with them, "
+                        f"{step.tokens_per_second:,.0f} without."
+                    )
+    return lines
+
+
 def machine() -> dict[str, Any]:
     """Where it ran."""
     model = "unknown"
@@ -202,6 +222,7 @@ def page(results: Mapping[str, Any], measured: Measured, all_lengths: Sequence[L
     memory = "; ".join(f"{key}: {value:,.0f} bytes" for key, value in results["memory"].items())
     lines += ["", f"Memory of a sub-env, all included ({_MANY:,} sub-envs): {memory}."]
     lines += ["", "## Limits", "", *limits(measured, all_lengths)]
+    lines += ["", "## Ends and resets", "", *ends(measured, all_lengths)]
     lines += ["", "## All rows", "", "| lengths | sub-envs | what | us a step | token-steps/s |"]
     lines += ["|---|---|---|---|---|"]
     for (key, num_envs), group in measured.items():

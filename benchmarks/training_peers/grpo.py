@@ -23,7 +23,7 @@ import codegym
 from agents.environments import make_tokenizer
 from agents.policy import CausalLMPolicy
 from benchmarks.training_peers.job import Iteration, Job
-from codegym.envs import make_prompt_format
+from codegym.envs import make_prompt_format, prompt_tokens
 from codegym.rewards import make_reward
 from codegym.tokenization import Tokenizer
 
@@ -107,7 +107,7 @@ def _prompts(job: Job, tokenizer: Tokenizer, seed: int) -> Any:
     for position in np.random.default_rng(seed).permutation(len(job.problems)).tolist():
         problem = job.problems[position]
         prompt = prompt_format.render(problem)
-        ids = tokenizer.encode(prompt.text + prompt.header)
+        ids = prompt_tokens(prompt, tokenizer)
         rows.append(
             {
                 "prompt": "".join(chr(_PRIVATE + i) for i in ids),

@@ -1,8 +1,9 @@
 """HOW IS IT STEPPED? The environments: single, vectorised, and the rules that both follow."""
 
-from codegym.envs.arguments import TaskArguments
+from codegym.envs.arguments import TASK_ARGUMENTS, Argument, TaskArguments
 from codegym.envs.code_env import CodeEnv, EnvState
 from codegym.envs.episode import Episode
+from codegym.envs.problem_sampler import ProblemSampler, StageSampler, UniformSampler
 from codegym.envs.prompt_format import (
     AutoFormat,
     ChatFormat,
@@ -17,6 +18,8 @@ from codegym.envs.task import CodeTask
 from codegym.envs.vector_env import CodeVectorEnv
 
 __all__ = [
+    "TASK_ARGUMENTS",
+    "Argument",
     "AutoFormat",
     "ChatFormat",
     "CodeEnv",
@@ -26,9 +29,12 @@ __all__ = [
     "EnvState",
     "Episode",
     "InstructionFormat",
+    "ProblemSampler",
     "Prompt",
     "PromptFormat",
+    "StageSampler",
     "TaskArguments",
+    "UniformSampler",
     "make_prompt_format",
     "prompt_tokens",
 ]

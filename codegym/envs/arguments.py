@@ -6,10 +6,22 @@ accepted, an object of that kind is accepted as well.
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    NamedTuple,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_type_hints,
+)
 
+from codegym.envs.problem_sampler import ProblemSampler
 from codegym.envs.prompt_format import PromptFormat
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.execution.executor import Executor
@@ -18,15 +30,18 @@ from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.load import load_problems
-from codegym.rewards.process import ProcessReward
+from codegym.rewards.process.reward import ProcessReward
 from codegym.start_states.start_state import StartStates
 from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = [
+    "TASK_ARGUMENTS",
+    "Argument",
     "TaskArguments",
-    "Weighting",
     "boolean",
-    "check_arguments",
+    "check_names",
+    "complete",
+    "documents_task_arguments",
     "make_problems",
     "positive",
 ]
@@ -34,69 +49,204 @@ __all__ = [
 # Mini is endless; drawing by number of stages looks at every problem of the set once.
 _MINI_SIZE = 1000
 
-Weighting = Literal["stages", "uniform"]
-"""How problems are drawn: in proportion to their number of stages, or uniformly."""
+
+class Argument(NamedTuple):
+    """What is said of an argument besides its name and type."""
+
+    default: Any
+    doc: str
 
 
 class TaskArguments(TypedDict, total=False):
     """Keyword arguments of :class:`~codegym.envs.CodeEnv` and its vector counterpart.
 
-    They are documented in :class:`~codegym.envs.task.CodeTask`.
+    Each is stated here, once: name, type, default and meaning. Docstrings and the defaults of
+    :class:`~codegym.envs.CodeTask` follow; :data:`TASK_ARGUMENTS` has them as data.
     """
 
-    source: str
-    split: str | None
-    difficulty: str | None
-    data: str | Path | None
-    allow_sample: bool
-    packages: Sequence[str]
-    size: int | None
-    seed: int | None
-    problems: ProblemSet | None
-    tokenizer: str | Tokenizer | Any
-    prompt_format: str | PromptFormat
-    start: str | StartStates
-    reward: str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward
-    max_new_tokens: int
-    context_length: int
-    limits: ExecutionLimits | Mapping[str, float] | None
-    executor: Executor | None
-    grader: Grader | None
-    weighting: Weighting
+    source: Annotated[str, Argument("mini", "Name of the data source, see `load_problems`.")]
+    split: Annotated[str | None, Argument(None, "Its split; None: the source's own default.")]
+    difficulty: Annotated[str | None, Argument(None, "Only problems of this difficulty.")]
+    data: Annotated[
+        str | Path | None,
+        Argument(
+            None,
+            'Path of the data file or folder; "sample" of "apps_plus": problems of codegym\'s own '
+            "in its format.",
+        ),
+    ]
+    allow_sample: Annotated[
+        bool,
+        Argument(
+            True,
+            'Whether that sample may stand in for "apps_plus" if no `data` is given and the '
+            "machine has neither the file nor a network; it warns, once in a process, and "
+            '`info["source"]` is then "apps_plus_sample". False: an error. No effect on other '
+            "sources.",
+        ),
+    ]
+    packages: Annotated[
+        Sequence[str],
+        Argument(
+            (),
+            "Packages that programs may import beside the standard library and what the data "
+            "set's own judge has, see `load_problems`.",
+        ),
+    ]
+    size: Annotated[int | None, Argument(None, "Number of problems (generated sources only).")]
+    seed: Annotated[
+        int | None,
+        Argument(
+            None,
+            "Seed of the problem generator (generated sources only). Episodes are seeded by "
+            "`reset(seed=...)`.",
+        ),
+    ]
+    problems: Annotated[
+        ProblemSet | None, Argument(None, "A problem set, instead of the arguments above.")
+    ]
+    tokenizer: Annotated[
+        str | Tokenizer | Any,
+        Argument(
+            "byte",
+            '"mini", "byte", "hf:<name or path>", a Hugging Face tokenizer, or a '
+            "`codegym.tokenization.Tokenizer`.",
+        ),
+    ]
+    prompt_format: Annotated[
+        str | PromptFormat,
+        Argument(
+            "auto", '"auto", "completion", "instruction", "chat", or a `codegym.envs.PromptFormat`.'
+        ),
+    ]
+    start: Annotated[
+        str | StartStates,
+        Argument(
+            "empty",
+            '"empty", "cccs", "uniform", "lines", "jsrl", or a `codegym.start_states.StartStates` '
+            "shared with others.",
+        ),
+    ]
+    sampler: Annotated[
+        str | ProblemSampler,
+        Argument(
+            "stages",
+            'How problems are drawn: "stages", in proportion to their number of stages (as '
+            'StepCoder does; the same as uniformly where every problem has one), "uniform", or a '
+            "`codegym.envs.ProblemSampler` shared with others.",
+        ),
+    ]
+    reward: Annotated[
+        str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward,
+        Argument(
+            "stepcoder",
+            '"stepcoder", "binary", "pass_ratio", "rltf", a callable of the '
+            "`codegym.grading.Grade`, or a `codegym.rewards.ProcessReward`.",
+        ),
+    ]
+    max_new_tokens: Annotated[int, Argument(1024, "Budget of generated tokens.")]
+    context_length: Annotated[
+        int,
+        Argument(4096, "L, the length of an observation: prompt, given and generated tokens."),
+    ]
+    limits: Annotated[
+        ExecutionLimits | Mapping[str, float] | None,
+        Argument(
+            None,
+            "What a program may use, per test: a `codegym.ExecutionLimits` or a mapping of its "
+            "fields.",
+        ),
+    ]
+    executor: Annotated[
+        Executor | None, Argument(None, "Runs the programs; None: a local pool of its own.")
+    ]
+    grader: Annotated[
+        Grader | None,
+        Argument(
+            None,
+            "Judges the programs, instead of `limits` and `executor`; `close()` does not close it.",
+        ),
+    ]
 
 
-def make_problems(
-    problems: ProblemSet | None,
-    *,
-    source: str,
-    split: str | None,
-    difficulty: str | None,
-    data: str | Path | None,
-    allow_sample: bool,
-    packages: Sequence[str],
-    size: int | None,
-    seed: int | None,
-) -> ProblemSet:
+TASK_ARGUMENTS: dict[str, Argument] = {
+    name: next(one for one in get_args(annotation) if isinstance(one, Argument))
+    for name, annotation in get_type_hints(TaskArguments, include_extras=True).items()
+}
+"""Default and meaning of each argument, by name."""
+
+_PLACEHOLDER = "{task arguments}"
+_Class = TypeVar("_Class", bound=type)
+
+
+def documents_task_arguments(cls: _Class) -> _Class:
+    """Class decorator: the line ``{task arguments}`` of the docstring becomes a list of them."""
+    listed = "\n".join(
+        textwrap.fill(f"- ``{name}`` (default ``{one.default!r}``): {one.doc}", 100 - 4).replace(
+            "\n", "\n  "
+        )
+        for name, one in TASK_ARGUMENTS.items()
+    )
+    if cls.__doc__ is not None:  # as under python -OO
+        cls.__doc__ = inspect.cleandoc(cls.__doc__).replace(_PLACEHOLDER, listed)
+    return cls
+
+
+def complete(arguments: Mapping[str, Any], *, owner: type) -> TaskArguments:
+    """The arguments that came, and the defaults of those that did not.
+
+    Args:
+        arguments: Keyword arguments.
+        owner: The class that was called; its own arguments are known as well.
+
+    Raises:
+        UnknownNameError: If an argument is not known; suggests the nearest.
+    """
+    check_names(arguments, owner)
+    defaults = {name: one.default for name, one in TASK_ARGUMENTS.items()}
+    return cast(TaskArguments, {**defaults, **arguments})
+
+
+def check_names(arguments: Mapping[str, Any], owner: type) -> None:
+    """Raises an UnknownNameError that suggests the nearest argument if one is not known.
+
+    Args:
+        arguments: Keyword arguments.
+        owner: The class that was called; its own arguments are known as well.
+    """
+    for name in arguments:
+        if name not in TASK_ARGUMENTS:
+            own = inspect.signature(owner).parameters.values()
+            named = {one.name for one in own if one.kind is not one.VAR_KEYWORD}
+            raise UnknownNameError("argument", name, {*TASK_ARGUMENTS, *named})
+
+
+def make_problems(given: TaskArguments) -> ProblemSet:
     """The problems handed in, or those of a source.
+
+    Args:
+        given: All arguments.
 
     Raises:
         ConfigurationError: If both a problem set and a way to load one are given, or if no
             problem is left to draw.
     """
+    problems, source, size = given["problems"], given["source"], given["size"]
+    loading = given["split"], given["difficulty"], given["data"], size, given["seed"]
     if problems is None:
         if source == "mini" and size is None:
             size = _MINI_SIZE
         problems = load_problems(
             source,
-            data=data,
-            split=split,
-            difficulty=difficulty,
+            data=given["data"],
+            split=given["split"],
+            difficulty=given["difficulty"],
             size=size,
-            seed=seed,
-            allow_sample=allow_sample,
-            packages=packages,
+            seed=given["seed"],
+            allow_sample=boolean("allow_sample", given["allow_sample"]),
+            packages=given["packages"],
         )
-    elif packages or any(a is not None for a in (split, difficulty, data, size, seed)):
+    elif given["packages"] or any(one is not None for one in loading):
         raise ConfigurationError(
             "Give either problems=<a ProblemSet> or split, difficulty, data, packages, size, seed "
             "to load one, not both. A ProblemSet has filter(), shuffle() and take()."
@@ -108,8 +258,8 @@ def make_problems(
         )
     if len(problems) == 0:
         raise ConfigurationError(
-            f"There is no problem to draw: source {source!r}, split {split!r}, difficulty "
-            f"{difficulty!r} select nothing. {problems.report}"
+            f"There is no problem to draw: source {source!r}, split {given['split']!r}, difficulty "
+            f"{given['difficulty']!r} select nothing. {problems.report}"
         )
     return problems
 
@@ -134,10 +284,3 @@ def boolean(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
     return value
-
-
-def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Raises an UnknownNameError that suggests the nearest argument if one is not known."""
-    for name in arguments:
-        if name not in TaskArguments.__annotations__:
-            raise UnknownNameError("argument", name, TaskArguments.__annotations__)

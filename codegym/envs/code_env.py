@@ -6,32 +6,30 @@ import copy
 import dataclasses
 import functools
 import hashlib
-import operator
 from typing import Any, NoReturn, Self, Unpack
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import TaskArguments, boolean, check_arguments
+from codegym.envs.actions import checked_token
+from codegym.envs.arguments import TaskArguments, boolean, check_names, documents_task_arguments
 from codegym.envs.episode import Episode
 from codegym.envs.outcome import Outcome, same_values
 from codegym.envs.rendering import RENDER_MODES, checked_render_mode, render_ansi
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.scoring import paying_tokens
+from codegym.envs.rows import TokenRows
 from codegym.envs.spaces import observation_space
-from codegym.envs.step_scores import NOTHING, Scored, StepScores, ask
-from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton
 from codegym.envs.task import CodeTask, TaskViews
 from codegym.envs.time_limit import limit_of_wrappers
 from codegym.errors import (
     ClosedError,
     ConfigurationError,
     ContextLengthError,
-    InvalidActionError,
     ResetNeededError,
 )
 from codegym.problems.problem import Problem
+from codegym.rewards.process.ledger import NOTHING, Paid, Scored
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["CodeEnv", "EnvState"]
@@ -60,6 +58,7 @@ class EnvState:
         return all(same_values(getattr(self, name), getattr(other, name)) for name in names)
 
 
+@documents_task_arguments
 class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     """Write a program, one token at a time; unit tests are the reward.
 
@@ -127,8 +126,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
       token earned, with the same sum. The outcome is that of the last token.
 
     ## Arguments
-    Keyword arguments of :class:`~codegym.envs.CodeTask`, and:
-
+    {task arguments}
     - ``render_mode``: None or ``"ansi"``;
     - ``copy``: True returns new arrays with each observation. False returns the environment's own
       arrays, which the next step or reset overwrites: do not change them, and copy what you keep.
@@ -146,7 +144,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
     Raises:
         ConfigurationError: If an argument is unknown or has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
 
     Example:
         >>> import gymnasium
@@ -172,7 +170,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         copy: bool = True,
         **task: Unpack[TaskArguments],
     ) -> None:
-        check_arguments(task)
+        check_names(task, CodeEnv)
         self.render_mode = checked_render_mode(render_mode)
         self.copy = boolean("copy", copy)
         self.task = CodeTask(**task)
@@ -180,16 +178,10 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         self.observation_space = observation_space(
             self.tokenizer.vocab_size, self.task.context_length
         )
-        self._vocab_size, self._end_ids = self.tokenizer.vocab_size, end_ids(self.tokenizer)
-        self._ids = np.full(self.task.context_length, self.tokenizer.pad_id, dtype=np.int64)
-        self._mask = np.zeros(self.task.context_length, dtype=np.int8)
-        self._length = self._limit = 0
+        self._vocab_size = self.tokenizer.vocab_size
+        self._row = TokenRows(1, self.task.context_length, self.tokenizer)
+        self._ledger = self.task.ledger(self._row.tokens, names_rows=False)
         self._max_steps: int | None = None  # of a TimeLimit that this environment is in
-        pays = paying_tokens(self.task.process, self.tokenizer)
-        self._pays = None if pays is None else pays.tobytes()  # cheaper to index than an array
-        self._steps: StepScores | None = None
-        self._stops: StopAutomaton | None = None
-        self._stop_state = ROOT
         self._episode: Episode | None = None
         self._outcome: Outcome | None = None
         self._running = False
@@ -210,7 +202,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
         episode, token_ids = self.task.begin(self.np_random, ResetOptions.parse(options))
         self._max_steps = limit_of_wrappers(self)
         self._begin(episode, token_ids)
-        return self._observation(copy=self.copy), episode.info()
+        return self._observation(self.copy), episode.info()
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Appends a token; at the end of the episode, runs and scores the program.
@@ -223,46 +215,39 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             RewardError: If the reward is no reward, or a step scorer failed. Before the end, the
                 token is written and the episode goes on: what has no score is asked for with the
                 next line, and paid then.
+            KeyboardInterrupt: If interrupted while the program is judged. The step has then not
+                happened: the same action may be given again.
         """
         if not self._running:
             self._refuse_step()
-        token = self._checked(action)
-        length = self._length
-        self._ids[length] = token
-        self._mask[length] = 1
-        self._length = length = length + 1
-        terminated = token in self._end_ids
-        if self._stops is not None and not terminated:
-            self._stop_state = self._stops.advance(self._stop_state, token)
-            terminated = self._stop_state == FOUND
-        if not terminated and length < self._limit:
-            reward = self._pay() if self._pays is not None and self._pays[token] else 0.0
-            return self._observation(copy=self.copy), reward, False, False, {}
-        outcome = self._finish()
-        obs = self._observation(copy=True)
-        return obs, outcome.reward, terminated, not terminated, dict(outcome.info)
+        token = checked_token(action, self._vocab_size)
+        terminated, truncated = self._row.append(0, token)
+        if terminated or truncated:
+            outcome = self._judge()
+            obs = self._observation(True)
+            return obs, outcome.reward, terminated, truncated, dict(outcome.info)
+        reward = 0.0 if self._ledger is None else self._ledger.pay_after(token)
+        return self._observation(self.copy), reward, False, False, {}
 
     def save_state(self) -> EnvState:
         """A snapshot of the episode and of the random generator, to come back to any time.
 
-        The start distribution is not part of it: a curriculum belongs to the agent's progress.
+        Start distribution and problem sampler are not part of it: they belong to the agent's
+        progress, and have a ``state_dict`` of their own.
 
         Raises:
             ResetNeededError: Before the first reset.
         """
         if self._episode is None:
             raise ResetNeededError("There is no episode to save: call reset() first.")
-        rng_state = copy.deepcopy(self.np_random.bit_generator.state)
-        tokens = self._ids[: self._length].copy()
-        scored = NOTHING if self._steps is None else self._steps.scored
         return EnvState(
             self._episode,
-            tokens,
+            self._row.tokens(0).copy(),
             self._running,
             self._outcome,
-            rng_state,
+            copy.deepcopy(self.np_random.bit_generator.state),
             self._fingerprint,
-            scored,
+            NOTHING if self._ledger is None else self._ledger.scored(0),
         )
 
     def restore_state(self, state: EnvState) -> tuple[Observation, dict[str, Any]]:
@@ -273,10 +258,17 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
         Raises:
             ConfigurationError: If it is no snapshot, or one of an environment with another
-                tokenizer or other problems.
+                tokenizer or other problems; or if this environment is in a ``TimeLimit``, whose
+                count of steps cannot be set back.
             ContextLengthError: If the snapshot's tokens do not fit this environment.
         """
         self._check_open()
+        if self._max_steps is not None:
+            raise ConfigurationError(
+                "The environment is in a TimeLimit (max_episode_steps), which counts steps by "
+                "itself and cannot be set back to a snapshot. Make it with max_new_tokens=... in "
+                "place of max_episode_steps: the limit is the same."
+            )
         if not isinstance(state, EnvState):
             raise ConfigurationError(
                 f"restore_state() takes what save_state() returned, an EnvState; got {state!r:.80}."
@@ -295,19 +287,15 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             )
         episode = state.episode
         self._begin(episode, state.token_ids, state.scored)
-        self._limit = self._end_of_budget(episode.start_length)
-        if self._stops is not None:
-            for token in state.token_ids[episode.start_length :].tolist():
-                self._stop_state = self._stops.advance(self._stop_state, token)
         self._running, self._outcome = state.running, state.outcome
         self.np_random.bit_generator.state = copy.deepcopy(state.rng_state)
-        return self._observation(copy=self.copy), episode.info()
+        return self._observation(self.copy), episode.info()
 
     def render(self) -> str | None:
         """The program so far: given code, generated code, executed lines and the verdict."""
         if self.render_mode is None or self._episode is None:
             return None
-        program = self.task.program(self._episode, self._generated(self._episode).tolist())
+        program = self.task.program(self._episode, self._row.generated(0))
         return render_ansi(self._episode, program, self._outcome)
 
     def __copy__(self) -> Self:
@@ -323,65 +311,59 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             self.task.close()
 
     def _begin(
-        self,
-        episode: Episode,
-        token_ids: npt.NDArray[np.int64],
-        scored: Scored = NOTHING,
+        self, episode: Episode, tokens: npt.NDArray[np.int64], scored: Scored = NOTHING
     ) -> None:
+        """Begins an episode, or goes on with one that was saved."""
         self._episode, self._outcome, self._running = episode, None, True
-        self._length = len(token_ids)
-        self._limit = self._end_of_budget(self._length)
-        self._ids[: self._length] = token_ids
-        self._ids[self._length :] = self.tokenizer.pad_id
-        self._mask[: self._length] = 1
-        self._mask[self._length :] = 0
-        self._stops, self._stop_state = self.task.stops(episode), ROOT
-        self._steps = self.task.steps(episode, scored)
+        budget = self.task.max_new_tokens
+        self._row.begin(
+            0,
+            tokens,
+            budget=budget if self._max_steps is None else min(budget, self._max_steps),
+            start_length=episode.start_length,
+            stops=self.task.stops(episode),
+        )
+        if self._ledger is not None:
+            self._ledger.begin(0, episode.given, episode.start_length, scored)
 
-    def _pay(self) -> float:
-        """What the last token has earned, if a process reward pays before the end."""
-        if self._steps is None:
-            return 0.0
-        tokens = self._ids[: self._length]
-        self._steps.follow(tokens)
-        ask([(self._steps, tokens)])
-        return self._steps.pay(tokens)
+    def _judge(self) -> Outcome:
+        """Executes, grades and scores the program of the episode.
 
-    def _finish(self) -> Outcome:
-        """Judges the program of the episode, which ends even if that fails."""
+        The episode ends even if that fails; if it is interrupted, the last token is taken back.
+        """
         self._running = False
         episode = self._episode
         if episode is None:
             self._refuse_step()
-        tokens = self._ids[: self._length]
-        self._outcome = outcome = self.task.judge(episode, tokens, self._steps)
+        scored = NOTHING if self._ledger is None else self._ledger.scored(0)
+        try:
+            self._outcome = outcome = self._outcome_of(episode)
+        except KeyboardInterrupt:
+            self._begin(episode, self._row.tokens(0)[:-1].copy(), scored)
+            raise
         return outcome
 
-    def _end_of_budget(self, start_length: int) -> int:
-        budget = self.task.max_new_tokens
-        if self._max_steps is not None:
-            budget = min(budget, self._max_steps)
-        return min(start_length + budget, self.task.context_length)
+    def _outcome_of(self, episode: Episode) -> Outcome:
+        task, ledger, generated = self.task, self._ledger, self._row.generated(0)
+        program = task.program(episode, generated)
+        pending = task.grader.submit(episode.problem, program.text)
+        if ledger is not None:  # while the program runs
+            ledger.end(0, program)
+            ledger.ask()
+        grade = pending.result()
+        terms = task.terms(grade)
+        task.count(episode, grade)
+        if ledger is None:
+            paid = Paid.at_the_end(terms)
+        else:
+            paid = ledger.settle(0, terms, len(generated), solved=grade.solved)
+        return task.outcome(episode, program, generated, grade, paid)
 
-    def _generated(self, episode: Episode) -> npt.NDArray[np.int64]:
-        return self._ids[episode.start_length : self._length].copy()
-
-    def _observation(self, *, copy: bool) -> Observation:
+    def _observation(self, copy: bool) -> Observation:
+        ids, mask = self._row.first_row
         if copy:
-            return {"input_ids": self._ids.copy(), "attention_mask": self._mask.copy()}
-        return {"input_ids": self._ids, "attention_mask": self._mask}
-
-    def _checked(self, action: object) -> int:
-        try:
-            token = -1 if isinstance(action, bool) else operator.index(action)  # type: ignore[arg-type]  # others raise TypeError
-        except TypeError:
-            token = -1
-        if not 0 <= token < self._vocab_size:
-            raise InvalidActionError(
-                f"An action is a token id, an int from 0 to {self._vocab_size - 1}; got "
-                f"{action!r} of type {type(action).__name__}."
-            )
-        return token
+            return {"input_ids": ids.copy(), "attention_mask": mask.copy()}
+        return {"input_ids": ids, "attention_mask": mask}
 
     @functools.cached_property
     def _fingerprint(self) -> str:

@@ -9,7 +9,7 @@ from codegym.envs.prompt_format import Prompt
 from codegym.problems.problem import Problem
 from codegym.start_states.start_state import Reference, StartState
 
-__all__ = ["LITERAL", "Episode"]
+__all__ = ["LITERAL", "Episode", "program_bytes"]
 
 LITERAL = -1
 """The stage of an episode whose given code was a literal `prefix` option."""
@@ -24,7 +24,8 @@ class Episode:
         prompt: How it is shown.
         reference: The canonical program, seen from where the prompt ends.
         start: The given code and its stage; stage -1 if it was a literal prefix.
-        drawn: Whether the start distribution chose it, and so learns from it.
+        problem_drawn: Whether the sampler chose the problem, and so learns from its grade.
+        start_drawn: Whether the start distribution chose the start, and so learns from it.
         start_length: Number of tokens of prompt and given code.
         prompt_length: Number of prompt tokens.
         written_from: Byte offset in the program at which generated code begins.
@@ -34,10 +35,16 @@ class Episode:
     prompt: Prompt
     reference: Reference
     start: StartState
-    drawn: bool
+    problem_drawn: bool
+    start_drawn: bool
     start_length: int
     prompt_length: int
     written_from: int
+
+    @property
+    def given(self) -> bytes:
+        """Bytes of the program that are not generated: header and given code."""
+        return program_bytes(self.prompt.header + self.start.prefix)
 
     def info(self) -> dict[str, Any]:
         """What ``reset`` tells of it."""
@@ -50,3 +57,8 @@ class Episode:
             "prompt_length": self.prompt_length,
             "start_length": self.start_length,
         }
+
+
+def program_bytes(text: str) -> bytes:
+    """The bytes of program text; surrogate escapes stand for bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape")

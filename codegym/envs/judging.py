@@ -14,13 +14,30 @@ from typing import Any, Literal, NamedTuple
 
 from codegym.envs.episode import Episode
 from codegym.envs.task import CodeTask
-from codegym.errors import ClosedError, CodegymError, ExecutionError
+from codegym.errors import ClosedError, CodegymError, ExecutionError, UnknownNameError
 from codegym.grading.verdict import Grade
 from codegym.programs.program import Program
 
-__all__ = ["Graded", "JudgingLane", "Ticket", "Wait"]
+__all__ = ["Graded", "Judging", "JudgingLane", "Ticket", "Wait", "make_judging"]
+
+Judging = Literal["sync", "async"]
+"""Whether a step waits for the grades of the programs that it ends."""
 
 Wait = Literal["none", "one", "all"]
+"""How many grades a call waits for."""
+
+_JUDGING: dict[object, Judging] = {"sync": "sync", "async": "async"}
+
+
+def make_judging(judging: object) -> Judging:
+    """`judging` if it is a way of judging.
+
+    Raises:
+        UnknownNameError: Otherwise.
+    """
+    if not isinstance(judging, str) or judging not in _JUDGING:
+        raise UnknownNameError("way of judging", judging, map(str, _JUDGING))
+    return _JUDGING[judging]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +46,7 @@ class Ticket:
 
     Attributes:
         number: Counts the programs in the order in which they were sent.
-        index: Of the sub-environment.
+        index: Number of the sub-environment.
         episode: What it answers.
         program: The program.
     """
@@ -51,7 +68,7 @@ class Graded(NamedTuple):
 class JudgingLane:
     """Sends programs to the grader and collects their grades.
 
-    The start distribution learns the outcomes in the order in which the programs were sent,
+    Start distribution and sampler learn the outcomes in the order in which the programs were sent,
     whatever the order of the grades: an outcome waits until all earlier ones are known.
 
     Args:
@@ -64,7 +81,7 @@ class JudgingLane:
         self._sent = 0
         self._pending: dict[int, Ticket] = {}
         self._arrived: dict[Ticket, Future[Grade]] = {}
-        self._uncounted: dict[Ticket, bool | None] = {}
+        self._uncounted: dict[Ticket, Grade | None] = {}
 
     def __getstate__(self) -> tuple[Any, ...]:
         # For a copy of the environment: what was sent and not delivered is sent again.
@@ -137,7 +154,7 @@ class JudgingLane:
     def deliver(self, graded: Graded) -> None:
         """Takes a grade away, and counts the outcomes whose turn has come."""
         del self._arrived[graded.ticket], self._pending[graded.ticket.index]
-        self._uncounted[graded.ticket] = graded.grade.solved
+        self._uncounted[graded.ticket] = graded.grade
         self._count()
 
     def forget(self, index: int) -> None:
@@ -173,11 +190,11 @@ class JudgingLane:
     def _count(self) -> None:
         while self._uncounted:
             ticket = next(iter(self._uncounted))
-            solved = self._uncounted[ticket]
-            if solved is None:
+            grade = self._uncounted[ticket]
+            if grade is None:
                 return
             del self._uncounted[ticket]
-            self._task.count(ticket.episode, solved=solved)
+            self._task.count(ticket.episode, grade)
 
 
 def _report(

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.episode import Episode
-from codegym.envs.step_scores import Paid
 from codegym.grading.verdict import Grade
 from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
+from codegym.rewards.process.ledger import Paid
 from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Outcome", "assess", "same_values"]
@@ -24,7 +24,7 @@ class Outcome:
     """What the last step of an episode returns.
 
     Attributes:
-        reward: Of the last step.
+        reward: Reward of the last step.
         info: All keys of the last step.
     """
 

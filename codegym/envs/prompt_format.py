@@ -33,7 +33,7 @@ class Prompt:
         header: Opening part of the program that the prompt shows. The judged program is header +
             given code + generated code. A canonical solution begins with it.
         stop: Texts that end an episode when they are generated. The program ends before them.
-        ids: Token ids of `text`, where text can not say it (chat templates hold special tokens).
+        ids: Token ids of `text`, where text cannot say it (chat templates hold special tokens).
     """
 
     text: str

@@ -38,7 +38,7 @@ def render_ansi(episode: Episode, program: Program, outcome: Outcome | None) -> 
     Args:
         episode: What reset drew.
         program: The program so far.
-        outcome: Of the last step, or None while the episode runs.
+        outcome: What the last step returned, or None while the episode runs.
     """
     executed = frozenset(outcome.info["executed_lines"]) if outcome else frozenset()
     boundary = program.source[: episode.written_from].count(b"\n") + 1

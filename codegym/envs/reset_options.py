@@ -1,4 +1,4 @@
-"""The ``options`` of ``reset``, checked."""
+"""The arguments of ``reset``, checked, and spread over the sub-environments of a vector one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from codegym.errors import ConfigurationError, StartStateError, UnknownNameError
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
-__all__ = ["ResetOptions", "given_options"]
+__all__ = ["ResetOptions", "given_options", "reset_mask", "spread_options", "spread_seeds"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,6 +90,69 @@ def given_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
             f'options must be a mapping such as {{"stage": 0}}, or None, got {options!r:.80}.'
         )
     return dict(options)
+
+
+def reset_mask(mask: object, num_envs: int) -> npt.NDArray[np.bool_]:
+    """The sub-environments to reset, (num_envs,) bool; all if no mask was given.
+
+    Raises:
+        ConfigurationError: If the mask has another shape or type, or holds no True.
+    """
+    if mask is None:
+        return np.ones(num_envs, dtype=bool)
+    array = np.asarray(mask)
+    if array.shape != (num_envs,) or array.dtype != np.bool_ or not array.any():
+        raise ConfigurationError(
+            f'options["reset_mask"] must be a bool array of shape ({num_envs},) with at '
+            f"least one True, got shape {array.shape} and dtype {array.dtype}."
+        )
+    return array
+
+
+def spread_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequence[int | None]:
+    """One seed for each sub-environment: ``seed + i`` for the i-th if one was given.
+
+    Raises:
+        ConfigurationError: If there are more or fewer seeds than sub-environments.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, numbers.Integral):
+        return [int(seed) + i for i in range(num_envs)]
+    if not isinstance(seed, Sequence | np.ndarray) or len(seed) != num_envs:
+        raise ConfigurationError(
+            f"Give one seed for each of the {num_envs} sub-environments, or an int; got "
+            f"{seed!r:.80}."
+        )
+    return [None if one is None else int(one) for one in seed]
+
+
+def spread_options(options: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
+    """Options of each sub-environment from single values and sequences of num_envs values.
+
+    A prefix is the exception: a flat sequence of ints is one prefix of token ids, for all.
+
+    Raises:
+        ConfigurationError: If a sequence has another length.
+    """
+    singles: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    for name, value in options.items():
+        batched = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+        if (
+            name == "prefix"
+            and batched
+            and all(np.ndim(v) == 0 and not isinstance(v, str) and v is not None for v in value)
+        ):
+            batched = False
+        if batched and len(value) != num_envs:
+            raise ConfigurationError(
+                f'options["{name}"] must be one value or one for each of the {num_envs} '
+                f"sub-environments, got {len(value)}."
+            )
+        values = value if batched else [value] * num_envs
+        for single, one in zip(singles, values, strict=True):
+            single[name] = one.item() if isinstance(one, np.generic) else one
+    return singles
 
 
 def _token_ids(prefix: Any) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ class UniformBox(gymnasium.spaces.Box):
     Args:
         low: Least value.
         high: Largest value.
-        shape: Of the elements.
+        shape: Shape of the elements.
         dtype: An int type.
 
     >>> UniformBox(0, 7, (2, 3), np.int8) == gymnasium.spaces.Box(0, 7, (2, 3), np.int8)

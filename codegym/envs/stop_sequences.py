@@ -16,14 +16,12 @@ import numpy.typing as npt
 from codegym.errors import ConfigurationError
 from codegym.tokenization.tokenizer import Tokenizer
 
-__all__ = ["FOUND", "ROOT", "StopAutomaton", "StopTracker", "find_stop"]
+__all__ = ["FOUND", "ROOT", "StopAutomaton", "find_stop"]
 
 IntArray = npt.NDArray[np.int64]
-Rows = slice | IntArray
 
 ROOT, FOUND = 1, 2
 """The states in which nothing has been written, and in which a stop sequence was."""
-_MANY_SETS = 64
 
 
 def find_stop(written: bytes, stop: Sequence[str]) -> int | None:
@@ -89,68 +87,3 @@ class StopAutomaton:
             while written not in self._state_of:
                 written = written[1:]
         return self._state_of[written]
-
-
-class StopTracker:
-    """The states of all programs of a batch. Costs nothing where no program has stop sequences.
-
-    Args:
-        num_envs: Number of programs.
-    """
-
-    def __init__(self, num_envs: int) -> None:
-        self._automata: list[StopAutomaton] = []
-        self._automaton_of = np.full(num_envs, -1, dtype=np.int64)
-        self._states = np.full(num_envs, ROOT, dtype=np.int64)
-
-    def begin(self, i: int, automaton: StopAutomaton | None) -> None:
-        """Begins a program; None if it has no stop sequences."""
-        self._states[i] = ROOT
-        self._automaton_of[i] = -1 if automaton is None else self._number(automaton)
-
-    def advance(self, rows: Rows, tokens: IntArray) -> npt.NDArray[np.bool_] | None:
-        """Which of some programs wrote a stop sequence with one more token; None: none of them.
-
-        Args:
-            rows: Indices of R programs, or a slice.
-            tokens: (R,) the next token of each.
-        """
-        if not self._automata:
-            return None
-        number_of, states = self._automaton_of[rows], self._states[rows].copy()
-        for number, automaton in enumerate(self._automata):
-            chosen = np.flatnonzero(number_of == number)
-            if len(chosen):
-                states[chosen] = automaton.advance_many(states[chosen], tokens[chosen])
-        self._states[rows] = states
-        found: npt.NDArray[np.bool_] = states == FOUND
-        return found
-
-    def advance_one(self, i: int, tokens: Sequence[int]) -> int | None:
-        """Follows one program over several tokens.
-
-        Returns:
-            How many of them it takes to write a stop sequence, or None if they do not.
-        """
-        if self._automaton_of[i] < 0:
-            return None
-        automaton, state = self._automata[self._automaton_of[i]], int(self._states[i])
-        count = 0
-        while state != FOUND and count < len(tokens):
-            state = automaton.advance(state, tokens[count])
-            count += 1
-        self._states[i] = state
-        return count if state == FOUND else None
-
-    def _number(self, automaton: StopAutomaton) -> int:
-        if automaton not in self._automata:
-            if len(self._automata) >= _MANY_SETS:
-                self._drop_unused()
-            self._automata.append(automaton)
-        return self._automata.index(automaton)
-
-    def _drop_unused(self) -> None:
-        used = np.unique(self._automaton_of[self._automaton_of >= 0])
-        self._automata = [self._automata[number] for number in used.tolist()]
-        has_one = self._automaton_of >= 0
-        self._automaton_of[has_one] = np.searchsorted(used, self._automaton_of[has_one])

@@ -10,36 +10,43 @@ import collections
 import copy
 import dataclasses
 import functools
+import warnings
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, Unpack
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from codegym.envs.arguments import Weighting, boolean, make_problems, positive
-from codegym.envs.episode import LITERAL, Episode
+from codegym.envs.arguments import (
+    TaskArguments,
+    complete,
+    documents_task_arguments,
+    make_problems,
+    positive,
+)
+from codegym.envs.episode import LITERAL, Episode, program_bytes
 from codegym.envs.outcome import Outcome, assess
-from codegym.envs.prompt_format import Prompt, PromptFormat, make_prompt_format, prompt_tokens
+from codegym.envs.problem_sampler import ProblemSampler, make_sampler
+from codegym.envs.prompt_format import Prompt, make_prompt_format, prompt_tokens
 from codegym.envs.reset_options import ResetOptions
-from codegym.envs.step_scores import NOTHING, Paid, Scored, StepScores, ask
+from codegym.envs.spelling import SpellingCache
 from codegym.envs.stop_sequences import StopAutomaton, find_stop
 from codegym.errors import (
     ConfigurationError,
     ContextLengthError,
     RewardError,
-    UnknownNameError,
+    StartStateWarning,
 )
-from codegym.execution.executor import Executor
-from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
 from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
 from codegym.programs.program import Program
-from codegym.rewards.process import PROCESS, ProcessReward
+from codegym.rewards.process.ledger import Ledger, Paid
+from codegym.rewards.process.reward import PROCESS, ProcessReward
+from codegym.rewards.process.scorer import check_scorer
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import checked_terms
 from codegym.start_states.prefix import EmptyPrefix, check_prefix
@@ -65,75 +72,23 @@ class _Shown:
     token_ids: IntArray
 
 
+@documents_task_arguments
 class CodeTask:
     """Problems, tokenizer, start states, grader and reward of an environment.
 
-    Args:
-        source: Name of the data source, see :func:`codegym.load_problems`.
-        split: Its split; the source's own default if None.
-        difficulty: Only problems of this difficulty.
-        data: Path of the data file or folder; ``"sample"`` of ``apps_plus``: problems of codegym's
-            own in its format.
-        allow_sample: Whether that sample may stand in for ``apps_plus`` if no `data` is given and
-            the machine has neither the file nor a network; it warns, once in a process, and
-            ``info["source"]`` is then ``"apps_plus_sample"``. False: an error. No effect on other
-            sources.
-        packages: Packages that programs may import beside the standard library and what the data
-            set's own judge has, see :func:`codegym.load_problems`.
-        size: Number of problems (generated sources only).
-        seed: Seed of the problem generator (generated sources only). Episodes are seeded by
-            ``reset(seed=...)``.
-        problems: A problem set, instead of the arguments above.
-        tokenizer: ``"mini"``, ``"byte"``, ``"hf:<name or path>"``, a Hugging Face tokenizer, or a
-            :class:`~codegym.tokenization.Tokenizer`.
-        prompt_format: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or a
-            :class:`~codegym.envs.PromptFormat`.
-        start: ``"empty"``, ``"cccs"``, ``"uniform"``, ``"lines"``, ``"jsrl"``, or a
-            :class:`~codegym.start_states.StartStates` shared with others.
-        reward: ``"stepcoder"``, ``"binary"``, ``"pass_ratio"``, ``"rltf"``, a callable of the
-            :class:`~codegym.grading.Grade`, or a :class:`~codegym.rewards.ProcessReward`.
-        max_new_tokens: Budget of generated tokens.
-        context_length: L, the length of an observation; prompt, given and generated tokens.
-        limits: What a program may use, per test: an :class:`~codegym.execution.ExecutionLimits`
-            or a mapping of its fields.
-        executor: Runs the programs; a local pool by default.
-        grader: Judges the programs, instead of `limits` and `executor`. Not closed by
-            :meth:`close`.
-        weighting: Draw problems in proportion to their number of stages (``"stages"``, as
-            StepCoder does; the same as uniform where every problem has one) or uniformly.
+    Keyword Arguments:
+    {task arguments}
 
     Raises:
         ConfigurationError: If an argument has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str = "mini",
-        split: str | None = None,
-        difficulty: str | None = None,
-        data: str | Path | None = None,
-        allow_sample: bool = True,
-        packages: Sequence[str] = (),
-        size: int | None = None,
-        seed: int | None = None,
-        problems: ProblemSet | None = None,
-        tokenizer: str | Tokenizer | Any = "byte",
-        prompt_format: str | PromptFormat = "auto",
-        start: str | StartStates = "empty",
-        reward: str | Callable[[Grade], float | Mapping[str, float]] | ProcessReward = "stepcoder",
-        max_new_tokens: int = 1024,
-        context_length: int = 4096,
-        limits: ExecutionLimits | Mapping[str, float] | None = None,
-        executor: Executor | None = None,
-        grader: Grader | None = None,
-        weighting: Weighting = "stages",
-    ) -> None:
-        self.max_new_tokens = positive("max_new_tokens", max_new_tokens)
-        self.context_length = positive("context_length", context_length)
-        if weighting not in ("stages", "uniform"):
-            raise UnknownNameError("weighting", weighting, ("stages", "uniform"))
+    def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
+        given = complete(arguments, owner=type(self))
+        self.max_new_tokens = positive("max_new_tokens", given["max_new_tokens"])
+        self.context_length = positive("context_length", given["context_length"])
+        grader, executor, limits = given["grader"], given["executor"], given["limits"]
         if grader is not None and not isinstance(grader, Grader):
             raise ConfigurationError(
                 f"grader must be a codegym.Grader, got {type(grader).__name__}. What runs programs "
@@ -143,26 +98,22 @@ class CodeTask:
             raise ConfigurationError(
                 "Give either grader= or executor= and limits=, not both: a grader has its own."
             )
-        self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
-        self.prompt_format = make_prompt_format(prompt_format, self.tokenizer)
-        self.start_states = make_start_states(start)
+        self.tokenizer: Tokenizer = make_tokenizer(given["tokenizer"])
+        self.prompt_format = make_prompt_format(given["prompt_format"], self.tokenizer)
+        self.start_states = make_start_states(given["start"])
+        reward = given["reward"]
         self.process: ProcessReward | None = None
         if isinstance(reward, ProcessReward):
-            reward.check_tokenizer(self.tokenizer)
+            check_scorer(reward.scorer, self.tokenizer)
             self.process, reward = reward, reward.outcome
         self.reward = make_reward(reward)
-        self.weighting = weighting
-        self.problems = make_problems(
-            problems,
-            source=source,
-            split=split,
-            difficulty=difficulty,
-            data=data,
-            allow_sample=boolean("allow_sample", allow_sample),
-            packages=packages,
-            size=size,
-            seed=seed,
-        )
+        sampler = given["sampler"]
+        if isinstance(sampler, str):  # a wrong name is told before the problems are loaded
+            make_sampler(sampler, (), None)
+        self.problems = make_problems(given)
+        self._warn_without_solutions()
+        one_stage = isinstance(self.start_states, EmptyPrefix)
+        self.sampler = make_sampler(sampler, self.problems, None if one_stage else self._num_stages)
         self.grader = Grader(executor, limits) if grader is None else grader
         # The tasks that share it, copies of environments having one each; None: not ours to close.
         self._users: weakref.WeakSet[CodeTask] | None
@@ -171,19 +122,24 @@ class CodeTask:
 
     def _forget(self) -> None:
         """Begins with empty caches."""
+        self._spelling = SpellingCache(self.tokenizer)
         self._encode = functools.lru_cache(_CACHED_TEXTS)(self._encode_uncached)
         self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
         self._automaton = functools.lru_cache(_CACHED_STOPS)(self._automaton_uncached)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # For a copy of an environment: the start distribution learns, so it is copied; the rest
-        # does not change, and may be as large as a model. The grader's workers are shared too.
-        for shared in (self.tokenizer, self.prompt_format, self.process, self.reward):
+        # For a copy of an environment: start distribution and sampler learn, so they are copied.
+        # The rest does not change, and may be as large as a model. The grader's workers are shared.
+        unchanged = (
+            self.tokenizer, self.prompt_format, self.process, self.reward, self.problems,
+        )  # fmt: skip
+        for shared in unchanged:
             memo[id(shared)] = shared
         twin = object.__new__(type(self))
         memo[id(self)] = twin
         vars(twin).update(vars(self))
         twin.start_states = copy.deepcopy(self.start_states, memo)
+        twin.sampler = copy.deepcopy(self.sampler, memo)
         twin._forget()
         if self._users is not None and self in self._users:
             self._users.add(twin)
@@ -191,7 +147,7 @@ class CodeTask:
 
     def __getstate__(self) -> dict[str, Any]:
         # For another process: a grader is rebuilt there, with workers of its own.
-        left_out = ("_encode", "_shown", "_automaton", "_users")
+        left_out = ("_spelling", "_encode", "_shown", "_automaton", "_users")
         owned = self._users is not None
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**kept, "_owned": owned}
@@ -215,16 +171,16 @@ class CodeTask:
         """Finds the stop sequences of an episode's prompt; None if it has none."""
         return self._automaton(episode.prompt.stop) if episode.prompt.stop else None
 
-    def steps(self, episode: Episode, scored: Scored = NOTHING) -> StepScores | None:
-        """Follows the steps of an episode; None without a process reward.
+    def ledger(self, tokens_of: Callable[[int], IntArray], *, names_rows: bool) -> Ledger | None:
+        """The accounts of an environment's process reward; None without one.
 
         Args:
-            episode: What reset drew.
-            scored: What was scored and paid before, for an episode that goes on.
+            tokens_of: Tells all tokens of a row.
+            names_rows: Whether messages name rows as sub-environments.
         """
         if self.process is None:
             return None
-        return StepScores(self.process, self.tokenizer, episode, scored)
+        return Ledger(self.process, self._spelling, tokens_of, names_rows=names_rows)
 
     def begin(self, rng: np.random.Generator, options: ResetOptions) -> tuple[Episode, IntArray]:
         """Draws a problem and a start state.
@@ -262,43 +218,20 @@ class CodeTask:
             prompt=shown.prompt,
             reference=shown.reference,
             start=start,
-            drawn=options.prefix is None and options.stage is None,
+            problem_drawn=options.problem_id is None,
+            start_drawn=options.prefix is None and options.stage is None,
             start_length=len(token_ids),
             prompt_length=len(shown.token_ids),
-            written_from=len(_bytes(shown.prompt.header + start.prefix)),
+            written_from=len(program_bytes(shown.prompt.header + start.prefix)),
         )
         return episode, token_ids
 
-    def program(self, episode: Episode, generated: Sequence[int]) -> Program:
+    def program(self, episode: Episode, generated: IntArray) -> Program:
         """The program that was written: header, given code and generated code up to a stop."""
-        written = b"".join(self.tokenizer.token_bytes(int(token)) for token in generated)
+        written = b"".join(map(self._spelling.token_bytes, generated.tolist()))
         cut = find_stop(written, episode.prompt.stop)
-        source = _bytes(episode.prompt.header + episode.start.prefix)
-        source += written if cut is None else written[:cut]
+        source = episode.given + (written if cut is None else written[:cut])
         return Program(source.decode("utf-8", "surrogateescape"))
-
-    def judge(self, episode: Episode, tokens: IntArray, steps: StepScores | None) -> Outcome:
-        """Executes and scores the program of an episode that ended, and counts its outcome.
-
-        Args:
-            episode: What reset drew.
-            tokens: (n,) prompt, given code and generated tokens.
-            steps: Its steps, with a process reward.
-
-        Raises:
-            ExecutionError: If the program could not be run. Never the program's fault.
-            RewardError: If the reward returned something that is no reward, or the scorer failed.
-        """
-        generated = tokens[episode.start_length :].copy()
-        program = self.program(episode, generated.tolist())
-        pending = self.grader.submit(episode.problem, program.text)
-        if steps is not None:  # while the program runs
-            steps.finish(tokens, program)
-            ask([(steps, tokens)])
-        grade = pending.result()
-        terms = self.terms(grade)
-        self.count(episode, solved=grade.solved)
-        return self.outcome(episode, program, generated, grade, terms, steps)
 
     def terms(self, grade: Grade) -> dict[str, float]:
         """The reward's terms for a grade.
@@ -314,32 +247,24 @@ class CodeTask:
             )
         return terms
 
-    def count(self, episode: Episode, *, solved: bool) -> None:
-        """Tells the start distribution what became of an episode that it began."""
-        if episode.drawn:
-            self.start_states.update(episode.reference, episode.start, solved=solved)
+    def count(self, episode: Episode, grade: Grade) -> None:
+        """Tells start distribution and sampler what became of an episode that they began."""
+        if episode.start_drawn:
+            self.start_states.update(episode.reference, episode.start, solved=grade.solved)
+        if episode.problem_drawn:
+            self.sampler.update(episode.problem, grade)
 
     def outcome(
-        self,
-        episode: Episode,
-        program: Program,
-        generated: IntArray,
-        grade: Grade,
-        terms: Mapping[str, float],
-        steps: StepScores | None,
+        self, episode: Episode, program: Program, generated: IntArray, grade: Grade, paid: Paid
     ) -> Outcome:
-        """What the last step of an episode returns; `steps`: all scored, with a process reward."""
-        if steps is None:
-            paid = Paid.at_the_end(terms)
-        else:
-            paid = steps.settle(terms, len(generated), solved=grade.solved)
+        """What the last step of an episode returns."""
         return assess(
             episode,
             program,
             generated,
             grade,
             paid=paid,
-            tokenizer=self.tokenizer,
+            tokenizer=self._spelling,
             context_length=self.context_length,
             curriculum=self.start_states.describe(episode.reference),
         )
@@ -371,18 +296,29 @@ class CodeTask:
     def _draw_problem(self, rng: np.random.Generator, problem_id: str | None) -> Problem:
         if problem_id is not None:
             return self.problems.by_id(problem_id)
-        if self._cumulative_weights is None:
-            return self.problems[int(rng.integers(len(self.problems)))]
-        point = rng.random() * self._cumulative_weights[-1]
-        return self.problems[int(np.searchsorted(self._cumulative_weights, point, side="right"))]
+        drawn = self.sampler.draw(rng)
+        legal = isinstance(drawn, int | np.integer) and not isinstance(drawn, bool)
+        if not legal or not 0 <= drawn < len(self.problems):
+            raise ConfigurationError(
+                f"A sampler draws an index from 0 to {len(self.problems) - 1}, an int; "
+                f"{type(self.sampler).__name__} drew {drawn!r:.80}."
+            )
+        return self.problems[int(drawn)]
 
-    @functools.cached_property
-    def _cumulative_weights(self) -> npt.NDArray[np.float64] | None:
-        """Running sum of the problems' weights, or None if all are equal."""
-        if self.weighting == "uniform" or isinstance(self.start_states, EmptyPrefix):
-            return None
-        stages = [self.start_states.num_stages(self.reference(p)) for p in self.problems]
-        return np.cumsum(np.array(stages, dtype=np.float64))
+    def _warn_without_solutions(self) -> None:
+        needs = getattr(self.start_states, "needs_solutions", False)
+        if needs and not any(problem.canonical_solution for problem in self.problems):
+            warnings.warn(
+                f"{type(self.start_states).__name__} takes start states from canonical solutions, "
+                f"but none of the {len(self.problems)} problems has one: every episode begins with "
+                'the prompt alone, as with start="empty". Use problems with solutions, or say '
+                'start="empty".',
+                StartStateWarning,
+                stacklevel=3,
+            )
+
+    def _num_stages(self, problem: Problem) -> int:
+        return self.start_states.num_stages(self.reference(problem))
 
 
 class TaskViews:
@@ -405,10 +341,11 @@ class TaskViews:
         """The start distribution, such as the curriculum; all sub-environments share it."""
         return self.task.start_states
 
+    @property
+    def sampler(self) -> ProblemSampler:
+        """What draws problems; all sub-environments share it."""
+        return self.task.sampler
+
 
 def _reference(problem: Problem, prompt: Prompt) -> Reference:
     return Reference(problem.id, problem.canonical_solution or prompt.header, prompt.header)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

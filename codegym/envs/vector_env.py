@@ -2,12 +2,13 @@
 
 Episodes are those of as many single environments under the same seeds and actions; only the
 grading is shared. This module says in which order things happen within a step. The tokens are in
-:mod:`codegym.envs.token_batch`, programs that wait for a grade in :mod:`codegym.envs.judging`.
+:mod:`codegym.envs.rows`, programs that wait for a grade in :mod:`codegym.envs.judging`.
 """
 
 from __future__ import annotations
 
 import copy
+import operator
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -19,33 +20,43 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from codegym.envs.arguments import TaskArguments, boolean, check_arguments, positive
+from codegym.envs.actions import checked_batch, checked_continuation
+from codegym.envs.arguments import (
+    TaskArguments,
+    boolean,
+    check_names,
+    documents_task_arguments,
+    positive,
+)
 from codegym.envs.code_env import CodeEnv
 from codegym.envs.episode import Episode
-from codegym.envs.judging import Graded, JudgingLane, Wait
+from codegym.envs.infos import add_infos
+from codegym.envs.judging import Graded, Judging, JudgingLane, Wait, make_judging
 from codegym.envs.outcome import Outcome
 from codegym.envs.rendering import checked_render_mode, render_ansi
-from codegym.envs.reset_options import ResetOptions, given_options
-from codegym.envs.scoring import ScoringLane
-from codegym.envs.spaces import observation_space
-from codegym.envs.task import CodeTask, TaskViews
-from codegym.envs.time_limit import checked_limit
-from codegym.envs.token_batch import TokenBatch
-from codegym.envs.vector_arguments import (
-    Judging,
-    batch_of_tokens,
-    continuation_tokens,
-    make_autoreset_mode,
-    make_judging,
-    refuse_fork,
+from codegym.envs.reset_options import (
+    ResetOptions,
+    given_options,
     reset_mask,
     spread_options,
     spread_seeds,
-    sub_env_index,
 )
-from codegym.errors import ClosedError, ResetNeededError
+from codegym.envs.rows import TokenRows
+from codegym.envs.spaces import observation_space
+from codegym.envs.task import CodeTask, TaskViews
+from codegym.envs.time_limit import checked_limit
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    EpisodeError,
+    ResetNeededError,
+    UnknownNameError,
+)
+from codegym.rewards.process.ledger import Paid
 
 __all__ = ["CodeVectorEnv"]
+
+_NO_OPTIONS = ResetOptions()
 
 Observation = dict[str, Any]  # of (num_envs, L) arrays
 IntArray = npt.NDArray[np.int64]
@@ -53,6 +64,7 @@ Flags = npt.NDArray[np.bool_]
 StepResult = tuple[Observation, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]
 
 
+@documents_task_arguments
 class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt.NDArray[Any]]):
     """The vector form of :class:`~codegym.envs.CodeEnv`, which documents the episode.
 
@@ -75,8 +87,8 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
     anything; so does each step until that sub-environment is reset. The others keep their programs
     and grades. A reset of a sub-environment that is being judged abandons its grade.
 
-    The start distribution learns outcomes in the order in which programs ended (of one step: by
-    index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
+    Start distribution and sampler learn outcomes in the order in which programs ended (of one step:
+    by index), in both ways of judging. Under ``"async"`` an outcome waits for those before it, so
     ``infos["curriculum"]`` may not hold it yet; once nothing is being judged, all are counted.
 
     With a :class:`~codegym.rewards.ProcessReward`, lines are paid for in the step in which they
@@ -107,11 +119,13 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         max_episode_steps: A budget beside ``max_new_tokens``, as ``gymnasium.make_vec`` hands it
             over; the smaller one ends an episode. None or -1: no other budget.
         render_mode: None or ``"ansi"``.
-        task: Keyword arguments of :class:`~codegym.envs.CodeTask`.
+        task: Keyword arguments of the task, which are:
+
+    {task arguments}
 
     Raises:
         ConfigurationError: If an argument is unknown or has no meaning.
-        DataError: If the problems can not be loaded.
+        DataError: If the problems cannot be loaded.
 
     Example:
         >>> import numpy as np
@@ -135,9 +149,9 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         render_mode: str | None = None,
         **task: Unpack[TaskArguments],
     ) -> None:
-        check_arguments(task)
+        check_names(task, CodeVectorEnv)
         self.num_envs = positive("num_envs", num_envs)
-        self.autoreset_mode = make_autoreset_mode(autoreset_mode)
+        self.autoreset_mode = _make_autoreset_mode(autoreset_mode)
         self.judging = make_judging(judging)
         self.copy = boolean("copy", copy)
         self.render_mode = checked_render_mode(render_mode)
@@ -149,12 +163,10 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self.single_observation_space = observation_space(*lengths)
         self.observation_space = observation_space(*lengths, num_envs)
         limit = checked_limit(max_episode_steps)
-        budget = min(self.task.max_new_tokens, limit or self.task.max_new_tokens)
-        self._batch = TokenBatch(num_envs, self.task.context_length, budget, self.tokenizer)
+        self._budget = min(self.task.max_new_tokens, limit or self.task.max_new_tokens)
+        self._rows = TokenRows(num_envs, self.task.context_length, self.tokenizer)
         self._lane = JudgingLane(self.task)
-        process = self.task.process
-        scoring = None if process is None else ScoringLane(process, self.tokenizer, self._batch)
-        self._scoring = scoring
+        self._ledger = self.task.ledger(self._rows.tokens, names_rows=True)
         self._vocab_size = self.tokenizer.vocab_size
         self._episodes: dict[int, Episode] = {}
         self._outcomes: dict[int, Outcome] = {}  # of episodes that have ended; for rendering
@@ -217,7 +229,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
                 self._rngs[i] = seeding.np_random(seeds[i])[0]
         infos: dict[str, Any] = {}
         self._begin([self._draw(i, parsed[i]) for i in rows], infos)
-        return self._batch.observation(copy=self.copy), infos
+        return self._rows.observation(copy=self.copy), infos
 
     def step(self, actions: npt.NDArray[np.int64]) -> StepResult:
         """Appends one token to each running sub-environment.
@@ -236,7 +248,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         """
         self._check_usable()
         self._check_reset("step()")
-        tokens = batch_of_tokens(actions, self._vocab_size, self._writing)
+        tokens = checked_batch(actions, self._vocab_size, self._writing)
         return self._advance(tokens, wait=not self._writing.any())
 
     def submit(self, index: int, continuation: Sequence[int] | IntArray) -> int:
@@ -246,7 +258,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         ``step`` tells the end. Tokens after the end belong to no episode and are left out.
 
         Args:
-            index: Of the sub-environment.
+            index: Which sub-environment writes them.
             continuation: (T,) token ids, at least one.
 
         Returns:
@@ -260,18 +272,18 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             EpisodeError: In a fork of the process that made the environment.
         """
         self._check_usable()
-        i = sub_env_index(index, self.num_envs)
-        tokens = continuation_tokens(continuation, self._vocab_size)
+        i = self._checked_index(index)
+        tokens = checked_continuation(continuation, self._vocab_size)
         if not self._writing[i]:
             raise ResetNeededError(
                 f"Sub-environment {i} takes no continuation: it was not reset, is being judged, "
                 "or has ended. collect() tells the end; autoreset or reset() begins anew."
             )
-        count, ended, terminated = self._batch.extend(i, tokens)
-        if ended:
+        count, terminated, truncated = self._rows.extend(i, tokens)
+        if terminated or truncated:
             self._send(i, by_agent=terminated)
-        elif self._scoring is not None:
-            self._scoring.extend(i)
+        elif self._ledger is not None:
+            self._ledger.wrote(i)
         return count
 
     def collect(self, *, wait: bool = True) -> StepResult:
@@ -306,7 +318,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         return tuple(
             render_ansi(
                 episode,
-                self.task.program(episode, self._batch.generated(i).tolist()),
+                self.task.program(episode, self._rows.generated(i)),
                 self._outcomes.get(i),
             )
             for i, episode in sorted(self._episodes.items())
@@ -333,78 +345,86 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         wait_for: Wait = "all" if in_sync else "one" if wait and not begins else "none"
         # What went wrong with a score or a program is raised here and nowhere else: nothing has
         # changed yet.
-        scoring = self._scoring
-        if scoring is not None:
-            scoring.ask_again()
+        ledger = self._ledger
+        if ledger is not None:
+            ledger.ask_again()
         graded = self._lane.collect(wait_for, raises=True)
         infos: dict[str, Any] = {}
-        starts = [self._draw(i, ResetOptions()) for i in begins]
+        starts = [self._draw(i, _NO_OPTIONS) for i in begins]
         if tokens is not None:
             self._append(tokens)
         self._begin(starts, infos)
-        if scoring is not None:
-            scoring.ask()  # while programs run
+        if ledger is not None:
+            ledger.try_to_ask()  # while programs run
         if in_sync:
             graded = self._lane.collect("all", raises=False)
         told = self._terminated | self._truncated  # in an earlier step
         rewards = self._deliver(graded, infos)
-        if scoring is not None:
-            scoring.pay(rewards, self._writing)
+        if ledger is not None:
+            ledger.pay_each(rewards, self._writing)
         if self.judging == "async" or len(self._lane):
             infos["judging"] = self._being_judged.copy()
             infos["_judging"] = self._being_judged.copy()
         terminated, truncated = self._terminated & ~told, self._truncated & ~told
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            self._begin([self._draw(i, ResetOptions()) for i in self._ended()], infos)
-        return self._batch.observation(copy=self.copy), rewards, terminated, truncated, infos
+            self._begin([self._draw(i, _NO_OPTIONS) for i in self._ended()], infos)
+        return self._rows.observation(copy=self.copy), rewards, terminated, truncated, infos
 
     def _append(self, tokens: IntArray) -> None:
         """Writes one token to each row that writes, and sends the programs that end."""
         if self._writing.all():
-            ends = self._batch.append(slice(None), tokens)
+            terminated, truncated = self._rows.append_each(slice(None), tokens)
             rows = None
         else:
             rows = np.flatnonzero(self._writing)
-            ends = self._batch.append(rows, tokens[rows])
-        for k in np.flatnonzero(ends.ended).tolist():
-            self._send(k if rows is None else int(rows[k]), by_agent=bool(ends.terminated[k]))
-        if self._scoring is not None:
-            self._scoring.append(tokens, self._writing)
+            terminated, truncated = self._rows.append_each(rows, tokens[rows])
+        for k in np.flatnonzero(terminated | truncated).tolist():
+            self._send(k if rows is None else int(rows[k]), by_agent=bool(terminated[k]))
+        if self._ledger is not None:
+            self._ledger.wrote_each(tokens, self._writing)
 
     def _send(self, i: int, *, by_agent: bool) -> None:
         """Sends the program of an episode that ended to the grader."""
         self._writing[i], self._being_judged[i], self._by_agent[i] = False, True, by_agent
         episode = self._episodes[i]
-        program = self.task.program(episode, self._batch.generated(i).tolist())
+        program = self.task.program(episode, self._rows.generated(i))
         self._lane.send(i, episode, program)
-        if self._scoring is not None:
-            self._scoring.end(i, program)
+        if self._ledger is not None:
+            self._ledger.end(i, program)
 
     def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Ends the episodes whose grades are in; returns (num_envs,) rewards."""
         rewards = np.zeros(self.num_envs, dtype=np.float64)
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        ended, told = [], []
         for one in graded:
-            ticket, grade, terms = one
-            i = ticket.index
-            steps = None if self._scoring is None else self._scoring[i]
-            if steps is not None and not steps.is_complete:
+            i = one.ticket.index
+            if self._ledger is not None and not self._ledger.is_complete(i):
                 continue  # the scorer failed; the next step asks again
             self._lane.deliver(one)
-            generated = self._batch.generated(i)
-            outcome = self.task.outcome(
-                ticket.episode, ticket.program, generated, grade, terms, steps
-            )
+            outcome = self._outcome(one)
             rewards[i] = outcome.reward
             if self.render_mode is not None:
                 self._outcomes[i] = outcome
             self._being_judged[i] = False
             self._terminated[i], self._truncated[i] = self._by_agent[i], not self._by_agent[i]
-            if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                final = {"final_obs": self._batch.row(i), "final_info": outcome.info}
-                self._add_info(infos, final, i)
-            else:
-                self._add_info(infos, outcome.info, i)
+            ended.append(i)
+            told.append(outcome.info)
+            if same_step:
+                told[-1] = {"final_obs": self._rows.row(i), "final_info": outcome.info}
+        add_infos(infos, ended, told, self.num_envs)
         return rewards
+
+    def _outcome(self, graded: Graded) -> Outcome:
+        """What the last step of a graded episode returns."""
+        ticket, grade, terms = graded
+        i = ticket.index
+        generated = self._rows.generated(i)
+        if self._ledger is None:
+            paid = Paid.at_the_end(terms)
+        else:
+            paid = self._ledger.settle(i, terms, len(generated), solved=grade.solved)
+        return self.task.outcome(ticket.episode, ticket.program, generated, grade, paid)
 
     def _draw(self, i: int, options: ResetOptions) -> tuple[int, Episode, IntArray]:
         rng = self._rngs[i]
@@ -420,12 +440,13 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
             self._never_reset -= i not in self._episodes
             self._episodes[i] = episode
             self._outcomes.pop(i, None)
-            self._batch.begin(i, tokens, self.task.stops(episode))
-            if self._scoring is not None:
-                self._scoring.begin(i, episode)
+            self._rows.begin(i, tokens, budget=self._budget, stops=self.task.stops(episode))
+            if self._ledger is not None:
+                self._ledger.begin(i, episode.given, episode.start_length)
             self._writing[i] = True
             self._being_judged[i] = self._terminated[i] = self._truncated[i] = False
-            self._add_info(infos, episode.info(), i)
+        told = [episode.info() for _, episode, _ in starts]
+        add_infos(infos, [i for i, *_ in starts], told, self.num_envs)
 
     def _ended(self) -> list[int]:
         return np.flatnonzero(self._terminated | self._truncated).tolist()
@@ -434,11 +455,41 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         if self.closed:
             raise ClosedError("The vector environment was closed. Make a new one.")
         if os.getpid() != self._pid:
-            refuse_fork(self._pid)
+            raise EpisodeError(
+                f"This vector environment was made in process {self._pid} and is used in its fork "
+                f"{os.getpid()}, where its pending grades never arrive and its random numbers "
+                "would repeat. Make a new one in each process."
+            )
 
     def _check_reset(self, called: str) -> None:
         if self._never_reset:
             raise ResetNeededError(f"{called} was called before the first reset(). Call reset().")
+
+    def _checked_index(self, index: object) -> int:
+        """The number of a sub-environment.
+
+        Raises:
+            ConfigurationError: If there is none of that number.
+        """
+        try:
+            i = -1 if isinstance(index, bool) else operator.index(index)  # type: ignore[arg-type]  # others raise TypeError
+        except TypeError:
+            i = -1
+        if not 0 <= i < self.num_envs:
+            raise ConfigurationError(
+                f"A sub-environment is named by an int from 0 to {self.num_envs - 1}, got "
+                f"{index!r}."
+            )
+        return i
+
+
+def _make_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    names = {one.value: one for one in AutoresetMode} | {one.name: one for one in AutoresetMode}
+    if mode not in names:
+        raise UnknownNameError("autoreset mode", mode, names)
+    return names[mode]
 
 
 def _close_task(task: CodeTask, pid: int) -> None:

@@ -65,10 +65,10 @@ def loss_mask(
     first, last = token_spans(tokenizer, ids, start)
     size = len(program.source)
     # Number of executed bytes before each offset: a span holds one iff the count rises over it.
-    count = np.concatenate([[0], np.cumsum(executed_bytes(program, executed_lines))])
+    count = np.zeros(size + 1, dtype=np.int64)
+    np.cumsum(executed_bytes(program, executed_lines), out=count[1:])
     touches = count[np.minimum(last, size)] > count[np.minimum(first, size)]
-    endings = end_ids(tokenizer)
-    ends = np.array([token in endings for token in ids], dtype=bool)
+    ends = np.fromiter(map(end_ids(tokenizer).__contains__, ids), dtype=bool, count=len(ids))
     mask: npt.NDArray[np.int8] = (touches | ends | (last > size)).astype(np.int8)
     return mask
 

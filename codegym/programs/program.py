@@ -78,6 +78,7 @@ def token_spans(
         First byte and one past the last byte of each token, two (N,) int64 arrays. A token that
         spells nothing has an empty span.
     """
-    lengths = [len(tokenizer.token_bytes(int(token))) for token in token_ids]
-    ends = start + np.cumsum(np.array(lengths, dtype=np.int64))
-    return ends - np.array(lengths, dtype=np.int64), ends
+    spellings = map(tokenizer.token_bytes, map(int, token_ids))
+    lengths = np.fromiter(map(len, spellings), dtype=np.int64, count=len(token_ids))
+    ends = start + np.cumsum(lengths)
+    return ends - lengths, ends

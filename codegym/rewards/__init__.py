@@ -6,7 +6,16 @@ from codegym.rewards.outcome import (
     RLTFReward,
     StepCoderReward,
 )
-from codegym.rewards.process import ProcessReward, StepScorer
+from codegym.rewards.process.forms import (
+    Difference,
+    OutcomeWeighted,
+    Potential,
+    ProcessForm,
+    RunningMean,
+    make_process_form,
+)
+from codegym.rewards.process.reward import ProcessReward
+from codegym.rewards.process.scorer import StepScorer
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import (
     FunctionReward,
@@ -17,14 +26,20 @@ from codegym.rewards.reward import (
 
 __all__ = [
     "BinaryReward",
+    "Difference",
     "FunctionReward",
+    "OutcomeWeighted",
     "PassRatioReward",
+    "Potential",
+    "ProcessForm",
     "ProcessReward",
     "RLTFReward",
     "Reward",
+    "RunningMean",
     "StepCoderReward",
     "StepScorer",
     "WeightedReward",
     "checked_terms",
+    "make_process_form",
     "make_reward",
 ]

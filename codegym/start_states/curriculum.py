@@ -59,6 +59,8 @@ class CurriculumOfSubtasks:
         ConfigurationError: If the threshold could never be exceeded, or alpha is out of range.
     """
 
+    needs_solutions = True
+
     def __init__(
         self,
         *,
@@ -70,7 +72,7 @@ class CurriculumOfSubtasks:
             raise ConfigurationError(f"alpha must be in (0, 1], got {alpha!r}.")
         if not 0 <= threshold < 1:
             raise ConfigurationError(
-                f"threshold must be in [0, 1): an average of successes can not exceed 1, "
+                f"threshold must be in [0, 1): an average of successes cannot exceed 1, "
                 f"got {threshold!r}."
             )
         self.threshold, self.alpha, self.kinds = threshold, alpha, tuple(kinds)

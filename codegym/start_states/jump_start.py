@@ -57,6 +57,11 @@ class JumpStart:
         self._horizon, self._best = horizons - 1, 0.0
         self._outcomes: list[bool] = []
 
+    @property
+    def needs_solutions(self) -> bool:
+        """Whether the canonical solution is the guide."""
+        return self.guide is _canonical
+
     def num_stages(self, reference: Reference) -> int:
         """Number of horizons."""
         return self.horizons

@@ -68,6 +68,8 @@ class UniformPrefixes(MemorylessStarts):
     The baseline that a curriculum has to beat: the same start states, without any order.
     """
 
+    needs_solutions = True
+
     def __init__(self, kinds: tuple[str, ...] = CONDITIONALS) -> None:
         self.kinds = tuple(kinds)
 
@@ -78,6 +80,8 @@ class UniformPrefixes(MemorylessStarts):
 
 class LinePrefixes(MemorylessStarts):
     """Uniform over the lines of the solution: a prefix ends before any one of them."""
+
+    needs_solutions = True
 
     def prefixes(self, reference: Reference) -> Sequence[str]:
         """The empty prefix, then one prefix for each further non-blank line."""

@@ -60,7 +60,11 @@ class StartState:
 
 @runtime_checkable
 class StartStates(Protocol):
-    """A distribution over start states, shared by all sub-environments that use it."""
+    """A distribution over start states, shared by all sub-environments that use it.
+
+    An attribute is optional: ``needs_solutions``, True if all start states are taken from canonical
+    solutions. An environment warns where no problem has one.
+    """
 
     def num_stages(self, reference: Reference) -> int:
         """Number of stages that a problem has, at least 1."""

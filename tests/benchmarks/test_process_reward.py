@@ -100,9 +100,11 @@ def test_a_model_is_judged_by_what_it_says(some: list[Tree]):
 def test_random_scores_are_a_function_of_the_tokens_alone():
     scorer = RandomScorer(3)
     sequences = [np.arange(n) for n in range(1, 400)]
-    scores = scorer(sequences)
-    assert scores[::-1] == scorer(sequences[::-1])
-    assert scores != RandomScorer(4)(sequences)
+    ends = [np.array([len(one)]) for one in sequences]
+    scores = scorer(sequences, ends)
+    assert scores[::-1] == scorer(sequences[::-1], ends[::-1])
+    assert scores == scorer(sequences[-1:], [np.arange(1, 400)])
+    assert scores != RandomScorer(4)(sequences, ends)
     assert abs(float(np.mean(scores))) < 0.1
     assert float(np.std(scores)) == pytest.approx(1 / np.sqrt(3), rel=0.1)
 
@@ -116,21 +118,22 @@ def test_perfect_scores_turn_at_the_first_other_line():
         wrong = [*lines[: first + 1], lines[first + 1] + " + 1", *lines[first + 2 :]]
         for program, turn in ((lines, len(lines)), (wrong, first + 1)):
             texts = ["\n".join(program[: i + 1]) + "\n" for i in range(first, len(program))]
-            scores = scorer([np.array(tokenizer.encode(text)) for text in texts])
+            tokens = [np.array(tokenizer.encode(text)) for text in texts]
+            scores = scorer(tokens, [np.array([len(one)]) for one in tokens])
             assert scores == [1.0 if i < turn else -1.0 for i in range(first, len(program))]
 
 
 def test_falls_are_those_at_the_first_other_line():
     problems, tokenizer = load_mini(size=2), make_tokenizer("mini")
     scorer = ComparedScorer(
-        lambda sequences: np.linspace(1.0, 0.0, len(sequences)),
+        lambda _, ends: np.linspace(1.0, 0.0, len(ends[0])),
         ReferenceScorer(problems, tokenizer),
     )
     program = problems[0].canonical_solution
     for text in (program, program.replace("return", "return 0 +")):
         tokens = np.array(tokenizer.encode(text))
         ends = np.flatnonzero(tokens == tokenizer.encode("\n")[0])[-3:]  # of the last lines
-        scorer([tokens[: end + 1] for end in ends])
+        scorer([tokens[: ends[-1] + 1]], [ends + 1])
     assert scorer.found() == {
         "lines": 6,
         "right": 5 / 6,

@@ -74,6 +74,11 @@ def test_bars_and_page() -> None:
     assert any("10 us + 10.0 ns each; exponent 0." in bar.reached for bar in bars.values())
     about = report.machine()
     results = {"command": "c", "machine": about, "rounds": 3, "bars": [], "memory": {}}
+    steps = 48 * (1e-5 + 1024e-8)
+    name = "codegym vector, sync, copy=False, with ends and resets"
+    measured[str(lengths[0]), 1024].append(timed(name, 1024 * 48, steps + 1024 * 1e-4))
+    (line,) = report.ends(measured, lengths)
+    assert line.startswith("- 1,024 sub-envs, 64+48, sync: 100 us for each end and reset;")
     assert "was not run here" in report.page(results, measured, lengths)
 
 

@@ -84,7 +84,7 @@ class Late:
         inner: Knows the answers.
         seed: Of delays and order.
         longest: Longest delay, in seconds; it is shared by those that wait.
-        fails: Texts; a program that holds one of them can not be run.
+        fails: Texts; a program that holds one of them cannot be run.
     """
 
     def __init__(

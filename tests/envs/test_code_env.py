@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import warnings
+from concurrent.futures import Future
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,15 +21,18 @@ from codegym.errors import (
     RenderModeError,
     ResetNeededError,
     StartStateError,
+    StartStateWarning,
     UnknownNameError,
     WorkerError,
 )
 from codegym.execution import FakeExecutor, Request
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
+from codegym.start_states import JumpStart
 from codegym.tokenization import ByteTokenizer
 
 from .conftest import ECHO, SIGN
+from .scorers import process_reward
 
 REST = SIGN.canonical_solution[len(SIGN.starter_code) :]
 
@@ -304,7 +309,7 @@ def test_problems_are_drawn_in_proportion_to_their_stages(make: Any) -> None:
     env.reset(seed=0)
     drawn = [env.reset()[1]["problem_id"] for _ in range(600)]
     assert abs(drawn.count("sign") - 400) < 50
-    env = make(start="cccs", weighting="uniform")
+    env = make(start="cccs", sampler="uniform")
     env.reset(seed=0)
     drawn = [env.reset()[1]["problem_id"] for _ in range(600)]
     assert abs(drawn.count("sign") - 300) < 50
@@ -385,7 +390,7 @@ def test_steps_out_of_order(make: Any) -> None:
 BAD_ARGUMENTS: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"max_new_tokens": 0}, ConfigurationError, "positive int"),
     ({"context_length": "600"}, ConfigurationError, "positive int"),
-    ({"weighting": "stage"}, UnknownNameError, "Did you mean 'stages'"),
+    ({"sampler": "stage"}, UnknownNameError, "Did you mean 'stages'"),
     ({"reward": "stepcoders"}, UnknownNameError, "stepcoder"),
     ({"start": "cccss"}, UnknownNameError, "cccs"),
     ({"start": "CCCS"}, UnknownNameError, "Did you mean 'cccs'"),
@@ -414,6 +419,48 @@ def test_a_context_shorter_than_the_prompt(make: Any) -> None:
     env = make(context_length=10)
     with pytest.raises(ContextLengthError, match="Raise context_length"):
         env.reset(options={"problem_id": "sign"})
+
+
+@pytest.mark.parametrize("form", [None, "outcome", "online"])
+def test_an_interrupted_last_step_may_be_taken_again(
+    make: Any, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    reward: Any = "stepcoder" if form is None else process_reward(form)
+    text = "    y = 1\n    return y"
+    expected = make(reward=reward, start="cccs")
+    expected.reset(seed=0, options={"problem_id": "sign"})
+    last = write(expected, text)
+    env = make(reward=reward, start="cccs")
+    env.reset(seed=0, options={"problem_id": "sign"})
+    before = write(env, text, end=False)[0]
+    state = env.save_state()
+    with monkeypatch.context() as patched:
+        patched.setattr(Future, "result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            env.step(env.tokenizer.end_id)
+    assert env.save_state() == state
+    np.testing.assert_equal(env._observation(True), before)
+    np.testing.assert_equal(env.step(env.tokenizer.end_id), last)
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("start", ["cccs", "uniform", "lines", "jsrl"])
+def test_starts_that_need_solutions_warn_where_there_are_none(make: Any, start: str) -> None:
+    without = ProblemSet.of([dataclasses.replace(SIGN, canonical_solution="")])
+    with pytest.warns(StartStateWarning, match="none of the 1 problems") as caught:
+        env = make(problems=without, start=start)
+    assert len(caught) == 1
+    assert env.reset(seed=0)[1]["stage"] >= 0
+    given: Any = JumpStart(guide=lambda _: "    return 0\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(start=start)  # one problem with a solution is enough
+        make(problems=ProblemSet.of([*without, ECHO]), start=start)
+        make(problems=without, start=given)
+        make(problems=without)
 
 
 def test_a_fault_of_ours_is_an_exception_and_no_reward(problems: ProblemSet) -> None:

@@ -74,6 +74,20 @@ def test_the_least_of_several_limits_counts_and_is_forgotten_without_its_wrapper
     assert len(play(other)) == 2
 
 
+def test_a_snapshot_is_not_restored_where_a_wrapper_counts_steps(arguments: Any) -> None:
+    env: Any = gymnasium.make("CodeGen-Mini-v0", max_episode_steps=5, **arguments)
+    env.reset(seed=0)
+    env.step(97)
+    state = env.unwrapped.save_state()
+    with pytest.raises(ConfigurationError, match=r"TimeLimit.*max_new_tokens"):
+        env.unwrapped.restore_state(state)
+    steps = [env.step(97) for _ in range(4)]  # the episode goes on as if nothing had happened
+    assert [step[3] for step in steps] == [False, False, False, True]
+    other: Any = gymnasium.make("CodeGen-Mini-v0", **{**arguments, "max_new_tokens": 5})
+    other.unwrapped.restore_state(state)
+    assert [other.step(97)[3] for _ in range(4)] == [False, False, False, True]
+
+
 @pytest.mark.parametrize("limit", [None, -1])
 def test_no_limit(limit: int | None, arguments: Any) -> None:
     assert len(play(gymnasium.make("CodeGen-Mini-v0", max_episode_steps=limit, **arguments))) == 7

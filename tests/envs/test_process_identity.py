@@ -15,13 +15,13 @@ from codegym.problems import ProblemSet
 from .executors import Late, MadeUp
 from .player import Player
 from .reference import Writer, assert_same, single_plays
-from .scorers import MODES, process_reward
+from .scorers import FORMS, process_reward
 
 N, EPISODES, BUDGET = 4, 6, 40
 LETTERS = "ab=1 \n\n\n#x"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FORMS)
 @pytest.mark.parametrize("judging", ["sync", "async"])
 @pytest.mark.parametrize("lane", ["tokens", "sequences", "both"])
 def test_lanes_agree(problems: ProblemSet, mode: str, judging: Any, lane: str) -> None:

@@ -18,12 +18,18 @@ from codegym.errors import ConfigurationError, ResetNeededError, RewardError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from codegym.programs import neutral_lines
-from codegym.rewards import ProcessReward
+from codegym.rewards import (
+    Difference,
+    OutcomeWeighted,
+    Potential,
+    ProcessReward,
+    RunningMean,
+)
 from codegym.tokenization import ByteTokenizer
 
 from .conftest import SIGN
 from .executors import Late, MadeUp
-from .scorers import MODES, Texts, hashed, process_reward
+from .scorers import FORMS, Texts, hashed, process_reward
 
 PROMPT = "# Return the sign of x.\ndef sign(x):\n"
 REST = SIGN.canonical_solution[len(SIGN.starter_code) :]
@@ -69,19 +75,19 @@ def play(env: CodeEnv, text: str, *, end: bool = True) -> tuple[list[float], dic
 
 
 @pytest.mark.parametrize(
-    ("mode", "weight", "newline", "last", "end"),
+    ("form", "newline", "last", "end"),
     [
         # Two steps with the scores .6 and -.2, the second without newline.
-        ("outcome", 0.25, 0.075, -0.025, 0.0),  # .25 / 2 each
-        ("online", 0.4, 0.24, -0.16, 0.0),  # means .6, .2
-        ("difference", 0.4, 0.24, -0.32, 0.0),
-        ("potential", 0.4, 0.24, 0.0, -0.24),
+        (OutcomeWeighted(0.25), 0.075, -0.025, 0.0),  # .25 / 2 each
+        (RunningMean(0.4), 0.24, -0.16, 0.0),  # means .6, .2
+        (Difference(0.4), 0.24, -0.32, 0.0),
+        (Potential(0.4), 0.24, 0.0, -0.24),
     ],
 )
 def test_a_wrong_program_by_hand(
-    make: Any, grader: Grader, mode: Any, weight: float, newline: float, last: float, end: float
+    make: Any, grader: Grader, form: Any, newline: float, last: float, end: float
 ) -> None:
-    reward = ProcessReward(Texts(BYTES, last_line), "stepcoder", mode=mode, weight=weight)
+    reward = ProcessReward(Texts(BYTES, last_line), "stepcoder", form=form)
     env = make(reward, grader=grader)
     rewards, info = play(env, WRONG)
     outcome = info["reward_terms"]["unit_tests"]
@@ -97,23 +103,23 @@ def test_a_wrong_program_by_hand(
     assert (tokens.dtype, tokens.shape) == (np.float32, (600,))
     np.testing.assert_allclose(tokens, expected, atol=1e-7)
     # What is paid when: at the newline, or all at the end.
-    before = 0.0 if mode == "outcome" else newline
+    before = 0.0 if form.pays == "at the end" else newline
     assert rewards[first - start] == pytest.approx(before)
     assert rewards[-1] == pytest.approx(process + outcome - before)
     assert not np.delete(rewards, [first - start, -1]).any()
 
 
 def test_the_scorer_is_asked_for_lines_that_are_not_neutral(make: Any) -> None:
-    for mode in MODES:
+    for form in FORMS:
         scorer = Texts(BYTES, last_line)
-        env = make(process_reward(mode, scorer))
+        env = make(process_reward(form, scorer))
         play(env, WRONG)
         first = PROMPT + WRONG[: WRONG.index("1\n") + 2]
         whole = PROMPT + WRONG
-        if mode == "outcome":
+        if form == "outcome":
             assert scorer.calls == [[first, whole]], "one call, at the end"
-        elif mode.startswith("potential"):
-            assert scorer.calls == [[first]], "what the last line is worth can not matter"
+        elif form.startswith("potential"):
+            assert scorer.calls == [[first]], "what the last line is worth cannot matter"
         else:
             assert scorer.calls == [[first], [whole]]
 
@@ -143,22 +149,23 @@ def test_given_code_is_not_scored_and_a_given_half_line_is(make: Any) -> None:
         (("\nz = 2\nend",), "    y = 1\nz = 2\nend", ["    y = 1\n", "    y = 1\nz = 2\n"], 1),
     ],
 )
-@pytest.mark.parametrize("mode", ["outcome", "online", "difference"])
+@pytest.mark.parametrize("form", ["outcome", "online", "difference"])
 def test_stop_sequences(
-    make: Any, mode: str, stop: Any, text: str, asked: list[str], dropped: int
+    make: Any, form: str, stop: Any, text: str, asked: list[str], dropped: int
 ) -> None:
     scorer = Texts(BYTES, lambda text: 1.0 if text.endswith("z = 2\n") else 0.5)
-    reward = process_reward(mode, scorer)
+    reward = process_reward(form, scorer)
     env = make(reward, prompt_format=CompletionFormat(stop))
     rewards, info = play(env, text, end=False)
     program = info["program"].removeprefix("def sign(x):\n")
     neutral = text.startswith("    pass")
     told = [one.removeprefix(PROMPT) for call in scorer.calls for one in call]
-    if mode == "outcome" and dropped:
+    if form == "outcome" and dropped:
         asked = asked[:-dropped]
     assert told == ([] if neutral else asked), program
     worth = 0.5 if told else 0.0
-    weight = reward.weight if mode != "outcome" or not solved(info) else reward.solved_weight
+    rates: Any = reward.form
+    weight = rates.solved_weight if form == "outcome" and solved(info) else rates.weight
     assert info["reward_terms"]["process"] == pytest.approx(weight * worth)
     assert_sums(rewards, info)
 
@@ -173,12 +180,12 @@ def assert_sums(rewards: Any, info: dict[str, Any]) -> None:
     assert info["token_rewards"].sum(dtype=np.float64) == pytest.approx(total, abs=1e-6)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_newline_on_the_last_token_of_the_budget(make: Any, mode: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_newline_on_the_last_token_of_the_budget(make: Any, form: str) -> None:
     scorer = Texts(BYTES, lambda _: 0.8)
-    env = make(process_reward(mode, scorer), max_new_tokens=10)
+    env = make(process_reward(form, scorer), max_new_tokens=10)
     rewards, info = play(env, "    y = 1\n", end=False)
-    assert scorer.calls == ([] if "potential" in mode else [[PROMPT + "    y = 1\n"]])
+    assert scorer.calls == ([] if "potential" in form else [[PROMPT + "    y = 1\n"]])
     assert_sums(rewards, info)
     assert not any(rewards[:-1])
     start = info["start_length"]
@@ -214,14 +221,14 @@ class Merged(ByteTokenizer):
         ((b"    pass", 262, 256), [1]),
     ],
 )
-@pytest.mark.parametrize("mode", ["outcome", "online", "difference"])
+@pytest.mark.parametrize("form", ["outcome", "online", "difference"])
 def test_tokens_that_hold_newlines_and_text(
-    make: Any, mode: str, words: tuple[Any, ...], asked: list[int]
+    make: Any, form: str, words: tuple[Any, ...], asked: list[int]
 ) -> None:
     tokens = [token for word in words for token in (word if isinstance(word, bytes) else [word])]
     first = len(words[0]) - 1
     scorer = Texts(Merged(), lambda _: 0.5)
-    env = make(process_reward(mode, scorer), tokenizer=Merged())
+    env = make(process_reward(form, scorer), tokenizer=Merged())
     env.reset(seed=0, options={"problem_id": "sign"})
     steps = [env.step(token) for token in tokens]
     told = [one for call in scorer.calls for one in call]
@@ -231,8 +238,8 @@ def test_tokens_that_hold_newlines_and_text(
     assert_sums([step[1] for step in steps], info)
     paid = info["token_rewards"][info["start_length"] :][: len(tokens) - 1]
     assert set(np.flatnonzero(paid)) <= {first + k for k in asked}
-    envs = make(process_reward(mode), 1, tokenizer=Merged(), autoreset_mode="DISABLED")
-    one = make(process_reward(mode), tokenizer=Merged())
+    envs = make(process_reward(form), 1, tokenizer=Merged(), autoreset_mode="DISABLED")
+    one = make(process_reward(form), tokenizer=Merged())
     for single in (envs, one):
         single.reset(seed=0, options={"problem_id": "sign"})
     envs.submit(0, tokens)
@@ -251,20 +258,18 @@ def test_lines_may_end_with_a_return(make: Any) -> None:
 def test_what_the_scorer_is_given_is_its_own(make: Any) -> None:
     kept: list[Any] = []
 
-    def scorer(sequences: Any) -> Any:
-        kept.extend(sequences)
-        return [0.5] * len(sequences)
+    def scorer(tokens: Any, ends: Any) -> Any:
+        kept.extend(tokens)
+        return [0.5 for each in ends for _ in each]
 
-    for mode, num_envs in (("online", None), ("outcome", None), ("online", 1), ("outcome", 1)):
-        env = make(process_reward(mode, scorer), num_envs, copy=False)
+    for form, num_envs in (("online", None), ("outcome", None), ("online", 1), ("outcome", 1)):
+        env = make(process_reward(form, scorer), num_envs, copy=False)
         obs, _ = env.reset(seed=0, options={"problem_id": "sign"})
         for token in [*b"    y = 1\n    z = 2\n    return y", env.tokenizer.end_id]:
             env.step(token if num_envs is None else np.array([token]))
-        assert len(kept) == 3
+        assert len(kept) == (1 if form == "outcome" else 3), "one array for a program"
         assert not any(np.shares_memory(one, obs["input_ids"]) for one in kept)
         assert {(one.dtype, one.ndim) for one in kept} == {(np.dtype(np.int64), 1)}
-        if mode == "outcome":
-            assert all(np.shares_memory(kept[0], one) for one in kept), "one array for an episode"
         kept.clear()
 
 
@@ -275,28 +280,28 @@ TEXT = st.lists(
 ).map("".join)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_terms_steps_and_tokens_have_the_same_sum(make: Any, mode: str) -> None:
-    env = make(process_reward(mode), max_new_tokens=60)
+@pytest.mark.parametrize("form", FORMS)
+def test_terms_steps_and_tokens_have_the_same_sum(make: Any, form: str) -> None:
+    env = make(process_reward(form), max_new_tokens=60)
 
     @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
     @given(TEXT, st.booleans())
     def check(text: str, end: bool) -> None:
         rewards, info = play(env, text.ljust(60, "z"), end=False) if not end else play(env, text)
         assert_sums(rewards, info)
-        if mode == "potential":
+        if form == "potential":
             assert info["reward_terms"]["process"] == pytest.approx(0, abs=1e-12)
 
     check()
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_rewards_of_steps_are_rewards_of_tokens(make: Any, mode: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_rewards_of_steps_are_rewards_of_tokens(make: Any, form: str) -> None:
     """A learner that sees the rewards of steps sees those of tokens, but for the last line."""
-    env = make(process_reward(mode))
+    env = make(process_reward(form))
     rewards, info = play(env, "    y = 1\n\n    z = 2\n    return y\n")
     tokens = info["token_rewards"][info["start_length"] :][: len(rewards)]
-    if mode != "outcome":
+    if form != "outcome":
         assert rewards == pytest.approx(tokens.tolist(), abs=1e-6)
 
 
@@ -307,17 +312,18 @@ def by_code_alone(text: str) -> float:
 
 
 def hash_of(text: str) -> float:
-    return float(hashed([np.frombuffer(text.encode(), "u1")])[0])
+    tokens = np.array(list(text.encode()), dtype=np.int64)
+    return float(hashed([tokens], [np.array([len(tokens)])])[0])
 
 
 GOOD = ["    y = 1", "    if x:", "        y = 2", "    return y"]
 
 
-@pytest.mark.parametrize("mode", ["outcome", "online", "difference", "potential"])
-def test_padding_earns_nothing(make: Any, mode: str) -> None:
-    reward = process_reward(mode, Texts(BYTES, by_code_alone), outcome=lambda _: 0.0)
-    reward.solved_weight = reward.weight
-    env = make(reward)
+@pytest.mark.parametrize("form", ["outcome", "online", "difference", "potential"])
+def test_padding_earns_nothing(make: Any, form: str) -> None:
+    scorer = Texts(BYTES, by_code_alone)
+    chosen = OutcomeWeighted(0.25, 0.25) if form == "outcome" else FORMS[form]
+    env = make(ProcessReward(scorer, lambda _: 0.0, form=chosen))
     lean = play(env, "\n".join(GOOD) + "\n")[1]["reward_terms"]["process"]
 
     @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -334,12 +340,13 @@ def test_padding_earns_nothing(make: Any, mode: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("mode", ["outcome", "online", "difference", "potential"])
-def test_no_failing_program_out_scores_a_solved_one(make: Any, mode: Any) -> None:
-    weight = {} if mode == "outcome" else {"weight": 0.499 if mode != "potential" else 50.0}
+@pytest.mark.parametrize(
+    "form", [OutcomeWeighted(), RunningMean(0.499), Difference(0.499), Potential(50.0)]
+)
+def test_no_failing_program_out_scores_a_solved_one(make: Any, form: Any) -> None:
     returns: dict[bool, list[float]] = {True: [], False: []}
     for score in (1.0, -1.0):
-        env = make(ProcessReward(Texts(BYTES, lambda _, s=score: s), mode=mode, **weight))
+        env = make(ProcessReward(Texts(BYTES, lambda _, s=score: s), form=form))
         for k in range(24):
             rewards, info = play(env, f"    y = {k}\n    return y\n")
             if solved(info) == (score < 0):  # the scorer favours those that fail
@@ -357,10 +364,10 @@ def test_a_discounted_potential_changes_no_discounted_return(make: Any) -> None:
     assert np.count_nonzero(rewards) > 20, "every token is paid for once a potential is in force"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_snapshots_keep_scores_and_what_was_paid(make: Any, mode: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_snapshots_keep_scores_and_what_was_paid(make: Any, form: str) -> None:
     scorer = Texts(BYTES, hash_of)
-    env, other = make(process_reward(mode, scorer)), make(process_reward(mode, scorer))
+    env, other = make(process_reward(form, scorer)), make(process_reward(form, scorer))
     begin, rest = "    y = 1\n    z = 2\n    if y", ":\n        return z\n    return 1"
     env.reset(seed=0, options={"problem_id": "sign"})
     write(env, begin, end=False)
@@ -376,17 +383,17 @@ def test_snapshots_keep_scores_and_what_was_paid(make: Any, mode: str) -> None:
         assert scorer.calls == asked, "lines that have a score are not asked for again"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_gymnasiums_checker_finds_nothing(make: Any, mode: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_gymnasiums_checker_finds_nothing(make: Any, form: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(make(process_reward(mode)), skip_render_check=True)
+        check_env(make(process_reward(form)), skip_render_check=True)
 
 
 def test_no_call_of_the_scorer_is_needed_without_a_step(make: Any) -> None:
     scorer = Texts(BYTES, last_line)
-    for mode in MODES:
-        rewards, info = play(make(process_reward(mode, scorer)), "    pass\n    # c\n\n")
+    for form in FORMS:
+        rewards, info = play(make(process_reward(form, scorer)), "    pass\n    # c\n\n")
         assert info["reward_terms"]["process"] == 0.0
         assert_sums(rewards, info)
     assert scorer.calls == []
@@ -394,7 +401,7 @@ def test_no_call_of_the_scorer_is_needed_without_a_step(make: Any) -> None:
 
 def test_an_environment_without_a_process_reward_tells_no_token_rewards(make: Any) -> None:
     assert "token_rewards" not in play(make("binary"), REST)[1]
-    assert make("binary", 2)._scoring is None
+    assert make("binary", 2)._ledger is None
 
 
 def test_a_scorer_of_other_tokens_is_refused(make: Any) -> None:
@@ -504,10 +511,10 @@ def test_scores_do_not_depend_on_who_else_is_in_the_batch(make: Any) -> None:
 
 
 @pytest.mark.parametrize("judging", ["sync", "async"])
-@pytest.mark.parametrize("mode", ["outcome", "online"])
+@pytest.mark.parametrize("form", ["outcome", "online"])
 @pytest.mark.parametrize("lane", ["tokens", "sequences"])
 def test_a_scorer_that_fails_loses_nothing(
-    problems: ProblemSet, judging: Any, mode: str, lane: str
+    problems: ProblemSet, judging: Any, form: str, lane: str
 ) -> None:
     texts = ["    y = 1\n    return y", "    z = 22\n", "    y = 1\n    f(x)\n    return y"]
     scorer = Texts(BYTES, lambda text: len(text) % 7 / 7)
@@ -515,7 +522,7 @@ def test_a_scorer_that_fails_loses_nothing(
     with Grader(executor) as grader:
         arguments: dict[str, Any] = {
             "problems": problems, "tokenizer": "byte", "context_length": 600, "copy": False,
-            "reward": process_reward(mode, scorer), "grader": grader,
+            "reward": process_reward(form, scorer), "grader": grader,
         }  # fmt: skip
         expected = [play(CodeEnv(**arguments), text) for text in texts]
         envs = CodeVectorEnv(3, autoreset_mode="DISABLED", judging=judging, **arguments)
@@ -549,13 +556,13 @@ def fitfully(envs: CodeVectorEnv, texts: list[str], scorer: Texts, *, lane: str)
         if lane == "sequences":
             for i in np.flatnonzero(envs._writing):
                 del left[i][: envs.submit(int(i), left[i][: rng.integers(1, 9)])]
-        before, writing = envs._batch.observation(copy=True), envs._writing.copy()
+        before, writing = envs._rows.observation(copy=True), envs._writing.copy()
         try:
             actions = np.array([(each or [-1])[0] for each in left])
             step = envs.collect() if lane == "sequences" else envs.step(actions)
         except RewardError as error:
             assert scorer.broken is not None
-            np.testing.assert_equal(envs._batch.observation(copy=True), before)
+            np.testing.assert_equal(envs._rows.observation(copy=True), before)
             yield error
             continue
         if lane == "tokens":

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton, StopTracker, find_stop
+from codegym.envs.rows import TokenRows
+from codegym.envs.stop_sequences import FOUND, ROOT, StopAutomaton, find_stop
 from codegym.errors import ConfigurationError
 
 PIECES = (b"", b"a", b"b", b"ab", b"ba", b"aab", b"\n", b"\xc3", b"\xa9", b"bb\n")
@@ -18,8 +19,8 @@ PIECES = (b"", b"a", b"b", b"ab", b"ba", b"aab", b"\n", b"\xc3", b"\xa9", b"bb\n
 class Pieces:
     """A tokenizer whose tokens spell these pieces."""
 
-    vocab_size = len(PIECES)
-    end_id = pad_id = 0
+    vocab_size = len(PIECES) + 1
+    end_id = pad_id = len(PIECES)
 
     def token_bytes(self, token_id: int) -> bytes:
         return PIECES[token_id]
@@ -62,31 +63,41 @@ def test_one_program(stop: list[str], tokens: list[int]) -> None:
 def test_a_batch_with_several_sets(
     stops: list[list[str] | None], programs: list[list[int]]
 ) -> None:
-    tracker = StopTracker(3)
-    for i, stop in enumerate(stops):
-        tracker.begin(i, None if stop is None else StopAutomaton(Pieces(), stop))
-    found: list[int | None] = [None] * 3
-    for t in range(max(map(len, programs))):
-        rows = np.array([i for i in range(3) if t < len(programs[i])])
-        hits = tracker.advance(rows, np.array([programs[i][t] for i in rows]))
-        for i, hit in zip(rows, hits if hits is not None else [False] * 3, strict=False):
-            found[i] = t + 1 if hit and found[i] is None else found[i]
+    automata = [None if stop is None else StopAutomaton(Pieces(), stop) for stop in stops]
+
+    def rows() -> TokenRows:
+        fresh = TokenRows(3, 99, Pieces())
+        for i, automaton in enumerate(automata):
+            fresh.begin(i, np.zeros(1, np.int64), budget=90, stops=automaton)
+        return fresh
+
     expected = [
         None if s is None else first_end(p, s) for s, p in zip(stops, programs, strict=True)
     ]
+    together, alone, at_once = rows(), rows(), rows()
+    found: list[int | None] = [None] * 3
+    for t in range(max(map(len, programs))):
+        some = [i for i in range(3) if t < len(programs[i]) and found[i] is None]
+        tokens = np.array([programs[i][t] for i in some], dtype=np.int64)
+        terminated, truncated = together.append_each(np.array(some, dtype=np.int64), tokens)
+        assert not truncated.any()
+        for i, token, ended in zip(some, tokens.tolist(), terminated.tolist(), strict=True):
+            assert alone.append(i, token) == (ended, False)
+            found[i] = t + 1 if ended else None
     assert found == expected
-    for i, (stop, program) in enumerate(zip(stops, programs, strict=True)):
-        tracker.begin(i, None if stop is None else StopAutomaton(Pieces(), stop))
-        assert tracker.advance_one(i, program) == expected[i]
+    for i, program in enumerate(programs):
+        count, terminated, _ = at_once.extend(i, np.array(program, dtype=np.int64))
+        assert (count if terminated else None) == expected[i]
+        assert at_once.generated(i).tolist() == alone.generated(i).tolist()
 
 
 def test_sets_that_no_program_has_any_more_are_forgotten() -> None:
-    tracker = StopTracker(2)
-    tracker.begin(0, StopAutomaton(Pieces(), ["ab"]))
+    rows, given = TokenRows(2, 9, Pieces()), np.zeros(1, np.int64)
+    rows.begin(0, given, budget=9, stops=StopAutomaton(Pieces(), ["ab"]))
     for k in range(200):
-        tracker.begin(1, StopAutomaton(Pieces(), ["b" * (1 + k % 3)]))
-    assert len(tracker._automata) <= 65
-    assert tracker.advance_one(0, [1, 2]) == 2
+        rows.begin(1, given, budget=9, stops=StopAutomaton(Pieces(), ["b" * (1 + k % 3)]))
+    assert len(rows._automata) <= 65
+    assert rows.extend(0, np.array([1, 2, 2])) == (2, True, False)
 
 
 def test_an_empty_stop_sequence_is_refused() -> None:

@@ -362,13 +362,8 @@ def test_a_fault_of_the_problem_is_an_error(reason: ExitReason) -> None:
         wire.observe(over_the_wire(Frame(reason, error=error)))
 
 
-FORGED = [
-    b'{"t":"ab"}',
-    b'{"F":[1,"2"]}',
-    b'{"c":["1",2]}',
-    b'{"i":7}',
-    b'{"D":"%s"}' % (b"1" * 5000),
-]
+LONG_DECIMAL = b'{"D":"' + b"1" * 5000 + b'"}'
+FORGED = [b'{"t":"ab"}', b'{"F":[1,"2"]}', b'{"c":["1",2]}', b'{"i":7}', LONG_DECIMAL]
 
 
 @pytest.mark.parametrize("forged", FORGED)

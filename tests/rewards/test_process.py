@@ -14,7 +14,20 @@ from hypothesis import strategies as st
 from codegym.errors import CodegymError, ConfigurationError, RewardError, UnknownNameError
 from codegym.grading import Grade, Verdict
 from codegym.programs import NEUTRAL
-from codegym.rewards import BinaryReward, ProcessReward, StepScorer, WeightedReward, make_reward
+from codegym.rewards import (
+    BinaryReward,
+    Difference,
+    OutcomeWeighted,
+    Potential,
+    ProcessForm,
+    ProcessReward,
+    RunningMean,
+    StepScorer,
+    WeightedReward,
+    make_process_form,
+    make_reward,
+)
+from codegym.rewards.process.scorer import ask_scorer, check_scorer
 from codegym.tokenization import ByteTokenizer, MiniTokenizer
 
 SCORES = st.lists(st.floats(-1, 1), max_size=8)
@@ -22,16 +35,15 @@ SCORES = st.lists(st.floats(-1, 1), max_size=8)
 ENDS, COUNT = [2, 5, 8], 10
 
 
-def zeros(sequences: Any) -> Any:
-    return np.zeros(len(sequences))
+FORMS = ["outcome", "online", "difference", "potential"]
 
 
-def process(mode: Any = "outcome", **arguments: Any) -> ProcessReward:
-    return ProcessReward(zeros, mode=mode, **arguments)
+def zeros(tokens: Any, ends: Any) -> Any:
+    return np.zeros(sum(map(len, ends)))
 
 
-def paid(reward: ProcessReward, scores: list[float], **arguments: Any) -> list[float]:
-    return reward.token_rewards(ENDS, scores, COUNT, **arguments).tolist()
+def paid(form: ProcessForm, scores: list[float], solved: bool | None) -> list[float]:
+    return form.token_rewards(ENDS, scores, COUNT, solved=solved).tolist()
 
 
 @pytest.mark.parametrize(
@@ -43,43 +55,44 @@ def paid(reward: ProcessReward, scores: list[float], **arguments: Any) -> list[f
     ],
 )
 def test_the_formula_of_the_paper(solved: bool, expected: list[float]) -> None:
-    rewards = paid(process(), [0.96, -0.48, 0.24], solved=solved)
+    rewards = paid(OutcomeWeighted(), [0.96, -0.48, 0.24], solved=solved)
     assert [rewards[end] for end in ENDS] == pytest.approx(expected, abs=1e-12)
     assert [reward for t, reward in enumerate(rewards) if t not in ENDS] == [0.0] * 7
-    assert paid(process(), [0.96, -0.48, 0.24], solved=None) == [0.0] * COUNT
+    assert paid(OutcomeWeighted(), [0.96, -0.48, 0.24], solved=None) == [0.0] * COUNT
 
 
 def test_online_pays_what_the_mean_grows_by() -> None:
-    rewards = paid(process("online", weight=0.4), [1.0, -0.5, 0.4], solved=True)
+    rewards = paid(RunningMean(0.4), [1.0, -0.5, 0.4], solved=True)
     # Means 1, .25, .3.
     assert [rewards[end] for end in ENDS] == pytest.approx([0.4, -0.3, 0.02])
     assert sum(rewards) == pytest.approx(0.4 * 0.3)
 
 
 def test_difference_pays_what_the_score_grows_by() -> None:
-    rewards = paid(process("difference", weight=0.4), [1.0, -0.5, 0.4], solved=False)
+    rewards = paid(Difference(0.4), [1.0, -0.5, 0.4], solved=False)
     assert [rewards[end] for end in ENDS] == pytest.approx([0.4, -0.6, 0.36])
     assert sum(rewards) == pytest.approx(0.4 * 0.4)
 
 
 def test_potential_pays_back_with_the_last_token() -> None:
-    rewards = paid(process("potential", weight=2.0), [1.0, -0.5, 0.4], solved=False)
+    rewards = paid(Potential(2.0), [1.0, -0.5, 0.4], solved=False)
     assert rewards == pytest.approx([0, 0, 2, 0, 0, -3, 0, 0, 1.8, -0.8])
 
 
 def test_a_discounted_potential_pays_for_each_token() -> None:
-    reward = process("potential", weight=1.0, gamma=0.5)
-    running = reward.token_rewards([1, 2], [0.8, 0.4], 5)
+    form = Potential(1.0, gamma=0.5)
+    running = form.token_rewards([1, 2], [0.8, 0.4], 5, solved=None)
     # Potentials 0 0 .8 .4 .4 .4; each token .5 * next - this.
     assert running.tolist() == pytest.approx([0, 0.4, -0.6, -0.2, -0.2])
-    ended = reward.token_rewards([1, 2], [0.8, 0.4], 5, solved=True)
+    ended = form.token_rewards([1, 2], [0.8, 0.4], 5, solved=True)
     assert ended.tolist() == pytest.approx([0, 0.4, -0.6, -0.2, -0.4])
 
 
-@pytest.mark.parametrize("mode", ["outcome", "online", "difference", "potential"])
+@pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("solved", [None, False, True])
-def test_no_step_is_worth_nothing(mode: str, solved: bool | None) -> None:
-    assert process(mode).token_rewards([], [], 3, solved=solved).tolist() == [0.0] * 3
+def test_no_step_is_worth_nothing(name: str, solved: bool | None) -> None:
+    rewards = make_process_form(name).token_rewards([], [], 3, solved=solved)
+    assert rewards.tolist() == [0.0] * 3
 
 
 def ends_of(scores: list[float]) -> list[int]:
@@ -90,47 +103,46 @@ def ends_of(scores: list[float]) -> list[int]:
 def test_what_an_episode_is_paid_for_its_lines(scores: list[float], solved: bool) -> None:
     count = 3 * len(scores) + 2
 
-    def total(mode: str, **arguments: Any) -> float:
-        reward = process(mode, **arguments)
-        return float(reward.token_rewards(ends_of(scores), scores, count, solved=solved).sum())
+    def total(form: ProcessForm) -> float:
+        return float(form.token_rewards(ends_of(scores), scores, count, solved=solved).sum())
 
     mean = float(np.mean(scores)) if scores else 0.0
     weight = 0.025 if solved else 0.25
-    assert total("outcome") == pytest.approx(weight * mean)
-    assert total("online", weight=0.4) == pytest.approx(0.4 * mean)
-    assert total("difference", weight=0.4) == pytest.approx(0.4 * (scores or [0.0])[-1])
-    assert total("potential", weight=7.0) == pytest.approx(0, abs=1e-9)
+    assert total(OutcomeWeighted()) == pytest.approx(weight * mean)
+    assert total(RunningMean(0.4)) == pytest.approx(0.4 * mean)
+    assert total(Difference(0.4)) == pytest.approx(0.4 * (scores or [0.0])[-1])
+    assert total(Potential(7.0)) == pytest.approx(0, abs=1e-9)
 
 
 @given(SCORES, st.floats(0.5, 1))
 def test_shaping_by_a_potential_changes_no_discounted_return(
     scores: list[float], gamma: float
 ) -> None:
-    reward = process("potential", weight=3.0, gamma=gamma)
-    rewards = reward.token_rewards(ends_of(scores), scores, 3 * len(scores) + 2, solved=False)
+    form = Potential(3.0, gamma)
+    rewards = form.token_rewards(ends_of(scores), scores, 3 * len(scores) + 2, solved=False)
     assert rewards @ gamma ** np.arange(len(rewards)) == pytest.approx(0, abs=1e-9)
 
 
-@given(SCORES, st.sampled_from(["online", "difference", "potential"]), st.floats(0.5, 1))
-def test_what_was_paid_stays_paid(scores: list[float], mode: str, gamma: float) -> None:
-    reward = process(mode, **({"gamma": gamma} if mode == "potential" else {}))
+@given(SCORES, st.sampled_from([RunningMean, Difference, Potential]), st.floats(0.5, 1))
+def test_what_was_paid_stays_paid(scores: list[float], kind: Any, gamma: float) -> None:
+    form: ProcessForm = Potential(gamma=gamma) if kind is Potential else kind()
     ends, count = ends_of(scores), 3 * len(scores) + 2
-    whole = reward.token_rewards(ends, scores, count)
+    whole = form.token_rewards(ends, scores, count, solved=None)
     for n in range(count):
         known = sum(end < n for end in ends)
-        before = reward.token_rewards(ends[:known], scores[:known], n)
+        before = form.token_rewards(ends[:known], scores[:known], n, solved=None)
         np.testing.assert_allclose(before, whole[:n], atol=1e-12)
 
 
 # The largest weights that are accepted, and outcomes that are as far apart as the reward says.
-LIMITS = [
-    ("outcome", "binary", {"weight": 0.974, "solved_weight": 0.025}),
-    ("outcome", "binary", {"weight": 0.25, "solved_weight": 0.749}),
-    ("outcome", "stepcoder", {"weight": 1.274, "solved_weight": 0.025}),
-    ("online", "binary", {"weight": 0.499}),
-    ("difference", "binary", {"weight": 0.499}),
-    ("difference", "stepcoder", {"weight": 0.649}),
-    ("potential", "binary", {"weight": 1e6}),
+LIMITS: list[tuple[str, ProcessForm]] = [
+    ("binary", OutcomeWeighted(0.974, 0.025)),
+    ("binary", OutcomeWeighted(0.25, 0.749)),
+    ("stepcoder", OutcomeWeighted(1.274, 0.025)),
+    ("binary", RunningMean(0.499)),
+    ("binary", Difference(0.499)),
+    ("stepcoder", Difference(0.649)),
+    ("binary", Potential(1e6)),
 ]
 
 
@@ -138,15 +150,15 @@ LIMITS = [
 def test_no_failing_program_is_paid_more_than_a_solved_one(
     limit: Any, failing: list[float], passing: list[float], hostile: bool
 ) -> None:
-    mode, outcome, weights = limit
-    reward = ProcessReward(zeros, outcome, mode=mode, **weights)
+    outcome, form = limit
+    reward = ProcessReward(zeros, outcome, form=form)
     if hostile:  # the best for programs that fail, the worst for those that do not
         failing, passing = [1.0] * len(failing), [-1.0] * len(passing)
 
     def total(scores: list[float], verdict: Verdict) -> float:
         solved = verdict is Verdict.ACCEPTED
         count = 3 * len(scores) + 2
-        tokens = reward.token_rewards(ends_of(scores), scores, count, solved=solved)
+        tokens = form.token_rewards(ends_of(scores), scores, count, solved=solved)
         return float(tokens.sum()) + sum(reward.outcome(Grade(verdict, 0, 1)).values())
 
     wrong = max(total(failing, verdict) for verdict in Verdict if verdict is not Verdict.ACCEPTED)
@@ -154,45 +166,57 @@ def test_no_failing_program_is_paid_more_than_a_solved_one(
 
 
 @pytest.mark.parametrize(
-    ("mode", "outcome", "weights"),
+    ("outcome", "form"),
     [
-        ("outcome", "binary", {"weight": 0.975}),
-        ("outcome", "binary", {"weight": 0.5, "solved_weight": 0.5}),
-        ("online", "binary", {"weight": 0.5}),
-        ("difference", BinaryReward(), {"weight": 0.5}),
-        ("online", "stepcoder", {"weight": 0.65}),
+        ("binary", OutcomeWeighted(0.975)),
+        ("binary", OutcomeWeighted(0.5, 0.5)),
+        ("binary", RunningMean(0.5)),
+        (BinaryReward(), Difference(0.5)),
+        ("stepcoder", RunningMean(0.65)),
     ],
 )
-def test_larger_weights_are_refused(mode: Any, outcome: Any, weights: Any) -> None:
+def test_larger_weights_are_refused(outcome: Any, form: ProcessForm) -> None:
     with pytest.raises(ConfigurationError, match="paid more than a solved one"):
-        ProcessReward(zeros, outcome, mode=mode, **weights)
+        ProcessReward(zeros, outcome, form=form)
     # With an outcome of unknown margin, the caller knows better.
-    ProcessReward(zeros, lambda _: 1.0, mode=mode, **weights)
-    ProcessReward(zeros, "rltf", mode=mode, **weights)
+    ProcessReward(zeros, lambda _: 1.0, form=form)
+    ProcessReward(zeros, "rltf", form=form)
 
 
 def test_defaults() -> None:
     reward = ProcessReward(zeros)
-    assert (reward.mode, reward.weight, reward.solved_weight) == ("outcome", 0.25, 0.025)
+    assert reward.form == OutcomeWeighted(0.25, 0.025)
+    assert [make_process_form(name) for name in FORMS[1:]] == [
+        RunningMean(0.25), Difference(0.25), Potential(0.25, 1.0),
+    ]  # fmt: skip
     assert isinstance(reward.outcome, BinaryReward)
     assert reward.neutral == NEUTRAL
     assert isinstance(zeros, StepScorer)
 
 
+class Half:
+    """A form of one's own: the last token of each step earns half its score."""
+
+    pays, scores_the_end, spread = "at steps", True, 0.0
+
+    def token_rewards(self, ends: Any, scores: Any, count: int, *, solved: Any) -> Any:
+        rewards = np.zeros(count)
+        rewards[ends] = np.array(scores) / 2
+        return rewards
+
+
+def test_a_form_of_ones_own() -> None:
+    assert isinstance(Half(), ProcessForm)
+    assert ProcessReward(zeros, form=Half()).form.pays == "at steps"
+
+
 BAD: list[tuple[dict[str, Any], type[CodegymError], str]] = [
     ({"scorer": 3}, ConfigurationError, "scorer must be callable"),
     ({"outcome": "binray"}, UnknownNameError, "Did you mean 'binary'"),
-    ({"outcome": process()}, ConfigurationError, "callable of the grade"),
-    ({"mode": "outcomes"}, UnknownNameError, "Did you mean 'outcome'"),
-    ({"weight": -0.1}, ConfigurationError, "weight must be a finite"),
-    ({"weight": math.nan}, ConfigurationError, "weight must be a finite"),
-    ({"weight": "0.1"}, ConfigurationError, "weight must be a finite"),
-    ({"weight": True}, ConfigurationError, "weight must be a finite"),
-    ({"solved_weight": math.inf}, ConfigurationError, "solved_weight must be a finite"),
-    ({"solved_weight": 0.0, "mode": "online"}, ConfigurationError, "no meaning in the mode"),
-    ({"gamma": 1.0}, ConfigurationError, "gamma has no meaning in the mode 'outcome'"),
-    ({"gamma": 1.1, "mode": "potential"}, ConfigurationError, "gamma must be above 0"),
-    ({"gamma": 0.0, "mode": "potential"}, ConfigurationError, "gamma must be above 0"),
+    ({"outcome": ProcessReward(zeros)}, ConfigurationError, "callable of the grade"),
+    ({"form": "outcomes"}, UnknownNameError, "Did you mean 'outcome'"),
+    ({"form": 0.25}, ConfigurationError, "form must be one of 'outcome'"),
+    ({"form": RunningMean}, ConfigurationError, "form must be one of 'outcome'"),
     ({"neutral": ("comments",)}, UnknownNameError, "Did you mean 'comment'"),
     ({"neutral": "comment"}, ConfigurationError, "collection of names"),
 ]
@@ -204,20 +228,41 @@ def test_bad_arguments(arguments: Any, error: Any, message: str) -> None:
         ProcessReward(**{"scorer": zeros, **arguments})
 
 
+@pytest.mark.parametrize("kind", [OutcomeWeighted, RunningMean, Difference, Potential])
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf, "0.1", True, None])
+def test_bad_weights(kind: Any, weight: Any) -> None:
+    with pytest.raises(ConfigurationError, match="weight must be a finite"):
+        kind(weight)
+
+
+def test_bad_numbers_of_one_form() -> None:
+    with pytest.raises(ConfigurationError, match="solved_weight must be a finite"):
+        OutcomeWeighted(solved_weight=math.inf)
+    for gamma in (1.1, 0.0):
+        with pytest.raises(ConfigurationError, match="gamma must be above 0"):
+            Potential(gamma=gamma)
+
+
 def test_a_process_reward_is_part_of_no_other_reward() -> None:
     with pytest.raises(ConfigurationError, match="callable of the grade"):
-        WeightedReward({"lines": (1.0, process())})  # type: ignore[dict-item]
+        WeightedReward({"lines": (1.0, ProcessReward(zeros))})  # type: ignore[dict-item]
     with pytest.raises(ConfigurationError, match="callable of the grade"):
-        make_reward(process())  # type: ignore[arg-type]
+        make_reward(ProcessReward(zeros))  # type: ignore[arg-type]
+
+
+def asked(scorer: Any, *ends: list[int], sub_envs: Any = None) -> Any:
+    """Scores of some ends of some programs."""
+    tokens = [np.zeros(each[-1], dtype=np.int64) for each in ends]
+    return ask_scorer(scorer, tokens, [np.array(each) for each in ends], sub_envs)
 
 
 def test_scores_are_clipped() -> None:
-    reward = ProcessReward(lambda _: np.array([3, -7, 0.5], dtype=np.float32))
-    assert reward.score([np.zeros(1, dtype=np.int64)] * 3).tolist() == [1.0, -1.0, 0.5]
-    assert ProcessReward(lambda _: [1, -3]).score([np.zeros(1)] * 2).tolist() == [1, -1]
+    scorer = lambda *_: np.array([3, -7, 0.5], dtype=np.float32)  # noqa: E731
+    assert asked(scorer, [1, 2], [1]).tolist() == [1.0, -1.0, 0.5]
+    assert asked(lambda *_: [1, -3], [4, 5]).tolist() == [1, -1]
 
 
-def raising(sequences: Any) -> Any:
+def raising(tokens: Any, ends: Any) -> Any:
     raise KeyError("no model")
 
 
@@ -225,26 +270,25 @@ def raising(sequences: Any) -> Any:
     ("scorer", "message"),
     [
         (raising, "raised KeyError: 'no model'. It concerns the sub-environments 4, 7"),
-        (lambda _: [1.0], r"each of the 3 sequences; function returned .* \(1,\)"),
-        (lambda _: np.zeros((3, 1)), r"shape \(3, 1\)"),
-        (lambda _: 0.5, r"shape \(\)"),
-        (lambda _: None, "dtype object. It concerns the sub-environments 4, 7"),
-        (lambda _: ["a", "b", "c"], "dtype <U1"),
-        (lambda _: [True, False, True], "dtype bool"),
-        (lambda _: [1.0, 1.0, math.nan], "nan for 1 of 3 sequences, first for one of 6"),
-        (lambda _: [1.0, math.inf, math.nan], "inf for 2 of 3 sequences, .* of 5 tokens"),
-        (lambda _: [1.0, 0, -math.inf], "It concerns the sub-environment 7[.]"),
-        (lambda _: [1.0, [0], 2], "raised ValueError"),
+        (lambda *_: [1.0], r"each of the 3 ends; function returned .* \(1,\)"),
+        (lambda *_: np.zeros((3, 1)), r"shape \(3, 1\)"),
+        (lambda *_: 0.5, r"shape \(\)"),
+        (lambda *_: None, "dtype object. It concerns the sub-environments 4, 7"),
+        (lambda *_: ["a", "b", "c"], "dtype <U1"),
+        (lambda *_: [True, False, True], "dtype bool"),
+        (lambda *_: [1.0, 1.0, math.nan], "nan for 1 of 3 ends, first for one after 6 tokens"),
+        (lambda *_: [1.0, math.inf, math.nan], "inf for 2 of 3 ends, .* after 5 tokens"),
+        (lambda *_: [1.0, 0, -math.inf], "It concerns the sub-environment 7[.]"),
+        (lambda *_: [1.0, [0], 2], "raised ValueError"),
     ],
 )
 def test_a_scorer_that_fails(scorer: Any, message: str) -> None:
-    sequences = [np.zeros(n, dtype=np.int64) for n in (4, 5, 6)]
     with pytest.raises(RewardError, match=message) as caught:
-        ProcessReward(scorer).score(sequences, [4, 4, 7])
+        asked(scorer, [4, 5], [6], sub_envs=[4, 7])
     if scorer is raising:
         assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(RewardError) as caught:
-        ProcessReward(scorer).score(sequences)
+        asked(scorer, [4, 5], [6])
     assert "sub-env" not in str(caught.value)
 
 
@@ -254,8 +298,8 @@ class Model:
     def __init__(self, **attributes: Any) -> None:
         vars(self).update(attributes)
 
-    def __call__(self, sequences: Any) -> Any:
-        return zeros(sequences)
+    def __call__(self, tokens: Any, ends: Any) -> Any:
+        return zeros(tokens, ends)
 
 
 @pytest.mark.parametrize(
@@ -272,12 +316,11 @@ class Model:
     ],
 )
 def test_a_scorer_of_other_tokens_is_refused(model: Any, fits: bool) -> None:
-    reward = ProcessReward(model)
     if fits:
-        reward.check_tokenizer(ByteTokenizer())
+        check_scorer(model, ByteTokenizer())
     else:
         with pytest.raises(ConfigurationError, match="trained with"):
-            reward.check_tokenizer(ByteTokenizer())
+            check_scorer(model, ByteTokenizer())
 
 
 def test_tokenizers_of_equal_size_are_told_apart() -> None:
@@ -290,7 +333,7 @@ def test_tokenizers_of_equal_size_are_told_apart() -> None:
 
     for tokenizer, token in ((Other(), 5), (Ends(), 256)):
         with pytest.raises(ConfigurationError, match=f"differ from token {token} on"):
-            ProcessReward(Model(tokenizer=tokenizer)).check_tokenizer(ByteTokenizer())
+            check_scorer(Model(tokenizer=tokenizer), ByteTokenizer())
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=6), st.data())
@@ -299,10 +342,10 @@ def test_a_better_score_is_never_paid_less(scores: list[float], data: st.DataObj
     better = [*scores]
     better[place] = data.draw(st.floats(scores[place], 1))
     assume(better != scores)
-    for mode, solved in itertools.product(("outcome", "online", "difference"), (True, False)):
-        reward, count = process(mode), 3 * len(scores) + 2
+    for name, solved in itertools.product(FORMS[:3], (True, False)):
+        form, count = make_process_form(name), 3 * len(scores) + 2
         totals = [
-            float(reward.token_rewards(ends_of(each), each, count, solved=solved).sum())
+            float(form.token_rewards(ends_of(each), each, count, solved=solved).sum())
             for each in (scores, better)
         ]
         assert totals[1] >= totals[0] - 1e-12

@@ -110,9 +110,11 @@ def test_weights_of_another_architecture_are_refused(model: ProcessRewardModel, 
 def test_scores_do_not_depend_on_what_else_is_asked(model: ProcessRewardModel):
     rng = np.random.default_rng(0)
     programs = [rng.integers(0, VOCAB, n) for n in (4, 9, 30)]
-    asked = [programs[0], programs[1][:3], programs[1][:7], programs[1], programs[2][:29]]
+    ends = [np.array([4]), np.array([3, 7, 9]), np.array([29])]
+    asked = [program[:end] for program, each in zip(programs, ends, strict=True) for end in each]
+    tokens = [programs[0], programs[1], programs[2][:29]]
     for max_tokens in (1, 10_000):
-        scores = ModelScorer(model, max_tokens=max_tokens)(asked)
+        scores = ModelScorer(model, max_tokens=max_tokens)(tokens, ends)
         for sequence, score in zip(asked, scores, strict=True):
             alone = model(torch.as_tensor(sequence)[None])[0, -1].item()
             assert score == pytest.approx(alone, abs=1e-5)
@@ -122,7 +124,7 @@ def test_a_program_is_read_once_however_many_lines_are_asked(model: ProcessRewar
     read: list[int] = []
     model.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].numel()))
     program = np.arange(20) % VOCAB
-    ModelScorer(model)([program[:n] for n in (5, 10, 15, 20)])
+    ModelScorer(model)([program], [np.array([5, 10, 15, 20])])
     assert read == [20]
 
 
