@@ -16,8 +16,9 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
-from codegym.problems.dataset import ProblemSet
-from codegym.problems.load import load_problems
+from codegym.problems.load import SOURCES, load_problems
+from codegym.problems.problem_set import ProblemSet
+from codegym.problems.source import GeneratedSource
 from codegym.rewards.process import ProcessReward
 from codegym.start_states.start_state import StartStates
 from codegym.tokenization.tokenizer import Tokenizer
@@ -31,8 +32,8 @@ __all__ = [
     "positive",
 ]
 
-# Mini is endless; drawing by number of stages looks at every problem of the set once.
-_MINI_SIZE = 1000
+# Drawing by number of stages looks at every problem of the set once, and generators have no end.
+_GENERATED_SIZE = 1000
 
 Weighting = Literal["stages", "uniform"]
 """How problems are drawn: in proportion to their number of stages, or uniformly."""
@@ -84,8 +85,8 @@ def make_problems(
             problem is left to draw.
     """
     if problems is None:
-        if source == "mini" and size is None:
-            size = _MINI_SIZE
+        if size is None and isinstance(SOURCES.get(source), GeneratedSource):
+            size = _GENERATED_SIZE
         problems = load_problems(
             source,
             data=data,

@@ -36,8 +36,8 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
-from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
+from codegym.problems.problem_set import ProblemSet
 from codegym.programs.program import Program
 from codegym.rewards.process import PROCESS, ProcessReward
 from codegym.rewards.registry import make_reward
