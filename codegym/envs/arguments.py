@@ -28,8 +28,9 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
-from codegym.problems.dataset import ProblemSet
-from codegym.problems.load import load_problems
+from codegym.problems.load import SOURCES, load_problems
+from codegym.problems.problem_set import ProblemSet
+from codegym.problems.source import GeneratedSource
 from codegym.rewards.process.reward import ProcessReward
 from codegym.start_states.start_state import StartStates
 from codegym.tokenization.tokenizer import Tokenizer
@@ -46,8 +47,8 @@ __all__ = [
     "positive",
 ]
 
-# Mini is endless; drawing by number of stages looks at every problem of the set once.
-_MINI_SIZE = 1000
+# Drawing by number of stages looks at every problem of the set once, and generators have no end.
+_GENERATED_SIZE = 1000
 
 
 class Argument(NamedTuple):
@@ -234,8 +235,8 @@ def make_problems(given: TaskArguments) -> ProblemSet:
     problems, source, size = given["problems"], given["source"], given["size"]
     loading = given["split"], given["difficulty"], given["data"], size, given["seed"]
     if problems is None:
-        if source == "mini" and size is None:
-            size = _MINI_SIZE
+        if size is None and isinstance(SOURCES.get(source), GeneratedSource):
+            size = _GENERATED_SIZE
         problems = load_problems(
             source,
             data=given["data"],

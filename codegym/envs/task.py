@@ -41,8 +41,8 @@ from codegym.errors import (
 )
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
-from codegym.problems.dataset import ProblemSet
 from codegym.problems.problem import Problem
+from codegym.problems.problem_set import ProblemSet
 from codegym.programs.program import Program
 from codegym.rewards.process.ledger import Ledger, Paid
 from codegym.rewards.process.reward import PROCESS, ProcessReward

@@ -11,13 +11,10 @@ from codegym.execution.values import encode_value
 from codegym.grading.checker import Checker
 from codegym.grading.judge import grade_of, judge_test
 from codegym.grading.verdict import Grade, TestGrade, Verdict
-from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
+from codegym.problems.problem import LONGEST_ANSWER, CallTest, Problem, StdinTest, UnitTest
 from codegym.programs.executed import ExecutedLines
 
 __all__ = ["Plan", "Progress"]
-
-LONGEST_ANSWER = 48 * 2**20
-"""Bytes, of the 64 MiB that a child's report has room for."""
 
 
 class Plan:

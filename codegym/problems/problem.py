@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from codegym.errors import ConfigurationError, ProblemError
 
 __all__ = [
+    "LONGEST_ANSWER",
     "BinaryTree",
     "CallTest",
     "CodeTest",
@@ -119,6 +120,9 @@ class CodeTest:
 
 UnitTest = StdinTest | CallTest | CodeTest
 
+LONGEST_ANSWER = 48 * 2**20
+"""Bytes of an expected answer, at most: a child's report has room for 64 MiB."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -188,7 +192,7 @@ class Problem:
             )
         if not self.tests:
             raise ProblemError(
-                f"Problem {self.id!r} has no tests. A program can not be judged without at least "
+                f"Problem {self.id!r} has no tests. A program cannot be judged without at least "
                 "one; an empty test list is never a pass."
             )
         if not isinstance(self.tests, tuple | list):

@@ -1,25 +1,85 @@
-"""What is known of a public data set: its files, its splits, and how a row becomes a problem."""
+"""What is known of a data set: its splits, its files or its generator, and how a row is read.
+
+A new data set is one :class:`Source` (or one :class:`GeneratedSource`), given to
+:func:`~codegym.problems.register_source`. ``docs/adding_a_source.md`` shows how.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from codegym.errors import ProblemError
-from codegym.problems.classes import with_classes
-from codegym.problems.packages import with_packages
-from codegym.problems.problem import Problem, StdinTest
-from codegym.problems.row import Row
-from codegym.problems.unicode import require_unicode
+from codegym.errors import ConfigurationError, ProblemError
+from codegym.problems.problem import Problem
+from codegym.problems.problem_set import ProblemSet
 
-__all__ = ["RemoteFile", "Source", "hash_split", "problem_of", "row_of"]
+__all__ = ["GeneratedSource", "Generator", "RemoteFile", "Row", "Source", "hash_split"]
 
-_MOST_CHARACTERS = 64 * 2**20
-_ENTRY_POINT = re.compile(r"([^\W\d]\w*\(\)\.)?[^\W\d]\w*")
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """A JSON object of a data file, read tolerantly: a field may have several names.
+
+    Attributes:
+        index: Position in the file, from 0.
+        values: The fields.
+        split: The split that the *file* stands for, if it stands for one.
+    """
+
+    index: int
+    values: Mapping[str, Any]
+    split: str | None = None
+
+    def first(self, *names: str) -> Any:
+        """The first of these fields that is there and not null, else None."""
+        for name in names:
+            value = self.values.get(name)
+            if value is not None:
+                return value
+        return None
+
+    def text(self, *names: str) -> str:
+        """The first of these fields, which must be there and hold text.
+
+        Raises:
+            ProblemError: If none is there, or the first is no text or blank.
+        """
+        value = self.optional_text(*names)
+        if not value.strip():
+            raise ProblemError(f"needs text in {_or(names)}; the row has {sorted(self.values)}")
+        return value
+
+    def optional_text(self, *names: str) -> str:
+        """The first of these fields, or an empty string.
+
+        Raises:
+            ProblemError: If it is there but holds no text.
+        """
+        value = self.first(*names)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise ProblemError(f"{_or(names)} must be text, got {type(value).__name__}")
+        return value
+
+    def identifier(self, *names: str) -> str | None:
+        """The first of these fields as text, or None; numbers are ids as well."""
+        value = self.first(*names)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return None
+        return str(value) or None
+
+    def difficulty(self, *names: str) -> str:
+        """The first of these fields in lower case, or ``"unknown"``."""
+        value = self.first(*names)
+        return str(value).strip().lower() if isinstance(value, str | int) else "unknown"
+
+    def rest(self, *used: str) -> dict[str, Any]:
+        """The fields that are not among `used`."""
+        return {name: value for name, value in self.values.items() if name not in used}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +89,7 @@ class RemoteFile:
     Attributes:
         name: Its path below the cache folder, such as ``"HumanEval.jsonl.gz"``.
         url: The address it comes from.
-        splits: The splits it holds rows of; one that holds a single split stands for it.
+        splits: The splits it holds rows of; a file that holds a single split stands for it.
         aliases: Other paths at which the file is recognised in a folder that a user names.
     """
 
@@ -38,24 +98,36 @@ class RemoteFile:
     splits: tuple[str, ...]
     aliases: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("name", "url"):
+            _require_text(self, name)
+        _require_texts(self, "splits", at_least_one=True)
+        _require_texts(self, "aliases")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """A data set that problems are loaded from.
+    """A data set that is read from files of JSON rows.
 
     Attributes:
         name: As in ``load_problems(name)``.
-        packages: What its judge has beside the standard library, so that programs may import it.
         expected: What a file of it holds, for error messages.
         splits: The legal names of its splits.
         parse: Makes a problem of a row; raises :class:`~codegym.errors.ProblemError` with the
-            reason if it can not.
-        id_fields: The fields that may hold a row's id.
-        files: Where it comes from; empty if only the user knows.
+            reason if it cannot. The row is then skipped, and the reason reported. The problem's
+            ``source`` becomes the name of this source.
+        id_fields: The fields that may hold a row's id, for the report.
+        files: Where it comes from; empty if only the user knows, who then names it with ``data=``.
         row_splits: Tells the splits that a row belongs to, for files that hold several splits.
-        packaged: Its file, if that ships with the package and needs no search.
-        sample: Problems of codegym's own in this format: what ``data="sample"`` names, and what
-            may stand in, with a warning, on a machine without a network.
+        packaged: Its file, if that ships with a package and needs no search.
+        packages: What its judge has beside the standard library, so that programs may import it.
+        sample: Problems in this format that ship with a package: what ``data="sample"`` names, and
+            what may stand in, with a warning, on a machine without a network.
+        disclaimer: What that warning begins with, if this source is such a sample.
+
+    Raises:
+        ConfigurationError: If an attribute has the wrong type, or `splits` and the splits of
+            the files differ.
     """
 
     name: str
@@ -68,6 +140,78 @@ class Source:
     packaged: Path | None = None
     packages: tuple[str, ...] = ()
     sample: Source | None = None
+    disclaimer: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "expected"):
+            _require_text(self, name)
+        for name in ("splits", "id_fields", "packages"):
+            _require_texts(self, name, at_least_one=name == "splits")
+        _require_callable(self, "parse")
+        if self.row_splits is not None:
+            _require_callable(self, "row_splits")
+        files: object = self.files
+        if not isinstance(files, tuple) or not all(isinstance(f, RemoteFile) for f in files):
+            raise _complaint(self, "files", "a tuple of RemoteFile")
+        for file in self.files:
+            for split in file.splits:
+                if split not in self.splits:
+                    raise ConfigurationError(
+                        f"Source {self.name!r}: its file {file.name!r} holds the split {split!r}, "
+                        f"which is not in splits={self.splits!r}. Add it there, or correct it."
+                    )
+        for split in self.splits if self.files else ():
+            if not any(split in file.splits for file in self.files):
+                raise ConfigurationError(
+                    f"Source {self.name!r}: none of its files holds the split {split!r}. Say which "
+                    "does, or leave it out of splits."
+                )
+
+
+class Generator(Protocol):
+    """Makes the problems of a :class:`GeneratedSource`."""
+
+    def __call__(self, *, split: str, difficulty: str | None, size: int, seed: int) -> ProblemSet:
+        """A set of problems; equal arguments give equal problems.
+
+        Args:
+            split: One of the source's splits.
+            difficulty: Only problems of this difficulty; None: of all.
+            size: How many problems.
+            seed: Which problems.
+
+        Raises:
+            ConfigurationError: If an argument has no meaning.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GeneratedSource:
+    """A data set whose problems are generated, not read.
+
+    Attributes:
+        name: As in ``load_problems(name)``.
+        splits: The legal names of its splits; the first is the one that is generated if none is
+            asked for.
+        generate: Makes the problems.
+        size: How many, if that is not asked for.
+
+    Raises:
+        ConfigurationError: If an attribute has the wrong type.
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    generate: Generator
+    size: int = 10_000
+
+    def __post_init__(self) -> None:
+        _require_text(self, "name")
+        _require_texts(self, "splits", at_least_one=True)
+        _require_callable(self, "generate")
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise _complaint(self, "size", "a positive int")
 
 
 def hash_split(text: str, *, train: float = 0.5, validation: float = 0.25) -> str:
@@ -89,54 +233,30 @@ def hash_split(text: str, *, train: float = 0.5, validation: float = 0.25) -> st
     return "validation" if share < train + validation else "test"
 
 
-def row_of(value: Any, index: int, split: str | None = None) -> Row:
-    """A row of a data file.
-
-    Args:
-        value: Its JSON value.
-        index: Its position in the file.
-        split: The split that the file stands for, if any.
-
-    Raises:
-        ProblemError: If the value is no JSON object.
-    """
-    if not isinstance(value, dict):
-        raise ProblemError(f"the row is no JSON object but {type(value).__name__}")
-    return Row(index, value, split)
+def _require_text(record: Any, name: str) -> None:
+    value = getattr(record, name)
+    if not isinstance(value, str) or not value.strip():
+        raise _complaint(record, name, "text that is not blank")
 
 
-def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem:
-    """The problem that a row of a source holds.
-
-    Args:
-        source: How its rows are read.
-        row: The row.
-        allowed: Packages that the user allows, beside those of the source's judge.
-
-    Raises:
-        ProblemError: If it holds none that can be used, with the reason.
-    """
-    try:
-        problem = source.parse(row)
-        require_unicode(problem)
-        _require_reasonable_size(problem)
-        if problem.entry_point is not None and not _ENTRY_POINT.fullmatch(problem.entry_point):
-            raise ProblemError(
-                f"the entry point must be 'name' or 'Class().method', got {problem.entry_point!r}"
-            )
-    except ProblemError:
-        raise
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        # Data from outside takes forms that nobody thought of: a bad row is no reason to stop.
-        raise ProblemError(f"has an unexpected form: {type(error).__name__}: {error}") from error
-    return with_classes(with_packages(problem, source.packages, allowed))
+def _require_texts(record: Any, name: str, *, at_least_one: bool = False) -> None:
+    values = getattr(record, name)
+    good = isinstance(values, tuple) and all(isinstance(value, str) for value in values)
+    if not good or (at_least_one and not values):
+        raise _complaint(record, name, f"a tuple of{' one or more' * at_least_one} strings")
 
 
-def _require_reasonable_size(problem: Problem) -> None:
-    """Refuses output that no program should have to print: it would be kept several times."""
-    for number, test in enumerate(problem.tests):
-        if isinstance(test, StdinTest) and len(test.stdout) > _MOST_CHARACTERS:
-            raise ProblemError(
-                f"test {number} expects {len(test.stdout)} characters of output, more than "
-                f"{_MOST_CHARACTERS}"
-            )
+def _require_callable(record: Any, name: str) -> None:
+    if not callable(getattr(record, name)):
+        raise _complaint(record, name, "a function")
+
+
+def _complaint(record: Any, name: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{type(record).__name__} {record.name!r:.80}: {name} must be {expected}, got "
+        f"{getattr(record, name)!r:.80}."
+    )
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(map(repr, names))

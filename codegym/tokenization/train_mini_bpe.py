@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
-from codegym.problems.mini import flawed_solution, load_mini
+from codegym.problems.mini.generator import flawed_solution
+from codegym.problems.sources.mini import load_mini
 from codegym.tokenization.mini_bpe import PIECES
 
 __all__ = ["train"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import codegym.problems.locate
+import codegym.problems.files.locate
 from agents.environments import TaskSettings, load_split
 from codegym.errors import OfflineError
 
@@ -15,7 +15,7 @@ def test_the_sample_stands_in_for_no_training_data(tmp_path, monkeypatch):
 
     monkeypatch.delenv("CODEGYM_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(codegym.problems.locate, "download", download)
+    monkeypatch.setattr(codegym.problems.files.locate, "download", download)
     with pytest.raises(OfflineError):
         load_split(TaskSettings(env_id="CodeGen-APPSPlus-v0"), split="train", size=5, seed=0)
 

@@ -7,8 +7,8 @@ import pytest
 from codegym.errors import ExecutionError
 from codegym.execution import ExitReason, Observation, TestCode
 from codegym.problems import Problem
-from codegym.problems.classes import with_classes
 from codegym.problems.problem import CodeTest
+from codegym.problems.reading.classes import with_classes
 
 from .conftest import Run
 

@@ -15,8 +15,7 @@ import pytest
 
 from codegym.grading import Grader
 from codegym.masks import executed_bytes, loss_mask, statement_coverage
-from codegym.problems import CallTest, Problem, load_problems
-from codegym.problems.mini import flawed_solution
+from codegym.problems import CallTest, Problem, flawed_solution, load_problems
 from codegym.programs import Program
 from codegym.tokenization import ByteTokenizer, MiniTokenizer, Tokenizer
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from codegym.errors import ProblemError
-from codegym.problems.apps import APPS
-from codegym.problems.apps_plus import APPS_PLUS
 from codegym.problems.problem import BinaryTree, CallTest, LinkedList, Problem, StdinTest
-from codegym.problems.row import Row
+from codegym.problems.source import Row
+from codegym.problems.sources.apps import APPS
+from codegym.problems.sources.apps_plus import APPS_PLUS
 
 CALL = {
     "id": 7,
@@ -53,7 +53,6 @@ def test_call_style():
     assert (problem.id, problem.entry_point, problem.difficulty) == ("7", "add", "interview")
     assert problem.starter_code == CALL["starter_code"]
     assert problem.canonical_solution == CALL["canonical_solution"]
-    assert problem.source == "apps_plus"
 
 
 def test_standard_input_style():

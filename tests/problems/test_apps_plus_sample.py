@@ -20,7 +20,7 @@ from codegym.programs.syntax import conditional_starts
 from .sample_second_opinions import SECOND_OPINIONS
 from .sample_wrong_programs import WRONG, wrong_programs
 
-FILE = Path(codegym.__file__).parent / "problems" / "apps_plus_sample.json"
+FILE = Path(codegym.__file__).parent / "problems" / "sources" / "apps_plus_sample.json"
 PROBLEMS = {p.id.removeprefix("sample/"): p for p in load_problems("apps_plus", data="sample")}
 CONDITIONALS = {"introductory": (1, 3), "interview": (3, 6), "competition": (4, 8)}
 EQUIVALENT = {

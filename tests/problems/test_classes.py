@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from codegym.problems import Problem
-from codegym.problems.classes import with_classes
 from codegym.problems.problem import CallTest, CodeTest, UnitTest
+from codegym.problems.reading.classes import with_classes
 
 CODE = CodeTest("assert Box().get()", "Box")
 SOLUTION = """

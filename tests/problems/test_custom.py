@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from codegym.errors import ProblemError
-from codegym.problems.custom import CUSTOM
 from codegym.problems.problem import CallTest, CodeTest, LinkedList, Problem, StdinTest
-from codegym.problems.row import Row
+from codegym.problems.source import Row
+from codegym.problems.sources.custom import CUSTOM
 
 ROW = {
     "id": "add",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
-from codegym.problems.data_file import open_data_file, parse_json
+from codegym.problems.files.data_file import open_data_file
+from codegym.problems.reading.json_values import parse_json
 
 ROWS = [{"a": 1}, {"a": "ä\n"}, {"a": [None]}]
 

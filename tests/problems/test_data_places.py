@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from codegym.errors import DataFormatError, DataNotFoundError, OfflineError, SampleDataWarning
-from codegym.problems import ProblemSet, download, load, load_problems
-from codegym.problems.locate import cache_folder
+from codegym.problems import ProblemSet, Source, load, load_problems
+from codegym.problems.files import download
+from codegym.problems.files.locate import cache_folder
 
 pytest.importorskip("pooch")
 
@@ -64,10 +65,11 @@ def from_url(monkeypatch: pytest.MonkeyPatch) -> Load:
     """Loads a source, whose files come from an address, where a warning is an error."""
 
     def load_from(source: str, url: str = CLOSED, **arguments: Any) -> ProblemSet:
-        spec = load._FILE_SOURCES[source]
+        spec = load._REGISTERED[source]
+        assert isinstance(spec, Source)
         files = tuple(dataclasses.replace(file, url=url) for file in spec.files)
         changed = dataclasses.replace(spec, files=files)
-        monkeypatch.setitem(load._FILE_SOURCES, source, changed)  # type: ignore[arg-type]
+        monkeypatch.setitem(load._REGISTERED, source, changed)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return load_problems(source, **arguments)
@@ -203,7 +205,7 @@ def test_a_place_that_may_not_be_read(from_url, monkeypatch, tmp_path, place):
     if place != "data":
         monkeypatch.setenv(place, str(folder))
     try:
-        with pytest.raises(DataNotFoundError, match=r"can not be read .*Permission denied"):
+        with pytest.raises(DataNotFoundError, match=r"cannot be read .*Permission denied"):
             from_url("apps_plus", **({"data": folder} if place == "data" else {}))
     finally:
         folder.chmod(0o700)
@@ -213,7 +215,7 @@ def test_a_place_that_may_not_be_read(from_url, monkeypatch, tmp_path, place):
 def test_a_file_that_may_not_be_read(from_url, tmp_path):
     (tmp_path / "rows.json").write_bytes(APPS_PLUS)
     (tmp_path / "rows.json").chmod(0)
-    with pytest.raises(DataNotFoundError, match=r"can not be read .*Permission denied"):
+    with pytest.raises(DataNotFoundError, match=r"cannot be read .*Permission denied"):
         from_url("apps_plus", data=tmp_path / "rows.json")
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from codegym.errors import DataFormatError
-from codegym.problems import download as module
-from codegym.problems.download import download, verify
+from codegym.problems.files import download as module
+from codegym.problems.files.download import download, verify
 
 pytest.importorskip("pooch")
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from codegym.grading import Grader
-from codegym.problems.apps import APPS
-from codegym.problems.apps_plus import APPS_PLUS
-from codegym.problems.custom import CUSTOM
-from codegym.problems.humaneval import HUMANEVAL
-from codegym.problems.leetcode import LEETCODE
-from codegym.problems.livecodebench import LIVECODEBENCH
-from codegym.problems.mbpp import MBPP
-from codegym.problems.preludes import NODE_CLASSES
-from codegym.problems.row import Row
+from codegym.problems.reading.preludes import NODE_CLASSES
+from codegym.problems.source import Row
+from codegym.problems.sources.apps import APPS
+from codegym.problems.sources.apps_plus import APPS_PLUS
+from codegym.problems.sources.custom import CUSTOM
+from codegym.problems.sources.humaneval import HUMANEVAL
+from codegym.problems.sources.leetcode import LEETCODE
+from codegym.problems.sources.livecodebench import LIVECODEBENCH
+from codegym.problems.sources.mbpp import MBPP
 
 SOURCES = {s.name: s for s in (APPS, APPS_PLUS, CUSTOM, HUMANEVAL, LEETCODE, LIVECODEBENCH, MBPP)}
 

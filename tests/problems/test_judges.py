@@ -13,8 +13,8 @@ import pytest
 
 from codegym.errors import ProblemError
 from codegym.grading import Grader
-from codegym.problems import Problem, source
-from codegym.problems.row import Row
+from codegym.problems import Problem, rows
+from codegym.problems.source import Row
 
 from .test_judged import SOURCES, apps, leetcode, livecodebench, plus
 
@@ -208,7 +208,7 @@ def test_returned_answers(
 
 def test_output_that_nobody_should_print_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     row = Row(0, apps("print('a' * 11)", inputs=["", ""], outputs=["a", "a" * 11]))
-    assert source.problem_of(SOURCES["apps"], row)
-    monkeypatch.setattr(source, "_MOST_CHARACTERS", 10)
-    with pytest.raises(ProblemError, match="test 1 expects 11 characters"):
-        source.problem_of(SOURCES["apps"], row)
+    assert rows.problem_of(SOURCES["apps"], row)
+    monkeypatch.setattr(rows, "LONGEST_ANSWER", 10)
+    with pytest.raises(ProblemError, match="test 2 expects 11 bytes"):
+        rows.problem_of(SOURCES["apps"], row)

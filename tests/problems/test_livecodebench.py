@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from codegym.errors import ProblemError
-from codegym.problems.livecodebench import LIVECODEBENCH, decode_private_tests
 from codegym.problems.problem import CallTest, Problem, StdinTest
-from codegym.problems.row import Row
+from codegym.problems.source import Row
+from codegym.problems.sources.livecodebench import LIVECODEBENCH, decode_private_tests
 
 STARTER = "class Solution:\n    def f(self, a: List[int], k: int) -> int:\n        "
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import codegym.problems.locate
+import codegym.problems.files.locate
 from codegym.errors import (
     ConfigurationError,
     DataFormatError,
@@ -65,7 +65,7 @@ def empty_machine(tmp_path, monkeypatch):
 
     monkeypatch.delenv("CODEGYM_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(codegym.problems.locate, "download", download)
+    monkeypatch.setattr(codegym.problems.files.locate, "download", download)
     return asked
 
 
@@ -92,14 +92,14 @@ def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
     assert problems.ids == ("0", "2")
     report = problems.report
     assert (report.read, report.usable, len(report.skipped)) == (7, 2, 5)
-    reasons = {row.index: (row.id, row.reason) for row in report.skipped}
-    assert reasons[1] == ("1", "'tests' must be a list with at least one test")
-    assert reasons[3] == (None, "the row is no JSON object but list")
-    assert reasons[4] == ("0", "the id was seen before, in row 0")
-    assert reasons[5][0] == "x"
-    assert "no JSON" in reasons[6][1]
+    reasons = {row.place: (row.id, row.reason) for row in report.skipped}
+    assert reasons["line 2"] == ("1", "'tests' must be a list with at least one test")
+    assert reasons["line 4"] == (None, "the row is no JSON object but list")
+    assert reasons["line 5"] == ("0", "the id was seen before, in line 1")
+    assert reasons["line 6"][0] == "x"
+    assert "no JSON" in reasons["line 7"][1]
     assert "5 skipped" in caplog.text
-    assert "row 1 (1)" in caplog.text
+    assert "line 2 (1)" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["f(", "a b", "A.f", "__import__('os').system", "A()().f", "1f"])
@@ -123,7 +123,7 @@ def test_rows_of_another_source_are_an_error_of_the_file(tmp_path):
     for source in sorted(set(SOURCES) - {"mini", "custom"}):
         with pytest.raises(DataFormatError, match="none of 3 rows") as caught:
             load_problems(source, data=path)
-        assert "row 0" in str(caught.value)
+        assert "\n  line 1" in str(caught.value)
 
 
 def test_files_that_are_no_data_set(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 
 from codegym.errors import ConfigurationError, ProblemError, UnknownNameError
 from codegym.problems import CallTest, Problem, flawed_solution, load_mini
-from codegym.problems.mini_phrases import FAMILIES, Family, Phrase
+from codegym.problems.mini.phrases import FAMILIES, Family, Phrase
 from codegym.programs import conditional_starts
 from codegym.tokenization import MiniTokenizer
 

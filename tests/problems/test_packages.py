@@ -12,7 +12,8 @@ from codegym.envs import CodeEnv
 from codegym.errors import ConfigurationError, DataFormatError, ProblemError
 from codegym.execution import ExitReason, FakeExecutor, Observation
 from codegym.grading import Grader
-from codegym.problems import CallTest, Problem, load_problems, packages
+from codegym.problems import CallTest, Problem, load_problems
+from codegym.problems.reading import packages
 
 from .test_judged import apps
 

@@ -30,9 +30,10 @@ from codegym.errors import (
     OfflineError,
     SampleDataWarning,
 )
-from codegym.problems import SOURCES, connection, download, load, load_problems
-from codegym.problems.apps_plus import APPS_PLUS
-from codegym.problems.locate import cache_folder
+from codegym.problems import SOURCES, load, load_problems
+from codegym.problems.files import connection, download
+from codegym.problems.files.locate import cache_folder
+from codegym.problems.sources.apps_plus import APPS_PLUS
 
 pytest.importorskip("pooch")
 
@@ -69,7 +70,7 @@ def aim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aim:
     def aim(url: str) -> None:
         files = (dataclasses.replace(APPS_PLUS.files[0], url=url),)
         source = dataclasses.replace(APPS_PLUS, files=files)
-        monkeypatch.setitem(load._FILE_SOURCES, "apps_plus", source)  # type: ignore[arg-type]
+        monkeypatch.setitem(load._REGISTERED, "apps_plus", source)
 
     aim(CLOSED)
     return aim
@@ -140,11 +141,12 @@ def test_offline_the_sample_stands_in_and_warns(aim):
 SEVERAL_LOADS = f"""
 import dataclasses, warnings
 import gymnasium
-from codegym.problems import download, load, load_problems
+from codegym.problems import load, load_problems
+from codegym.problems.files import download
 
-spec = load._FILE_SOURCES["apps_plus"]
+spec = load._REGISTERED["apps_plus"]
 files = (dataclasses.replace(spec.files[0], url={CLOSED!r}),)
-load._FILE_SOURCES["apps_plus"] = dataclasses.replace(spec, files=files)
+load._REGISTERED["apps_plus"] = dataclasses.replace(spec, files=files)
 download._CONNECT_SECONDS = 3600
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -309,10 +311,10 @@ def test_a_server_that_answers_is_asked(aim, server):
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - {"apps_plus", "mini", "custom"}))
 def test_no_other_source_gets_a_stand_in(aim, monkeypatch, source):
-    other = load._FILE_SOURCES[source]
+    other = load._REGISTERED[source]
     files = tuple(dataclasses.replace(file, url=CLOSED) for file in other.files)
     changed = dataclasses.replace(other, files=files)
-    monkeypatch.setitem(load._FILE_SOURCES, source, changed)  # type: ignore[arg-type]
+    monkeypatch.setitem(load._REGISTERED, source, changed)
     with nothing_warned(), pytest.raises(OfflineError) as caught:
         load_problems(source)
     assert "sample" not in str(caught.value)

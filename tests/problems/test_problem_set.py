@@ -114,9 +114,9 @@ def test_negative_numbers_are_errors():
 
 
 def test_a_report_reads_well():
-    rows = tuple(SkippedRow(i, f"x{i}", "bad") for i in range(5))
+    rows = tuple(SkippedRow(f"row {i + 1}", f"x{i}", "bad") for i in range(5))
     report = LoadReport("apps", 10, 5, 0, rows)
     assert str(report).splitlines()[0] == "apps: 10 rows read, 5 usable, 5 skipped:"
-    assert "row 4 (x4): bad" in str(report)
+    assert "row 5 (x4): bad" in str(report)
     assert report.summary().splitlines()[0] == "apps: 10 rows read, 5 usable, 5 skipped:"
     assert report.summary().splitlines()[-1] == "  and 2 more"

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from codegym.errors import ProblemError
 from codegym.problems.problem import CodeTest, UnitTest
-from codegym.problems.python_code import parse_python
+from codegym.problems.reading.python_code import parse_python
 
 __all__ = ["PYTEST", "read_asserts", "read_check"]
 

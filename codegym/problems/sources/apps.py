@@ -8,10 +8,10 @@ canonical one (of the training split, about one in ten does not pass its own tes
 from __future__ import annotations
 
 from codegym.errors import ProblemError
-from codegym.problems.apps_plus import judged_tests
 from codegym.problems.problem import Problem
-from codegym.problems.row import Row, from_json
-from codegym.problems.source import RemoteFile, Source
+from codegym.problems.reading.apps_tests import read_apps_tests
+from codegym.problems.reading.json_values import from_json
+from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["APPS"]
 
@@ -29,7 +29,7 @@ def _parse(row: Row) -> Problem:
     name = cases.get("fn_name")
     if name is not None and not isinstance(name, str):
         raise ProblemError(f"'fn_name' must be text, got {name!r:.60}")
-    tests, entry_point, prelude = judged_tests(
+    tests, entry_point, prelude = read_apps_tests(
         inputs=cases.get("inputs"),
         outputs=cases.get("outputs"),
         name=name,
@@ -45,7 +45,6 @@ def _parse(row: Row) -> Problem:
         starter_code=starter,
         entry_point=entry_point,
         difficulty=row.difficulty("difficulty"),
-        source="apps",
         prelude=prelude,
         comparison="apps",
         metadata={"solutions": solutions, "url": row.first("url"), "split": row.split},

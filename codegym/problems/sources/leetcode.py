@@ -6,10 +6,9 @@ solution. ``check(candidate)`` is run whole: answers are compared as its asserts
 
 from __future__ import annotations
 
-from codegym.problems.assertions import read_check
 from codegym.problems.problem import Problem
-from codegym.problems.row import Row
-from codegym.problems.source import RemoteFile, Source
+from codegym.problems.reading.asserts import read_check
+from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["LEETCODE"]
 
@@ -39,7 +38,6 @@ def _parse(row: Row) -> Problem:
         starter_code=starter.rstrip() + "\n" if starter else "",
         entry_point=entry_point,
         difficulty=_TYPOS.get(level, level),
-        source="leetcode",
         prelude=prelude,
         comparison="exact",
         metadata={

@@ -13,28 +13,21 @@ names its split (half ``train``, a quarter ``validation`` and ``test``, of each 
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.annotated import mentions_node
-from codegym.problems.input_output import are_texts, as_cases, call_tests, stdin_tests
-from codegym.problems.preludes import APPS_PRELUDE, NODE_CLASSES
-from codegym.problems.problem import CallTest, Problem, StdinTest
-from codegym.problems.row import Row, from_json
-from codegym.problems.signature import Signature, find_signature, read_signatures
-from codegym.problems.source import RemoteFile, Source, hash_split
+from codegym.problems.problem import Problem
+from codegym.problems.reading.apps_tests import read_apps_tests
+from codegym.problems.reading.json_values import from_json
+from codegym.problems.source import RemoteFile, Row, Source, hash_split
 
-__all__ = ["APPS_PLUS", "judged_tests"]
+__all__ = ["APPS_PLUS"]
 
 _QUESTION = ("question", "problem", "description", "prompt")
 _NAME = ("fn_name", "function_name", "entry_point")
 _LEVEL = ("difficulty", "level")
 _ID = ("id", "problem_id", "task_id")
-_READS = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\s*\(\s*0")
 _SOLUTION = ("canonical_solution", "solution")
 _USED = (
     *_QUESTION,
@@ -56,7 +49,7 @@ def _parse(row: Row) -> Problem:
     nested = from_json(row.first("input_output"), what="'input_output'")
     fields = nested if isinstance(nested, dict) else {}
     name = row.optional_text(*_NAME) or fields.get("fn_name")
-    tests, entry_point, prelude = judged_tests(
+    tests, entry_point, prelude = read_apps_tests(
         inputs=_either(row.first("inputs", "input"), fields.get("inputs")),
         outputs=_either(row.first("outputs", "output"), fields.get("outputs")),
         name=name,
@@ -71,7 +64,6 @@ def _parse(row: Row) -> Problem:
         starter_code=starter,
         entry_point=entry_point,
         difficulty=row.difficulty(*_LEVEL),
-        source="apps_plus",
         prelude=prelude,
         comparison="apps",
         metadata={**row.rest(*_USED), "solutions": solutions},
@@ -80,76 +72,6 @@ def _parse(row: Row) -> Problem:
 
 def _either(first: Any, second: Any) -> Any:
     return second if first is None else first
-
-
-def judged_tests(
-    *, inputs: Any, outputs: Any, name: str | None, starter: str, solution: str
-) -> tuple[tuple[StdinTest, ...] | tuple[CallTest, ...], str | None, str]:
-    """Tests, entry point and prelude of a row of APPS or APPS+.
-
-    Args:
-        inputs: The row's inputs.
-        outputs: The row's outputs.
-        name: The function that is called, or None.
-        starter: The starter code, may be empty.
-        solution: A solution, may be empty; it tells what the starter code leaves open.
-
-    Raises:
-        ProblemError: If the row's meaning is not certain.
-    """
-    ins, outs = as_cases(inputs, outputs)
-    in_starter = find_signature(name or None, starter)
-    in_solution = find_signature(name or None, solution) if name or not are_texts(ins) else None
-    signatures = [s for s in (in_starter, in_solution) if s is not None]
-    if are_texts(ins) and _reads_stdin(ins, name, starter, solution, signatures):
-        entry = _script_function(name, starter, solution)
-        return stdin_tests(ins, outs), entry, APPS_PRELUDE
-    if not name and not signatures:
-        raise ProblemError(
-            "no function name, no starter code that tells one, and inputs that are no texts"
-        )
-    if not signatures and any(isinstance(i, str) for i in ins):
-        raise ProblemError(
-            f"the inputs are texts and the function {name!r} is neither in the starter code nor in "
-            "the solution: standard input or arguments is not said"
-        )
-    tests = call_tests(ins, outs, signatures)
-    nodes = any(_has_nodes(s) for s in signatures)
-    prelude = APPS_PRELUDE + (NODE_CLASSES if nodes else "")
-    return tests, signatures[0].entry_point if signatures else name, prelude
-
-
-def _reads_stdin(
-    inputs: Sequence[Any],
-    name: str | None,
-    starter: str,
-    solution: str,
-    signatures: Sequence[Signature],
-) -> bool:
-    """Whether texts are standard input: nothing takes arguments, or the solution reads."""
-    if not signatures:
-        return not name and (not starter.strip() or bool(_READS.search(solution)))
-    takes_none = not signatures[0].parameters and not signatures[0].variadic
-    listed = any(isinstance(i, list) for i in inputs)  # of arguments, if anything takes some
-    return takes_none or (not listed and bool(_READS.search(solution)))
-
-
-def _script_function(name: str | None, starter: str, solution: str) -> str | None:
-    """The function that a program may leave to be called after it was run."""
-    for code in (starter, solution) if starter.strip() else ():
-        free = [
-            s
-            for s in read_signatures(code)
-            if not s.required and s.owner is None and s.name == (name or s.name)
-        ]
-        if len(free) == 1:
-            return free[0].name
-    return None
-
-
-def _has_nodes(signature: Signature) -> bool:
-    kinds = [signature.returns, *(p.annotation for p in signature.parameters)]
-    return any(mentions_node(kind) for kind in kinds)
 
 
 def _solutions(row: Row) -> tuple[str, ...]:
@@ -169,10 +91,6 @@ def _row_splits(row: Row) -> tuple[str, ...]:
     return (hash_split(row.optional_text(*_QUESTION)),)
 
 
-def _parse_sample(row: Row) -> Problem:
-    return dataclasses.replace(_parse(row), source=_SAMPLE.name)
-
-
 def _fixed_splits(row: Row) -> tuple[str, ...]:
     return (row.text("split"),)
 
@@ -187,11 +105,13 @@ _SAMPLE = Source(
     name="apps_plus_sample",
     expected=_EXPECTED,
     splits=_SPLITS,
-    parse=_parse_sample,
+    parse=_parse,
     packages=_PACKAGES,
     id_fields=_ID,
     row_splits=_fixed_splits,
     packaged=Path(__file__).with_name("apps_plus_sample.json"),
+    disclaimer="THIS IS NOT APPS+. These are sixty problems of codegym's own in the format of "
+    "APPS+, and no result on them is one on APPS+.",
 )
 APPS_PLUS = Source(
     name="apps_plus",

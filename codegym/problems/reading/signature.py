@@ -7,7 +7,7 @@ import dataclasses
 import re
 
 from codegym.errors import ProblemError
-from codegym.problems.python_code import parse_expression, parse_python
+from codegym.problems.reading.python_code import parse_expression, parse_python
 
 __all__ = ["Parameter", "Signature", "find_signature", "read_signatures"]
 

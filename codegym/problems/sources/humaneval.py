@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 
 from codegym.errors import ProblemError
-from codegym.problems.assertions import read_check
 from codegym.problems.problem import Problem
-from codegym.problems.python_code import parse_python
-from codegym.problems.row import Row
-from codegym.problems.source import RemoteFile, Source
+from codegym.problems.reading.asserts import read_check
+from codegym.problems.reading.python_code import parse_python
+from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["HUMANEVAL"]
 
@@ -31,7 +30,6 @@ def _parse(row: Row) -> Problem:
         ),
         starter_code=prompt,
         entry_point=entry_point,
-        source="humaneval",
         comparison="exact",
     )
 

@@ -37,7 +37,7 @@ def check_connection(url: str, seconds: float) -> None:
     """
     host, port = _first_hop(url)
     answers: _Answers = queue.SimpleQueue()
-    # A resolver that hangs can not be stopped: it is left behind in a thread that ends by itself.
+    # A resolver that hangs cannot be stopped: it is left behind in a thread that ends by itself.
     threading.Thread(
         target=_resolve_and_connect, args=(host, port, seconds, answers), daemon=True
     ).start()

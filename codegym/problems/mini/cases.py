@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from codegym.problems.mini_grammar import Clause, Draw, MiniProgram, write_code
+from codegym.problems.mini.grammar import Clause, Draw, MiniProgram, write_code
 from codegym.problems.problem import CallTest
 
 __all__ = ["draw_tests"]

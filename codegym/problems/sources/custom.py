@@ -39,12 +39,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.annotated import as_annotated
-from codegym.problems.assertions import read_asserts, read_check
 from codegym.problems.problem import CallTest, Comparison, Problem, StdinTest, UnitTest
-from codegym.problems.row import Row
-from codegym.problems.signature import Signature, find_signature
-from codegym.problems.source import Source, hash_split
+from codegym.problems.reading.annotated import as_annotated
+from codegym.problems.reading.asserts import read_asserts, read_check
+from codegym.problems.reading.signature import Signature, find_signature
+from codegym.problems.source import Row, Source, hash_split
 
 __all__ = ["CUSTOM"]
 
@@ -99,7 +98,6 @@ def _parse(row: Row) -> Problem:
         starter_code=starter,
         entry_point=entry_point,
         difficulty=row.difficulty("difficulty"),
-        source="custom",
         prelude=row.optional_text("prelude"),
         comparison=_comparison(row.first("comparison") or "tolerant"),
         packages=_packages(row.first("packages")),
@@ -196,7 +194,7 @@ def _row_splits(row: Row) -> tuple[str, ...]:
 
 CUSTOM = Source(
     name="custom",
-    expected="problems as codegym.problems.custom describes them: objects with 'id', "
+    expected="problems as codegym.problems.sources.custom describes them: objects with 'id', "
     "'description' and 'tests'",
     splits=("train", "validation", "test"),
     parse=_parse,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from codegym.errors import DataFormatError, DataNotFoundError, OfflineError, ProblemError
-from codegym.problems.data_file import open_data_file
-from codegym.problems.download import download, verify
-from codegym.problems.source import RemoteFile, Source, problem_of, row_of
+from codegym.errors import ConfigurationError, DataNotFoundError, OfflineError
+from codegym.problems.files.download import download, verify
+from codegym.problems.source import RemoteFile, Source
 
-__all__ = ["cache_folder", "data_folder", "locate", "user_path"]
+__all__ = ["FoundFile", "cache_folder", "data_folder", "find_files", "user_path"]
+
+Check = Callable[[Path], None]
 
 _SAMPLE_HINT = (
     '\nOr choose data="sample": problems of codegym\'s own in the same format, which ship with the '
@@ -63,29 +64,92 @@ def user_path(path: str | os.PathLike[str]) -> Path:
         ) from error
 
 
-def locate(source: Source, files: Sequence[RemoteFile], data: Path | None) -> list[Path]:
+class FoundFile(NamedTuple):
+    """A file that was found, and the split that it stands for, if any."""
+
+    path: Path
+    split: str | None
+
+
+def find_files(
+    source: Source, data: str | os.PathLike[str] | None, split: str | None, check: Check
+) -> list[FoundFile]:
     """Finds the files of a source, downloading those that are nowhere on this machine.
 
     Args:
         source: The data set.
-        files: Which of its files are needed.
-        data: A folder that must hold the files, or None for the usual places. (A single file
-            needs no search.)
-
-    Returns:
-        One path for each of `files`.
+        data: A file, or a folder that must hold the files; None: the usual places.
+        split: Only the files that hold rows of this split; None: all.
+        check: Raises a :class:`~codegym.errors.DataError` if a file that was received is no whole
+            file of the source.
 
     Raises:
+        ConfigurationError: If `data` is no path, is a folder where a file is needed, or is the
+            file of another split; or if only a user knows where the files are, and none is named.
         OfflineError: If a file is nowhere, and no connection could be made to download it.
-        DataNotFoundError: If a file is nowhere and can not be downloaded for another reason, or is
+        DataNotFoundError: If a file is nowhere and cannot be downloaded for another reason, or is
             not in `data`; if ``$CODEGYM_DATA`` names no folder, or something is at the place of a
             file that is none.
         DataFormatError: If a file of the cache has changed since it was downloaded.
         OSError: If it may not be known whether a file is there.
     """
-    if data is not None:
-        return [_in_folder(data, source, file) for file in files]
-    return [_anywhere(source, file) for file in files]
+    if source.packaged is not None:
+        return [FoundFile(source.packaged, None)]
+    path = None if data is None else _path(data)
+    if path is not None and not os.path.isdir(path):
+        return [FoundFile(path, _split_of_file(source, path, split))]
+    if not source.files:
+        raise ConfigurationError(_needs_a_file(source, path))
+    files = [file for file in source.files if split is None or split in file.splits]
+    if path is not None:
+        paths = [_in_folder(path, source, file) for file in files]
+    else:
+        paths = [_anywhere(source, file, check) for file in files]
+    return [
+        FoundFile(found, file.splits[0] if _stands_for_one(source, file) else None)
+        for found, file in zip(paths, files, strict=True)
+    ]
+
+
+def _path(data: object) -> Path:
+    if not isinstance(data, str | os.PathLike):
+        raise ConfigurationError(f"data must be the path of a file or folder, got {data!r:.80}.")
+    return user_path(data)
+
+
+def _needs_a_file(source: Source, folder: Path | None) -> str:
+    if folder is None:
+        return (
+            f"Source {source.name!r} needs data=: a .json or .jsonl file (or either with .gz) of "
+            f"{source.expected}."
+        )
+    return (
+        f"{folder} is a folder. Source {source.name!r} has no files of known names, so data= must "
+        f"be the file itself: .json or .jsonl (or either with .gz) of {source.expected}."
+    )
+
+
+def _stands_for_one(source: Source, file: RemoteFile) -> bool:
+    return len(file.splits) == 1 and len(source.splits) > 1
+
+
+def _split_of_file(source: Source, path: Path, split: str | None) -> str | None:
+    """The split that a named file stands for, where a source has a file for each split."""
+    if not source.files or not all(_stands_for_one(source, file) for file in source.files):
+        return None
+    for file in source.files:
+        if path.name.removesuffix(".gz") in {_base(name) for name in (file.name, *file.aliases)}:
+            if split not in (None, *file.splits):
+                raise ConfigurationError(
+                    f"{path.name} is the split {file.splits[0]!r} of {source.name!r}, but "
+                    f"split={split!r} was asked for. Leave split out, or name the other file."
+                )
+            return file.splits[0]
+    return split
+
+
+def _base(name: str) -> str:
+    return os.path.basename(name).removesuffix(".gz")
 
 
 def _in_folder(folder: Path, source: Source, file: RemoteFile) -> Path:
@@ -100,7 +164,7 @@ def _in_folder(folder: Path, source: Source, file: RemoteFile) -> Path:
     return found
 
 
-def _anywhere(source: Source, file: RemoteFile) -> Path:
+def _anywhere(source: Source, file: RemoteFile, check: Check) -> Path:
     names = _names(file)
     folder = data_folder()
     if folder is not None:
@@ -112,7 +176,7 @@ def _anywhere(source: Source, file: RemoteFile) -> Path:
         verify(target)
         return target
     try:
-        return download(file.url, target, functools.partial(_check, source))
+        return download(file.url, target, check)
     except OSError as error:
         kind = OfflineError if isinstance(error, ConnectionError) else DataNotFoundError
         raise kind(
@@ -154,26 +218,6 @@ def _is_file(path: Path) -> bool:
             f"{path.name!r}, or nothing there: repair or remove it."
         )
     return False
-
-
-def _check(source: Source, path: Path) -> None:
-    """Raises a DataFormatError if what was received is no whole file of the source."""
-    rows = open_data_file(path, expected=source.expected)
-    try:
-        rows.row(len(rows) - 1)
-    except ProblemError as error:
-        raise DataFormatError(f"{path} is cut off: in its last row, {error}") from error
-    reason = ""
-    for index in range(len(rows)):
-        try:
-            problem_of(source, row_of(rows.row(index), index))
-        except ProblemError as error:
-            reason = reason or str(error)
-        else:
-            return
-    raise DataFormatError(
-        f"none of {len(rows)} rows of {path} can be used as {source.expected} (row 0: {reason})"
-    )
 
 
 def _command(file: RemoteFile, target: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codegym.errors import DataError, DataFormatError
-from codegym.problems.connection import check_connection
+from codegym.problems.files.connection import check_connection
 
 __all__ = ["download", "verify"]
 

@@ -11,12 +11,11 @@ import ast
 from collections.abc import Sequence
 
 from codegym.errors import ProblemError
-from codegym.problems.assertions import read_asserts
 from codegym.problems.problem import Problem
-from codegym.problems.python_code import parse_python
-from codegym.problems.row import Row
-from codegym.problems.signature import Signature, read_signatures
-from codegym.problems.source import RemoteFile, Source
+from codegym.problems.reading.asserts import read_asserts
+from codegym.problems.reading.python_code import parse_python
+from codegym.problems.reading.signature import Signature, read_signatures
+from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["MBPP"]
 
@@ -39,7 +38,6 @@ def _parse(row: Row) -> Problem:
         if entry.body_line > entry.line
         else "",
         entry_point=entry.name,
-        source="mbpp",
         prelude=setup + "\n" if setup else "",
         comparison="exact",
         metadata={"test_list": tuple(asserts), "source_file": row.first("source_file")},

@@ -7,9 +7,9 @@ import pytest
 
 from codegym.errors import ProblemError
 from codegym.execution.sandbox.tester import pytest_part
-from codegym.problems import assertions
-from codegym.problems.assertions import read_asserts, read_check
 from codegym.problems.problem import CodeTest
+from codegym.problems.reading import asserts
+from codegym.problems.reading.asserts import read_asserts, read_check
 
 
 def whole(code: str, entry_point: str = "f", **kwargs: str) -> CodeTest:
@@ -99,8 +99,8 @@ def test_an_import_of_the_program_gets_the_entry_point(line):
 
 
 def test_the_stand_in_has_what_the_loader_lets_through():
-    assert assertions.PYTEST == pytest_part.NAMES
-    assert assertions._REFUSED_MARKS == pytest_part.REFUSED_MARKS
+    assert asserts.PYTEST == pytest_part.NAMES
+    assert asserts._REFUSED_MARKS == pytest_part.REFUSED_MARKS
 
 
 @pytest.mark.parametrize(

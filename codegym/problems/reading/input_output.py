@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.annotated import as_annotated, has_text_keys, is_list_like
-from codegym.problems.data_file import parse_json
 from codegym.problems.problem import CallTest, StdinTest
-from codegym.problems.signature import Signature
+from codegym.problems.reading.annotated import as_annotated, has_text_keys, is_list_like
+from codegym.problems.reading.json_values import parse_json
+from codegym.problems.reading.signature import Signature
 
 __all__ = ["are_texts", "as_cases", "call_tests", "json_call_tests", "stdin_tests"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import itertools
 import json
 import mmap
 import zlib
@@ -16,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
+from codegym.problems.reading.json_values import parse_json
 
-__all__ = ["DataFile", "open_data_file", "parse_json"]
+__all__ = ["DataFile", "open_data_file"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES_TRIED = 50  # a data set may have bad lines, but not nothing else
-_DIGITS_PER_CHUNK = 4000  # below the interpreter's limit for int(str)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +37,19 @@ class DataFile:
 
     path: Path
     size: int
+    _values: Sequence[Any] | None = None
     _lines: Sequence[bytes] | None = None
     _offsets: Sequence[int] | None = None
-    _values: Sequence[Any] | None = None
+    _numbers: Sequence[int] = ()  # of the lines that are rows
 
     def __len__(self) -> int:
-        return len(self._lines or self._offsets or self._values or ())
+        return len(self._numbers if self._values is None else self._values)
 
     def row(self, index: int) -> Any:
         """The JSON value of a row.
+
+        Args:
+            index: Its position, from 0.
 
         Raises:
             ProblemError: If the row's text is no JSON.
@@ -53,8 +58,19 @@ class DataFile:
             return self._values[index]
         try:
             return parse_json(self._line(index))
+        except json.JSONDecodeError as error:
+            told = f"{error.msg} at column {error.colno}"
+            raise ProblemError(f"the line is no JSON: {told}") from error
         except ValueError as error:
             raise ProblemError(f"the line is no JSON: {error}") from error
+
+    def place(self, index: int) -> str:
+        """Where a row is, for a message, counted from 1 as an editor does.
+
+        Returns:
+            Such as ``"line 3"`` of a file with a row a line, or ``"row 3"`` of a JSON list.
+        """
+        return f"row {index + 1}" if self._values is not None else f"line {self._numbers[index]}"
 
     def _line(self, index: int) -> bytes:
         if self._lines is not None:
@@ -96,46 +112,20 @@ def open_data_file(path: Path, *, expected: str) -> DataFile:
         ) from error
 
 
-def parse_json(text: str | bytes) -> Any:
-    """`json.loads`, also for integers longer than the interpreter's limit of digits.
-
-    Raises:
-        ValueError: If the text is no JSON.
-    """
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except json.JSONDecodeError:
-        raise
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error}") from None
-    except ValueError:  # an integer of more than 4300 digits
-        return json.loads(text, parse_int=_long_int)
-
-
-def _long_int(digits: str) -> int:
-    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
-    value = 0
-    for start in range(0, len(digits), _DIGITS_PER_CHUNK):
-        chunk = digits[start : start + _DIGITS_PER_CHUNK]
-        value = value * 10 ** len(chunk) + int(chunk)
-    return sign * value
-
-
 def _rows_of(content: bytes | mmap.mmap, path: Path, expected: str) -> DataFile:
     start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
-    offsets = list(_line_offsets(content, start))
-    if not offsets:
+    numbered = list(_numbered_offsets(content, start))
+    if not numbered:
         raise DataFormatError(f"{path} is empty. Expected {expected}; get the file again.")
+    numbers, offsets = zip(*numbered, strict=True)
     head = _line_at(content, offsets[0]).lstrip()
     if head.startswith(b"["):
         return DataFile(path, len(content), _values=_list_of(content[start:], path, expected))
     if any(_is_object(_line_at(content, offset)) for offset in offsets[:_LINES_TRIED]):
-        if isinstance(content, bytes):  # was compressed: a row can not be read alone
+        if isinstance(content, bytes):  # was compressed: a row cannot be read alone
             lines = [_line_at(content, offset) for offset in offsets]
-            return DataFile(path, len(content), _lines=lines)
-        return DataFile(path, len(content), _offsets=offsets)
+            return DataFile(path, len(content), _lines=lines, _numbers=numbers)
+        return DataFile(path, len(content), _offsets=offsets, _numbers=numbers)
     if head.startswith(b"{") and _is_object(content[start:]):
         return DataFile(path, len(content), _values=[parse_json(content[start:])])
     raise DataFormatError(
@@ -159,12 +149,15 @@ def _list_of(content: bytes, path: Path, expected: str) -> list[Any]:
     return list(values)
 
 
-def _line_offsets(content: bytes | mmap.mmap, start: int) -> Iterator[int]:
-    while start < len(content):
+def _numbered_offsets(content: bytes | mmap.mmap, start: int) -> Iterator[tuple[int, int]]:
+    """Number, from 1, and offset of each line that is not blank."""
+    for number in itertools.count(1):
+        if start >= len(content):
+            return
         end = content.find(b"\n", start)
         end = len(content) if end < 0 else end + 1
         if content[start:end].strip():
-            yield start
+            yield number, start
         start = end
 
 

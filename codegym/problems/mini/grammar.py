@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from codegym.problems.mini_phrases import Family, Phrase
+from codegym.problems.mini.phrases import Family, Phrase
 
 __all__ = [
     "Choice",

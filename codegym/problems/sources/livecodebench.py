@@ -15,13 +15,12 @@ import zlib
 from typing import Any, NoReturn
 
 from codegym.errors import ProblemError
-from codegym.problems.data_file import parse_json
-from codegym.problems.input_output import json_call_tests, stdin_tests
-from codegym.problems.preludes import LIVECODEBENCH_PRELUDE
 from codegym.problems.problem import CallTest, Problem, StdinTest
-from codegym.problems.row import Row, from_json
-from codegym.problems.signature import find_signature
-from codegym.problems.source import RemoteFile, Source
+from codegym.problems.reading.input_output import json_call_tests, stdin_tests
+from codegym.problems.reading.json_values import from_json, parse_json
+from codegym.problems.reading.preludes import LIVECODEBENCH_PRELUDE
+from codegym.problems.reading.signature import find_signature
+from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["LIVECODEBENCH", "decode_private_tests"]
 
@@ -65,7 +64,6 @@ def _parse(row: Row) -> Problem:
         starter_code=starter,
         entry_point=entry_point,
         difficulty=row.difficulty("difficulty"),
-        source="livecodebench",
         prelude=LIVECODEBENCH_PRELUDE,
         # Its judge compares what is returned by ==, and takes an outermost tuple for a list.
         comparison="livecodebench" if kinds == {"stdin"} else "exact",

@@ -10,9 +10,9 @@ import ast
 from typing import Any
 
 from codegym.errors import ProblemError
-from codegym.problems.data_file import parse_json
 from codegym.problems.problem import BinaryTree, LinkedList
-from codegym.problems.python_code import parse_expression
+from codegym.problems.reading.json_values import parse_json
+from codegym.problems.reading.python_code import parse_expression
 
 __all__ = ["as_annotated", "has_text_keys", "is_list_like", "mentions_node", "tree_values"]
 

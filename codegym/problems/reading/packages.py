@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from codegym.errors import ConfigurationError, ProblemError
 from codegym.problems.problem import CodeTest, Problem
-from codegym.problems.python_code import parse_python
+from codegym.problems.reading.python_code import parse_python
 
 __all__ = ["check_packages", "is_installed", "with_packages"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from codegym.errors import ProblemError
 from codegym.problems.problem import Classes, CodeTest, Problem
-from codegym.problems.python_code import parse_python
+from codegym.problems.reading.python_code import parse_python
 
 __all__ = ["with_classes"]
 

@@ -1,7 +1,7 @@
 """A set of problems as an immutable, lazy sequence, and the report of how it was loaded.
 
-A problem is built when it is asked for and kept while it is in use; views (filters, shuffles,
-slices) share the same store and copy nothing but positions. Nothing here reads files.
+A problem is built from its key when it is asked for, and kept while it is in use; views (filters,
+shuffles, slices) share what was built and copy nothing but keys. Nothing here reads files.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import difflib
 import functools
 import operator
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems.problem import Problem
 
-__all__ = ["Head", "LoadReport", "ProblemSet", "Remembering", "SkippedRow"]
+__all__ = ["LoadReport", "ProblemSet", "Remembering", "SkippedRow", "Summary"]
 
 _CACHED_PROBLEMS = 4096
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
 
-class Head(NamedTuple):
+class Summary(NamedTuple):
     """What can be known of a problem without building it."""
 
     id: str
@@ -37,18 +37,19 @@ class SkippedRow:
     """A row of a data file that is no usable problem.
 
     Attributes:
-        index: 0-based position in the file.
+        place: Where it is, counted from 1: ``"line 3"`` of a file with a row a line, ``"row 3"`` of
+            a JSON list. Names the file as well if the source has several.
         id: The row's id, or None if it has none that can be read.
         reason: A sentence for a human.
     """
 
-    index: int
+    place: str
     id: str | None
     reason: str
 
     def __str__(self) -> str:
         name = "" if self.id is None else f" ({self.id})"
-        return f"row {self.index}{name}: {self.reason}"
+        return f"{self.place}{name}: {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class LoadReport:
         read: Rows that were looked at.
         usable: Rows that became problems.
         other_split: Rows that belong to a split that was not asked for.
-        skipped: Rows that can not be used, each with its reason.
+        skipped: Rows that cannot be used, each with its reason.
         stands_in_for: Name of the source that was asked for, if it could not be had and these are
             the problems of its sample; else None.
     """
@@ -96,16 +97,18 @@ class ProblemSet(Sequence[Problem]):
     """An immutable sequence of problems, each built on access.
 
     Args:
-        length: Number of problems.
-        get: Builds the problem at a position in ``range(length)``. It must be pure: the same
-            position always gives an equal problem.
-        head: Tells id and difficulty at a position without building the problem. Without it, the
+        keys: What `get` is asked with, in order: a tuple of hashable values, one a problem; or the
+            number of problems, whose keys are then 0, 1, ...
+        get: Builds the problem of a key. It must be pure: the same key always gives an equal
+            problem.
+        summary: Tells the id and difficulty of a key without building the problem. Without it, the
             problem is built to know them.
         report: What became of the rows that were read; without it, all are usable.
         cached: How many built problems are kept (the least recently used ones go first).
 
     Raises:
-        ConfigurationError: If `length` is negative or no int, or `get` can not be called.
+        ConfigurationError: If `keys` is neither a tuple nor a number of 0 or more, or `get` cannot
+            be called.
 
     Example:
         >>> from codegym.problems.problem import CallTest, Problem
@@ -119,24 +122,28 @@ class ProblemSet(Sequence[Problem]):
 
     def __init__(
         self,
-        length: int,
-        get: Callable[[int], Problem] | None = None,  # no default: one error for all mistakes
+        keys: int | range | tuple[Any, ...],
+        get: Callable[[Any], Problem] | None = None,  # no default: one error for all mistakes
         *,
-        head: Callable[[int], Head] | None = None,
+        summary: Callable[[Any], Summary] | None = None,
         report: LoadReport | None = None,
         cached: int = _CACHED_PROBLEMS,
     ) -> None:
-        if not isinstance(length, int) or isinstance(length, bool) or not callable(get):
+        if not isinstance(keys, int | range | tuple) or isinstance(keys, bool) or not callable(get):
             raise ConfigurationError(
-                "ProblemSet() takes a length and a function that builds the problem at a position, "
-                f"got {type(length).__name__} and {type(get).__name__}. For problems that already "
-                "exist, use ProblemSet.of([...])."
+                "ProblemSet() takes a number of problems, or their keys, and a function that "
+                f"builds the problem of a key, got {type(keys).__name__} and "
+                f"{type(get).__name__}. For problems that already exist, use ProblemSet.of([...])."
             )
-        if length < 0:
-            raise ConfigurationError(f"A problem set needs a length of 0 or more, got {length}.")
-        self._store = _Store(length, get, head, cached)
-        self._positions: Sequence[int] = range(length)
-        self._report = report or LoadReport("custom", length, length)
+        if isinstance(keys, int):
+            if keys < 0:
+                raise ConfigurationError(f"A problem set needs a length of 0 or more, got {keys}.")
+            keys = range(keys)
+        self._keys = keys
+        self._get = Remembering(get, cached) if cached else get
+        self._summary = summary
+        self._report = report or LoadReport("custom", len(keys), len(keys))
+        self._whole = self
 
     @classmethod
     def of(cls, problems: Iterable[Problem], *, report: LoadReport | None = None) -> ProblemSet:
@@ -171,15 +178,15 @@ class ProblemSet(Sequence[Problem]):
     @property
     def ids(self) -> tuple[str, ...]:
         """All ids, in order."""
-        return tuple(self._store.head(p).id for p in self._positions)
+        return tuple(self._summary_of(key).id for key in self._keys)
 
-    @property
+    @functools.cached_property
     def difficulties(self) -> tuple[str, ...]:
         """The difficulties that occur, sorted."""
-        return tuple(sorted({self._store.head(p).difficulty for p in self._positions}))
+        return tuple(sorted({self._summary_of(key).difficulty for key in self._keys}))
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._keys)
 
     @overload
     def __getitem__(self, index: int) -> Problem: ...
@@ -187,21 +194,21 @@ class ProblemSet(Sequence[Problem]):
     def __getitem__(self, index: slice) -> ProblemSet: ...
     def __getitem__(self, index: int | slice) -> Problem | ProblemSet:
         if isinstance(index, slice):
-            return self._view(self._positions[index])
+            return self._view(self._keys[index])
         try:
-            position = self._positions[operator.index(index)]
+            key = self._keys[operator.index(index)]
         except IndexError:
             raise IndexError(
                 f"problem {index} of a set of {len(self)}: expected -{len(self)} to {len(self) - 1}"
             ) from None
-        return self._store.get(position)
+        return self._get(key)
 
     def __iter__(self) -> Iterator[Problem]:
-        return map(self._store.get, self._positions)
+        return map(self._get, self._keys)
 
     def __contains__(self, item: object) -> bool:
         if isinstance(item, str):
-            return item in self._index
+            return item in self._key_of
         return any(item == problem for problem in self)
 
     def __deepcopy__(self, memo: dict[int, object]) -> ProblemSet:
@@ -216,11 +223,10 @@ class ProblemSet(Sequence[Problem]):
         Raises:
             UnknownNameError: If there is none; suggests near ids.
         """
-        position = self._index.get(problem_id)
-        if position is None:
-            near = difflib.get_close_matches(str(problem_id), self._index, n=3, cutoff=0.5)
-            raise UnknownNameError("problem id", problem_id, near or list(self._index)[:3])
-        return self._store.get(position)
+        if problem_id not in self._key_of:
+            near = difflib.get_close_matches(str(problem_id), self._key_of, n=3, cutoff=0.5)
+            raise UnknownNameError("problem id", problem_id, near or list(self._key_of)[:3])
+        return self._get(self._key_of[problem_id])
 
     def filter(
         self,
@@ -237,15 +243,15 @@ class ProblemSet(Sequence[Problem]):
         Raises:
             UnknownNameError: If a difficulty does not occur in the set this view was made from.
         """
-        positions: Iterable[int] = self._positions
+        keys: Iterable[Any] = self._keys
         if difficulty is not None:
             wanted = {difficulty} if isinstance(difficulty, str) else set(difficulty)
-            for name in sorted(wanted - self._store.difficulties):
-                raise UnknownNameError("difficulty", name, self._store.difficulties)
-            positions = [p for p in positions if self._store.head(p).difficulty in wanted]
+            for name in sorted(wanted.difference(self._whole.difficulties)):
+                raise UnknownNameError("difficulty", name, self._whole.difficulties)
+            keys = [key for key in keys if self._summary_of(key).difficulty in wanted]
         if predicate is not None:
-            positions = [p for p in positions if predicate(self._store.get(p))]
-        return self._view(tuple(positions))
+            keys = [key for key in keys if predicate(self._get(key))]
+        return self._view(tuple(keys))
 
     def take(self, count: int) -> ProblemSet:
         """The first `count` problems, or all if there are fewer."""
@@ -254,21 +260,27 @@ class ProblemSet(Sequence[Problem]):
     def shuffle(self, seed: int | np.random.Generator) -> ProblemSet:
         """The same problems in an order that depends on `seed` alone."""
         order = np.random.default_rng(seed).permutation(len(self))
-        return self._view(tuple(self._positions[i] for i in order.tolist()))
+        return self._view(tuple(self._keys[i] for i in order.tolist()))
 
     def sample(self, count: int, seed: int | np.random.Generator) -> ProblemSet:
         """`count` problems drawn without replacement, or all if there are fewer."""
         count = min(_not_negative(count), len(self))
         drawn = np.random.default_rng(seed).choice(len(self), size=count, replace=False)
-        return self._view(tuple(self._positions[i] for i in drawn.tolist()))
+        return self._view(tuple(self._keys[i] for i in drawn.tolist()))
 
     @functools.cached_property
-    def _index(self) -> dict[str, int]:
-        return {self._store.head(p).id: p for p in self._positions}
+    def _key_of(self) -> dict[str, Any]:
+        return {self._summary_of(key).id: key for key in self._keys}
 
-    def _view(self, positions: Sequence[int]) -> ProblemSet:
-        view = ProblemSet.__new__(ProblemSet)
-        view._store, view._positions, view._report = self._store, positions, self._report
+    def _summary_of(self, key: Any) -> Summary:
+        if self._summary is not None:
+            return self._summary(key)
+        problem = self._get(key)
+        return Summary(problem.id, problem.difficulty)
+
+    def _view(self, keys: range | tuple[Any, ...]) -> ProblemSet:
+        view = ProblemSet(keys, self._get, summary=self._summary, report=self._report, cached=0)
+        view._whole = self._whole
         return view
 
 
@@ -290,31 +302,6 @@ class Remembering(Generic[_Key, _Value]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return Remembering, (self._function, self._most)
-
-
-class _Store:
-    """The problems of a source by position, the last used ones kept; shared by all views."""
-
-    def __init__(
-        self,
-        length: int,
-        get: Callable[[int], Problem],
-        head: Callable[[int], Head] | None,
-        cached: int,
-    ) -> None:
-        self._length = length
-        self.get = Remembering(get, cached) if cached else get
-        self._head = head
-
-    def head(self, position: int) -> Head:
-        if self._head is not None:
-            return self._head(position)
-        problem = self.get(position)
-        return Head(problem.id, problem.difficulty)
-
-    @functools.cached_property
-    def difficulties(self) -> frozenset[str]:
-        return frozenset(self.head(p).difficulty for p in range(self._length))
 
 
 def _not_negative(count: int) -> int:

@@ -1,0 +1,93 @@
+"""CodeGen-Mini: an endless, seeded set of small problems that needs no file.
+
+A problem is a few English lines and a signature; its program has one to eight conditional
+statements. How problems are made is in :mod:`codegym.problems.mini`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.problems.mini.generator import LEVELS, SPLITS, MiniProblems
+from codegym.problems.problem_set import LoadReport, ProblemSet
+from codegym.problems.source import GeneratedSource
+
+__all__ = ["MINI", "load_mini"]
+
+_CACHED = 16_384  # problems; some 6 kB each
+
+
+def load_mini(
+    *,
+    split: Literal["train", "validation", "test"] = "train",
+    difficulty: Literal["introductory", "interview", "competition"] | None = None,
+    conditionals: tuple[int, int] | None = None,
+    size: int = 10_000,
+    seed: int = 0,
+) -> ProblemSet:
+    """A set of Mini problems, each generated when it is asked for.
+
+    The problem at a position depends on `seed`, `split`, the selection and the position alone, not
+    on `size`, the process or the version of Python.
+
+    Args:
+        split: Which of three sets of programs that have none in common.
+        difficulty: ``"introductory"`` (1 conditional statement), ``"interview"`` (2-3) or
+            ``"competition"`` (4-8). None: the three levels in turn.
+        conditionals: Fewest and most conditional statements (1-8), in place of a difficulty.
+        size: Number of problems.
+        seed: Of the set; not negative.
+
+    Raises:
+        UnknownNameError: If there is no such split or difficulty.
+        ConfigurationError: If `size` or `seed` is negative or no whole number, `conditionals` is no
+            range within 1 to 8, or comes together with a difficulty.
+    """
+    if split not in SPLITS:
+        raise UnknownNameError("split of Mini", split, SPLITS)
+    if difficulty is not None and difficulty not in LEVELS:
+        raise UnknownNameError("difficulty of Mini", difficulty, LEVELS)
+    if not (_is_natural(size) and _is_natural(seed)):
+        raise ConfigurationError(
+            "size and seed of Mini must be whole numbers of 0 or more, got "
+            f"size={size!r}, seed={seed!r}."
+        )
+    ranges: tuple[tuple[int, int], ...]
+    if conditionals is not None:
+        if difficulty is not None:
+            raise ConfigurationError(
+                "Mini takes a difficulty or a range of conditionals, not both: got "
+                f"difficulty={difficulty!r} and conditionals={conditionals!r}."
+            )
+        if not 1 <= conditionals[0] <= conditionals[1] <= 8:
+            raise ConfigurationError(
+                "conditionals must be (fewest, most) with 1 <= fewest <= most <= 8, got "
+                f"{conditionals!r}."
+            )
+        ranges, name = (conditionals,), f"{conditionals[0]}-{conditionals[1]}"
+    elif difficulty is not None:
+        ranges, name = (LEVELS[difficulty],), difficulty
+    else:
+        ranges, name = tuple(LEVELS.values()), "mixed"
+    made = MiniProblems(split, name, ranges, seed)
+    report = LoadReport("mini", size, size)
+    return ProblemSet(size, made.problem, summary=made.summary, report=report, cached=_CACHED)
+
+
+def _is_natural(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
+
+
+def _generate(*, split: str, difficulty: str | None, size: int, seed: int) -> ProblemSet:
+    return load_mini(
+        split=split,  # type: ignore[arg-type]  # checked by load_mini
+        difficulty=difficulty,  # type: ignore[arg-type]  # checked by load_mini
+        size=size,
+        seed=seed,
+    )
+
+
+MINI = GeneratedSource(name="mini", splits=SPLITS, generate=_generate)
