@@ -81,7 +81,7 @@ def load_problems(
     ``"codegym"``. Problems are then built again when they are asked for.
 
     Args:
-        source: One of :data:`SOURCES`.
+        source: One of :data:`SOURCES`, to which :func:`register_source` adds.
         data: A `.json` or `.jsonl` file, plain or gzipped, or a folder that holds the source's
             files under their public names. Without it: ``$CODEGYM_DATA``, then the user's cache,
             then the network, once. ``"sample"``, of ``apps_plus`` only: sixty problems of
@@ -104,8 +104,8 @@ def load_problems(
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
         packages: Names of packages that programs may import, beside the standard library and what
-            the data set's own judge has (``numpy`` and ``sortedcontainers`` for ``apps``,
-            ``apps_plus`` and ``leetcode``, where they are installed). A row whose reference
+            the data set's own judge has (``numpy``, and for ``apps``, ``apps_plus`` and
+            ``leetcode`` also ``sortedcontainers``, where they are installed). A row whose reference
             solution needs one of those that is not installed is skipped, and counted with that
             reason. Of no use for generated sources.
 
