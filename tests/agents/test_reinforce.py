@@ -70,11 +70,11 @@ def test_the_loss_by_hand():
 
 
 def test_it_learns_to_copy_a_token():
-    args = Args(iterations=60, learning_rate=1e-2, fgo=False)
-    rows = list(train(_model(width=32), CopyEnv(128, max_new_tokens=2), args))
+    args = Args(iterations=72, learning_rate=5e-3, fgo=False)
+    rows = list(train(_model(width=32), CopyEnv(256, max_new_tokens=2), args))
     solved = [row["solved"] for row in rows]
-    assert sum(solved[:3]) / 3 < 0.1
-    assert sum(solved[-3:]) / 3 > 3 * max(sum(solved[:3]) / 3, 0.05)
+    assert sum(solved[:3]) / 3 < 0.03
+    assert sum(solved[-3:]) / 3 > 0.1
 
 
 def test_the_command_plays_mini_and_saves_the_model(
