@@ -2,6 +2,14 @@
 
 Run from the checkout (``python -m agents.train``); not part of the installed package. They use only
 what codegym's rooms list in ``__all__``.
+
+Methods: :mod:`agents.reinforce` (whole in one file), :mod:`agents.ppo`, and on top of it
+:mod:`agents.prm`. They are made of shared parts, each a function or a small object:
+
+- ``rollout``, ``decoding``, ``completions``: episodes, in groups or from any prefix
+- ``policy``, ``critic``, ``scoring``: what the models say of them
+- ``rewards``, ``advantages``, ``masks``, ``losses``: what is learned from them
+- ``trainer``, ``guard``, ``checkpoint``, ``telemetry``, ``evaluate``: the loop around a method
 """
 
 import importlib.util

@@ -2,7 +2,7 @@
 
 ::
 
-    policy/        the policy, as CausalLMPolicy.save_pretrained writes it
+    policy/        the policy, as CausalLMPolicy.save_pretrained writes it, and critic/ in it
     reference/     the frozen reference, the same way
     best/          the best policy so far, the same way
     state.pt       iteration, episodes, seconds, optimiser, start states, guard
@@ -25,6 +25,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 
+from agents.critic import Critic
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
@@ -44,7 +45,7 @@ Settings = TypeVar("Settings")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainerState:
-    """What is no weight.
+    """What a run needs beside its weights.
 
     Attributes:
         iteration: Iterations done.
@@ -69,6 +70,7 @@ def save(
     folder: Path,
     *,
     policy: CausalLMPolicy,
+    critic: Critic | None,
     reference: CausalLMPolicy,
     best: Path,
     state: TrainerState,
@@ -79,6 +81,7 @@ def save(
     Args:
         folder: Where.
         policy: As it is now.
+        critic: As it is now; None where there is none.
         reference: Frozen.
         best: Folder of the best policy so far, if there is one.
         state: The rest.
@@ -86,6 +89,8 @@ def save(
     """
     with replacing(folder) as draft:
         policy.save_pretrained(draft / "policy")
+        if critic is not None:
+            critic.save_pretrained(draft / "policy")
         reference.save_pretrained(draft / "reference")
         if best.is_dir():
             shutil.copytree(best, draft / "best")
@@ -127,19 +132,22 @@ def recover(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy) -> TrainerState:
-    """Restores both models in place and returns the rest.
+def load(
+    folder: Path, *, policy: CausalLMPolicy, critic: Critic | None, reference: CausalLMPolicy
+) -> TrainerState:
+    """Restores the models in place and returns the rest.
 
     Args:
         folder: Written by :func:`save`.
         policy: Of the same shape; its weights are replaced.
+        critic: Of the same shape; its weights are replaced. None where there is none.
         reference: Of the same shape; its weights are replaced.
 
     Returns:
         Iteration, optimiser and start states.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint, or a damaged one.
+        ConfigurationError: If the folder is not a checkpoint, or a damaged one.
     """
     _require_checkpoint(folder)
     with _readable(folder):
@@ -148,6 +156,8 @@ def load(folder: Path, *, policy: CausalLMPolicy, reference: CausalLMPolicy) -> 
         dtype = next(model.trunk.parameters()).dtype
         saved = CausalLMPolicy.from_pretrained(folder / name, dtype=dtype)
         model.load_state_dict(saved.state_dict())
+    if critic is not None:
+        critic.load(folder / "policy")
     return state
 
 
@@ -160,7 +170,7 @@ def require_settings(folder: Path, settings: Mapping[str, Any], *, may_differ: S
         may_differ: Names of settings that decide nothing that is learned.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint, or another setting differs.
+        ConfigurationError: If the folder is not a checkpoint, or another setting differs.
     """
     _require_checkpoint(folder)
     with _readable(folder):
@@ -190,7 +200,7 @@ def saved_settings(folder: Path, settings: type[Settings]) -> Settings:
         The settings, those that name this machine's folders included.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint, or was written by another version.
+        ConfigurationError: If the folder is not a checkpoint, or was written by another version.
     """
     _require_checkpoint(folder)
     with _readable(folder):
@@ -214,7 +224,7 @@ def saved_iteration(folder: Path) -> int:
         The number of iterations that were done.
 
     Raises:
-        ConfigurationError: If the folder is no checkpoint, or a damaged one.
+        ConfigurationError: If the folder is not a checkpoint, or a damaged one.
     """
     _require_checkpoint(folder)
     with _readable(folder):
@@ -230,7 +240,7 @@ def _require_checkpoint(folder: Path) -> None:
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise ConfigurationError(
-            f"{folder} is no checkpoint: expected a folder with policy/, reference/, best/, "
+            f"{folder} is not a checkpoint: expected a folder with policy/, reference/, best/, "
             "state.pt and settings.json, such as runs/ppo/checkpoints/000040, but "
             f"{' and '.join(missing)} cannot be found."
         )

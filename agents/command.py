@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -12,7 +13,14 @@ import tyro
 
 from codegym.errors import CodegymError, ConfigurationError
 
-__all__ = ["command_line", "main", "refuse_set_elsewhere", "refuse_unused", "set_up_torch"]
+__all__ = [
+    "command_line",
+    "main",
+    "refuse_outside",
+    "refuse_set_elsewhere",
+    "refuse_unused",
+    "set_up_torch",
+]
 
 Settings = TypeVar("Settings")
 
@@ -69,6 +77,40 @@ def set_up_torch(threads: int, device: str = "cpu") -> None:
         raise ConfigurationError(
             f"device={device!r} cannot be used: {error}. Name another one, such as device='cpu'."
         ) from error
+
+
+def refuse_outside(
+    settings: Any,
+    names: Sequence[str],
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    high: float = math.inf,
+    optional: bool = False,
+) -> None:
+    """Refuses numbers that are out of range, not finite, or NaN.
+
+    Args:
+        settings: A dataclass.
+        names: Its fields with this range.
+        low: Least number that is allowed.
+        above: The number must be above this one.
+        high: Greatest number that is allowed.
+        optional: Whether None is allowed as well.
+
+    Raises:
+        ConfigurationError: If there is such a number.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is None and optional:
+            continue
+        if value is None or not (low <= value <= high and above < value and math.isfinite(value)):
+            bounds = [f"above {above:g}"] * (above > -math.inf)
+            bounds += [f"at least {low:g}"] * (low > -math.inf)
+            bounds += [f"at most {high:g}"] * (high < math.inf)
+            expected = " and ".join(["finite", *bounds]) + (", or None" if optional else "")
+            raise ConfigurationError(f"{name} must be {expected}, got {value}.")
 
 
 def refuse_set_elsewhere(part: Any, name: str, fields: Sequence[str]) -> None:

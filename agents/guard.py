@@ -16,9 +16,13 @@ import dataclasses
 
 from codegym.errors import CodegymError, ConfigurationError
 
-__all__ = ["Guard", "GuardSettings", "GuardState", "RunawayError"]
+__all__ = ["DivergedError", "Guard", "GuardSettings", "GuardState", "RunawayError"]
 
 _LOWEST_IN_TRAINING = 0.2  # share of the best training success; moving start states may halve it
+
+
+class DivergedError(CodegymError, ArithmeticError):
+    """A loss is not a finite number any more: the run must go back to an earlier state."""
 
 
 class RunawayError(CodegymError, ArithmeticError):

@@ -7,6 +7,8 @@ computed in several pieces has the same gradient as in one. A mask without a sin
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,9 +16,11 @@ from torch import Tensor
 
 __all__ = [
     "KlEstimates",
+    "Loss",
+    "LossInput",
     "PolicyLoss",
     "approximate_kl",
-    "kl_penalised_rewards",
+    "clipped_loss",
     "kl_penalty",
     "masked_mean",
     "policy_loss",
@@ -52,6 +56,87 @@ class KlEstimates(NamedTuple):
     k1: Tensor
     k2: Tensor
     k3: Tensor
+
+
+class LossInput(NamedTuple):
+    """A group of episodes of one minibatch; all tensors of two dimensions are (B, T).
+
+    Attributes:
+        logprobs: Of the current policy, with a gradient.
+        entropy: Of the current policy, with a gradient; None if it was not asked for.
+        old_logprobs: Of the policy that wrote the tokens.
+        reference_logprobs: Of the frozen reference.
+        advantages: Of the tokens.
+        mask: bool: the tokens that are learned from.
+        generated: bool: all tokens that were written.
+        mask_count: () tokens of the whole minibatch in `mask`, so that groups add up to it.
+        generated_count: () the same of `generated`.
+    """
+
+    logprobs: Tensor
+    entropy: Tensor | None
+    old_logprobs: Tensor
+    reference_logprobs: Tensor
+    advantages: Tensor
+    mask: Tensor
+    generated: Tensor
+    mask_count: Tensor
+    generated_count: Tensor
+
+
+Loss = Callable[[LossInput], tuple[Tensor, dict[str, Tensor]]]
+"""A group -> its () part of the minibatch's loss, and named () scalars that add up likewise."""
+
+
+def clipped_loss(
+    *, clip_range: float = 0.2, kl_coefficient: float = 0.0, entropy_coefficient: float = 0.0
+) -> Loss:
+    """PPO's loss: clipped surrogate, KL penalty and entropy bonus.
+
+    Args:
+        clip_range: See :func:`policy_loss`.
+        kl_coefficient: Weight of :func:`kl_penalty`; 0: no such term.
+        entropy_coefficient: Weight of the bonus; 0: no such term.
+
+    Returns:
+        A loss that says ``loss/policy``, ``policy/clip_fraction`` and ``kl/update_k3``.
+    """
+    return partial(
+        _clipped_loss,
+        clip_range=clip_range,
+        kl_coefficient=kl_coefficient,
+        entropy_coefficient=entropy_coefficient,
+    )
+
+
+def _clipped_loss(
+    group: LossInput, *, clip_range: float, kl_coefficient: float, entropy_coefficient: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    surrogate = policy_loss(
+        group.logprobs,
+        group.old_logprobs,
+        group.advantages,
+        group.mask,
+        clip_range=clip_range,
+        normaliser=group.mask_count,
+    )
+    loss = surrogate.loss
+    if kl_coefficient:
+        penalty = kl_penalty(
+            group.logprobs,
+            group.reference_logprobs,
+            group.generated,
+            normaliser=group.generated_count,
+        )
+        loss = loss + kl_coefficient * penalty
+    if group.entropy is not None and entropy_coefficient:
+        bonus = masked_mean(group.entropy, group.generated, normaliser=group.generated_count)
+        loss = loss - entropy_coefficient * bonus
+    return loss, {
+        "loss/policy": surrogate.loss.detach(),
+        "policy/clip_fraction": surrogate.clip_fraction,
+        "kl/update_k3": surrogate.approximate_kl,
+    }
 
 
 def masked_mean(
@@ -135,32 +220,6 @@ def value_loss(
         near = old_values + (values - old_values).clamp(-clip_range, clip_range)
         error = torch.maximum(error, (near - returns).square())
     return 0.5 * masked_mean(error, mask, normaliser=normaliser)
-
-
-def kl_penalised_rewards(
-    rewards: Tensor,
-    logprobs: Tensor,
-    reference_logprobs: Tensor,
-    mask: Tensor,
-    *,
-    beta: float,
-) -> Tensor:
-    """Token-level reward with a penalty: ``R_t = r_t - beta (log pi - log pi_ref)``.
-
-    StepCoder (arXiv 2402.01391, section 3.2), where ``r_t`` is 0 but for the last token.
-
-    Args:
-        rewards: (B, T) of the environment, paid for token t.
-        logprobs: (B, T) of the policy that wrote the tokens.
-        reference_logprobs: (B, T) of the frozen reference.
-        mask: (B, T) bool: the tokens that pay.
-        beta: Weight of the penalty.
-
-    Returns:
-        (B, T) rewards.
-    """
-    penalty = torch.where(mask, logprobs - reference_logprobs, torch.zeros_like(logprobs))
-    return rewards - beta * penalty
 
 
 def kl_penalty(

@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: Decoupled, as AdamW's.
 
     Raises:
-        ConfigurationError: If a parameter is no matrix.
+        ConfigurationError: If a parameter is not a matrix.
     """
 
     def __init__(

@@ -1,19 +1,18 @@
-"""A causal language model as policy and critic.
+"""A causal language model as policy.
 
 One class for a tiny model made from a config and for any checkpoint of the hub: a *trunk* (any
-``AutoModelForCausalLM``), a value head on its last hidden state (or on a critic trunk of its own),
-and log-probabilities over the action space. The model's vocabulary may be larger than the
-tokenizer's (checkpoints pad it): such logits are cut off, in the sampler and in the losses alike.
+``AutoModelForCausalLM``) and log-probabilities over the action space. Values are the business of a
+critic (:mod:`agents.critic`), which a method may do without. The model's vocabulary may be larger
+than the tokenizer's (checkpoints pad it): such logits are cut off, in the sampler and in the losses
+alike.
 
 Batches are padded on the right. A causal model's outputs at real tokens do not depend on padding
 behind them, so no attention mask is needed; what is padding is known from lengths.
 
 Saved as a folder::
 
-    policy.json         {"format": 1, "vocab_size": ..., "critic": true or false}
+    policy.json         {"format": 2, "vocab_size": ...}
     trunk/              the language model, as ``save_pretrained`` writes it
-    critic/             the critic's own trunk, only if there is one
-    heads.safetensors   the value head
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
@@ -37,19 +35,7 @@ from agents.hub import loading
 from agents.sequences import generated_mask
 from codegym.errors import ConfigurationError
 
-__all__ = ["CausalLMPolicy", "PolicyOutput", "TokenScores"]
-
-
-class PolicyOutput(NamedTuple):
-    """Column t speaks of the token *after* column t.
-
-    Attributes:
-        logits: (B, T, vocab_size) float32.
-        values: (B, T) float32.
-    """
-
-    logits: Tensor
-    values: Tensor
+__all__ = ["CausalLMPolicy", "TokenScores", "load_trunk"]
 
 
 class TokenScores(NamedTuple):
@@ -57,41 +43,26 @@ class TokenScores(NamedTuple):
 
     Attributes:
         logprobs: (B, T) float32, over the action space, at the policy's temperature.
-        values: (B, T) float32; None if they were not asked for.
         entropy: (B, T) float32; None if it was not asked for.
     """
 
     logprobs: Tensor
-    values: Tensor | None
     entropy: Tensor | None
 
 
 class CausalLMPolicy(nn.Module):
-    """pi(token | tokens before it) and V(tokens before it).
+    """pi(token | tokens before it).
 
     Args:
         trunk: The language model.
         vocab_size: Number of actions; at most the model's vocabulary.
-        critic: A trunk of its own for the value head (such as a process reward model's). Without
-            one, the head reads the policy's trunk.
-
-    Attributes:
-        detach_value: Whether the value head's gradient stops before the trunk that it reads. A
-            critic of its own learns with its whole trunk; on the policy's trunk the gradient stops,
-            because a value loss that moves the policy makes training run away.
 
     Raises:
         ConfigurationError: If the model has fewer tokens than there are actions, or no linear
             output head.
     """
 
-    def __init__(
-        self,
-        trunk: PreTrainedModel,
-        *,
-        vocab_size: int,
-        critic: PreTrainedModel | None = None,
-    ) -> None:
+    def __init__(self, trunk: PreTrainedModel, *, vocab_size: int) -> None:
         super().__init__()
         head = _output_head(trunk)
         if head.weight.shape[0] < vocab_size:
@@ -101,16 +72,7 @@ class CausalLMPolicy(nn.Module):
                 "resize its embeddings."
             )
         self.trunk = trunk
-        self.critic = critic
         self.vocab_size = vocab_size
-        self.detach_value = critic is None
-        hidden_size = (critic or trunk).config.get_text_config().hidden_size
-        # fork_rng: nn.Linear draws weights from the global generator, only to be zeroed here.
-        with torch.random.fork_rng(devices=[]):
-            self.value_head = nn.Linear(hidden_size, 1, dtype=torch.float32)
-        nn.init.zeros_(self.value_head.weight)
-        nn.init.zeros_(self.value_head.bias)
-        self.value_head.to(head.weight.device)
         self._plain_head = _has_plain_head(trunk)
 
     @classmethod
@@ -215,23 +177,15 @@ class CausalLMPolicy(nn.Module):
                     f"{str(name_or_path)!r} is not a folder of a saved policy, so it is taken for a"
                     " language model's checkpoint, and vocab_size (the number of actions) is needed"
                 )
-            trunk = _load(name_or_path, dtype)
-            return cls(trunk, vocab_size=vocab_size)
+            return cls(load_trunk(name_or_path, dtype), vocab_size=vocab_size)
         with loading(folder, "a saved policy"):
             meta = json.loads((folder / "policy.json").read_text())
-        if meta.get("format") != 1:
+        if meta.get("format") != 2:
             raise ConfigurationError(
-                f"{folder / 'policy.json'} must have format 1, got {meta.get('format')!r}. It was "
+                f"{folder / 'policy.json'} must have format 2, got {meta.get('format')!r}. It was "
                 "written by another version of codegym's agents."
             )
-        policy = cls(
-            _load(folder / "trunk", dtype),
-            vocab_size=meta["vocab_size"],
-            critic=_load(folder / "critic", dtype) if meta["critic"] else None,
-        )
-        with loading(folder, "a saved policy"):
-            policy.value_head.load_state_dict(load_file(folder / "heads.safetensors"))
-        return policy
+        return cls(load_trunk(folder / "trunk", dtype), vocab_size=meta["vocab_size"])
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the folder that the module's docstring describes.
@@ -242,35 +196,26 @@ class CausalLMPolicy(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.trunk.save_pretrained(folder / "trunk")
-        if self.critic is not None:
-            self.critic.save_pretrained(folder / "critic")
-        save_file(self.value_head.state_dict(), folder / "heads.safetensors")
-        meta = {
-            "format": 1,
-            "vocab_size": self.vocab_size,
-            "critic": self.critic is not None,
-        }
+        meta = {"format": 2, "vocab_size": self.vocab_size}
         (folder / "policy.json").write_text(json.dumps(meta, indent=2) + "\n")
 
     @property
     def device(self) -> torch.device:
-        """Where the value head (and so the input) is."""
-        device: torch.device = self.value_head.weight.device
+        """The device of the model, and so of its input."""
+        device: torch.device = _output_head(self.trunk).weight.device
         return device
 
-    def forward(self, input_ids: Tensor) -> PolicyOutput:
-        """Logits and values at every column.
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits of the next token at every column.
 
         Args:
             input_ids: (B, T) int64, padded on the right; what stands at padding is meaningless.
 
         Returns:
-            Logits of the next token and the value of the state, for each column.
+            (B, T, vocab_size) float32; column t speaks of the token *after* column t.
         """
         hidden, logits = self._run(input_ids)
-        if logits is None:
-            logits = self._logits(hidden)
-        return PolicyOutput(logits, self._values(input_ids, hidden))
+        return self._logits(hidden) if logits is None else logits
 
     def score(
         self,
@@ -279,19 +224,17 @@ class CausalLMPolicy(nn.Module):
         length: Tensor,
         *,
         temperature: float = 1.0,
-        values: bool = True,
         entropy: bool = False,
     ) -> TokenScores:
-        """Log-probabilities and values of the generated tokens of stored sequences.
+        """Log-probabilities of the generated tokens of stored sequences.
 
-        Only generated tokens reach the heads, so prompt and padding cost no logits.
+        Only generated tokens reach the output head, so prompt and padding cost no logits.
 
         Args:
             input_ids: (B, T) int64, padded on the right.
             start_length: (B,) first generated column, at least 1.
             length: (B,) first padding column.
             temperature: The policy is ``softmax(logits / temperature)``.
-            values: Whether the critic is asked as well.
             entropy: Whether the exact entropy is wanted.
 
         Returns:
@@ -311,11 +254,6 @@ class CausalLMPolicy(nn.Module):
             logits = logits / temperature
         targets = input_ids.flatten().index_select(0, target_index)
         chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
-        valued = None
-        if values and self.critic is None:
-            valued = self._head_values(hidden)
-        elif values:
-            valued = self._values(input_ids, hidden).flatten().index_select(0, source_index)
 
         def place(flat: Tensor) -> Tensor:
             canvas = flat.new_zeros(rows * width)
@@ -325,26 +263,7 @@ class CausalLMPolicy(nn.Module):
         if entropy:
             log_softmax = logits.log_softmax(-1)
             exact = place(-(log_softmax.exp() * log_softmax).sum(-1))
-        return TokenScores(place(chosen), None if valued is None else place(valued), exact)
-
-    def score_values(self, input_ids: Tensor, start_length: Tensor, length: Tensor) -> Tensor:
-        """What :meth:`score` says of the values, without asking the policy.
-
-        Only a critic with a trunk of its own can be asked alone.
-
-        Args:
-            input_ids: (B, T) int64, padded on the right.
-            start_length: (B,) first generated column, at least 1.
-            length: (B,) first padding column.
-
-        Returns:
-            (B, T) float32 aligned with the tokens.
-        """
-        assert self.critic is not None
-        values = self._values(input_ids, None)[:, :-1]
-        values = nn.functional.pad(values, (1, 0))  # column t: the state before token t
-        mask = generated_mask(start_length, length, input_ids.shape[1])
-        return torch.where(mask, values, torch.zeros_like(values))
+        return TokenScores(place(chosen), exact)
 
     def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Last hidden states, and logits where they are more than ``head(hidden)``."""
@@ -357,19 +276,20 @@ class CausalLMPolicy(nn.Module):
         logits: Tensor = _output_head(self.trunk)(hidden)
         return logits[..., : self.vocab_size].float()
 
-    def _values(self, input_ids: Tensor, hidden: Tensor | None) -> Tensor:
-        if self.critic is not None:
-            hidden = self.critic.base_model(input_ids=input_ids, use_cache=False)[0]
-        assert hidden is not None
-        return self._head_values(hidden)
 
-    def _head_values(self, hidden: Tensor) -> Tensor:
-        hidden = hidden.detach() if self.detach_value else hidden
-        values: Tensor = self.value_head(hidden.float())
-        return values.squeeze(-1)
+def load_trunk(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    """A causal language model of a folder or of the hub.
 
+    Args:
+        name_or_path: Folder or hub name.
+        dtype: Of its weights.
 
-def _load(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    Returns:
+        The model on the CPU.
+
+    Raises:
+        ConfigurationError: If it cannot be loaded.
+    """
     with loading(name_or_path, "a causal language model") as name:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     return model

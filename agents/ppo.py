@@ -1,151 +1,153 @@
 """PPO with CCCS start states and FGO loss masks (StepCoder, arXiv 2402.01391).
 
-Every iteration: rollout, log-probabilities of policy and reference, advantages, update, log. The
-environment owns the start states and the loss masks; this file only passes them on. A guard sends a
-run that goes wrong back to its last good state.
+Every iteration: rollout, scoring, token rewards, advantages, update, log; the loop around it, with
+the guard that sends a run back to its last good state, is in :mod:`agents.trainer`. The environment
+owns the start states and the loss masks; this file only passes them on.
 
 What differs from the paper:
 
 1. Its clip of 0.8 is taken for one of the *reward* (``reward_clip``, off); the ratio clip is 0.2.
 2. gamma, lambda, epochs and batch size are not told there; here 1, 1, 1 and 128.
 3. Sampling is at temperature 1 without nucleus, so that the sampler is the policy that is learned.
-4. Value loss, KL and advantages are not masked by FGO (``mask_value``, ``mask_kl``).
+4. Value loss, KL and advantages are not masked by FGO.
 5. The first updates change only the critic, which has a trunk of its own.
 6. The KL penalty is a term of the loss (``kl="loss"``), not of the reward.
+
+What keeps an update from running away: the critic's gradient does not reach the policy's trunk; the
+KL penalty is a term of the loss, so that returns stay as bounded as rewards are; the policy's part
+of an update ends when its own KL passes a target; the two gradients are clipped each for itself.
 
     python -m agents.ppo --model runs/sft --iterations 120 --out runs/ppo
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
-import shutil
+import math
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
+from torch import Tensor, nn
 
 import codegym
-from agents import checkpoint
-from agents.command import command_line, main, refuse_unused, set_up_torch
-from agents.environments import (
-    TaskSettings,
-    fitting,
-    load_split,
-    make_envs,
-    make_grader,
-    make_tokenizer,
+from agents import critic as critics
+from agents import masks
+from agents.advantages import gae
+from agents.at_once import at_once
+from agents.command import main, refuse_outside
+from agents.critic import Critic, CriticKind
+from agents.environments import fitting, load_split, make_tokenizer
+from agents.guard import DivergedError
+from agents.losses import (
+    Loss,
+    LossInput,
+    approximate_kl,
+    clipped_loss,
+    masked_mean,
+    value_loss,
 )
-from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
-from agents.guard import Guard, GuardSettings, GuardState, RunawayError
-from agents.models import ModelSettings, make_policy
+from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from agents.prm.reinforce import (
-    RewardModelSettings,
-    load_reward_model,
-    make_dense_reward,
-    with_critic,
-)
-from agents.rollout import Sampling, Written, write
-from agents.rollout_metrics import rollout_metrics
+from agents.rewards import TokenReward, environment_reward, kl_reward, total_reward
+from agents.rollout import Sampling, rollout_metrics, write
+from agents.scoring import Scored, Scores, score, scored
+from agents.sequences import Sequences, length_buckets
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
-from agents.update import DivergedError, PPOSettings, make_optimizer, prepare, score, update
-from codegym.errors import ConfigurationError, UnknownNameError
+from agents.trainer import RunSettings, Trainer, command, train
+from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
-from codegym.start_states import CurriculumOfSubtasks, StartStates
 
-__all__ = ["Args", "Trainer", "make_start", "make_trainer", "run"]
+__all__ = [
+    "PPO",
+    "Args",
+    "Batch",
+    "command",
+    "make_optimizer",
+    "make_trainer",
+    "prepare",
+    "run",
+    "update",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args(TaskSettings, ModelSettings, PPOSettings, RewardModelSettings, GuardSettings):
+class Args(RunSettings):
     """PPO on programs."""
 
-    problems: int = 2048
-    """size of the training set; 0: all"""
-    start: str = "cccs"
-    """"cccs", "empty", "uniform", or another start distribution of codegym"""
-    cccs_threshold: float = 0.6
-    """moving average of success above which a problem's start state moves back"""
-    cccs_alpha: float = 0.2
-    """weight of the newest episode in that average"""
     episodes: int = 128
     """per iteration"""
-    iterations: int = 120
-    """budget; iterations whose outcome was thrown away count as well"""
-    anneal: bool = True
-    """learning rates fall linearly to a tenth over the budget"""
-    top_p: float = 1.0
-    """nucleus of the rollouts; less than 1 is slightly off-policy"""
-    seed: int = 0
-    """of problems, episodes, minibatches and random weights"""
-    threads: int = 1
-    """of torch, for each model that is computed"""
-    device: str = "cpu"
-    """of policy and reference"""
-    eval_every: int = 20
-    """iterations between evaluations on held-out problems, which choose the best policy and show a
-    collapse; 0: none, so the guard looks at training success and the last policy is the best"""
-    eval_split: str = "validation"
-    """what is held out"""
-    eval_per_level: int = 60
-    """problems a difficulty in these evaluations"""
-    checkpoint_every: int = 0
-    """iterations between checkpoints; 0: only at the end"""
-    resume: Path | None = None
-    """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
-    taken from it"""
-    out: Path = Path("runs/ppo")
-    """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
-    scalars.jsonl, tensorboard/, log.txt"""
+    learning_rate: float = 6e-4
+    """of the policy; ten times SFT's is too much for a small model"""
+    critic: CriticKind = "policy"
+    """a trunk of its own that begins as the policy's (or as the saved policy's critic, if it has
+    one); a head on the policy's trunk, where its gradient stops ("head") or does not ("shared":
+    this one runs away, and is there to show it); or "none" """
+    critic_learning_rate: float = 1e-3
+    """of the critic"""
+    epochs: int = 1
+    """passes over the episodes of an iteration"""
+    minibatches: int = 8
+    """optimiser steps per epoch"""
+    clip_range: float = 0.2
+    """of the probability *ratio*"""
+    reward_clip: float | None = None
+    """what the environment pays for a token is clipped to plus and minus this (StepCoder's 0.8);
+    None: not"""
+    value_clip: float | None = None
+    """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
+    head that starts at zero"""
+    entropy_coefficient: float = 0.0
+    """weight of an entropy bonus"""
+    kl_coefficient: float = 0.02
+    """beta: weight of the token-level penalty for leaving the reference"""
+    kl: Literal["loss", "reward"] = "loss"
+    """where that penalty stands: a term of the loss; or part of the reward, as in StepCoder's
+    equation, where returns grow with it"""
+    target_kl: float | None = 0.05
+    """the update of an iteration ends early when its own KL to the policy that wrote the programs
+    passes this; nats per token, None: never"""
+    gamma: float = 1.0
+    """discount per token"""
+    gae_lambda: float = 1.0
+    """1: Monte-Carlo returns; less trusts the critic more"""
+    whiten_advantages: bool = True
+    """to zero mean and unit variance over the generated tokens"""
+    fgo: bool = True
+    """Fine-Grained Optimization: the policy learns from executed tokens only"""
+    warmup_updates: int = 3
+    """first iterations in which only the critic learns"""
+    max_grad_norm: float = 1.0
+    """of the policy's gradient, and of the critic's, each for itself"""
+    temperature: float = 1.0
+    """of the policy, in rollouts and losses"""
+    microbatch_tokens: int = 2048
+    """rows x columns of one forward pass; changes memory and speed, not the update. A tiny model on
+    a CPU is fastest with 500-2,000, which stay in the cache; a GPU wants more"""
 
     def __post_init__(self) -> None:
-        """Refuses what would have no meaning or no effect."""
-        if self.iterations < 1:
-            raise ConfigurationError(
-                f"PPO needs a budget of at least one iteration, got iterations={self.iterations}."
-            )
+        """Refuses what would have no meaning or no effect, NaN included."""
         for name in ("episodes", "epochs", "minibatches", "num_envs"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be 1 or more, got {getattr(self, name)}.")
-        for name in ("eval_every", "checkpoint_every", "warmup_updates"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        if self.eval_every and self.split in (None, self.eval_split):
+        if self.warmup_updates < 0:
             raise ConfigurationError(
-                f"What is held out must not be trained on, but split={self.split!r} has the "
-                f"problems of eval_split={self.eval_split!r} as well. Train on another split, or "
-                "go without evaluations with eval_every=0."
+                f"warmup_updates must be 0 or more, got {self.warmup_updates}."
             )
-        self.refuse_meaningless()
-        self.refuse_unused_task()
-        self.refuse_unused_model()
-        cccs = self.start == "cccs"
-        refuse_unused(self, ("cccs_threshold", "cccs_alpha"), cccs, 'start="cccs"')
-        refuse_unused(self, ("eval_split", "eval_per_level"), self.eval_every > 0, "eval_every > 0")
-        bounds = ("max_kl", "lowest_success", "backoff", "max_returns")
-        refuse_unused(self, bounds, self.guard, "guard=True")
+        rates = ("learning_rate", "critic_learning_rate")
+        refuse_outside(self, (*rates, "kl_coefficient", "entropy_coefficient"), low=0.0)
+        positive = ("clip_range", "max_grad_norm", "temperature", "microbatch_tokens")
+        refuse_outside(self, positive, above=0.0)
+        refuse_outside(self, ("reward_clip", "value_clip", "target_kl"), above=0.0, optional=True)
+        refuse_outside(self, ("gamma", "gae_lambda"), low=0.0, high=1.0)
+        self.refuse_meaningless_run()
 
 
-_MAY_DIFFER = frozenset(
-    {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
-    | {"checkpoint_every", "gradient_checkpointing"}
-)
-"""Settings that a resumed run may change: none of them decides what is learned."""
-_CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
-
-
-class Trainer:
-    """A run: policy, reference, optimiser, environments, and where it stands.
-
-    All randomness of an iteration is a function of the seed and the iteration's number, so a
-    checkpoint needs no generator to go on bit for bit.
+class PPO(Trainer):
+    """A run of PPO.
 
     Args:
         args: The command line.
@@ -154,7 +156,9 @@ class Trainer:
         grader: Judges; shared, not closed here.
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
-        reward: Of the environment, in place of the one that the command line names.
+        reward: Of the environment, in place of the one that the command line names; a process
+            reward comes in here.
+        critic: Is changed; by default the one that the command line names.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -170,66 +174,23 @@ class Trainer:
         logger: RunLogger,
         screen: RunLogger | None = None,
         reward: Any = None,
+        critic: Critic | None = None,
     ) -> None:
-        self.args, self.logger, self.screen = args, logger, screen or logger
-        tokenizer = make_tokenizer(args.tokenizer)
-        self.policy = policy.to(args.device).eval()
-        # Nobody asks the reference for values, so it goes without a critic.
-        self.reference = CausalLMPolicy(
-            copy.deepcopy(self.policy.trunk), vocab_size=self.policy.vocab_size
-        )
-        self.reference.requires_grad_(False).eval()
-        self.optimizer = make_optimizer(self.policy, args)
-        self.problems = problems
-        self.start_states = make_start(args)
-        self.envs = make_envs(
+        self.args = args
+        policy = policy.to(args.device).eval()
+        if critic is None:
+            critic = critics.make_critic(args.critic, policy, args.model)
+        super().__init__(
             args,
-            problems,
-            start=self.start_states,
+            policy=policy,
+            critic=critic,
+            optimizer=make_optimizer(policy, critic, args),
+            problems=problems,
             grader=grader,
-            tokenizer=tokenizer,
+            logger=logger,
+            screen=screen,
             reward=reward,
         )
-        self.guard = Guard(args, held_out=args.eval_every > 0)
-        self.iteration = 0
-        self.seconds = 0.0
-        self.episodes = 0
-        self._solved: list[float] = []  # by iteration, since the last check
-        self._held_out: tuple[VectorEnv[Any, Any, Any], ProblemSet] | None = None
-        if args.eval_every:
-            held = _held_out(args)
-            envs = make_envs(args, held, start="empty", grader=grader, tokenizer=tokenizer)
-            self._held_out = (envs, held)
-        if args.resume is not None:
-            self._restore(args.resume)
-
-    def train(self) -> None:
-        """Iterations until the budget is used up, with evaluations and checkpoints between.
-
-        At the end ``out/last`` is the last policy and ``out/policy`` the best one.
-
-        Raises:
-            RunawayError: If the run went back to its last good state too often. The best policy is
-                in ``out/policy`` even then.
-        """
-        args = self.args
-        if self.iteration == 0:
-            self._check()
-        while self.iteration < args.iterations:
-            trouble = self._step()
-            every = args.eval_every or _CHECK_EVERY
-            due = self.iteration % every == 0 or self.iteration == args.iterations
-            if trouble is None and due:
-                trouble = self._check()
-            if trouble is not None:
-                self._go_back(trouble)
-            if args.checkpoint_every and self.iteration % args.checkpoint_every == 0:
-                self.save()
-        self.screen.end_progress()
-        self.save()
-        self._save_policy("last")
-        if not args.eval_every:
-            self._save_policy("policy")
 
     def iterate(self) -> dict[str, float]:
         """One iteration.
@@ -241,20 +202,43 @@ class Trainer:
             DivergedError: If a loss is not finite. The iteration counts.
         """
         args = self.args
-        self._set_learning_rates()
-        written = self._write()
+        rates = (args.learning_rate, args.critic_learning_rate)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * self.rate_factor
+
+        # Rollout: the policy writes programs from the start states that the environment draws.
+        written = write(
+            self.policy,
+            self.envs,
+            episodes=args.episodes,
+            seed=_seed(args.seed, self.iteration, 0),
+            sampling=Sampling(args.temperature),
+        )
+
+        # Scoring, while the last programs are judged.
         began = time.perf_counter()
-        # Meanwhile the last programs are judged.
-        scores = score(self.policy, self.reference, written.tokens, args)
+        scores = score(
+            self.policy,
+            self.critic,
+            self.reference,
+            written.tokens,
+            temperature=args.temperature,
+            microbatch_tokens=args.microbatch_tokens,
+        )
         score_seconds = time.perf_counter() - began
         rollout = written.finish()
+
+        # Token rewards, advantages, and the tokens that are learned from.
         batch = prepare(scores, rollout.sequences, args)
+
+        # Update.
         began = time.perf_counter()
         shuffle = torch.Generator().manual_seed(_seed(args.seed, self.iteration, 1))
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
         stats = update(
             self.policy,
+            self.critic,
             self.optimizer,
             batch,
             args,
@@ -262,6 +246,8 @@ class Trainer:
             value_only=self.iteration <= args.warmup_updates,
         )
         update_seconds = time.perf_counter() - began
+
+        # Log.
         return {
             **rollout_metrics(rollout),
             **stage_metrics(self.start_states, self.envs, self.problems),
@@ -272,221 +258,283 @@ class Trainer:
             "time/episodes": float(self.episodes),
         }
 
-    def save(self, folder: Path | None = None) -> Path:
-        """Writes a checkpoint of everything that the next iteration depends on.
 
-        Args:
-            folder: Where; by default a folder of ``out/checkpoints`` named after the iteration.
+class Batch(NamedTuple):
+    """What an iteration learns from. All (B, T) tensors are aligned with the tokens.
 
-        Returns:
-            The folder.
-        """
-        folder = folder or self.args.out / "checkpoints" / f"{self.iteration:06d}"
-        state = checkpoint.TrainerState(
-            iteration=self.iteration,
-            episodes=self.episodes,
-            seconds=self.seconds,
-            optimizer=self.optimizer.state_dict(),
-            start_states=self.start_states.state_dict(),
-            guard=dataclasses.asdict(self.guard.state),
-            solved=self._solved,
-        )
-        checkpoint.save(
-            folder,
-            policy=self.policy,
-            reference=self.reference,
-            best=self.args.out / "policy",
-            state=state,
-            settings=dataclasses.asdict(self.args),
-        )
-        return folder
+    Attributes:
+        sequences: The episodes.
+        generated: (B, T) bool: tokens the policy chose.
+        policy_mask: (B, T) bool: those that the policy learns from.
+        logprobs: (B, T) before the update.
+        values: (B, T) before the update.
+        reference_logprobs: (B, T) of the frozen reference.
+        advantages: (B, T).
+        returns: (B, T).
+        metrics: Named scalars of the rollout.
+    """
 
-    def summary(self) -> str:
-        """What became of the run, in a few lines."""
-        state = self.guard.state
-        lines = [
-            f"PPO: {self.iteration} iterations, {self.episodes} episodes in {self.seconds:.0f} s; "
-            f"the last policy is in {self.args.out / 'last'}."
-        ]
-        if self.args.eval_every:
-            lines.append(
-                f"Best on the {self.args.eval_split} split: iteration {state.best_iteration}, "
-                f"{100 * state.best:.1f} % (mean of greedy and sampled), in "
-                f"{self.args.out / 'policy'}."
-            )
-        lines += [f"Went back once at {reason}" for reason in state.returns]
-        return "\n".join(lines)
-
-    def close(self) -> None:
-        """Closes the environments."""
-        self.envs.close()
-        if self._held_out is not None:
-            self._held_out[0].close()
-
-    def _restore(self, folder: Path) -> None:
-        self._require_same_settings(folder)
-        state = self._load(folder)
-        self.guard.state = GuardState(**state.guard)
-        self.iteration, self.episodes = state.iteration, state.episodes
-        self.seconds, self._solved = state.seconds, state.solved
-        out = self.args.out
-        for name in ("good", "policy", "last"):
-            checkpoint.recover(out / name)
-        if (folder / "best").is_dir():
-            with checkpoint.replacing(out / "policy") as draft:
-                shutil.copytree(folder / "best", draft, dirs_exist_ok=True)
-        if not self._may_go_back_to(out / "good"):
-            self.save(out / "good")
-
-    def _may_go_back_to(self, good: Path) -> bool:
-        """Whether that state is of this run, and not of its future."""
-        try:
-            self._require_same_settings(good)
-        except ConfigurationError:
-            return False
-        return checkpoint.saved_iteration(good) <= self.iteration
-
-    def _require_same_settings(self, folder: Path) -> None:
-        may_differ = _MAY_DIFFER if self.args.anneal else _MAY_DIFFER | {"iterations"}
-        checkpoint.require_settings(folder, dataclasses.asdict(self.args), may_differ=may_differ)
-
-    def _load(self, folder: Path) -> checkpoint.TrainerState:
-        """Weights, optimiser and start states of a checkpoint; not the counters."""
-        state = checkpoint.load(folder, policy=self.policy, reference=self.reference)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.start_states.load_state_dict(state.start_states)
-        return state
-
-    def _step(self) -> str | None:
-        """An iteration and its scalars; returns why the run must go back, if it must."""
-        began = time.perf_counter()
-        try:
-            metrics = self.iterate()
-        except DivergedError as error:
-            if not self.args.guard:
-                raise
-            return str(error)
-        self.seconds += time.perf_counter() - began
-        self._solved.append(metrics["rollout/solved"])
-        self.logger.scalars(
-            self.iteration,
-            {
-                **metrics,
-                "guard/returns": float(len(self.guard.state.returns)),
-                "time/seconds": self.seconds,
-            },
-        )
-        self.screen.progress(
-            self.iteration / self.args.iterations,
-            f"PPO {self.iteration} solved {metrics['rollout/solved']:.2f}"
-            f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}"
-            f" KL {metrics['kl/reference_k1']:.3f}",
-        )
-        return self.guard.after_iteration(metrics["kl/reference_k1"])
-
-    def _check(self) -> str | None:
-        """Measures success. A good state is kept; of any other, says why the run must go back.
-
-        Raises:
-            DivergedError: If a weight is no finite number and there is no guard to go back.
-        """
-        if not all(bool(weight.isfinite().all()) for weight in self.policy.parameters()):
-            if self.args.guard:
-                return "a weight is no finite number"
-            raise DivergedError("Expected finite weights, got NaN. Lower the learning rate.")
-        success = self._evaluate()
-        if success is None:
-            success = float(np.mean(self._solved)) if self._solved else 0.0
-        self._solved = []
-        trouble = self.guard.after_check(success, self.iteration)
-        if trouble is None:
-            # First the policy: a state that calls this iteration the best one must not come alone.
-            if self.guard.state.best_iteration == self.iteration:
-                self._save_policy("policy")
-            self.save(self.args.out / "good")
-        return trouble
-
-    def _go_back(self, trouble: str) -> None:
-        """Restores the last good state, and halves the step."""
-        state = self._load(self.args.out / "good")
-        self._solved = []
-        try:
-            self.guard.count_return(self.iteration, trouble)
-        except RunawayError:
-            self._save_policy("last")
-            raise
-        self.screen.note(
-            f"Iteration {self.iteration}: {trouble}. Back to the state of iteration "
-            f"{state.iteration}; learning rates x {self.guard.rate_factor:g} from here on."
-        )
-
-    def _save_policy(self, name: str) -> None:
-        with checkpoint.replacing(self.args.out / name) as draft:
-            self.policy.save_pretrained(draft)
-
-    def _write(self) -> Written:
-        return write(
-            self.policy,
-            self.envs,
-            episodes=self.args.episodes,
-            seed=_seed(self.args.seed, self.iteration, 0),
-            sampling=Sampling(self.args.temperature, self.args.top_p),
-        )
-
-    def _evaluate(self) -> float | None:
-        """Mean of the greedy and the sampled pass rate on what is held out; None: nothing is."""
-        if self._held_out is None:
-            return None
-        envs, problems = self._held_out
-        results: dict[str, Evaluation] = {
-            name: evaluate(self.policy, envs, problems, sampling=sampling, seed=self.args.seed)
-            for name, sampling in (("greedy", Sampling(0.0)), ("sampled", Sampling()))
-        }
-        scalars = {
-            f"{name}/{level}": rate
-            for name, result in results.items()
-            for level, rate in result.by_level().items()
-        }
-        scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
-        self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
-        title = f"{self.args.eval_split}, iteration {self.iteration}, {self.seconds:.0f} s of PPO"
-        self.screen.show(evaluation_table(title, results))
-        return float(np.mean([result.mean_pass_at_1 for result in results.values()]))
-
-    def _set_learning_rates(self) -> None:
-        done = self.iteration / self.args.iterations
-        factor = self.guard.rate_factor * (1.0 - 0.9 * done if self.args.anneal else 1.0)
-        rates = (self.args.learning_rate, self.args.critic_learning_rate)
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
+    sequences: Sequences
+    generated: Tensor
+    policy_mask: Tensor
+    logprobs: Tensor
+    values: Tensor
+    reference_logprobs: Tensor
+    advantages: Tensor
+    returns: Tensor
+    metrics: Mapping[str, float]
 
 
-def make_start(args: Args) -> StartStates:
-    """The start distribution of the command line.
+def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
+    """Token rewards, advantages, returns and mask.
 
     Args:
-        args: Its name, and threshold and alpha of CCCS.
+        scores: Of the sequences' tokens.
+        sequences: The episodes.
+        args: Beta, gamma, lambda, FGO.
 
     Returns:
-        A new object.
+        A batch for :func:`update`.
     """
-    if args.start == "cccs":
-        return CurriculumOfSubtasks(threshold=args.cccs_threshold, alpha=args.cccs_alpha)
-    return codegym.start_states.make_start_states(args.start)
+    known = scored(
+        sequences,
+        scores.logprobs,
+        values=scores.values,
+        reference_logprobs=scores.reference_logprobs,
+    )
+    terms: dict[str, TokenReward] = {"environment": environment_reward(args.reward_clip)}
+    if args.kl == "reward":
+        terms["kl"] = kl_reward(args.kl_coefficient)
+    rewards = total_reward(terms, known).total
+    estimate = gae(gamma=args.gamma, lam=args.gae_lambda, whitened=args.whiten_advantages)
+    advantages, returns = estimate(rewards, known)
+    mask = masks.executed if args.fgo else masks.generated
+    return Batch(
+        sequences=sequences,
+        generated=known.generated,
+        policy_mask=mask(known),
+        logprobs=known.logprobs,
+        values=known.values,
+        reference_logprobs=known.reference_logprobs,
+        advantages=advantages,
+        returns=returns,
+        metrics=_metrics(known, returns),
+    )
+
+
+def _metrics(known: Scored, returns: Tensor) -> dict[str, float]:
+    """Distances, entropy, and how well the critic foretells the returns."""
+    _, generated, logprobs, values, reference_logprobs = known
+    variance = returns[generated].var(correction=0)
+    residual = (returns - values)[generated].var(correction=0)
+    distance = approximate_kl(logprobs, reference_logprobs, generated)
+    return {
+        "kl/reference_k1": float(distance.k1),
+        "kl/reference_k3": float(distance.k3),
+        "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
+        "policy/executed_share": float(masks.executed(known).sum() / generated.sum()),
+        # Undefined where all returns are equal; a scalar that is not finite is not logged.
+        "value/explained_variance": float(1.0 - residual / variance)
+        if variance > 1e-6
+        else math.nan,
+        "value/mean_return": float(masked_mean(returns, generated)),
+    }
+
+
+def make_optimizer(policy: CausalLMPolicy, critic: Critic | None, args: Args) -> torch.optim.AdamW:
+    """AdamW without weight decay, with a learning rate each for policy and critic.
+
+    Args:
+        policy: Parameters that need no gradient are left out.
+        critic: The same; None where there is none.
+        args: The two learning rates.
+
+    Returns:
+        An optimiser whose first group is the policy, the second the critic.
+    """
+    models: list[nn.Module] = [policy, nn.Module() if critic is None else critic]
+    rates = (args.learning_rate, args.critic_learning_rate)
+    groups = [
+        {"params": [p for p in model.parameters() if p.requires_grad], "lr": rate}
+        for model, rate in zip(models, rates, strict=True)
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
+
+
+def update(
+    policy: CausalLMPolicy,
+    critic: Critic | None,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    args: Args,
+    generator: torch.Generator,
+    *,
+    value_only: bool = False,
+) -> dict[str, float]:
+    """Epochs of minibatches on one batch.
+
+    A minibatch is a random set of episodes. It is computed in groups of similar length whose
+    gradients add up to the minibatch's.
+
+    Args:
+        policy: Changed in place.
+        critic: Changed in place; None where there is none.
+        optimizer: Of :func:`make_optimizer`.
+        batch: Of :func:`prepare`.
+        args: The knobs.
+        generator: Shuffles the episodes; on the CPU.
+        value_only: Only the critic learns. The policy gets no gradient.
+
+    Returns:
+        Named scalars, each the mean over the minibatches; ``first_ratio_error`` is the largest
+        distance of a ratio from 1 in the first minibatch, which should be rounding error;
+        ``policy_steps`` is the share of the minibatches in which the policy moved.
+
+    Raises:
+        DivergedError: If a loss or a gradient is not finite. The policy is left as before that
+            step.
+    """
+    loss = clipped_loss(
+        clip_range=args.clip_range,
+        kl_coefficient=args.kl_coefficient if args.kl == "loss" else 0.0,
+        entropy_coefficient=args.entropy_coefficient,
+    )
+    # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
+    nn.Module.train(policy.trunk, _uses_checkpointing(policy))
+    totals: dict[str, float] = {}
+    steps = policy_steps = 0
+    first_ratio_error = 0.0
+    for _ in range(args.epochs):
+        order = torch.randperm(len(batch.sequences.reward), generator=generator)
+        for rows in order.chunk(args.minibatches):
+            optimizer.zero_grad(set_to_none=True)
+            minibatch = _Minibatch(batch, rows.to(batch.logprobs.device), args)
+            stats = minibatch.backward(policy, critic, loss, value_only=value_only)
+            error = stats.pop("largest")
+            if steps == 0:
+                first_ratio_error = error
+            if args.target_kl is not None and stats["kl/update_k3"] > args.target_kl:
+                value_only = True  # from here on; of this minibatch the policy takes nothing
+            if value_only:
+                for parameter in optimizer.param_groups[0]["params"]:
+                    parameter.grad = None
+            names = ("update/policy_gradient_norm", "update/critic_gradient_norm")
+            for name, group in zip(names, optimizer.param_groups, strict=True):
+                norm = torch.nn.utils.clip_grad_norm_(group["params"], args.max_grad_norm)
+                stats[name] = float(norm)
+            if not all(math.isfinite(value) for value in stats.values()):
+                optimizer.zero_grad(set_to_none=True)
+                raise DivergedError(
+                    f"Expected finite losses and gradients, got {stats}. Lower the learning rate "
+                    "or raise the KL coefficient, and resume from the last checkpoint."
+                )
+            optimizer.step()
+            steps += 1
+            policy_steps += not value_only
+            for name, value in stats.items():
+                totals[name] = totals.get(name, 0.0) + value
+    optimizer.zero_grad(set_to_none=True)
+    nn.Module.train(policy, False)
+    means = {name: total / steps for name, total in totals.items()}
+    return {
+        **means,
+        "update/first_ratio_error": first_ratio_error,
+        "update/policy_steps": policy_steps / steps,
+    }
+
+
+def _uses_checkpointing(policy: CausalLMPolicy) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
+
+
+class _Minibatch:
+    """One minibatch's gradient, computed in groups of similar length and added up."""
+
+    def __init__(self, batch: Batch, index: Tensor, args: Args) -> None:
+        self._batch, self._args = batch, args
+        self._groups = list(
+            length_buckets(batch.sequences.length, index, max_tokens=args.microbatch_tokens)
+        )
+        self._policy_count = batch.policy_mask[index].sum()
+        self._generated_count = batch.generated[index].sum()
+
+    def backward(
+        self, policy: CausalLMPolicy, critic: Critic | None, loss: Loss, *, value_only: bool
+    ) -> dict[str, float]:
+        """Adds both gradients; returns the losses, and the largest |ratio - 1|."""
+        stats = {
+            "loss/policy": 0.0,
+            "loss/value": 0.0,
+            "policy/clip_fraction": 0.0,
+            "kl/update_k3": 0.0,
+            "largest": 0.0,
+        }
+        if critic is None:
+            return stats if value_only else stats | self._actor(policy, loss)
+        if value_only:
+            return stats | self._critic(critic)
+        if critic.shares_policy:  # both add to the same gradient, so one after the other
+            return stats | self._actor(policy, loss) | self._critic(critic)
+        actor, value = at_once(lambda: self._actor(policy, loss), lambda: self._critic(critic))
+        return stats | actor | value
+
+    def _actor(self, policy: CausalLMPolicy, loss: Loss) -> dict[str, float]:
+        batch, totals = self._batch, dict[str, float]()
+        largest = 0.0
+        for rows in self._groups:
+            fresh = policy.score(
+                *self._inputs(rows),
+                temperature=self._args.temperature,
+                entropy=self._args.entropy_coefficient != 0.0,
+            )
+            old_logprobs = self._cut(batch.logprobs, rows)
+            part, stats = loss(
+                LossInput(
+                    logprobs=fresh.logprobs,
+                    entropy=fresh.entropy,
+                    old_logprobs=old_logprobs,
+                    reference_logprobs=self._cut(batch.reference_logprobs, rows),
+                    advantages=self._cut(batch.advantages, rows),
+                    mask=self._cut(batch.policy_mask, rows),
+                    generated=self._cut(batch.generated, rows),
+                    mask_count=self._policy_count,
+                    generated_count=self._generated_count,
+                )
+            )
+            part.backward()  # type: ignore[no-untyped-call]
+            for name, value in stats.items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+            shift = (fresh.logprobs.detach() - old_logprobs).exp() - 1.0
+            largest = max(largest, float(shift.abs().max()))
+        return {**totals, "largest": largest}
+
+    def _critic(self, critic: Critic) -> dict[str, float]:
+        batch, total = self._batch, 0.0
+        for rows in self._groups:
+            loss = value_loss(
+                critic.values(*self._inputs(rows)),
+                self._cut(batch.values, rows),
+                self._cut(batch.returns, rows),
+                self._cut(batch.generated, rows),
+                clip_range=self._args.value_clip,
+                normaliser=self._generated_count,
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return {"loss/value": total}
+
+    def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        sequences = self._batch.sequences
+        ids = self._cut(sequences.input_ids, rows)
+        return ids, sequences.start_length[rows], sequences.length[rows]
+
+    def _cut(self, tensor: Tensor, rows: Tensor) -> Tensor:
+        """Of (B, T), the rows of a group up to the longest of them."""
+        return tensor[rows, : int(self._batch.sequences.length[rows].max())]
 
 
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-def _held_out(args: Args) -> ProblemSet:
-    try:
-        return held_out(args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed)
-    except (ConfigurationError, UnknownNameError) as error:
-        raise ConfigurationError(
-            f"There must be held-out problems to evaluate on, but eval_split={args.eval_split!r} "
-            f"has none: {error} Name another eval_split, or go without with eval_every=0."
-        ) from error
 
 
 def make_trainer(
@@ -495,14 +543,18 @@ def make_trainer(
     grader: codegym.Grader,
     logger: RunLogger,
     screen: RunLogger | None = None,
-) -> Trainer:
-    """The trainer of the command line: its model, problems and reward.
+    reward: Any = None,
+    make_critic: Callable[[CausalLMPolicy], Critic | None] | None = None,
+) -> PPO:
+    """The trainer of the command line: its model and problems.
 
     Args:
         args: The command line.
         grader: Judges; shared, not closed by the trainer.
         logger: Keeps the scalars.
         screen: Shows progress and notes, if not `logger` does.
+        reward: Of the environment, in place of the one that the command line names.
+        make_critic: Makes the critic, or returns None for the one that the command line names.
 
     Returns:
         A trainer that the caller closes.
@@ -516,15 +568,15 @@ def make_trainer(
             f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
             f"context_length={args.context_length} and are left out."
         )
-    model = load_reward_model(args, tokenizer, device=args.device)
-    return Trainer(
+    return PPO(
         args,
-        policy=with_critic(policy, args, model),
+        policy=policy,
         problems=problems,
         grader=grader,
         logger=logger,
         screen=screen,
-        reward=make_dense_reward(args, args.reward, model),
+        reward=reward,
+        critic=None if make_critic is None else make_critic(policy),
     )
 
 
@@ -534,38 +586,10 @@ def run(
     *,
     screen: RunLogger | None = None,
     grader: codegym.Grader | None = None,
-) -> Trainer:
-    """The command.
-
-    Args:
-        args: The command line.
-        logger: Keeps the scalars.
-        screen: Shows progress and notes, if not `logger` does.
-        grader: Judges; by default one of its own.
-
-    Returns:
-        The trainer at its end, its environments closed.
-    """
-    set_up_torch(args.threads, args.device)
-    with contextlib.ExitStack() as stack:
-        judge = grader or stack.enter_context(make_grader(args))
-        trainer = make_trainer(args, grader=judge, logger=logger, screen=screen)
-        stack.callback(trainer.close)
-        trainer.train()
-    (screen or logger).note(trainer.summary())
-    return trainer
-
-
-def _main() -> None:
-    args = command_line(Args)
-    if args.resume is not None:
-        checkpoint.recover(args.resume)
-        # What was not said on the command line is as it was.
-        args = command_line(Args, default=checkpoint.saved_settings(args.resume, Args))
-    resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
-    with RunLogger(args.out, resume_at=resume_at) as logger:
-        run(args, logger)
+) -> PPO:
+    """The command: :func:`agents.trainer.train` with :func:`make_trainer`."""
+    return train(make_trainer, args, logger, screen=screen, grader=grader)
 
 
 if __name__ == "__main__":
-    main(_main)
+    main(lambda: command(Args, run))

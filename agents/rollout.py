@@ -27,9 +27,9 @@ from gymnasium.vector import VectorEnv
 from agents.decoding import Decoder, sample_tokens
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, Tokens, take
-from codegym.errors import EpisodeError
+from codegym.errors import ConfigurationError, EpisodeError
 
-__all__ = ["Rollout", "RolloutCost", "Sampling", "Written", "play", "write"]
+__all__ = ["Rollout", "RolloutCost", "Sampling", "Written", "play", "rollout_metrics", "write"]
 
 # Rows leave the cache when at least this share of them has ended: copying the cache costs about as
 # much as two steps of generation.
@@ -90,6 +90,7 @@ def play(
     seed: int,
     sampling: Sampling = Sampling(),  # frozen
     options: Sequence[Mapping[str, Any]] | None = None,
+    group_size: int = 1,
 ) -> Rollout:
     """Writes programs and waits for their grades: :func:`write`, then :meth:`Written.finish`.
 
@@ -100,6 +101,7 @@ def play(
         seed: At least 0.
         sampling: Temperature and nucleus.
         options: Reset options of each wave; None resets without options.
+        group_size: Episodes of the same problem and start state, see :func:`write`.
 
     Returns:
         `episodes` sequences on the policy's device, wave by wave in the order of the sub-envs.
@@ -107,8 +109,15 @@ def play(
     Raises:
         EpisodeError: If the env ends an episode without saying what became of it.
     """
-    written = write(policy, envs, episodes=episodes, seed=seed, sampling=sampling, options=options)
-    return written.finish()
+    return write(
+        policy,
+        envs,
+        episodes=episodes,
+        seed=seed,
+        sampling=sampling,
+        options=options,
+        group_size=group_size,
+    ).finish()
 
 
 def write(
@@ -119,6 +128,7 @@ def write(
     seed: int,
     sampling: Sampling = Sampling(),  # frozen
     options: Sequence[Mapping[str, Any]] | None = None,
+    group_size: int = 1,
 ) -> Written:
     """Writes programs; with asynchronous judging, the last wave's grades may still be out.
 
@@ -134,13 +144,21 @@ def write(
         seed: At least 0.
         sampling: Temperature and nucleus.
         options: Reset options of each wave; None resets without options.
+        group_size: So many episodes in a row begin with the same problem and start state, which the
+            environment draws. It must divide the number of sub-environments.
 
     Returns:
         The tokens, and the way to the grades.
 
     Raises:
+        ConfigurationError: If groups do not fit into a wave.
         EpisodeError: If the env ends an episode without saying what became of it.
     """
+    if group_size < 1 or envs.num_envs % group_size:
+        raise ConfigurationError(
+            f"Groups of group_size={group_size} episodes must fill the {envs.num_envs} "
+            "sub-environments: choose a group_size that divides them."
+        )
     clock = _Clock()
     waves: list[_Wave] = []
     for number in range(-(-episodes // envs.num_envs)):
@@ -148,7 +166,7 @@ def write(
             waves[-1].await_grades(clock)
         wave_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         wave_options = None if options is None else options[number]
-        wave = _Wave(envs, wave_seed, wave_options)
+        wave = _Wave(envs, wave_seed, wave_options, number, group_size)
         wave.write(policy, sampling, wave_seed, clock)
         waves.append(wave)
     return Written(waves, episodes, clock)
@@ -224,10 +242,20 @@ class _Wave:
     tokens: Tokens
 
     def __init__(
-        self, envs: VectorEnv[Any, Any, Any], seed: int, options: Mapping[str, Any] | None
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        seed: int,
+        options: Mapping[str, Any] | None,
+        number: int,
+        group_size: int,
     ) -> None:
         self._envs = envs
         obs, infos = envs.reset(seed=seed, options=None if options is None else dict(options))
+        first = np.arange(envs.num_envs) // group_size * group_size
+        # Of this reset, because a literal prefix has no stage.
+        stages = {key: np.array(infos[key])[first] for key in ("stage", "num_stages")}
+        if group_size > 1:
+            obs, infos = envs.reset(seed=seed, options=_same_start(obs, infos, first))
         n, width = np.asarray(obs["input_ids"]).shape
         self._obs = obs
         self._ended = np.zeros(n, dtype=bool)
@@ -238,8 +266,10 @@ class _Wave:
         self._verdict = [""] * n
         self._start = {
             key: np.array(infos[key])
-            for key in ("start_length", "stage", "num_stages", "problem_id", "difficulty")
+            for key in ("prompt_length", "start_length", "problem_id", "difficulty")
         }
+        self._start |= stages
+        self._group = (number * n + first) // group_size
 
     def write(self, policy: CausalLMPolicy, sampling: Sampling, seed: int, clock: _Clock) -> None:
         """Steps until no sub-env writes any more."""
@@ -314,8 +344,10 @@ class _Wave:
             token_rewards=tensor(self._token_rewards[:, :width]),
             solved=tensor(solved),
             truncated=tensor(self._truncated),
+            prompt_length=tensor(self._start["prompt_length"].astype(np.int64)),
             stage=tensor(self._start["stage"].astype(np.int64)),
             num_stages=tensor(self._start["num_stages"].astype(np.int64)),
+            group=tensor(self._group),
             verdict=tuple(self._verdict),
             problem_id=tuple(map(str, self._start["problem_id"])),
             difficulty=tuple(map(str, self._start["difficulty"])),
@@ -350,6 +382,19 @@ class _Wave:
         return infos
 
 
+def _same_start(
+    obs: Mapping[str, Any], infos: Mapping[str, Any], first: np.ndarray[Any, Any]
+) -> dict[str, Any]:
+    """Reset options that begin each sub-env like the first one of its group."""
+    ids = np.asarray(obs["input_ids"])
+    given = [
+        tuple(ids[i, int(infos["prompt_length"][i]) : int(infos["start_length"][i])].tolist())
+        for i in first.tolist()
+    ]
+    problem_ids = [str(infos["problem_id"][i]) for i in first.tolist()]
+    return {"problem_id": problem_ids, "prefix": given, "check_prefix": False}
+
+
 def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Sub-envs that wait for their grade (only where judging is asynchronous)."""
     judging = infos.get("judging")
@@ -372,3 +417,38 @@ def _concatenate(waves: Sequence[Any]) -> Any:
         return torch.cat(parts)
 
     return type(waves[0])(*(join(parts) for parts in zip(*waves, strict=True)))
+
+
+def rollout_metrics(rollout: Rollout) -> dict[str, float]:
+    """What a rollout brought and what it cost, as named scalars.
+
+    Args:
+        rollout: At least one episode.
+
+    Returns:
+        ``rollout/...``, ``verdict/...`` and ``time/...``.
+    """
+    sequences, cost = rollout
+    tokens = (sequences.length - sequences.start_length).float()
+    metrics = {
+        "rollout/reward": float(sequences.reward.mean()),
+        "rollout/solved": float(sequences.solved.float().mean()),
+        "rollout/truncated": float(sequences.truncated.float().mean()),
+        "rollout/tokens": float(tokens.mean()),
+        "time/generate": cost.generate_seconds,
+        "time/environment": cost.environment_seconds,
+        "time/waiting": cost.waiting_seconds,
+        "time/waiting_share": cost.waiting_seconds / cost.seconds,
+    }
+    at_stage_0 = (sequences.stage == 0).tolist()
+    solved = sequences.solved.tolist()
+    from_empty = [s for s, empty in zip(solved, at_stage_0, strict=True) if empty]
+    if from_empty:
+        metrics["rollout/solved_from_empty"] = float(np.mean(from_empty))
+    for level in set(sequences.difficulty):
+        rows = [s for s, d in zip(solved, sequences.difficulty, strict=True) if d == level]
+        metrics[f"rollout/solved_{level}"] = float(np.mean(rows))
+    for verdict in set(sequences.verdict):
+        share = sequences.verdict.count(verdict) / len(solved)
+        metrics[f"verdict/{verdict}"] = share
+    return metrics

@@ -17,7 +17,15 @@ from torch import Tensor
 
 from codegym.errors import ConfigurationError
 
-__all__ = ["Sequences", "Tokens", "generated_mask", "length_buckets", "pad_tokens", "take"]
+__all__ = [
+    "Sequences",
+    "Tokens",
+    "generated_mask",
+    "length_buckets",
+    "pad_tokens",
+    "take",
+    "token_groups",
+]
 
 
 class Tokens(NamedTuple):
@@ -47,8 +55,11 @@ class Sequences(NamedTuple):
             one, unless the reward is dense.
         solved: (B,) bool: all tests passed.
         truncated: (B,) bool: ended by the token budget.
+        prompt_length: (B,) int64: tokens of the prompt, before given code.
         stage: (B,) int64: the start state's stage; 0 is the empty prefix.
         num_stages: (B,) int64.
+        group: (B,) int64: episodes with the same number began with the same problem and start
+            state, on purpose.
         verdict: B words, such as ``"accepted"``.
         problem_id: B ids.
         difficulty: B words.
@@ -62,8 +73,10 @@ class Sequences(NamedTuple):
     token_rewards: Tensor
     solved: Tensor
     truncated: Tensor
+    prompt_length: Tensor
     stage: Tensor
     num_stages: Tensor
+    group: Tensor
     verdict: tuple[str, ...]
     problem_id: tuple[str, ...]
     difficulty: tuple[str, ...]
@@ -151,3 +164,21 @@ def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterato
         rows = max(1, max_tokens // max(1, int(length[order[first]])))
         yield order[first : first + rows]
         first += rows
+
+
+def token_groups(
+    tokens: Tokens | Sequences, max_tokens: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """All rows in groups of similar length, as the input of a model.
+
+    Args:
+        tokens: B episodes.
+        max_tokens: See :func:`length_buckets`.
+
+    Yields:
+        (n,) rows, and their (n, W) tokens, (n,) start lengths and (n,) lengths.
+    """
+    everything = torch.arange(len(tokens.length), device=tokens.input_ids.device)
+    for rows in length_buckets(tokens.length, everything, max_tokens=max_tokens):
+        width = int(tokens.length[rows].max())
+        yield rows, tokens.input_ids[rows, :width], tokens.start_length[rows], tokens.length[rows]

@@ -231,7 +231,7 @@ def _losses(
     """Mean cross entropy over the programs' tokens, and over the prompts' (0 if not wanted)."""
     width = batch.input_ids.shape[1]
     first = torch.ones_like(batch.start_length) if prompts else batch.start_length
-    scores = policy.score(batch.input_ids, first, batch.length, values=False)
+    scores = policy.score(batch.input_ids, first, batch.length)
     program = generated_mask(batch.start_length, batch.length, width)
     prompt = generated_mask(first, batch.start_length, width)
     return -masked_mean(scores.logprobs, program), -masked_mean(scores.logprobs, prompt)

@@ -29,7 +29,7 @@ def stage_histogram(
         Stage -> problems, by stage. Empty if the distribution has no stages that move.
 
     Raises:
-        ConfigurationError: If `envs` is no vector env of codegym.
+        ConfigurationError: If `envs` is not a vector env of codegym.
     """
     if not isinstance(start_states, CurriculumOfSubtasks):
         return {}

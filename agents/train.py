@@ -148,7 +148,7 @@ def _report(
     out: Path,
     settings: Mapping[str, Any],
     results: Results,
-    run: ppo.Trainer,
+    run: ppo.PPO,
     seconds: float,
     logger: RunLogger,
 ) -> None:

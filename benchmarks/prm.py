@@ -37,13 +37,14 @@ from agents.evaluate import evaluate, held_out
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm import collect
+from agents.prm import reinforce as reinforce_prm
 from agents.prm import train as reward_model
 from agents.prm.__main__ import evenly
 from agents.prm.reinforce import (
     ModelScorer,
     load_reward_model,
     make_dense_reward,
-    with_critic,
+    make_value_init,
 )
 from agents.prm.selection import Selection
 from agents.prm.storage import read_labels
@@ -58,9 +59,9 @@ from codegym.rewards import ProcessReward
 
 ARMS: dict[str, dict[str, Any]] = {
     "tests only": {},
-    "value init": {"critic": "affine"},
+    "value init": {"value_init": "affine"},
     "dense": {"dense": "outcome"},
-    "dense + value init": {"dense": "outcome", "critic": "affine"},
+    "dense + value init": {"dense": "outcome", "value_init": "affine"},
     "control: pass ratio": {"reward": "pass_ratio"},
     "control: random scores": {},
     "control: perfect scores": {},
@@ -266,9 +267,10 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
         reward = ProcessReward(ReferenceScorer(problems, tokenizer), outcome=settings.reward)
     began = time.perf_counter()
     with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
-        trainer = ppo.Trainer(
+        trainer = ppo.PPO(
             settings,
-            policy=with_critic(policy, settings, model),
+            policy=policy,
+            critic=make_value_init(policy, settings, model),
             problems=problems,
             grader=grader,
             logger=logger,
@@ -319,7 +321,7 @@ def _model(args: Args, selection: Selection) -> Path:
     return args.runs / "models" / selection
 
 
-def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
+def _settings(args: Args, arm: str, seed: int) -> reinforce_prm.Args:
     common: dict[str, Any] = {
         "model": str(args.runs / "sft"),
         "problems": args.problems,
@@ -334,9 +336,9 @@ def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
         "seed": seed,
         "out": args.runs / f"{arm.replace(': ', '-').replace(' ', '_')}-{seed}",
     }
-    if ARMS[arm].keys() & {"dense", "critic"}:
+    if ARMS[arm].keys() & {"dense", "value_init"}:
         common["reward_model"] = _model(args, args.selection)
-    return ppo.Args(**{**common, **ARMS[arm]})
+    return reinforce_prm.Args(**{**common, **ARMS[arm]})
 
 
 def main(args: Args) -> None:

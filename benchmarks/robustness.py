@@ -30,11 +30,10 @@ from agents import ppo, sft
 from agents.command import command_line, main, refuse_set_elsewhere
 from agents.environments import make_envs, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out
-from agents.guard import RunawayError
+from agents.guard import DivergedError, RunawayError
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger, read_scalars
-from agents.update import DivergedError
 from benchmarks.command import shown
 from benchmarks.robustness_report import write_report
 from codegym.errors import ConfigurationError

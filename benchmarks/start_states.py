@@ -105,6 +105,7 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
         conditionals=args.conditionals,
         problems=args.problems,
         iterations=args.iterations,
+        critic="head",
         eval_every=0,
         threads=1,
         workers=1,
@@ -117,7 +118,7 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
     test = held_out(settings, split="test", per_level=args.test_problems, seed=0)
     row: dict[str, Any] = {"method": method, "seed": seed}
     with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
-        trainer = ppo.Trainer(
+        trainer = ppo.PPO(
             settings, policy=policy, problems=train_problems, grader=grader, logger=logger
         )
         envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)

@@ -9,7 +9,7 @@ how much of a rollout's wall time the agent waits for grades, on Mini and on Lee
         propcache aiosignal aiohappyeyeballs attrs
     PYTHONPATH=trl python -m benchmarks.training --data FOLDER
 
-Where TRL can not be imported, or without `--data`, the parts that need them are left out, and the
+Where TRL cannot be imported, or without `--data`, the parts that need them are left out, and the
 page says so.
 """
 
@@ -53,7 +53,7 @@ class Args:
     """of everything"""
     ppo: ppo.Args = dataclasses.field(
         default_factory=lambda: ppo.Args(
-            start="empty", anneal=False, warmup_updates=0, eval_every=0
+            start="empty", critic="head", anneal=False, warmup_updates=0, eval_every=0
         )
     )
     """the job"""

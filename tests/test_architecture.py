@@ -88,6 +88,25 @@ def test_agents_use_only_public_names(path: Path) -> None:
                 assert alias.name in room.__all__, f"{path.name}:{node.lineno}: {alias.name}"
 
 
+def test_a_method_does_not_import_the_methods_that_are_made_of_it() -> None:
+    """PPO knows no process reward model, and the parts know no method."""
+    methods = {"agents.ppo", "agents.prm", "agents.reinforce"}
+    jobs = {"ppo", "train", "apps_plus"}
+    for path in AGENTS:
+        if path.parent.name != "agents":
+            continue
+        known = {
+            alias.name if node.module == "agents" else f"agents.{alias.name}"
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module in ("agents", "agents.prm")
+            for alias in node.names
+        }
+        modules = {m for m, _, _ in imports_of(path)} | {f"agents.{name}" for name in known}
+        found = {m for m in modules if ".".join(m.split(".")[:2]) in methods}
+        allowed = {"agents.ppo"} if path.stem in jobs else set()
+        assert found <= allowed, f"agents/{path.name} imports {sorted(found - allowed)}"
+
+
 @pytest.mark.parametrize("path", [*CORE, *AGENTS], ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_small(path: Path) -> None:
     """Length is a symptom, not a rule: a file of one idea may well have 500 lines."""

@@ -21,7 +21,7 @@ from agents.command import command_line, main, set_up_torch
 from agents.environments import make_envs, make_grader, make_tokenizer
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.policy import CausalLMPolicy
-from agents.prm import collect
+from agents.prm import collect, reinforce
 from agents.prm import train as reward_model
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
@@ -93,14 +93,15 @@ def run(args: Args) -> dict[str, dict[str, Evaluation]]:
             args.model, labels=labels.out, policy=start, out=args.out / "model", **shared
         )
         reward_model.run(fitted, logger)
-        second = dataclasses.replace(
-            settings,
-            out=args.out / "process",
+        second = reinforce.Args(
+            **{**_fields(settings), "out": args.out / "process"},
             reward_model=fitted.out,
             dense="outcome",
-            critic="affine",
+            value_init="affine",
         )
-        _reinforce(second, logger)
+        with RunLogger(second.out, quiet=True) as own:
+            reinforce.run(second, own, screen=logger)
+        logger.end_progress()
         policies = {
             "SFT": start,
             "PPO, tests only": first.out / "policy",
@@ -139,6 +140,10 @@ def evenly(items: Sequence[Path], count: int) -> list[Path]:
     """
     places = [round((k + 1) * len(items) / count) - 1 for k in range(count)]
     return [items[place] for place in sorted({max(0, place) for place in places})]
+
+
+def _fields(settings: ppo.Args) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
 def _reinforce(args: ppo.Args, logger: RunLogger) -> None:

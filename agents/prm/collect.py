@@ -22,6 +22,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from agents.command import command_line, main, set_up_torch
+from agents.completions import Completions, Prefix
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -33,7 +34,7 @@ from agents.environments import (
 from agents.policy import CausalLMPolicy
 from agents.prm.labels import Kind, is_monotone, kind_of, labels_of
 from agents.prm.lines import Lines, lines_of, vocabulary_hash
-from agents.prm.oracle import Oracle, Prefix, Searched
+from agents.prm.oracle import Oracle, Searched
 from agents.prm.storage import LabelledResponse, LabelStore, read_labels
 from agents.rollout import Sampling, play
 from agents.sequences import Sequences
@@ -65,7 +66,7 @@ class Args(TaskSettings):
     """problems of a group, which is stored at once"""
     audit: int = 2
     """failed responses of each group of which every prefix is asked, to count those that binary
-    search can not be right about"""
+    search cannot be right about"""
     neutral: tuple[str, ...] = NEUTRAL
     """kinds of lines that are labelled 0; the paper has "comment" only"""
     seed: int = 0
@@ -108,7 +109,7 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: If there is no policy, or the folder holds other labels.
-        StorageError: If labels can not be written.
+        StorageError: If labels cannot be written.
     """
     set_up_torch(args.threads, args.device)
     if not args.policies:
@@ -154,7 +155,7 @@ def count(responses: Sequence[LabelledResponse]) -> dict[str, Any]:
         ``"responses"``; ``"correct"``, ``"revised"`` and ``"wrong"`` ones; ``"questions"`` and
         ``"completions"`` of the searches; and ``"audit"``, of the responses of which every prefix
         was asked: ``"responses"``, how many are ``"not_monotone"`` (a prefix that can be finished
-        follows one that can not), ``"lines"``, and ``"labels_differ"``, lines whose label is not
+        follows one that cannot), ``"lines"``, and ``"labels_differ"``, lines whose label is not
         the exhaustive labeller's.
     """
     kinds = collections.Counter(response.kind for response in responses)
@@ -267,13 +268,13 @@ class _Collector:
         return [tuple(next(answers) for _ in part) for part in prefixes]
 
     def _oracle(self, part: int) -> Oracle:
-        return Oracle(
+        source = Completions(
             self._policy,
             self._envs,
-            completions=self._args.completions,
             sampling=Sampling(self._args.temperature),
             seed=int(np.random.SeedSequence([self._seed, part]).generate_state(1)[0]),
         )
+        return Oracle(source, completions=self._args.completions)
 
 
 def _groups(args: Args, problems: ProblemSet) -> Iterator[tuple[int, list[str]]]:

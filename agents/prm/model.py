@@ -1,8 +1,8 @@
 """The process reward model: a causal language model's trunk with one number at each token.
 
 ``R_phi(x, y^(<=m))`` is read at the last token of line m (arXiv 2410.17621, section 3.2). Trunk and
-head have the shape of a separate critic of :class:`~agents.policy.CausalLMPolicy`, so that a critic
-can begin with the weights of a reward model.
+head have the shape of a :class:`~agents.critic.TrunkCritic`, so that a critic can begin with the
+weights of a reward model.
 
 Saved as a folder::
 
@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from agents.critic import TrunkCritic
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
@@ -71,7 +72,7 @@ class ProcessRewardModel(nn.Module):
             A model on the CPU, in evaluation mode.
 
         Raises:
-            ConfigurationError: If it is no such folder, its weights belong to another
+            ConfigurationError: If it is not such a folder, its weights belong to another
                 architecture, or it was trained with another tokenizer.
         """
         folder = Path(folder)
@@ -79,8 +80,8 @@ class ProcessRewardModel(nn.Module):
             meta = json.loads((folder / "prm.json").read_text())
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"{folder} is no folder of a process reward model (expected prm.json, trunk/ and "
-                f"head.safetensors): {error}. Train one with `python -m agents.prm.train`."
+                f"{folder} is not a folder of a process reward model (expected prm.json, trunk/ "
+                f"and head.safetensors): {error}. Train one with `python -m agents.prm.train`."
             ) from error
         if meta.get("format") != 1:
             raise ConfigurationError(
@@ -151,17 +152,17 @@ class ProcessRewardModel(nn.Module):
 
 def initialise_critic(
     policy: CausalLMPolicy, model: ProcessRewardModel, *, how: ValueInit
-) -> CausalLMPolicy:
-    """A policy with a critic of its own that begins as the reward model.
+) -> TrunkCritic:
+    """A critic that begins as the reward model.
 
     Args:
-        policy: Its trunk is shared with the result, its value head is left behind.
+        policy: Whose states it will value.
         model: Copied.
         how: ``"raw"``: V = R. ``"affine"``: V = (R + 1) / 2, which maps labels of -1 and +1 to
             returns of 0 and 1.
 
     Returns:
-        The policy to train.
+        A critic on the policy's device.
 
     Raises:
         ConfigurationError: If the tokens are not the same.
@@ -171,13 +172,9 @@ def initialise_critic(
             f"The critic must read the policy's {policy.vocab_size} tokens, but the process reward "
             f"model has {model.vocab_size}. Train one with the policy's tokenizer."
         )
-    result = CausalLMPolicy(
-        policy.trunk,
-        vocab_size=policy.vocab_size,
-        critic=copy.deepcopy(model.trunk),
-    )
+    critic = TrunkCritic(copy.deepcopy(model.trunk))
     scale, shift = (1.0, 0.0) if how == "raw" else (0.5, 0.5)
     with torch.no_grad():
-        result.value_head.weight.copy_(scale * model.head.weight)
-        result.value_head.bias.copy_(scale * model.head.bias + shift)
-    return result.to(policy.device).train(policy.training)
+        critic.head.weight.copy_(scale * model.head.weight)
+        critic.head.bias.copy_(scale * model.head.bias + shift)
+    return critic.to(policy.device).eval()

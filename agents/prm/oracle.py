@@ -1,30 +1,18 @@
-"""Can the policy still finish this? Prefixes are completed K times and the programs are run.
+"""Can the policy still finish this? Prefixes are completed until one of K completions passes.
 
-All open questions advance together: a wave fills the sub-environments with completions of as many
-questions as there are, and a question whose first completion passes needs no more.
+All open questions advance together, and a question needs no more completions when one has passed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-from gymnasium.vector import VectorEnv
-
-from agents.policy import CausalLMPolicy
+from agents.completions import Completions, Prefix
 from agents.prm.labels import Search
-from agents.rollout import Sampling, play
 
-__all__ = ["Oracle", "Prefix", "Searched"]
-
-
-class Prefix(NamedTuple):
-    """The beginning of a program, as tokens behind the prompt."""
-
-    problem_id: str
-    tokens: tuple[int, ...]
+__all__ = ["Oracle", "Searched"]
 
 
 class Searched(NamedTuple):
@@ -57,29 +45,12 @@ class Oracle:
     """Best-of-K completion (arXiv 2410.17621, section 3.1).
 
     Args:
-        policy: Writes the completions.
-        envs: A vector env of codegym without autoreset, with the problems asked about.
+        source: Writes and judges the completions.
         completions: K.
-        sampling: Temperature and nucleus of the completions.
-        seed: Decides all completions, together with the order of the questions.
-
-    Attributes:
-        completed: Programs that were written and run so far.
     """
 
-    def __init__(
-        self,
-        policy: CausalLMPolicy,
-        envs: VectorEnv[Any, Any, Any],
-        *,
-        completions: int,
-        sampling: Sampling,
-        seed: int,
-    ) -> None:
-        self._policy, self._envs = policy, envs
-        self._completions, self._sampling = completions, sampling
-        self._seeds = _seeds(seed)
-        self.completed = 0
+    def __init__(self, source: Completions, *, completions: int) -> None:
+        self.source, self._completions = source, completions
 
     def recoverable(self, prefixes: Sequence[Prefix]) -> list[bool]:
         """Whether any of K completions passes all tests.
@@ -123,27 +94,12 @@ class Oracle:
 
     def _wave(self, questions: Sequence[_Question]) -> None:
         """One completion of each open question, or several where there is room."""
-        slots = _slots([question for question in questions if question.open], self._envs.num_envs)
-        # An episode for each sub-env: those without a question repeat one and are not looked at.
-        rows = slots + slots[:1] * (self._envs.num_envs - len(slots))
-        options = {
-            "problem_id": [question.prefix.problem_id for question in rows],
-            "prefix": [question.prefix.tokens for question in rows],
-            "check_prefix": False,
-        }
-        sequences = play(
-            self._policy,
-            self._envs,
-            episodes=self._envs.num_envs,
-            seed=next(self._seeds),
-            sampling=self._sampling,
-            options=[options],
-        ).sequences
-        for question, solved in zip(slots, sequences.solved.tolist(), strict=False):
+        slots = _slots([question for question in questions if question.open], self.source.size)
+        outcomes = self.source.wave([question.prefix for question in slots])
+        for question, (solved, _) in zip(slots, outcomes, strict=True):
             question.left -= 1
             question.tried += 1
             question.passed |= solved
-        self.completed += len(slots)
 
 
 def _slots(questions: Sequence[_Question], size: int) -> list[_Question]:
@@ -156,10 +112,3 @@ def _slots(questions: Sequence[_Question], size: int) -> list[_Question]:
             if turn < question.left:
                 slots.append(question)
     return slots
-
-
-def _seeds(seed: int) -> Iterator[int]:
-    number = 0
-    while True:
-        yield int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        number += 1

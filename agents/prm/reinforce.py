@@ -1,8 +1,13 @@
-"""A process reward model in PPO: as dense reward, and as the critic's first weights."""
+"""PPO with a process reward model: as dense reward, and as the critic's first weights.
+
+PPO itself is :mod:`agents.ppo`; the model enters it through the environment's reward and through
+the critic object.
+
+    python -m agents.prm.reinforce --model runs/sft --reward-model runs/prm/model --dense outcome
+"""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,36 +17,43 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+import codegym
+from agents import ppo
+from agents.command import main
+from agents.critic import Critic
+from agents.environments import make_tokenizer
 from agents.policy import CausalLMPolicy
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel, initialise_critic
 from agents.sequences import length_buckets, pad_tokens
+from agents.telemetry import RunLogger
+from agents.trainer import command, train
 from codegym.errors import ConfigurationError
 from codegym.rewards import ProcessReward
 from codegym.tokenization import Tokenizer
 
 __all__ = [
+    "Args",
     "ModelScorer",
-    "RewardModelSettings",
     "load_reward_model",
     "make_dense_reward",
-    "with_critic",
+    "make_trainer",
+    "make_value_init",
+    "run",
 ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RewardModelSettings:
-    """The process reward model (arXiv 2410.17621)."""
+class Args(ppo.Args):
+    """PPO with a process reward model (arXiv 2410.17621)."""
 
     reward_model: Path | None = None
     """folder of a process reward model"""
     dense: Literal["off", "outcome", "online", "difference", "potential"] = "off"
     """dense reward: the paper's, weighted by the outcome; or one of three with a single weight"""
-    critic: Literal["policy", "raw", "affine", "head", "shared"] = "policy"
-    """a trunk of its own that begins as the policy's (or as the saved policy's critic, if it has
-    one), as the reward model ("raw"), or as (reward model + 1) / 2 ("affine"); or a head on the
-    policy's trunk, where its gradient stops ("head") or does not ("shared": this one runs away, and
-    is there to show it)"""
+    value_init: Literal["off", "raw", "affine"] = "off"
+    """the critic's trunk begins as the reward model ("raw"), or as (reward model + 1) / 2
+    ("affine"), in place of the policy's"""
 
 
 class ModelScorer:
@@ -86,7 +98,7 @@ class ModelScorer:
 
 
 def load_reward_model(
-    settings: RewardModelSettings, tokenizer: Tokenizer, *, device: str
+    settings: Args, tokenizer: Tokenizer, *, device: str
 ) -> ProcessRewardModel | None:
     """The model that the settings name.
 
@@ -99,20 +111,25 @@ def load_reward_model(
         The model; None where none is used.
 
     Raises:
-        ConfigurationError: If it is used and not given, was trained with another tokenizer, or is
-            no such folder.
+        ConfigurationError: If it is used and not given, is given and not used, or was trained with
+            another tokenizer.
     """
-    if settings.dense == "off" and settings.critic not in ("raw", "affine"):
+    if settings.value_init != "off" and settings.critic != "policy":
+        raise ConfigurationError(
+            f"value_init={settings.value_init!r} is for a critic with a trunk of its own, got "
+            f'critic={settings.critic!r}. Use critic="policy".'
+        )
+    if settings.dense == "off" and settings.value_init == "off":
         if settings.reward_model is not None:
             raise ConfigurationError(
                 f"reward_model={str(settings.reward_model)!r} is given and not used: ask for a "
                 'dense reward (dense="outcome") or for a critic that begins as the model '
-                '(critic="affine"), or leave it out.'
+                '(value_init="affine"), or leave it out.'
             )
         return None
     if settings.reward_model is None:
         raise ConfigurationError(
-            f"dense={settings.dense!r} and critic={settings.critic!r} need a process "
+            f"dense={settings.dense!r} and value_init={settings.value_init!r} need a process "
             "reward model: give reward_model=FOLDER (train one with `python -m agents.prm.train`)."
         )
     model = ProcessRewardModel.from_pretrained(
@@ -122,7 +139,7 @@ def load_reward_model(
 
 
 def make_dense_reward(
-    settings: RewardModelSettings, outcome: str, model: ProcessRewardModel | None
+    settings: Args, outcome: str, model: ProcessRewardModel | None
 ) -> ProcessReward | str:
     """The environment's reward.
 
@@ -139,31 +156,64 @@ def make_dense_reward(
     return ProcessReward(ModelScorer(model), outcome=outcome, form=settings.dense)
 
 
-def with_critic(
-    policy: CausalLMPolicy, settings: RewardModelSettings, model: ProcessRewardModel | None
-) -> CausalLMPolicy:
-    """The policy with the critic that the settings ask for.
+def make_value_init(
+    policy: CausalLMPolicy, settings: Args, model: ProcessRewardModel | None
+) -> Critic | None:
+    """The critic that begins as the reward model.
 
     Args:
-        policy: Its trunk is shared with the result.
-        settings: How the critic begins.
+        policy: Whose states it will value.
+        settings: Whether and how.
         model: The process reward model.
 
     Returns:
-        The policy itself, or one with another critic and the same trunk.
+        A critic; None where the settings do not ask for it, so that PPO makes its own.
     """
-    if settings.critic in ("raw", "affine"):
-        assert model is not None
-        return initialise_critic(policy, model, how=settings.critic)
-    own = settings.critic == "policy"
-    if own == (policy.critic is not None):
-        result = policy
-    else:
-        result = CausalLMPolicy(
-            policy.trunk,
-            vocab_size=policy.vocab_size,
-            critic=copy.deepcopy(policy.trunk) if own else None,
-        )
-        result = result.to(policy.device).train(policy.training)
-    result.detach_value = settings.critic == "head"
-    return result
+    if settings.value_init == "off":
+        return None
+    assert model is not None
+    return initialise_critic(policy, model, how=settings.value_init)
+
+
+def make_trainer(
+    args: Args,
+    *,
+    grader: codegym.Grader,
+    logger: RunLogger,
+    screen: RunLogger | None = None,
+) -> ppo.PPO:
+    """PPO with the reward and the critic that the settings ask for.
+
+    Args:
+        args: The settings.
+        grader: Judges; shared, not closed by the trainer.
+        logger: Keeps the scalars.
+        screen: Shows progress and notes, if not `logger` does.
+
+    Returns:
+        A trainer that the caller closes.
+    """
+    model = load_reward_model(args, make_tokenizer(args.tokenizer), device=args.device)
+    return ppo.make_trainer(
+        args,
+        grader=grader,
+        logger=logger,
+        screen=screen,
+        reward=make_dense_reward(args, args.reward, model),
+        make_critic=lambda policy: make_value_init(policy, args, model),
+    )
+
+
+def run(
+    args: Args,
+    logger: RunLogger,
+    *,
+    screen: RunLogger | None = None,
+    grader: codegym.Grader | None = None,
+) -> ppo.PPO:
+    """The command: :func:`agents.trainer.train` with :func:`make_trainer`."""
+    return train(make_trainer, args, logger, screen=screen, grader=grader)
+
+
+if __name__ == "__main__":
+    main(lambda: command(Args, run))

@@ -179,7 +179,7 @@ class LabelStore:
                 self._path.touch()
                 _replace(folder / _MANIFEST, _encoded(manifest))
         except OSError as error:
-            raise StorageError(f"Labels can not be written to {folder}: {error}.") from error
+            raise StorageError(f"Labels cannot be written to {folder}: {error}.") from error
 
     def append(self, group: int, responses: Sequence[LabelledResponse]) -> None:
         """Writes a group, whole or not at all.
@@ -189,7 +189,7 @@ class LabelStore:
             responses: May be empty.
 
         Raises:
-            StorageError: If it can not be written, such as to a full disk. Earlier groups stay.
+            StorageError: If it cannot be written, such as to a full disk. Earlier groups stay.
         """
         rows: Iterable[dict[str, Any]] = (
             {"group": group, "of": len(responses), **dataclasses.asdict(response)}
@@ -207,7 +207,7 @@ class LabelStore:
         except OSError as error:
             os.truncate(self._path, before)
             raise StorageError(
-                f"Group {group} of the labels can not be written to {self._path}: {error}. The "
+                f"Group {group} of the labels cannot be written to {self._path}: {error}. The "
                 f"{len(self.groups)} groups before it are kept; make room and run the same command "
                 "again to go on."
             ) from error
@@ -220,7 +220,7 @@ class LabelStore:
             counts: JSON-able.
 
         Raises:
-            StorageError: If it can not be written.
+            StorageError: If it cannot be written.
         """
         manifest = {**self._manifest, _COUNTS: counts}
         try:

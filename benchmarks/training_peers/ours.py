@@ -34,7 +34,7 @@ def run(
     args = dataclasses.replace(job.args, judging=judging, seed=seed)
     measured = []
     with tempfile.TemporaryDirectory() as folder, RunLogger(Path(folder), quiet=True) as logger:
-        trainer = ppo.Trainer(
+        trainer = ppo.PPO(
             args,
             policy=CausalLMPolicy.from_pretrained(job.policy).eval(),
             problems=job.problems,

@@ -1,4 +1,7 @@
-"""A vector env with codegym's contract and without programs: copy the prompt's first token, end."""
+"""A vector env with codegym's contract and without programs: copy the prompt's first token, end.
+
+A problem's id spells its prompt (``copy/3-7``), so that any episode can begin again.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +36,35 @@ class CopyEnv(VectorEnv):
         self.ids = np.full((n, self.width), PAD, dtype=np.int64)
         for i in range(n):
             self.ids[i, : self.start[i]] = rng.integers(1, VOCAB, self.start[i])
+        self.prompt = self.start.copy()
+        if options and "problem_id" in options:
+            self._place(options["problem_id"], options.get("prefix", [()] * n))
         self.count = self.start.copy()
         self.ended = np.zeros(n, dtype=bool)
         self.waiting = np.full(n, -1)
         self.cut = np.zeros(n, dtype=bool)
         infos = {
-            "problem_id": np.array([f"copy/{i}" for i in range(n)], dtype=object),
+            "problem_id": np.array(
+                [
+                    f"copy/{'-'.join(map(str, row[:k]))}"
+                    for row, k in zip(self.ids, self.prompt, strict=True)
+                ],
+                dtype=object,
+            ),
             "difficulty": np.array(["introductory"] * n, dtype=object),
-            "stage": self.start - 1,
+            "stage": self.prompt - 1,
             "num_stages": np.full(n, 4),
-            "prompt_length": self.start.copy(),
+            "prompt_length": self.prompt.copy(),
             "start_length": self.start.copy(),
         }
         return self._obs(), infos
+
+    def _place(self, problem_ids: Any, prefixes: Any) -> None:
+        self.ids[:] = PAD
+        for i, (name, prefix) in enumerate(zip(problem_ids, prefixes, strict=True)):
+            prompt = [int(token) for token in name.removeprefix("copy/").split("-")]
+            self.prompt[i], self.start[i] = len(prompt), len(prompt) + len(prefix)
+            self.ids[i, : self.start[i]] = [*prompt, *prefix]
 
     def step(self, actions: Any) -> Any:
         n = self.num_envs
@@ -58,7 +77,7 @@ class CopyEnv(VectorEnv):
             if self.waiting[i] < 0:
                 self.ids[i, self.count[i]] = actions[i]
                 self.count[i] += 1
-                over = self.count[i] - self.start[i] >= self.budget
+                over = self.count[i] - self.prompt[i] >= self.budget
                 if actions[i] == END or over:
                     self.cut[i] = actions[i] != END
                     self.waiting[i] = self.judging_steps * (1 + i % 2)
@@ -74,7 +93,7 @@ class CopyEnv(VectorEnv):
             infos["loss_mask"] = np.zeros((n, self.width), dtype=np.int8)
             infos["_loss_mask"] = finishing
             for i in np.flatnonzero(finishing):
-                written = self.ids[i, self.start[i] : self.count[i]].tolist()
+                written = self.ids[i, self.prompt[i] : self.count[i]].tolist()
                 solved = written == [self.ids[i, 0], END]
                 reward[i] = 1.0 if solved else -0.3
                 infos["verdict"][i] = "accepted" if solved else "wrong_answer"

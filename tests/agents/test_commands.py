@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path
 
 def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
     args = checkpoint.saved_settings(saved, ppo.Args)
-    for guard, message in ((True, "a weight is no finite number"), (False, "Expected finite")):
+    for guard, message in ((True, "a weight is not a finite number"), (False, "Expected finite")):
         out = tmp_path / str(guard)
         with RunLogger(out, quiet=True) as logger, ppo.make_grader(args) as grader:
             trainer = ppo.make_trainer(

@@ -10,11 +10,10 @@ import torch
 from agents import ppo
 from agents.checkpoint import recover, replacing, saved_iteration
 from agents.environments import load_split, make_grader
-from agents.guard import Guard, GuardSettings, RunawayError
+from agents.guard import DivergedError, Guard, GuardSettings, RunawayError
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
-from agents.update import DivergedError
 
 SMALL = ppo.Args(
     model_width=16,
@@ -81,7 +80,7 @@ def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known():
     assert guard.state.best == 0.8
 
 
-class Scripted(ppo.Trainer):
+class Scripted(ppo.PPO):
     """A trainer whose evaluations and KLs are a script; what it learns is real."""
 
     def __init__(self, *args: Any, successes: list[float], kl: dict[int, float], **kwargs: Any):

@@ -8,7 +8,6 @@ from torch import tensor
 
 from agents.losses import (
     approximate_kl,
-    kl_penalised_rewards,
     kl_penalty,
     masked_mean,
     policy_loss,
@@ -80,16 +79,6 @@ def test_value_loss_takes_the_worse_of_clipped_and_unclipped():
     # unclipped error 0; clipped value 0.2, error 0.64
     assert value_loss(values, old, returns, mask).item() == pytest.approx(0.32)
     assert value_loss(values, old, returns, mask, clip_range=None).item() == pytest.approx(0.0)
-
-
-def test_kl_penalty_at_every_generated_token_and_nothing_elsewhere():
-    logprobs = tensor([[0.0, -1.0, -2.0, -3.0], [0.0, -1.0, -1.0, 9.0]])
-    reference = tensor([[0.0, -1.5, -1.0, -3.0], [0.0, 7.0, -2.0, 9.0]])
-    paid = tensor([[5.0, 0.0, 0.25, 1.0], [0.0, 5.0, -0.3, 5.0]])
-    mask = tensor([[0, 1, 1, 1], [0, 0, 1, 0]]).bool()
-    rewards = kl_penalised_rewards(paid, logprobs, reference, mask, beta=0.1)
-    expected = tensor([[5.0, -0.05, 0.1 + 0.25, 1.0], [0.0, 5.0, -0.1 - 0.3, 5.0]])
-    assert torch.allclose(rewards, expected)
 
 
 def test_the_kl_penalty_has_the_gradient_of_the_kl_itself():

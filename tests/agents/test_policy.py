@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
+from transformers import Gemma2Config, GPT2Config, MistralConfig, Qwen2Config
 
 from agents.decoding import Decoder, sample_tokens
 from agents.policy import CausalLMPolicy
@@ -35,7 +35,6 @@ def _policies() -> dict[str, CausalLMPolicy]:
 def policy(request: pytest.FixtureRequest) -> CausalLMPolicy:
     torch.manual_seed(0)
     policy = _policies()[request.param]
-    torch.nn.init.normal_(policy.value_head.weight)
     # Larger weights make the logits differ enough for the comparisons to mean something.
     with torch.no_grad():
         for parameter in policy.trunk.parameters():
@@ -49,25 +48,22 @@ ROWS = [[3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8, 9, 7, 9]]
 def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy):
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     start = torch.tensor([2, 1, 4])
-    output = policy(input_ids)
-    assert output.logits.shape == (3, 7, 13)
+    logits = policy(input_ids)
+    assert logits.shape == (3, 7, 13)
     scores = policy.score(input_ids, start, length, entropy=True, temperature=0.7)
     assert scores.entropy is not None
     mask = generated_mask(start, length, 7)
     for row, tokens in enumerate(ROWS):
         for t in range(7):
             if not mask[row, t]:
-                assert scores.logprobs[row, t] == scores.values[row, t] == 0.0
+                assert scores.logprobs[row, t] == 0.0
                 continue
-            expected = (output.logits[row, t - 1] / 0.7).log_softmax(-1)
+            expected = (logits[row, t - 1] / 0.7).log_softmax(-1)
             assert scores.logprobs[row, t].item() == pytest.approx(
                 expected[tokens[t]].item(), abs=1e-5
             )
             entropy = -(expected.exp() * expected).sum().item()
             assert scores.entropy[row, t].item() == pytest.approx(entropy, abs=1e-5)
-            assert scores.values[row, t].item() == pytest.approx(
-                output.values[row, t - 1].item(), abs=1e-5
-            )
 
 
 def test_padding_does_not_change_scores(policy: CausalLMPolicy):
@@ -78,7 +74,6 @@ def test_padding_does_not_change_scores(policy: CausalLMPolicy):
         alone = policy.score(torch.tensor([tokens]), start[row, None], length[row, None])
         n = len(tokens)
         assert torch.allclose(together.logprobs[row, :n], alone.logprobs[0], atol=1e-5)
-        assert torch.allclose(together.values[row, :n], alone.values[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("room", [1, 2, 64])
@@ -92,7 +87,7 @@ def test_cached_decoding_agrees_with_the_full_forward_pass(
     alive = [0, 1, 2]
     for step in range(7):
         for slot, i in enumerate(alive):
-            expected = policy(torch.tensor([rows[i]])).logits[0, -1]
+            expected = policy(torch.tensor([rows[i]]))[0, -1]
             assert torch.allclose(decoder.logits[slot], expected, atol=1e-4)
         if step == 1:  # a row leaves the batch
             decoder.keep(torch.tensor([0, 2]))
@@ -107,37 +102,7 @@ def test_saved_policy_is_the_same_policy(policy: CausalLMPolicy, tmp_path: Path)
     policy.save_pretrained(tmp_path)
     loaded = CausalLMPolicy.from_pretrained(tmp_path).eval()
     ids = torch.tensor([[3, 1, 4, 1]])
-    assert torch.equal(policy(ids).logits, loaded(ids).logits)
-    assert torch.equal(policy(ids).values, loaded(ids).values)
-
-
-def test_a_separate_critic_has_its_own_gradient_and_is_saved(tmp_path: Path):
-    config = LlamaConfig(vocab_size=13, **SMALL, **HEADS)
-    trunk = CausalLMPolicy.from_config(config, vocab_size=13, seed=1).trunk
-    critic = CausalLMPolicy.from_config(config, vocab_size=13, seed=2).trunk
-    policy = CausalLMPolicy(trunk, vocab_size=13, critic=critic)
-    torch.nn.init.normal_(policy.value_head.weight)
-    input_ids, length = pad_tokens(ROWS, pad_id=0)
-    scores = policy.score(input_ids, torch.tensor([1, 1, 1]), length)
-    output = policy(input_ids)
-    assert torch.allclose(scores.values[0, 1:5], output.values[0, :4], atol=1e-6)
-    alone = policy.score_values(input_ids, torch.tensor([1, 1, 1]), length)
-    assert torch.allclose(alone, scores.values, atol=1e-6)
-    scores.values.sum().backward()
-    assert all(p.grad is None for p in trunk.parameters())
-    assert any(p.grad is not None for p in critic.base_model.parameters())
-    policy.save_pretrained(tmp_path)
-    loaded = CausalLMPolicy.from_pretrained(tmp_path)
-    assert torch.equal(policy(input_ids).values, loaded(input_ids).values)
-
-
-def test_detached_value_head_leaves_the_trunk_alone():
-    policy = CausalLMPolicy.from_config_tiny(13, d=16, layers=1, heads=2)
-    torch.nn.init.normal_(policy.value_head.weight)
-    input_ids, length = pad_tokens(ROWS, pad_id=0)
-    policy.score(input_ids, torch.tensor([1, 1, 1]), length).values.sum().backward()
-    assert all(p.grad is None for p in policy.trunk.parameters())
-    assert policy.value_head.weight.grad is not None
+    assert torch.equal(policy(ids), loaded(ids))
 
 
 def test_weights_depend_on_the_seed_and_not_on_the_global_generator():

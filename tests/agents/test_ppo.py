@@ -16,7 +16,6 @@ from agents.environments import load_split, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from agents.prm.reinforce import with_critic
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
@@ -52,13 +51,13 @@ def _train(
     iterations: int,
     resume: Path | None = None,
     **changes: Any,
-) -> tuple[ppo.Trainer, Path]:
+) -> tuple[ppo.PPO, Path]:
     args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume, **changes)
-    policy = with_critic(make_policy(args, vocab_size=512, seed=args.seed), args, None)
+    policy = make_policy(args, vocab_size=512, seed=args.seed)
     problems = load_split(args, split="train", size=args.problems, seed=args.seed)
     resume_at = None if resume is None else saved_iteration(resume) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
-        trainer = ppo.Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
+        trainer = ppo.PPO(args, policy=policy, problems=problems, grader=grader, logger=logger)
         try:
             trainer.train()
         finally:
@@ -77,6 +76,10 @@ def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader
         assert torch.equal(weight, resumed.policy.state_dict()[name]), name
     for name, weight in whole.reference.state_dict().items():
         assert torch.equal(weight, resumed.reference.state_dict()[name]), name
+    assert whole.critic is not None
+    assert resumed.critic is not None
+    for name, weight in whole.critic.state_dict().items():
+        assert torch.equal(weight, resumed.critic.state_dict()[name]), name
     mine, its = whole.optimizer.state_dict(), resumed.optimizer.state_dict()
     for key, state in mine["state"].items():
         assert torch.equal(state["exp_avg_sq"], its["state"][key]["exp_avg_sq"])
@@ -174,7 +177,7 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
             ppo.Args(split=split)
     with pytest.raises(ConfigurationError, match="eval_every must be 0 or more"):
         ppo.Args(eval_every=-1)
-    with pytest.raises(ConfigurationError, match="no checkpoint"):
+    with pytest.raises(ConfigurationError, match="not a checkpoint"):
         _train_with(grader, tmp_path, iterations=1, resume=tmp_path / "nothing")
     with pytest.raises(ConfigurationError, match="cccs"):
         _train_with(grader, tmp_path, iterations=1, start="ccs", cccs_threshold=0.6, cccs_alpha=0.2)
@@ -218,7 +221,7 @@ def test_nothing_held_out_is_an_error_that_says_what_to_do(grader: codegym.Grade
     problems = load_split(args, split="test", size=4, seed=0)
     policy = make_policy(args, vocab_size=make_tokenizer("byte").vocab_size, seed=0)
     with pytest.raises(ConfigurationError, match=r"eval_split.*eval_every=0"):
-        ppo.Trainer(
+        ppo.PPO(
             args,
             policy=policy,
             problems=problems,
@@ -232,7 +235,7 @@ def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None
     policy = make_policy(args, vocab_size=512, seed=0)
     problems = load_split(args, split="train", size=4, seed=0)
     with RunLogger(folder, quiet=True) as logger:
-        ppo.Trainer(args, policy=policy, problems=problems, grader=grader, logger=logger)
+        ppo.PPO(args, policy=policy, problems=problems, grader=grader, logger=logger)
 
 
 def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader):

@@ -8,21 +8,16 @@ import pytest
 import torch
 from fake_env import VOCAB, CopyEnv
 
+from agents.critic import Critic, HeadCritic, make_critic
+from agents.guard import DivergedError
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
+from agents.ppo import Args, Batch, make_optimizer, prepare, update
 from agents.rollout import Sampling, play
+from agents.scoring import score
 from agents.sequences import Sequences
-from agents.update import (
-    Batch,
-    DivergedError,
-    PPOSettings,
-    make_optimizer,
-    prepare,
-    score,
-    update,
-)
 
-SETTINGS = PPOSettings(warmup_updates=0)
+SETTINGS = Args(warmup_updates=0)
 
 
 def _policy(*, seed: int = 0) -> CausalLMPolicy:
@@ -30,44 +25,60 @@ def _policy(*, seed: int = 0) -> CausalLMPolicy:
     return policy.eval()
 
 
-@pytest.fixture(params=["head", "own trunk"])
-def policy(request: pytest.FixtureRequest) -> CausalLMPolicy:
-    """With each kind of critic."""
-    plain = _policy()
-    if request.param == "head":
-        return plain
-    return CausalLMPolicy(plain.trunk, vocab_size=VOCAB, critic=copy.deepcopy(plain.trunk)).eval()
+Agent = tuple[CausalLMPolicy, Critic | None]
 
 
-def _batch(policy: CausalLMPolicy, settings: PPOSettings, reference: CausalLMPolicy) -> Batch:
-    sequences = play(policy, CopyEnv(64), episodes=64, seed=19).sequences
-    return _prepared(policy, reference, sequences, settings)
+@pytest.fixture(params=["policy", "head", "none"])
+def agent(request: pytest.FixtureRequest) -> Agent:
+    """A policy with each kind of critic."""
+    policy = _policy()
+    return policy, make_critic(request.param, agent[0])
+
+
+def _batch(agent: Agent, settings: Args, reference: CausalLMPolicy) -> Batch:
+    sequences = play(agent[0], CopyEnv(64), episodes=64, seed=19).sequences
+    return _prepared(agent, reference, sequences, settings)
 
 
 def _prepared(
-    policy: CausalLMPolicy, reference: CausalLMPolicy, sequences: Sequences, settings: PPOSettings
+    agent: Agent, reference: CausalLMPolicy, sequences: Sequences, settings: Args
 ) -> Batch:
-    return prepare(score(policy, reference, sequences, settings), sequences, settings)
+    scores = score(*agent, reference, sequences, temperature=settings.temperature)
+    return prepare(scores, sequences, settings)
 
 
-def test_ratio_is_1_in_the_first_minibatch_and_not_later(policy: CausalLMPolicy):
-    batch = _batch(policy, SETTINGS, _policy())
+def _parameters(agent: Agent) -> list[torch.nn.Parameter]:
+    return [p for model in agent if model is not None for p in model.parameters()]
+
+
+def _copy(agent: Agent) -> Agent:
+    policy, critic = agent
+    mine = copy.deepcopy(policy)
+    if isinstance(critic, HeadCritic):
+        new = HeadCritic(mine)
+        new.load_state_dict(critic.state_dict())
+        return mine, new
+    return mine, copy.deepcopy(critic)
+
+
+def test_ratio_is_1_in_the_first_minibatch_and_not_later(agent: Agent):
+    batch = _batch(agent, SETTINGS, _policy())
     assert batch.sequences.solved.any(), "where all rewards are the same, nothing is learned"
-    optimizer = make_optimizer(policy, SETTINGS)
+    optimizer = make_optimizer(*agent, SETTINGS)
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1, microbatch_tokens=100)
-    stats = update(policy, optimizer, batch, once, torch.Generator().manual_seed(0))
+    stats = update(*agent, optimizer, batch, once, torch.Generator().manual_seed(0))
     assert stats["update/first_ratio_error"] < 1e-5
     assert stats["policy/clip_fraction"] == 0.0
-    stats = update(policy, optimizer, batch, once, torch.Generator().manual_seed(0))
+    stats = update(*agent, optimizer, batch, once, torch.Generator().manual_seed(0))
     assert stats["update/first_ratio_error"] > 1e-4
 
 
-def test_the_temperature_of_the_rollout_is_that_of_the_ratio(policy: CausalLMPolicy):
+def test_the_temperature_of_the_rollout_is_that_of_the_ratio(agent: Agent):
     settings = dataclasses.replace(SETTINGS, temperature=0.5)
     warm = Sampling(0.5)
-    sequences = play(policy, CopyEnv(32), episodes=32, seed=0, sampling=warm).sequences
-    batch = _prepared(policy, _policy(), sequences, settings)
-    direct = policy.score(
+    sequences = play(agent[0], CopyEnv(32), episodes=32, seed=0, sampling=warm).sequences
+    batch = _prepared(agent, _policy(), sequences, settings)
+    direct = agent[0].score(
         sequences.input_ids, sequences.start_length, sequences.length, temperature=0.5
     )
     assert torch.allclose(batch.logprobs, direct.logprobs, atol=1e-5)
@@ -75,10 +86,10 @@ def test_the_temperature_of_the_rollout_is_that_of_the_ratio(policy: CausalLMPol
 
 @pytest.mark.parametrize("kl", ["loss", "reward"])
 def test_kl_to_itself_is_0_and_the_return_is_the_reward(
-    policy: CausalLMPolicy, kl: Literal["loss", "reward"]
+    agent: Agent, kl: Literal["loss", "reward"]
 ):
     settings = dataclasses.replace(SETTINGS, kl=kl)
-    batch = _batch(policy, settings, copy.deepcopy(policy))
+    batch = _batch(agent, settings, copy.deepcopy(agent[0]))
     assert batch.metrics["kl/reference_k1"] == pytest.approx(0.0, abs=1e-6)
     rows = torch.arange(64)
     last = batch.returns[rows, batch.sequences.length - 1]
@@ -87,26 +98,25 @@ def test_kl_to_itself_is_0_and_the_return_is_the_reward(
     assert batch.returns[outside].abs().sum() == batch.advantages[outside].abs().sum() == 0.0
 
 
-def test_fgo_masks_the_policy_and_not_the_critic(policy: CausalLMPolicy):
-    on = _batch(policy, SETTINGS, policy)
-    off = _batch(policy, dataclasses.replace(SETTINGS, fgo=False), policy)
+def test_fgo_masks_the_policy_and_not_the_critic(agent: Agent):
+    on = _batch(agent, SETTINGS, agent[0])
+    off = _batch(agent, dataclasses.replace(SETTINGS, fgo=False), agent[0])
     assert on.policy_mask.equal(on.sequences.loss_mask & on.generated)
     assert off.policy_mask.equal(off.generated)
-    assert on.value_mask.equal(on.generated)
     assert torch.equal(on.advantages, off.advantages)
 
 
-def test_unexecuted_tokens_have_no_policy_gradient(policy: CausalLMPolicy):
+def test_unexecuted_tokens_have_no_policy_gradient(agent: Agent):
     """Changing the advantage of a masked token changes nothing; of an executed one, something."""
-    batch = _batch(policy, SETTINGS, policy)
+    batch = _batch(agent, SETTINGS, agent[0])
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
 
     def weights(advantages: torch.Tensor) -> torch.Tensor:
-        mine = copy.deepcopy(policy)
-        optimizer = make_optimizer(mine, once)
+        mine = _copy(agent)
+        optimizer = make_optimizer(*mine, once)
         changed = batch._replace(advantages=advantages)
-        update(mine, optimizer, changed, once, torch.Generator().manual_seed(0))
-        return torch.cat([p.detach().flatten() for p in mine.trunk.parameters()])
+        update(*mine, optimizer, changed, once, torch.Generator().manual_seed(0))
+        return torch.cat([p.detach().flatten() for p in mine[0].parameters()])
 
     masked = batch.generated & ~batch.policy_mask
     assert masked.any()
@@ -115,36 +125,36 @@ def test_unexecuted_tokens_have_no_policy_gradient(policy: CausalLMPolicy):
     assert not torch.equal(base, weights(torch.where(batch.policy_mask, 50.0, batch.advantages)))
 
 
-def test_microbatches_change_nothing_but_rounding():
-    policy = _policy(seed=1)
-    batch = _batch(policy, SETTINGS, _policy())
+def test_microbatches_change_nothing_but_rounding(agent: Agent):
+    batch = _batch(agent, SETTINGS, _policy())
     results = []
     for microbatch_tokens in (20, 10_000):
-        mine = copy.deepcopy(policy)
+        mine = _copy(agent)
         settings = dataclasses.replace(
             SETTINGS, microbatch_tokens=microbatch_tokens, epochs=1, minibatches=2
         )
         # SGD: Adam would blow rounding errors of near-zero gradients up to whole steps.
-        groups = make_optimizer(mine, settings).param_groups
+        groups = make_optimizer(*mine, settings).param_groups
         optimizer = torch.optim.SGD([{"params": group["params"]} for group in groups], lr=0.1)
-        update(mine, optimizer, batch, settings, torch.Generator().manual_seed(0))
-        results.append(torch.cat([p.detach().flatten() for p in mine.parameters()]))
+        update(*mine, optimizer, batch, settings, torch.Generator().manual_seed(0))
+        results.append(torch.cat([p.detach().flatten() for p in _parameters(mine)]))
     assert torch.allclose(results[0], results[1], atol=1e-6)
 
 
-def test_warm_up_changes_the_value_head_alone(policy: CausalLMPolicy):
-    before = copy.deepcopy(policy.trunk.state_dict())
-    batch = _batch(policy, SETTINGS, policy)
-    optimizer = make_optimizer(policy, SETTINGS)
-    update(policy, optimizer, batch, SETTINGS, torch.Generator(), value_only=True)
-    assert all(torch.equal(before[name], w) for name, w in policy.trunk.state_dict().items())
-    assert policy.value_head.weight.abs().sum() > 0.0
+def test_warm_up_changes_the_critic_alone(agent: Agent):
+    before = copy.deepcopy(agent[0].state_dict())
+    batch = _batch(agent, SETTINGS, agent[0])
+    optimizer = make_optimizer(*agent, SETTINGS)
+    update(*agent, optimizer, batch, SETTINGS, torch.Generator(), value_only=True)
+    assert all(torch.equal(before[name], w) for name, w in agent[0].state_dict().items())
+    assert agent[1] is None or agent[1].head.weight.abs().sum() > 0.0
 
 
 def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy():
-    policy, reference = _policy(), _policy(seed=1)
-    paid = _batch(policy, dataclasses.replace(SETTINGS, kl="reward"), reference)
-    free = _batch(policy, SETTINGS, reference)
+    agent = (_policy(), None)
+    reference = _policy(seed=1)
+    paid = _batch(agent, dataclasses.replace(SETTINGS, kl="reward"), reference)
+    free = _batch(agent, SETTINGS, reference)
     rows = torch.arange(64)
     first = free.sequences.start_length
     assert torch.allclose(free.returns[rows, first], free.sequences.reward, atol=1e-5)
@@ -153,19 +163,19 @@ def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy()
         SETTINGS, epochs=1, minibatches=1, kl_coefficient=100.0, target_kl=None
     )
     still = free._replace(advantages=torch.zeros_like(free.advantages))
-    update(policy, make_optimizer(policy, once), still, once, torch.Generator())
-    after = score(policy, reference, free.sequences, once).logprobs
+    update(*agent, make_optimizer(*agent, once), still, once, torch.Generator())
+    after = score(*agent, reference, free.sequences).logprobs
     distance = (after - free.reference_logprobs)[free.generated].square().mean()
     before = (free.logprobs - free.reference_logprobs)[free.generated].square().mean()
     assert distance < before
 
 
 def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes_on(
-    policy: CausalLMPolicy,
+    agent: Agent,
 ):
-    batch = _batch(policy, SETTINGS, _policy())
+    batch = _batch(agent, SETTINGS, _policy())
     wild = dataclasses.replace(SETTINGS, learning_rate=0.3, target_kl=0.01, minibatches=4, epochs=2)
-    optimizer = make_optimizer(policy, wild)
+    optimizer = make_optimizer(*agent, wild)
     moves: list[bool] = []
     values: list[bool] = []
     step = optimizer.step
@@ -179,37 +189,38 @@ def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes
         values.append(not all(same[len(trunk) :]))
 
     optimizer.step = watched  # type: ignore[method-assign,assignment]
-    stats = update(policy, optimizer, batch, wild, torch.Generator().manual_seed(0))
+    stats = update(*agent, optimizer, batch, wild, torch.Generator().manual_seed(0))
     assert moves[0]
     assert not moves[-1]
     assert moves == sorted(moves, reverse=True), "once stopped, it stays so"
-    assert all(values)
+    assert all(values) or agent[1] is None
     assert stats["update/policy_steps"] == sum(moves) / 8
 
 
-def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(policy: CausalLMPolicy):
+def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(agent: Agent):
     """Both gradients are clipped, each by its own norm."""
-    batch = _batch(policy, SETTINGS, _policy())
+    batch = _batch(agent, SETTINGS, _policy())
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
     moved = []
     for scale in (1.0, 1e4):
-        mine = copy.deepcopy(policy)
-        groups = make_optimizer(mine, once).param_groups
+        mine = _copy(agent)
+        groups = make_optimizer(*mine, once).param_groups
         optimizer = torch.optim.SGD([{"params": group["params"]} for group in groups], lr=0.1)
         far = batch._replace(returns=scale * batch.returns)
-        update(mine, optimizer, far, once, torch.Generator().manual_seed(0))
-        moved.append(torch.cat([p.detach().flatten() for p in mine.trunk.parameters()]))
+        update(*mine, optimizer, far, once, torch.Generator().manual_seed(0))
+        moved.append(torch.cat([p.detach().flatten() for p in mine[0].parameters()]))
     assert torch.equal(moved[0], moved[1])
-    assert not torch.equal(moved[0], torch.cat([p.flatten() for p in policy.trunk.parameters()]))
+    assert not torch.equal(moved[0], torch.cat([p.flatten() for p in agent[0].parameters()]))
 
 
-def test_a_broken_loss_stops_the_run_before_the_weights_break(policy: CausalLMPolicy):
-    batch = _batch(policy, SETTINGS, policy)
-    broken = batch._replace(returns=torch.full_like(batch.returns, float("nan")))
-    before = copy.deepcopy(policy.state_dict())
+def test_a_broken_loss_stops_the_run_before_the_weights_break(agent: Agent):
+    batch = _batch(agent, SETTINGS, agent[0])
+    nan = torch.full_like(batch.returns, float("nan"))
+    broken = batch._replace(returns=nan, advantages=nan)
+    before = copy.deepcopy(agent[0].state_dict())
     with pytest.raises(DivergedError, match="finite"):
-        update(policy, make_optimizer(policy, SETTINGS), broken, SETTINGS, torch.Generator())
-    assert all(torch.equal(before[name], weight) for name, weight in policy.state_dict().items())
+        update(*agent, make_optimizer(*agent, SETTINGS), broken, SETTINGS, torch.Generator())
+    assert all(torch.equal(before[name], weight) for name, weight in agent[0].state_dict().items())
 
 
 def test_gradient_checkpointing_gives_the_same_update():
@@ -219,15 +230,16 @@ def test_gradient_checkpointing_gives_the_same_update():
         model = ModelSettings(
             model_width=16, model_layers=2, model_heads=2, gradient_checkpointing=checkpointing
         )
-        mine = make_policy(model, vocab_size=VOCAB, seed=0)
-        batch = _batch(mine, SETTINGS, mine)
-        update(mine, make_optimizer(mine, once), batch, once, torch.Generator().manual_seed(0))
-        weights.append(torch.cat([p.detach().flatten() for p in mine.parameters()]))
+        policy = make_policy(model, vocab_size=VOCAB, seed=0)
+        mine = (policy, make_critic("head", policy))
+        batch = _batch(mine, SETTINGS, policy)
+        update(*mine, make_optimizer(*mine, once), batch, once, torch.Generator().manual_seed(0))
+        weights.append(torch.cat([p.detach().flatten() for p in _parameters(mine)]))
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
 
 
-def test_ppo_learns_to_copy_a_token(policy: CausalLMPolicy):
-    settings = PPOSettings(
+def test_ppo_learns_to_copy_a_token(agent: Agent):
+    settings = Args(
         learning_rate=3e-3,
         epochs=2,
         minibatches=4,
@@ -236,15 +248,15 @@ def test_ppo_learns_to_copy_a_token(policy: CausalLMPolicy):
         fgo=False,
         value_clip=None,
     )
-    reference = copy.deepcopy(policy)
-    optimizer = make_optimizer(policy, settings)
+    reference = copy.deepcopy(agent[0])
+    optimizer = make_optimizer(*agent, settings)
     env = CopyEnv(256, max_new_tokens=2)
     shuffle = torch.Generator().manual_seed(0)
     rewards = []
     for iteration in range(40):
-        sequences = play(policy, env, episodes=env.num_envs, seed=iteration).sequences
+        sequences = play(agent[0], env, episodes=env.num_envs, seed=iteration).sequences
         rewards.append(float(sequences.solved.float().mean()))
-        batch = _prepared(policy, reference, sequences, settings)
-        update(policy, optimizer, batch, settings, shuffle)
+        batch = _prepared(agent, reference, sequences, settings)
+        update(*agent, optimizer, batch, settings, shuffle)
     assert rewards[0] < 0.1
     assert rewards[-1] > 3 * max(rewards[0], 0.05)

@@ -52,18 +52,16 @@ def test_saved_and_loaded_scores_are_the_same(model: ProcessRewardModel, tmp_pat
 @pytest.mark.parametrize("how", ["raw", "affine"])
 def test_the_first_values_are_the_reward_models(model: ProcessRewardModel, how: str):
     start = policy(seed=2)
-    agent = initialise_critic(start, model, how=how)  # type: ignore[arg-type]
+    critic = initialise_critic(start, model, how=how)  # type: ignore[arg-type]
     scores = model(ids())
     expected = scores if how == "raw" else (scores + 1.0) / 2.0
-    assert torch.allclose(agent(ids()).values, expected, atol=1e-6)
     # Column t of a rollout's values speaks of the state before token t.
-    told = agent.score(ids(), torch.tensor([2, 2, 2]), torch.tensor([9, 9, 9]))
-    assert torch.allclose(told.values[:, 2:], expected[:, 1:-1], atol=1e-6)
-    # The policy is the one that was given, and training the critic leaves the model alone.
-    assert torch.equal(agent(ids()).logits, start(ids()).logits)
+    told = critic.values(ids(), torch.tensor([2, 2, 2]), torch.tensor([9, 9, 9]))
+    assert torch.allclose(told[:, 2:], expected[:, 1:-1], atol=1e-6)
+    # Training the critic leaves the model alone.
     with torch.no_grad():
-        agent.value_head.bias.add_(1.0)
-        next(agent.critic.parameters()).add_(1.0)  # type: ignore[union-attr]
+        critic.head.bias.add_(1.0)
+        next(critic.trunk.parameters()).add_(1.0)
     assert torch.equal(model(ids()), scores)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.prm import oracle as oracle_module
+from agents import completions as completions_module
+from agents.completions import Completions, Prefix
 from agents.prm.labels import search_all
-from agents.prm.oracle import Oracle, Prefix
+from agents.prm.oracle import Oracle
 from agents.rollout import Sampling
 
 ENVS = 8
@@ -32,14 +33,17 @@ class Players:
             self.tried[tokens] = self.tried.get(tokens, 0) + 1
             solved.append(self.passes.get(tokens) == self.tried[tokens])
         self.waves.append(seed)
-        return SimpleNamespace(sequences=SimpleNamespace(solved=torch.tensor(solved)))
+        return SimpleNamespace(
+            sequences=SimpleNamespace(solved=torch.tensor(solved), reward=torch.zeros(len(solved)))
+        )
 
 
 def make(monkeypatch: pytest.MonkeyPatch, players: Players, completions: int) -> Oracle:
-    monkeypatch.setattr(oracle_module, "play", players.play)
+    monkeypatch.setattr(completions_module, "play", players.play)
     envs: Any = SimpleNamespace(num_envs=ENVS)
     policy: Any = None
-    return Oracle(policy, envs, completions=completions, sampling=Sampling(), seed=3)
+    source = Completions(policy, envs, sampling=Sampling(), seed=3)
+    return Oracle(source, completions=completions)
 
 
 def prefix(*tokens: int) -> Prefix:
@@ -52,7 +56,7 @@ def test_any_of_k_is_enough_and_no_more_than_k_are_tried(monkeypatch: pytest.Mon
     prefixes = [prefix(k) for k in (1, 2, 3, 4)]
     assert oracle.recoverable(prefixes) == [True, False, True, False]
     # Two each in the first wave; then three of them go on, and one need not.
-    assert oracle.completed <= 4 * 5
+    assert oracle.source.completed <= 4 * 5
     assert players.tried[(3,)] == 2
 
 
@@ -96,4 +100,4 @@ def test_nothing_to_search(monkeypatch: pytest.MonkeyPatch):
     assert oracle.search([]) == []
     assert oracle.search([[prefix(1)]]) == [(0, 0, 0)]
     assert oracle.recoverable([]) == []
-    assert oracle.completed == 0
+    assert oracle.source.completed == 0

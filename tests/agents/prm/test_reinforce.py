@@ -10,17 +10,23 @@ import torch
 
 import codegym
 from agents import ppo
+from agents.critic import TrunkCritic, make_critic
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel
-from agents.prm.reinforce import load_reward_model, make_dense_reward, with_critic
+from agents.prm.reinforce import (
+    Args,
+    load_reward_model,
+    make_dense_reward,
+    make_value_init,
+)
 from agents.rollout import play
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
-SMALL = ppo.Args(
+SMALL = Args(
     model_width=16,
     model_layers=1,
     model_heads=2,
@@ -57,14 +63,15 @@ def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.Trainer:
+def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.PPO:
     args = dataclasses.replace(SMALL, out=folder, **changes)
     policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
     model = load_reward_model(args, TOKENIZER, device="cpu")
     with RunLogger(folder, quiet=True) as logger:
-        trainer = ppo.Trainer(
+        trainer = ppo.PPO(
             args,
-            policy=with_critic(policy, args, model),
+            policy=policy,
+            critic=make_value_init(policy, args, model),
             problems=load_split(args, split="train", size=4, seed=0),
             grader=grader,
             logger=logger,
@@ -106,7 +113,7 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     assert paid[~last].any(), "nothing was paid before the end"
     if dense == "potential":
         assert torch.allclose(sequences.reward, sequences.solved.float(), atol=1e-5)
-    trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, critic="affine")
+    trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, value_init="affine")
     assert trainer.iteration == 2
     assert all("loss/value" in row for row in read_scalars(tmp_path))
 
@@ -125,15 +132,15 @@ def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
     assert torch.equal(sequences.token_rewards.sum(1), sequences.reward)
 
 
-@pytest.mark.parametrize("critic", ["policy", "raw", "affine"])
+@pytest.mark.parametrize("init", ["off", "raw", "affine"])
 def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
-    grader: codegym.Grader, reward_model: Path, tmp_path: Path, critic: str
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path, init: str
 ):
     trainer = trained(
         tmp_path,
         grader,
-        reward_model=None if critic == "policy" else reward_model,
-        critic=critic,
+        reward_model=None if init == "off" else reward_model,
+        value_init=init,
         iterations=1,
         learning_rate=0.1,
     )
@@ -141,20 +148,21 @@ def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
     for name, weight in fresh.trunk.state_dict().items():
         assert torch.equal(weight, trainer.policy.trunk.state_dict()[name]), name
     model = ProcessRewardModel.from_pretrained(reward_model)
-    start = fresh.trunk if critic == "policy" else model.trunk
-    assert trainer.policy.critic is not None
+    start = fresh.trunk if init == "off" else model.trunk
+    assert isinstance(trainer.critic, TrunkCritic)
     moved = [
         not torch.equal(a, b)
         for (name, a), b in zip(
-            start.named_parameters(), trainer.policy.critic.parameters(), strict=True
+            start.named_parameters(), trainer.critic.trunk.parameters(), strict=True
         )
         if "lm_head" not in name and "embed_tokens" not in name
     ]
-    assert all(moved) or critic == "policy"  # there the head is 0, so the trunk has no gradient
-    assert trainer.reference.critic is None
+    assert all(moved) or init == "off"  # there the head is 0, so the trunk has no gradient
     loaded = CausalLMPolicy.from_pretrained(tmp_path / "policy")
-    ids = torch.arange(9)[None]
-    assert torch.equal(loaded(ids).values, trainer.policy(ids).values)
+    critic = make_critic("policy", loaded, tmp_path / "policy")
+    assert critic is not None
+    ids = torch.arange(9)[None], torch.tensor([1]), torch.tensor([9])
+    assert torch.equal(critic.values(*ids), trainer.critic.values(*ids))
 
 
 def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path: Path):
@@ -170,25 +178,7 @@ def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path
         load_reward_model(unused, TOKENIZER, device="cpu")
 
 
-def test_the_command_line_decides_on_the_critic_of_a_saved_policy(tmp_path: Path):
-    """A saved policy used to decide for itself, and the setting was ignored without a word."""
-    make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0).save_pretrained(tmp_path / "plain")
-    plain = make_policy(
-        ppo.Args(model=str(tmp_path / "plain")), vocab_size=TOKENIZER.vocab_size, seed=0
-    )
-    own = with_critic(plain, SMALL, None)
-    assert own.critic is not None
-    assert not own.detach_value
-    torch.nn.init.normal_(own.value_head.weight)
-    own.save_pretrained(tmp_path / "own")
-    loaded = CausalLMPolicy.from_pretrained(tmp_path / "own")
-    kept = with_critic(loaded, SMALL, None)
-    assert kept.critic is loaded.critic, "training goes on with the critic that was learned"
-    assert torch.equal(kept.value_head.weight, own.value_head.weight)
-    for critic, detached in (("head", True), ("shared", False)):
-        settings = dataclasses.replace(SMALL, critic=critic)
-        for policy in (plain, loaded):
-            result = with_critic(policy, settings, None)
-            assert result.critic is None
-            assert result.detach_value == detached
-            assert result.trunk is policy.trunk
+def test_only_a_critic_with_its_own_trunk_begins_as_the_model(reward_model: Path):
+    head = dataclasses.replace(SMALL, critic="head", value_init="raw", reward_model=reward_model)
+    with pytest.raises(ConfigurationError, match="trunk of its own"):
+        load_reward_model(head, TOKENIZER, device="cpu")

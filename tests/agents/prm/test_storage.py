@@ -142,5 +142,5 @@ def test_a_full_disk_in_the_middle_of_a_group_loses_nothing(
 
 def test_a_folder_that_can_not_be_made_is_our_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="can not be written"):
+    with pytest.raises(StorageError, match="cannot be written"):
         LabelStore(tmp_path / "file" / "below", MANIFEST)

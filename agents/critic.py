@@ -1,0 +1,189 @@
+"""Values of states: critics as objects beside the policy, which a method may do without.
+
+A critic answers ``values(input_ids, start_length, length)``. There are two kinds:
+
+- :class:`TrunkCritic` has a language model of its own. Its gradient cannot reach the policy.
+- :class:`HeadCritic` is a linear head on the policy's hidden states. By default its gradient stops
+  there, because a value loss that moves the policy makes training run away.
+
+A critic is saved in the folder ``critic`` beside the policy's own files::
+
+    critic/head.safetensors   the linear head
+    critic/trunk/             the language model of a TrunkCritic
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from agents.hub import loading
+from agents.policy import CausalLMPolicy, load_trunk
+from agents.sequences import Sequences, Tokens, generated_mask, token_groups
+
+__all__ = ["Critic", "CriticKind", "HeadCritic", "TrunkCritic", "make_critic", "score_values"]
+
+CriticKind = Literal["policy", "head", "shared", "none"]
+
+
+class TrunkCritic(nn.Module):
+    """V(tokens before a token) with a language model of its own.
+
+    Args:
+        trunk: The language model; its output head is not used.
+    """
+
+    shares_policy = False
+    """Whether its gradient reaches the policy."""
+
+    def __init__(self, trunk: PreTrainedModel) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = _value_head(trunk)
+
+    def values(self, input_ids: Tensor, start_length: Tensor, length: Tensor) -> Tensor:
+        """Values of the states in which the generated tokens were chosen.
+
+        Args:
+            input_ids: (B, T) int64, padded on the right.
+            start_length: (B,) first generated column, at least 1.
+            length: (B,) first padding column.
+
+        Returns:
+            (B, T) float32 aligned with the tokens; 0 where nothing was generated.
+        """
+        hidden = self.trunk.base_model(input_ids=input_ids, use_cache=False)[0]
+        after: Tensor = self.head(hidden.float()).squeeze(-1)  # of the state *after* column t
+        before = nn.functional.pad(after[:, :-1], (1, 0))
+        mask = generated_mask(start_length, length, input_ids.shape[1])
+        return torch.where(mask, before, torch.zeros_like(before))
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Writes ``critic/`` below a policy's folder."""
+        (folder / "critic").mkdir(parents=True, exist_ok=True)
+        self.trunk.save_pretrained(folder / "critic" / "trunk")
+        save_file(self.head.state_dict(), folder / "critic" / "head.safetensors")
+
+    def load(self, folder: Path) -> None:
+        """Replaces the weights by those below a policy's folder.
+
+        Raises:
+            ConfigurationError: If they are damaged or not there.
+        """
+        dtype = next(self.trunk.parameters()).dtype
+        saved = load_trunk(folder / "critic" / "trunk", dtype)
+        self.trunk.load_state_dict(saved.state_dict())
+        _load_head(self.head, folder)
+
+
+class HeadCritic(nn.Module):
+    """V(tokens before a token) as a linear head on the policy's hidden states.
+
+    Args:
+        policy: Whose hidden states are read. Its parameters are not the critic's.
+        shares_policy: Whether the gradient reaches the policy, which makes training run away.
+    """
+
+    def __init__(self, policy: CausalLMPolicy, *, shares_policy: bool = False) -> None:
+        super().__init__()
+        self._policy = (policy,)  # in a tuple, or its parameters would be the critic's
+        self.shares_policy = shares_policy
+        self.head = _value_head(policy.trunk)
+
+    def values(self, input_ids: Tensor, start_length: Tensor, length: Tensor) -> Tensor:
+        """The same as :meth:`TrunkCritic.values`."""
+        with contextlib.nullcontext() if self.shares_policy else torch.no_grad():
+            trunk = self._policy[0].trunk
+            hidden = trunk.base_model(input_ids=input_ids, use_cache=False)[0]
+        mask = generated_mask(start_length, length, input_ids.shape[1])
+        index = mask.flatten().nonzero().squeeze(1)
+        hidden = hidden.flatten(0, 1).index_select(0, index - 1)  # the column before each token
+        flat: Tensor = self.head(hidden.float()).squeeze(-1)
+        return flat.new_zeros(mask.numel()).index_copy(0, index, flat).view(mask.shape)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Writes ``critic/`` below a policy's folder."""
+        (folder / "critic").mkdir(parents=True, exist_ok=True)
+        save_file(self.head.state_dict(), folder / "critic" / "head.safetensors")
+
+    def load(self, folder: Path) -> None:
+        """Replaces the head by the one below a policy's folder.
+
+        Raises:
+            ConfigurationError: If it is damaged or not there.
+        """
+        _load_head(self.head, folder)
+
+
+Critic = TrunkCritic | HeadCritic
+
+
+def make_critic(kind: CriticKind, policy: CausalLMPolicy, saved: str | Path = "") -> Critic | None:
+    """The critic that a name stands for.
+
+    Args:
+        kind: ``"policy"``: a trunk of its own, a copy of the policy's; ``"head"``: a head on the
+            policy's trunk; ``"shared"``: the same with a gradient that reaches the trunk;
+            ``"none"``: no critic.
+        policy: The policy at its start.
+        saved: Folder of a saved policy, whose critic is taken over if it is of this kind.
+
+    Returns:
+        A critic on the policy's device, whose values are 0 unless it was saved.
+    """
+    if kind == "none":
+        return None
+    own = kind == "policy"
+    critic: Critic = (
+        TrunkCritic(copy.deepcopy(policy.trunk))
+        if own
+        else HeadCritic(policy, shares_policy=kind == "shared")
+    )
+    folder = Path(saved)
+    has_head = (folder / "critic" / "head.safetensors").is_file()
+    if has_head and (folder / "critic" / "trunk").is_dir() == own:
+        critic.load(folder)
+    return critic.to(policy.device).eval()
+
+
+@torch.no_grad()
+def score_values(
+    critic: Critic, tokens: Tokens | Sequences, *, microbatch_tokens: int = 8192
+) -> Tensor:
+    """Values of all episodes, computed in groups of similar length.
+
+    Args:
+        critic: Is asked.
+        tokens: B episodes.
+        microbatch_tokens: Rows x columns of one forward pass.
+
+    Returns:
+        (B, T) float32 aligned with the tokens.
+    """
+    values = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
+    for rows, *inputs in token_groups(tokens, microbatch_tokens):
+        scored = critic.values(*inputs)
+        values[rows, : scored.shape[1]] = scored
+    return values
+
+
+def _value_head(trunk: PreTrainedModel) -> nn.Linear:
+    """A linear head that says 0, beside the trunk's weights."""
+    # fork_rng: nn.Linear draws weights from the global generator, only to be zeroed here.
+    with torch.random.fork_rng(devices=[]):
+        head = nn.Linear(trunk.config.get_text_config().hidden_size, 1, dtype=torch.float32)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head.to(next(trunk.parameters()).device)
+
+
+def _load_head(head: nn.Linear, folder: Path) -> None:
+    with loading(folder, "a saved policy with its critic"):
+        head.load_state_dict(load_file(folder / "critic" / "head.safetensors"))

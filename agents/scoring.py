@@ -1,0 +1,143 @@
+"""What the models say of stored sequences: the input of rewards, advantages and masks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.at_once import at_once
+from agents.critic import Critic, score_values
+from agents.policy import CausalLMPolicy
+from agents.sequences import Sequences, Tokens, generated_mask, token_groups
+
+__all__ = ["Scored", "Scores", "score", "score_tokens", "scored"]
+
+
+class Scored(NamedTuple):
+    """Finished episodes and what was said of them; all (B, T), aligned with the tokens.
+
+    Attributes:
+        sequences: The episodes.
+        generated: bool: the tokens that the policy chose.
+        logprobs: Of the policy that wrote them.
+        values: Of the critic; 0 where there is none.
+        reference_logprobs: Of the frozen reference; those of the policy where there is none.
+    """
+
+    sequences: Sequences
+    generated: Tensor
+    logprobs: Tensor
+    values: Tensor
+    reference_logprobs: Tensor
+
+
+class Scores(NamedTuple):
+    """What the models said of the tokens; (B, T), aligned with the tokens.
+
+    Attributes:
+        logprobs: Of the policy.
+        values: Of the critic; None where there is none.
+        reference_logprobs: Of the reference.
+    """
+
+    logprobs: Tensor
+    values: Tensor | None
+    reference_logprobs: Tensor
+
+
+def score(
+    policy: CausalLMPolicy,
+    critic: Critic | None,
+    reference: CausalLMPolicy,
+    tokens: Tokens | Sequences,
+    *,
+    temperature: float = 1.0,
+    microbatch_tokens: int = 8192,
+) -> Scores:
+    """What the models say of the tokens, before there are grades; the policy beside the others.
+
+    Args:
+        policy: As it was in the rollout.
+        critic: None where there is none.
+        reference: Frozen.
+        tokens: B episodes.
+        temperature: Of policy and reference.
+        microbatch_tokens: Rows x columns of one forward pass.
+
+    Returns:
+        Log-probabilities and values.
+    """
+
+    def logprobs(model: CausalLMPolicy) -> Tensor:
+        return score_tokens(
+            model, tokens, temperature=temperature, microbatch_tokens=microbatch_tokens
+        )
+
+    mine, (values, others) = at_once(
+        lambda: logprobs(policy),
+        lambda: (
+            None
+            if critic is None
+            else score_values(critic, tokens, microbatch_tokens=microbatch_tokens),
+            logprobs(reference),
+        ),
+    )
+    return Scores(mine, values, others)
+
+
+def scored(
+    sequences: Sequences,
+    logprobs: Tensor,
+    *,
+    values: Tensor | None = None,
+    reference_logprobs: Tensor | None = None,
+) -> Scored:
+    """Episodes with their scores, of which a method may lack some.
+
+    Args:
+        sequences: B episodes of T columns.
+        logprobs: (B, T) of the policy that wrote them.
+        values: (B, T) of the critic; None: there is none.
+        reference_logprobs: (B, T) of the reference; None: there is none.
+
+    Returns:
+        All of them.
+    """
+    generated = generated_mask(
+        sequences.start_length, sequences.length, sequences.input_ids.shape[1]
+    )
+    return Scored(
+        sequences,
+        generated,
+        logprobs,
+        torch.zeros_like(logprobs) if values is None else values,
+        logprobs if reference_logprobs is None else reference_logprobs,
+    )
+
+
+@torch.no_grad()
+def score_tokens(
+    policy: CausalLMPolicy,
+    tokens: Tokens | Sequences,
+    *,
+    temperature: float = 1.0,
+    microbatch_tokens: int = 8192,
+) -> Tensor:
+    """Log-probabilities of all generated tokens, computed in groups of similar length.
+
+    Args:
+        policy: Is asked.
+        tokens: B episodes.
+        temperature: Of the policy.
+        microbatch_tokens: Rows x columns of one forward pass.
+
+    Returns:
+        (B, T) float32 aligned with the tokens; 0 where nothing was generated.
+    """
+    logprobs = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
+    for rows, *inputs in token_groups(tokens, microbatch_tokens):
+        found = policy.score(*inputs, temperature=temperature).logprobs
+        logprobs[rows, : found.shape[1]] = found
+    return logprobs

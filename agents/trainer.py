@@ -1,0 +1,474 @@
+"""The loop around a method's iterations: evaluations, checkpoints, resuming, and the guard.
+
+A method is a subclass with :meth:`Trainer.iterate`. All randomness of an iteration must be a
+function of the seed and the iteration's number, so that a checkpoint needs no generator to go on
+bit for bit.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import copy
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+import codegym
+from agents import checkpoint
+from agents.command import command_line, refuse_unused, set_up_torch
+from agents.critic import Critic
+from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer
+from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.guard import DivergedError, Guard, GuardSettings, GuardState, RunawayError
+from agents.models import ModelSettings
+from agents.policy import CausalLMPolicy
+from agents.rollout import Sampling
+from agents.telemetry import RunLogger
+from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.problems import ProblemSet
+from codegym.start_states import CurriculumOfSubtasks, StartStates
+
+__all__ = ["RunSettings", "Trainer", "command", "make_start", "train"]
+
+Settings = TypeVar("Settings", bound="RunSettings")
+Trained = TypeVar("Trained", bound="Trainer")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSettings(TaskSettings, ModelSettings, GuardSettings):
+    """What every run has, whatever its method."""
+
+    problems: int = 2048
+    """size of the training set; 0: all"""
+    start: str = "cccs"
+    """"cccs", "empty", "uniform", or another start distribution of codegym"""
+    cccs_threshold: float = 0.6
+    """moving average of success above which a problem's start state moves back"""
+    cccs_alpha: float = 0.2
+    """weight of the newest episode in that average"""
+    iterations: int = 120
+    """budget; iterations whose outcome was thrown away count as well"""
+    anneal: bool = True
+    """learning rates fall linearly to a tenth over the budget"""
+    seed: int = 0
+    """of problems, episodes, minibatches and random weights"""
+    threads: int = 1
+    """of torch, for each model that is computed"""
+    device: str = "cpu"
+    """of policy and reference"""
+    eval_every: int = 20
+    """iterations between evaluations on held-out problems, which choose the best policy and show a
+    collapse; 0: none, so the guard looks at training success and the last policy is the best"""
+    eval_split: str = "validation"
+    """what is held out"""
+    eval_per_level: int = 60
+    """problems a difficulty in these evaluations"""
+    checkpoint_every: int = 0
+    """iterations between checkpoints; 0: only at the end"""
+    resume: Path | None = None
+    """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
+    taken from it"""
+    out: Path = Path("runs/ppo")
+    """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
+    scalars.jsonl, tensorboard/, log.txt"""
+
+    def refuse_meaningless_run(self) -> None:
+        """Refuses what would have no meaning or no effect.
+
+        Raises:
+            ConfigurationError: If there is such a setting.
+        """
+        if self.iterations < 1:
+            raise ConfigurationError(
+                f"A run needs a budget of at least one iteration, got iterations={self.iterations}."
+            )
+        for name in ("eval_every", "checkpoint_every"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
+        if self.eval_every and self.split in (None, self.eval_split):
+            raise ConfigurationError(
+                f"What is held out must not be trained on, but split={self.split!r} has the "
+                f"problems of eval_split={self.eval_split!r} as well. Train on another split, or "
+                "go without evaluations with eval_every=0."
+            )
+        self.refuse_unused_task()
+        self.refuse_unused_model()
+        cccs = self.start == "cccs"
+        refuse_unused(self, ("cccs_threshold", "cccs_alpha"), cccs, 'start="cccs"')
+        refuse_unused(self, ("eval_split", "eval_per_level"), self.eval_every > 0, "eval_every > 0")
+        bounds = ("max_kl", "lowest_success", "backoff", "max_returns")
+        refuse_unused(self, bounds, self.guard, "guard=True")
+
+
+_MAY_DIFFER = frozenset(
+    {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
+    | {"checkpoint_every", "gradient_checkpointing"}
+)
+"""Settings that a resumed run may change: none of them decides what is learned."""
+_CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
+
+
+class Trainer(abc.ABC):
+    """A run: policy, critic, reference, optimiser, environments, and where it stands.
+
+    Args:
+        args: The settings.
+        policy: Is changed. Its copy at this moment is the reference.
+        critic: Is changed; None: the method does without.
+        optimizer: Of policy and critic.
+        problems: What is trained on.
+        grader: Judges; shared, not closed here.
+        logger: Keeps the scalars.
+        screen: Shows progress and tables, if not `logger` does.
+        reward: Of the environment, in place of the one that the settings name.
+
+    Raises:
+        ConfigurationError: If the run to resume was made with other settings.
+    """
+
+    name = "PPO"
+    """What the method is called on the screen."""
+
+    def __init__(
+        self,
+        args: RunSettings,
+        *,
+        policy: CausalLMPolicy,
+        critic: Critic | None,
+        optimizer: torch.optim.Optimizer,
+        problems: ProblemSet,
+        grader: codegym.Grader,
+        logger: RunLogger,
+        screen: RunLogger | None = None,
+        reward: Any = None,
+    ) -> None:
+        self._run, self.logger, self.screen = args, logger, screen or logger
+        tokenizer = make_tokenizer(args.tokenizer)
+        self.policy, self.critic, self.optimizer = policy, critic, optimizer
+        self.reference = copy.deepcopy(policy).requires_grad_(False).eval()
+        self.problems = problems
+        self.start_states = make_start(args)
+        self.envs = make_envs(
+            args,
+            problems,
+            start=self.start_states,
+            grader=grader,
+            tokenizer=tokenizer,
+            reward=reward,
+        )
+        self.guard = Guard(args, held_out=args.eval_every > 0)
+        self.iteration = 0
+        self.seconds = 0.0
+        self.episodes = 0
+        self._solved: list[float] = []  # by iteration, since the last check
+        self._held_out: tuple[VectorEnv[Any, Any, Any], ProblemSet] | None = None
+        if args.eval_every:
+            held = _held_out(args)
+            envs = make_envs(args, held, start="empty", grader=grader, tokenizer=tokenizer)
+            self._held_out = (envs, held)
+        if args.resume is not None:
+            self._restore(args.resume)
+
+    @abc.abstractmethod
+    def iterate(self) -> dict[str, float]:
+        """One iteration of the method; it counts iterations and episodes.
+
+        Returns:
+            Named scalars, ``rollout/solved`` and ``kl/reference_k1`` among them.
+
+        Raises:
+            DivergedError: If a loss is not finite. The iteration counts.
+        """
+
+    def train(self) -> None:
+        """Iterations until the budget is used up, with evaluations and checkpoints between.
+
+        At the end ``out/last`` is the last policy and ``out/policy`` the best one.
+
+        Raises:
+            RunawayError: If the run went back to its last good state too often. The best policy is
+                in ``out/policy`` even then.
+        """
+        args = self._run
+        if self.iteration == 0:
+            self._check()
+        while self.iteration < args.iterations:
+            trouble = self._step()
+            every = args.eval_every or _CHECK_EVERY
+            due = self.iteration % every == 0 or self.iteration == args.iterations
+            if trouble is None and due:
+                trouble = self._check()
+            if trouble is not None:
+                self._go_back(trouble)
+            if args.checkpoint_every and self.iteration % args.checkpoint_every == 0:
+                self.save()
+        self.screen.end_progress()
+        self.save()
+        self._save_policy("last")
+        if not args.eval_every:
+            self._save_policy("policy")
+
+    def save(self, folder: Path | None = None) -> Path:
+        """Writes a checkpoint of everything that the next iteration depends on.
+
+        Args:
+            folder: Where; by default a folder of ``out/checkpoints`` named after the iteration.
+
+        Returns:
+            The folder.
+        """
+        folder = folder or self._run.out / "checkpoints" / f"{self.iteration:06d}"
+        state = checkpoint.TrainerState(
+            iteration=self.iteration,
+            episodes=self.episodes,
+            seconds=self.seconds,
+            optimizer=self.optimizer.state_dict(),
+            start_states=self.start_states.state_dict(),
+            guard=dataclasses.asdict(self.guard.state),
+            solved=self._solved,
+        )
+        checkpoint.save(
+            folder,
+            policy=self.policy,
+            critic=self.critic,
+            reference=self.reference,
+            best=self._run.out / "policy",
+            state=state,
+            settings=dataclasses.asdict(self._run),
+        )
+        return folder
+
+    def summary(self) -> str:
+        """What became of the run, in a few lines."""
+        state = self.guard.state
+        lines = [
+            f"{self.name}: {self.iteration} iterations, {self.episodes} episodes in "
+            f"{self.seconds:.0f} s; the last policy is in {self._run.out / 'last'}."
+        ]
+        if self._run.eval_every:
+            lines.append(
+                f"Best on the {self._run.eval_split} split: iteration {state.best_iteration}, "
+                f"{100 * state.best:.1f} % (mean of greedy and sampled), in "
+                f"{self._run.out / 'policy'}."
+            )
+        lines += [f"Went back once at {reason}" for reason in state.returns]
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self.envs.close()
+        if self._held_out is not None:
+            self._held_out[0].close()
+
+    def _restore(self, folder: Path) -> None:
+        self._require_same_settings(folder)
+        state = self._load(folder)
+        self.guard.state = GuardState(**state.guard)
+        self.iteration, self.episodes = state.iteration, state.episodes
+        self.seconds, self._solved = state.seconds, state.solved
+        out = self._run.out
+        for name in ("good", "policy", "last"):
+            checkpoint.recover(out / name)
+        if (folder / "best").is_dir():
+            with checkpoint.replacing(out / "policy") as draft:
+                shutil.copytree(folder / "best", draft, dirs_exist_ok=True)
+        if not self._may_go_back_to(out / "good"):
+            self.save(out / "good")
+
+    def _may_go_back_to(self, good: Path) -> bool:
+        """Whether that state is of this run, and not of its future."""
+        try:
+            self._require_same_settings(good)
+        except ConfigurationError:
+            return False
+        return checkpoint.saved_iteration(good) <= self.iteration
+
+    def _require_same_settings(self, folder: Path) -> None:
+        may_differ = _MAY_DIFFER if self._run.anneal else _MAY_DIFFER | {"iterations"}
+        checkpoint.require_settings(folder, dataclasses.asdict(self._run), may_differ=may_differ)
+
+    def _load(self, folder: Path) -> checkpoint.TrainerState:
+        """Weights, optimiser and start states of a checkpoint; not the counters."""
+        state = checkpoint.load(
+            folder, policy=self.policy, critic=self.critic, reference=self.reference
+        )
+        self.optimizer.load_state_dict(state.optimizer)
+        self.start_states.load_state_dict(state.start_states)
+        return state
+
+    def _step(self) -> str | None:
+        """An iteration and its scalars; returns why the run must go back, if it must."""
+        began = time.perf_counter()
+        try:
+            metrics = self.iterate()
+        except DivergedError as error:
+            if not self._run.guard:
+                raise
+            return str(error)
+        self.seconds += time.perf_counter() - began
+        self._solved.append(metrics["rollout/solved"])
+        self.logger.scalars(
+            self.iteration,
+            {
+                **metrics,
+                "guard/returns": float(len(self.guard.state.returns)),
+                "time/seconds": self.seconds,
+            },
+        )
+        self.screen.progress(
+            self.iteration / self._run.iterations,
+            f"{self.name} {self.iteration} solved {metrics['rollout/solved']:.2f}"
+            f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}"
+            f" KL {metrics['kl/reference_k1']:.3f}",
+        )
+        return self.guard.after_iteration(metrics["kl/reference_k1"])
+
+    def _check(self) -> str | None:
+        """Measures success. A good state is kept; of any other, says why the run must go back.
+
+        Raises:
+            DivergedError: If a weight is not a finite number and there is no guard to go back.
+        """
+        models = [self.policy] if self.critic is None else [self.policy, self.critic]
+        weights = [weight for model in models for weight in model.parameters()]
+        if not all(bool(weight.isfinite().all()) for weight in weights):
+            if self._run.guard:
+                return "a weight is not a finite number"
+            raise DivergedError("Expected finite weights, got NaN. Lower the learning rate.")
+        success = self._evaluate()
+        if success is None:
+            success = float(np.mean(self._solved)) if self._solved else 0.0
+        self._solved = []
+        trouble = self.guard.after_check(success, self.iteration)
+        if trouble is None:
+            # First the policy: a state that calls this iteration the best one must not come alone.
+            if self.guard.state.best_iteration == self.iteration:
+                self._save_policy("policy")
+            self.save(self._run.out / "good")
+        return trouble
+
+    def _go_back(self, trouble: str) -> None:
+        """Restores the last good state, and halves the step."""
+        state = self._load(self._run.out / "good")
+        self._solved = []
+        try:
+            self.guard.count_return(self.iteration, trouble)
+        except RunawayError:
+            self._save_policy("last")
+            raise
+        self.screen.note(
+            f"Iteration {self.iteration}: {trouble}. Back to the state of iteration "
+            f"{state.iteration}; learning rates x {self.guard.rate_factor:g} from here on."
+        )
+
+    def _save_policy(self, name: str) -> None:
+        with checkpoint.replacing(self._run.out / name) as draft:
+            self.policy.save_pretrained(draft)
+            if self.critic is not None:
+                self.critic.save_pretrained(draft)
+
+    def _evaluate(self) -> float | None:
+        """Mean of the greedy and the sampled pass rate on what is held out; None: nothing is."""
+        if self._held_out is None:
+            return None
+        envs, problems = self._held_out
+        results: dict[str, Evaluation] = {
+            name: evaluate(self.policy, envs, problems, sampling=sampling, seed=self._run.seed)
+            for name, sampling in (("greedy", Sampling(0.0)), ("sampled", Sampling()))
+        }
+        scalars = {
+            f"{name}/{level}": rate
+            for name, result in results.items()
+            for level, rate in result.by_level().items()
+        }
+        scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
+        self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
+        done = f"iteration {self.iteration}, {self.seconds:.0f} s of {self.name}"
+        title = f"{self._run.eval_split}, {done}"
+        self.screen.show(evaluation_table(title, results))
+        return float(np.mean([result.mean_pass_at_1 for result in results.values()]))
+
+    @property
+    def rate_factor(self) -> float:
+        """Factor on the learning rates: the schedule's, and the guard's after a return."""
+        done = self.iteration / self._run.iterations
+        return self.guard.rate_factor * (1.0 - 0.9 * done if self._run.anneal else 1.0)
+
+
+def make_start(args: RunSettings) -> StartStates:
+    """The start distribution of the command line.
+
+    Args:
+        args: Its name, and threshold and alpha of CCCS.
+
+    Returns:
+        A new object.
+    """
+    if args.start == "cccs":
+        return CurriculumOfSubtasks(threshold=args.cccs_threshold, alpha=args.cccs_alpha)
+    return codegym.start_states.make_start_states(args.start)
+
+
+def _held_out(args: RunSettings) -> ProblemSet:
+    try:
+        return held_out(args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed)
+    except (ConfigurationError, UnknownNameError) as error:
+        raise ConfigurationError(
+            f"There must be held-out problems to evaluate on, but eval_split={args.eval_split!r} "
+            f"has none: {error} Name another eval_split, or go without with eval_every=0."
+        ) from error
+
+
+def train(
+    make: Callable[..., Trained],
+    args: RunSettings,
+    logger: RunLogger,
+    *,
+    screen: RunLogger | None = None,
+    grader: codegym.Grader | None = None,
+) -> Trained:
+    """A whole run.
+
+    Args:
+        make: Makes the trainer from ``args``, with ``grader``, ``logger`` and ``screen``.
+        args: The settings.
+        logger: Keeps the scalars.
+        screen: Shows progress and notes, if not `logger` does.
+        grader: Judges; by default one of its own.
+
+    Returns:
+        The trainer at its end, its environments closed.
+    """
+    set_up_torch(args.threads, args.device)
+    with contextlib.ExitStack() as stack:
+        judge = grader or stack.enter_context(make_grader(args))
+        trainer = make(args, grader=judge, logger=logger, screen=screen)
+        stack.callback(trainer.close)
+        trainer.train()
+    (screen or logger).note(trainer.summary())
+    return trainer
+
+
+def command(settings: type[Settings], run: Callable[[Settings, RunLogger], object]) -> None:
+    """Reads the command line and runs; a run that is resumed takes its settings from before.
+
+    Args:
+        settings: The method's settings.
+        run: The method's run.
+    """
+    args = command_line(settings)
+    if args.resume is not None:
+        checkpoint.recover(args.resume)
+        # What the command line does not say is as it was.
+        args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
+    resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
+    with RunLogger(args.out, resume_at=resume_at) as logger:
+        run(args, logger)
