@@ -44,6 +44,9 @@ html_title = "codegym"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_copyright = False
+html_sidebars = {
+    page: [] for page in ("concepts", "glossary", "security", "contributing", "changelog")
+}
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 7,
@@ -67,7 +70,19 @@ def _rubrics(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
     lines[:] = text.split("\n")
 
 
+def _hide_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keeps napoleon from taking what stands before a colon for the type of a property."""
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(":", "\0")
+
+
+def _show_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [line.replace("\0", ":") for line in lines]
+
+
 def setup(app: Any) -> None:
-    """Registers both with Sphinx."""
+    """Registers all of them with Sphinx; napoleon has a priority between 400 and 600."""
+    app.connect("autodoc-process-docstring", _hide_colons, priority=400)
+    app.connect("autodoc-process-docstring", _show_colons, priority=600)
     app.connect("source-read", _site_links)
     app.connect("autodoc-process-docstring", _rubrics, priority=400)

@@ -1,4 +1,4 @@
-"""Tables of pages are those of the results, and dead links of the site are found."""
+"""Pages show what results and code say, and dead links of the site are found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-tables, links = script("tables"), script("links")
+tables, links, episode = script("tables"), script("links"), script("episode")
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda path: path.stem)
@@ -55,3 +55,8 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
         '<p id="here"></p><a href="a.html#gone">x</a><img src="c.png">'
     )
     assert links.dead_links(tmp_path) == ["b.html: a.html#gone", "b.html: c.png"]
+
+
+def test_the_picture_is_that_of_the_episode() -> None:
+    drawn = episode.draw()
+    assert episode.OUT.read_text(encoding="utf-8") == drawn, "`python docs/episode.py` draws it"
