@@ -44,7 +44,7 @@ html_title = "codegym"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_copyright = False
-html_sidebars = {
+html_sidebars: dict[str, list[str]] = {
     page: [] for page in ("concepts", "glossary", "security", "contributing", "changelog")
 }
 html_show_sourcelink = False
