@@ -21,8 +21,8 @@ OURS := .made-by-make
 
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
-.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy fuzz check lock \
-	clean
+.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy fuzz check docs \
+	lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
 ARGS :=
@@ -36,7 +36,8 @@ help:
 	@echo "make test-latest     the tests on the newest versions; test-lowest: on the oldest"
 	@echo "make test-busy       the tests three times beside eight busy loops"
 	@echo "make fuzz            a hundred times as many damaged reports and odd answers as make test"
-	@echo "make check lock clean"
+	@echo "make docs            builds the site into docs/_build"
+	@echo "make check           ruff, mypy, the site and its links; also: make lock clean"
 	@echo 'Settings of a command: make train ARGS="--seed 1"; another Python: PYTHON=python3.12'
 
 train: $(VENV)/.train
@@ -67,6 +68,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	$(BIN)/python docs/links.py docs/_build
+
+# Pages of environments, of the API and of results are made from the code and the results first.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	@echo "docs/_build/index.html"
 
 # The same on the newest versions that pyproject.toml allows today, whatever the locks say.
 test-latest: $(LATEST)/.python-$(VERSION)
@@ -90,12 +98,13 @@ lock:
 clean:
 	for each in $(VENV) $(LATEST) $(LOWEST); do \
 		if test -e $$each/$(OURS); then rm -rf $$each; fi; done
-	rm -rf runs
+	rm -rf runs docs/_build
 
 $(VENV)/.train: EXTRAS := agents
 $(VENV)/.bench: EXTRAS := agents,bench
+$(VENV)/.docs: EXTRAS := docs
 $(VENV)/.test: EXTRAS := dev
-$(VENV)/.train $(VENV)/.bench $(VENV)/.test: $(VENV)/.build
+$(VENV)/.train $(VENV)/.bench $(VENV)/.docs $(VENV)/.test: $(VENV)/.build
 	$(INSTALL) --no-build-isolation --editable ".[$(EXTRAS)]" || { $(MISFIT); exit 1; }
 	touch $@
 

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "codegym").rglob("*.py"))
 AGENTS = sorted((ROOT / "agents").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # A module imports from its own room and from rooms before it.
 ROOMS = [
     "errors",
@@ -74,8 +75,8 @@ def test_no_import_of_ours_hides_in_a_function(path: Path) -> None:
     assert hidden == []
 
 
-@pytest.mark.parametrize("path", AGENTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_agents_use_only_public_names(path: Path) -> None:
+@pytest.mark.parametrize("path", [*AGENTS, *EXAMPLES], ids=lambda p: str(p.relative_to(ROOT)))
+def test_agents_and_examples_use_only_public_names(path: Path) -> None:
     import codegym
 
     tree = ast.parse(path.read_text())

@@ -1,0 +1,39 @@
+"""Every script of examples/ runs as a reader would run it, and prints what it promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+PROMISES = {
+    "first_episode": r"terminated True, truncated False, reward 1.0: accepted",
+    "own_agent": r"The agent writes the whole program:\n(.*\n)+def f\(",
+    "own_reward": r"crashing runtime_error +-0.500 = \{'tests': 0.0, 'crash': -0.5\}",
+    "stable_baselines": r"mean reward of the first 50: +-0.*\n.*last 50: +0\.[89]",
+}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_example(path: Path, tmp_path: Path) -> None:
+    if path.stem == "stable_baselines":
+        pytest.importorskip("sb3_contrib")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(PROMISES.get(path.stem, r"\S"), done.stdout), done.stdout
+
+
+def test_examples_are_short_enough_to_be_read() -> None:
+    paths = list(FOLDER.glob("*.py"))
+    assert {path.stem for path in paths} >= PROMISES.keys()
+    assert all(len(path.read_text().splitlines()) <= 90 for path in paths)
