@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -97,7 +98,8 @@ def group_means(values: Tensor, group: Tensor) -> Tensor:
     Returns:
         (B,).
     """
-    _, index = group.unique(return_inverse=True)
+    _, inverse = np.unique(group.numpy(force=True), return_inverse=True)
+    index = torch.from_numpy(inverse).to(values.device)
     total = values.new_zeros(int(index.max()) + 1).index_add(0, index, values)
     count = values.new_zeros(len(total)).index_add(0, index, torch.ones_like(values))
     return (total / count)[index]

@@ -194,7 +194,7 @@ def train(
     Yields:
         Mean reward, share of solved episodes and loss of each iteration.
     """
-    model.eval()  # no dropout: the policy that learns is the one that wrote
+    model.train(mode=False)  # no dropout: the policy that learns is the one that wrote
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
     generator = torch.Generator().manual_seed(args.seed)
     actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]

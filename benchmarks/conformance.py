@@ -10,14 +10,14 @@ name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/huma
 What is not there is left out.
 
 Every case is run in containment of its own (see `graders/contain.py`), codegym's too; where this
-machine can not contain them, nothing is run. The table goes to
+machine cannot contain them, nothing is run. The table goes to
 ``benchmarks/results/conformance.json`` and ``conformance.md``. It takes about an hour on two CPUs;
 a run that was interrupted goes on with `--resume`.
 
 An outcome is `ok`; `false reject` of an honest program; `false accept` of another; `host effect`,
 if the program changed something outside, left a process, connected, ate more than 1 GiB or read
 what it should not; `crash`, if the grader died or gave no verdict in 60 s; `n/a`, if the grader's
-interface can not express the case. An honest program that is not accepted is run a second time.
+interface cannot express the case. An honest program that is not accepted is run a second time.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _as_expected(case: Case, words: str) -> bool:
 
 
 def control(adapter: Adapter, containment: Containment, python: Path, sources: Path) -> str:
-    """Why this grader can not be asked: it fails on a right or on a wrong program of one line."""
+    """Why this grader cannot be asked: it fails on a right or on a wrong program of one line."""
     lines = "lines" in adapter.roads
     body = "print({} * int(input()))" if lines else "def f(x): return {} * x"
     tests = (("3\n", "6\n"),) if lines else (("(3,)", "6"),)

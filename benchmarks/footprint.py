@@ -1,7 +1,7 @@
 """What a pool occupies while it is idle, from `/proc`, and whether that grows.
 
 A worker's memory and descriptors are hidden from other users' processes, and from its own user's
-unless that is root: where they can not be read, the figure is NaN.
+unless that is root: where they cannot be read, the figure is NaN.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ def measure_batches(args: Args, core: int) -> dict[str, Any]:
 
 
 def idle_memory() -> list[dict[str, int]]:
-    """Memory of one worker that has graded and now waits; empty where it can not be seen."""
+    """Memory of one worker that has graded and now waits; empty where it cannot be seen."""
     before = set(processes.descendants(os.getpid()))
     with Codegym("memory") as ours:
         ours.load(jobs.trivial_call(1), 1.0)

@@ -292,7 +292,7 @@ def page(
         "Learned from all labelled programs (*full*) or from those only that failed and have a "
         "recoverable prefix (*revised*); validated, to choose the epoch, on all. "
         "*RMSE*: of (score + 1) / 2 against the probability that one of K completions passes. "
-        "*AUC*: that a prefix that can be finished is scored above one that can not. Mean (each "
+        "*AUC*: that a prefix that can be finished is scored above one that cannot. Mean (each "
         "seed).",
         "",
         "| K and selection of the labels | RMSE | RMSE of the best constant | AUC |",

@@ -148,7 +148,7 @@ class Soak:
             self.note(program, future.result(), -1)
 
     def sift(self, candidates: list[Program]) -> tuple[list[Program], dict[str, str]]:
-        """Those that can be judged under short limits, and why the others can not."""
+        """Those that can be judged under short limits, and why the others cannot."""
         kept, left = [], {}
         rounds = [[self.submit(program) for program in candidates] for _ in range(2)]
         for program, *futures in zip(candidates, *rounds, strict=True):

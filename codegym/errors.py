@@ -7,12 +7,12 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     ├── ConfigurationError        an argument has no meaning: wrong name, type or range (ValueError)
     │   ├── UnknownNameError      a name is not one of the legal ones; suggests the nearest
     │   └── RenderModeError       the environment has no such render mode (TypeError)
-    ├── DataError                 a data set can not be used
+    ├── DataError                 a data set cannot be used
     │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
     │   │   └── OfflineError      no connection could be made to download it
     │   └── DataFormatError       the file is there, but it is no data set of the expected format
-    ├── ProblemError              one problem can not be used (no tests, no solution, ...)
-    ├── TokenizationError         text and tokens can not be converted into each other exactly
+    ├── ProblemError              one problem cannot be used (no tests, no solution, ...)
+    ├── TokenizationError         text and tokens cannot be converted into each other exactly
     ├── StartStateError           a start state does not exist (not a prefix, no such stage)
     ├── ContextLengthError        prompt and given code do not fit the context
     ├── EpisodeError              the environment was used out of order
@@ -22,7 +22,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     ├── RewardError               a reward function returned something that is no reward
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
-        └── IsolationError        this machine can not enforce what `isolation="strict"` asks for
+        └── IsolationError        this machine cannot enforce what `isolation="strict"` asks for
 
 Three warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``;
 :class:`SampleDataWarning`, where codegym's sample stands in for a data set; and
@@ -105,7 +105,7 @@ class RenderModeError(ConfigurationError, TypeError):
 
 
 class DataError(CodegymError):
-    """A data set can not be used."""
+    """A data set cannot be used."""
 
 
 class DataNotFoundError(DataError, FileNotFoundError):
@@ -121,11 +121,11 @@ class DataFormatError(DataError, ValueError):
 
 
 class ProblemError(CodegymError, ValueError):
-    """One problem can not be used: it has no tests, no solution, or contradicts itself."""
+    """One problem cannot be used: it has no tests, no solution, or contradicts itself."""
 
 
 class TokenizationError(CodegymError, ValueError):
-    """Text and tokens can not be converted into each other without loss."""
+    """Text and tokens cannot be converted into each other without loss."""
 
 
 class StartStateError(CodegymError, ValueError):
@@ -165,11 +165,11 @@ class WorkerError(ExecutionError):
 
 
 class IsolationError(ExecutionError):
-    """This machine can not enforce what was asked for."""
+    """This machine cannot enforce what was asked for."""
 
 
 class IsolationWarning(RuntimeWarning):
-    """A machine can not enforce everything, and programs are run there all the same."""
+    """A machine cannot enforce everything, and programs are run there all the same."""
 
 
 class SampleDataWarning(UserWarning):

@@ -32,7 +32,7 @@ _PATIENCE = DEADLINE + 15
 
 
 class ContainmentError(Exception):
-    """This machine can not contain a grader; nothing is run then."""
+    """This machine cannot contain a grader; nothing is run then."""
 
 
 class Containment:

@@ -62,7 +62,7 @@ class Contender(Protocol):
 
 
 class ContenderError(Exception):
-    """A contender can not be had here; the text says why."""
+    """A contender cannot be had here; the text says why."""
 
 
 def understood(options: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What stepping can not be faster than: the interpreter's and the memory's share of it."""
+"""What stepping cannot be faster than: the interpreter's and the memory's share of it."""
 
 from __future__ import annotations
 

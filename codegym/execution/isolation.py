@@ -98,7 +98,7 @@ def describe_isolation(python: str | None = None) -> Isolation:
         python: Path of the interpreter; default: this one.
 
     Raises:
-        WorkerError: If the interpreter can not be started.
+        WorkerError: If the interpreter cannot be started.
     """
     said = hello(python or sys.executable, ())
     return Isolation(python=tuple(said["python"]), **said["enforced"])
@@ -113,7 +113,7 @@ def hello(python: str, packages: tuple[str, ...]) -> dict[str, Any]:
         packages: What programs may import.
 
     Raises:
-        WorkerError: If the interpreter can not be started.
+        WorkerError: If the interpreter cannot be started.
     """
     worker = WorkerProcess(python, "auto", packages)
     try:
@@ -127,13 +127,13 @@ def require_isolation(python: str | None, *, strict: bool) -> None:
 
     Raises:
         IsolationError: If `strict` and something is missing.
-        WorkerError: If the interpreter can not be started.
+        WorkerError: If the interpreter cannot be started.
     """
     missing = describe_isolation(python).missing
     if not missing:
         return
     what = (
-        f"This machine can not enforce isolation of {' and '.join(missing)} "
+        f"This machine cannot enforce isolation of {' and '.join(missing)} "
         "(see `python -m codegym.execution`)."
     )
     if strict:

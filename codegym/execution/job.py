@@ -97,7 +97,7 @@ class Job:
         self._waiting = collections.deque(kept)
 
     def drop(self) -> None:
-        """Gives up what waits: the result is not wanted, or can not be had."""
+        """Gives up what waits: the result is not wanted, or cannot be had."""
         self._waiting.clear()
 
     def result(self) -> Result:

@@ -24,7 +24,7 @@ class ExecutionLimits:
         output_bytes: Standard output and standard error together.
         file_bytes: Size of any one file that is written.
         open_files: Open descriptors.
-        threads: Threads of the process, its first one among them. Processes can not be created.
+        threads: Threads of the process, its first one among them. Processes cannot be created.
 
     Raises:
         ConfigurationError: If a limit is not a positive finite number.

@@ -58,8 +58,8 @@ class LocalExecutor:
 
     Raises:
         ConfigurationError: If an argument has no meaning.
-        IsolationError: If `isolation="strict"` and this machine can not enforce everything.
-        WorkerError: If the interpreter can not be started.
+        IsolationError: If `isolation="strict"` and this machine cannot enforce everything.
+        WorkerError: If the interpreter cannot be started.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ def installed_packages(names: Iterable[str], python: str | None = None) -> froze
 
     Raises:
         ConfigurationError: If a name can be none of a package, or is `codegym`.
-        WorkerError: If the interpreter can not be started.
+        WorkerError: If the interpreter cannot be started.
     """
     found: list[str] = hello(python or sys.executable, checked_names(names))["packages"]
     return frozenset(found)

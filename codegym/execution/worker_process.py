@@ -44,7 +44,7 @@ class WorkerProcess:
         packages: Names of the packages that programs may import.
 
     Raises:
-        WorkerError: If the interpreter can not be started or does not answer.
+        WorkerError: If the interpreter cannot be started or does not answer.
     """
 
     def __init__(self, python: str | None, isolation: str, packages: Iterable[str] = ()) -> None:

@@ -3,7 +3,7 @@
     executed lines -> whole statements -> bytes -> tokens that touch them
 
 StepCoder (arXiv 2402.01391) masks tokens that no unit test executed out of the policy loss, since
-the reward can not depend on them. What the paper leaves open is decided here:
+the reward cannot depend on them. What the paper leaves open is decided here:
 
 - A statement over several lines is one; the header of a compound statement is a statement of its
   own. A statement owns the indentation before it and the line break after it.

@@ -98,7 +98,7 @@ class HuggingFaceTokenizer:
         """Token ids of `text`, without special tokens and without a dummy space.
 
         Raises:
-            TokenizationError: If these tokens can not spell the text exactly.
+            TokenizationError: If these tokens cannot spell the text exactly.
         """
         if not text:
             return []
@@ -166,7 +166,7 @@ class HuggingFaceTokenizer:
             min(len(text), len(spelled)),
         )
         return (
-            f"Tokenizer {self._name!r} can not spell this text exactly. Near position {place} the "
+            f"Tokenizer {self._name!r} cannot spell this text exactly. Near position {place} the "
             f"text is {text[place : place + 20]!r}, its tokens spell "
             f"{spelled[place : place + 20]!r}. Use a tokenizer that keeps every byte (byte-level "
             "BPE, or SentencePiece with byte fallback and without normalisation)."

@@ -28,7 +28,7 @@ def make_tokenizer(spec: str | Tokenizer | object) -> Tokenizer:
     Raises:
         UnknownNameError: If it is a string that names no tokenizer.
         ConfigurationError: If ``transformers`` is missing, or the object is no tokenizer.
-        TokenizationError: If a Hugging Face tokenizer can not spell code exactly.
+        TokenizationError: If a Hugging Face tokenizer cannot spell code exactly.
 
     Example:
         >>> make_tokenizer("byte").vocab_size
@@ -64,7 +64,7 @@ def _from_hub(name: str) -> HuggingFaceTokenizer:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"The tokenizer {_HUB + name!r} can not be loaded: {error}"
+            f"The tokenizer {_HUB + name!r} cannot be loaded: {error}"
         ) from error
     try:
         ends = as_ids(transformers.GenerationConfig.from_pretrained(name).eos_token_id)

@@ -17,7 +17,7 @@ def text_to_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise TokenizationError(
-            f"The text can not be spelled in bytes: character {text[error.start]!r} at position "
+            f"The text cannot be spelled in bytes: character {text[error.start]!r} at position "
             f"{error.start} is half of a surrogate pair. Remove it, or decode the text's source "
             "with errors='surrogateescape'."
         ) from None

@@ -42,7 +42,7 @@ class Tokenizer(Protocol):
         """Token ids of `text`.
 
         Raises:
-            TokenizationError: If this tokenizer can not spell the text exactly.
+            TokenizationError: If this tokenizer cannot spell the text exactly.
         """
         ...
 

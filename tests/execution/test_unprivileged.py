@@ -86,7 +86,7 @@ def as_stranger() -> Iterator[list[str]]:
         command += ["env", "-C", str(ROOT), "PYTHONDONTWRITEBYTECODE=1", f"TMPDIR={home}"]
         tried = subprocess.run([*command, sys.executable, "-c", ""], capture_output=True, text=True)
         if tried.returncode != 0:
-            pytest.skip(f"this root can not let a stranger run Python: {tried.stderr.strip()}")
+            pytest.skip(f"this root cannot let a stranger run Python: {tried.stderr.strip()}")
         yield [*command, f"HOME={home}"]
 
 
@@ -257,7 +257,7 @@ def test_strict_refuses_and_auto_warns_once_where_something_is_missing(
 ) -> None:
     said = output([*lacking(*features), sys.executable, "-W", "error", "-c", ASK]).splitlines()
     assert said == [
-        f"strict: This machine can not enforce isolation of {names} ",
+        f"strict: This machine cannot enforce isolation of {names} ",
         VERDICTS,
         "warned: ['IsolationWarning']",
     ]

@@ -269,7 +269,7 @@ def test_tests_that_ran_are_taken_together(observe: Observe) -> None:
     mask = executed_bytes(Program(text), both)
     counted = "".join(c for c, bit in zip(text, mask, strict=True) if bit)
     assert counted == text.replace("x = 3\n", "")
-    # Lines alone can not tell: then all that stands on them counts.
+    # Lines alone cannot tell: then all that stands on them counts.
     assert executed_bytes(Program(text), frozenset(one)).all()
     assert type(ExecutedLines.union_of([one, frozenset({1})])) is frozenset
 

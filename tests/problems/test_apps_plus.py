@@ -195,7 +195,7 @@ def test_answers_that_are_wrapped_in_a_list():
 
 def test_arguments_that_are_not_in_a_list():
     assert one_argument([1, "a"], [1, "a"]).tests[1] == CallTest(("a",), "a")
-    # [1, 2] can not be two arguments of f(x), so every input is the argument itself.
+    # [1, 2] cannot be two arguments of f(x), so every input is the argument itself.
     assert one_argument([[1, 2], [3]], [3, 3]).tests == (
         CallTest(([1, 2],), 3),
         CallTest(([3],), 3),

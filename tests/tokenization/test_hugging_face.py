@@ -192,7 +192,7 @@ def test_objects_are_recognised_by_their_methods() -> None:
 def test_a_folder_is_loaded_by_name(tmp_path: Path) -> None:
     wrap(byte_level()).save_pretrained(tmp_path)
     check(make_tokenizer(f"hf:{tmp_path}"), TEXTS[0])  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="can not be loaded"):
+    with pytest.raises(ConfigurationError, match="cannot be loaded"):
         make_tokenizer(f"hf:{tmp_path / 'missing'}")
 
 

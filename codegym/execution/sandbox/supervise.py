@@ -231,7 +231,7 @@ def watch(zygote: ZygoteClient, runs: list[Run], control: int, limits: dict[str,
     """Returns when all `runs`, and all that they left behind, are dead.
 
     The last of `runs` is the one that decides: when it ends, the others are killed. So they are
-    when one hits a limit. A program that can not fork leaves nothing behind; what is alive then
+    when one hits a limit. A program that cannot fork leaves nothing behind; what is alive then
     waits for its turn.
 
     Raises:
