@@ -158,7 +158,7 @@ def _probabilities(
     found: dict[tuple[tuple[int, ...], int], float] = {}
     ids, length = pad_tokens([(*start, *tokens) for tokens in programs], pad_id=0)
     for rows in length_buckets(length, torch.arange(len(programs)), max_tokens=8192):
-        logits = policy(ids[rows, : int(length[rows].max())]).logits
+        logits = policy(ids[rows, : int(length[rows].max())])
         for row, scores in zip(rows.tolist(), logits, strict=True):
             tokens = programs[row]
             for t in range(len(tokens)):

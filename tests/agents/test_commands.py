@@ -13,7 +13,7 @@ import torch
 
 from agents import apps_plus, checkpoint, evaluate, ppo, sft, train
 from agents.command import main, set_up_torch
-from agents.environments import make_tokenizer
+from agents.environments import make_grader, make_tokenizer
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -154,7 +154,7 @@ def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
     args = checkpoint.saved_settings(saved, ppo.Args)
     for guard, message in ((True, "a weight is not a finite number"), (False, "Expected finite")):
         out = tmp_path / str(guard)
-        with RunLogger(out, quiet=True) as logger, ppo.make_grader(args) as grader:
+        with RunLogger(out, quiet=True) as logger, make_grader(args) as grader:
             trainer = ppo.make_trainer(
                 dataclasses.replace(args, guard=guard, out=out), grader=grader, logger=logger
             )

@@ -12,7 +12,7 @@ import torch
 import codegym
 from agents import ppo
 from agents.checkpoint import saved_iteration, saved_settings
-from agents.environments import load_split, make_grader, make_tokenizer
+from agents.environments import load_split, make_envs, make_grader, make_tokenizer
 from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
@@ -245,9 +245,7 @@ def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader):
         (p.difficulty for p in problems), key=("introductory", "interview", "competition").index
     )
     policy = make_policy(args, vocab_size=512, seed=0)
-    envs = ppo.make_envs(
-        args, problems, start="empty", grader=grader, tokenizer=ppo.make_tokenizer("mini")
-    )
+    envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=make_tokenizer("mini"))
     try:
         result = evaluate(policy, envs, problems, samples=3, ks=(1, 3))
         again = evaluate(policy, envs, problems, samples=3, ks=(1, 3))

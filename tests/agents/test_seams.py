@@ -184,26 +184,20 @@ def _step(
     optimizer.step()
 
 
-@pytest.mark.parametrize("method", ["group mean", "Monte Carlo"])
-def test_methods_without_a_critic_learn_to_copy_a_token(method: str):
-    """GRPO in groups of 8; VinePPO with 4 completions of each state. Two steps an iteration."""
-    policy, env = _policy(), CopyEnv(128, max_new_tokens=2)
+def test_a_method_without_a_critic_learns_to_copy_a_token():
+    """GRPO in groups of 32, four steps an iteration."""
+    policy, env = _policy(), CopyEnv(256, max_new_tokens=2)
     optimizer = torch.optim.Adam(policy.parameters(), lr=5e-3)
-    source = Completions(policy, CopyEnv(512, max_new_tokens=2), sampling=Sampling(), seed=1)
     solved = []
     for iteration in range(40):
         sequences = play(
-            policy, env, episodes=128, seed=iteration, group_size=8 if method == "group mean" else 1
+            policy, env, episodes=env.num_envs, seed=iteration, group_size=32
         ).sequences
         known = scored(sequences, score_tokens(policy, sequences))
         rewards = total_reward({"environment": environment_reward()}, known).total
-        if method == "group mean":
-            estimate = group_baseline()
-        else:
-            estimate = state_values(completed_values(source, sequences, known.generated, 4))
-        advantages = estimate(rewards, known).advantages
-        for _ in range(2):
+        advantages = group_baseline()(rewards, known).advantages
+        for _ in range(4):
             _step(policy, optimizer, known, advantages)
         solved.append(float(sequences.solved.float().mean()))
-    assert sum(solved[:3]) / 3 < 0.1
-    assert sum(solved[-3:]) / 3 > 3 * max(sum(solved[:3]) / 3, 0.05)
+    assert sum(solved[:8]) / 8 < 0.03, solved
+    assert sum(solved[-8:]) / 8 > 0.07, solved

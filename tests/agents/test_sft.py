@@ -90,7 +90,7 @@ def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight:
     assert last["steps"] == 60
     assert last["loss"] < 0.3 < first["loss"]
     batch = next(feed)
-    logits = policy(batch.input_ids).logits.log_softmax(-1)
+    logits = policy(batch.input_ids).log_softmax(-1)
     prompt = [
         -logits[i, t - 1, batch.input_ids[i, t]].item()
         for i in range(4)

@@ -32,7 +32,7 @@ Agent = tuple[CausalLMPolicy, Critic | None]
 def agent(request: pytest.FixtureRequest) -> Agent:
     """A policy with each kind of critic."""
     policy = _policy()
-    return policy, make_critic(request.param, agent[0])
+    return policy, make_critic(request.param, policy)
 
 
 def _batch(agent: Agent, settings: Args, reference: CausalLMPolicy) -> Batch:
