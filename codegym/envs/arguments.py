@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import (
@@ -170,10 +171,12 @@ class TaskArguments(TypedDict, total=False):
     ]
 
 
-TASK_ARGUMENTS: dict[str, Argument] = {
-    name: next(one for one in get_args(annotation) if isinstance(one, Argument))
-    for name, annotation in get_type_hints(TaskArguments, include_extras=True).items()
-}
+TASK_ARGUMENTS: Mapping[str, Argument] = types.MappingProxyType(
+    {
+        name: next(one for one in get_args(annotation) if isinstance(one, Argument))
+        for name, annotation in get_type_hints(TaskArguments, include_extras=True).items()
+    }
+)
 """Default and meaning of each argument, by name."""
 
 _PLACEHOLDER = "{task arguments}"

@@ -76,7 +76,8 @@ class _Shown:
 class CodeTask:
     """Problems, tokenizer, start states, grader and reward of an environment.
 
-    Keyword Arguments:
+    Its keyword arguments are:
+
     {task arguments}
 
     Raises:
