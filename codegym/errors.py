@@ -10,7 +10,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     ├── DataError                 a data set cannot be used
     │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
     │   │   └── OfflineError      no connection could be made to download it
-    │   └── DataFormatError       the file is there, but it is no data set of the expected format
+    │   └── DataFormatError       the file is there, but it is not a data set of the expected format
     ├── ProblemError              one problem cannot be used (no tests, no solution, ...)
     ├── TokenizationError         text and tokens cannot be converted into each other exactly
     ├── StartStateError           a start state does not exist (not a prefix, no such stage)
@@ -19,7 +19,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     │   ├── InvalidActionError    the action is not a token id of the action space
     │   ├── ResetNeededError      step() before the first reset() or after the end
     │   └── ClosedError           the environment or pool was closed
-    ├── RewardError               a reward function returned something that is no reward
+    ├── RewardError               a reward function returned something that is not a reward
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         └── IsolationError        this machine cannot enforce what `isolation="strict"` asks for
@@ -117,7 +117,7 @@ class OfflineError(DataNotFoundError):
 
 
 class DataFormatError(DataError, ValueError):
-    """A file is there, but it is no data set of the expected format."""
+    """A file is there, but it is not a data set of the expected format."""
 
 
 class ProblemError(CodegymError, ValueError):
@@ -153,7 +153,7 @@ class ClosedError(EpisodeError, RuntimeError):
 
 
 class RewardError(CodegymError, ValueError):
-    """A reward function returned something that is no reward."""
+    """A reward function returned something that is not a reward."""
 
 
 class ExecutionError(CodegymError, RuntimeError):

@@ -212,7 +212,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             ResetNeededError: Before the first reset and after the end of an episode, also one
                 whose program could not be run.
             ExecutionError: If the program could not be run. Never the program's fault.
-            RewardError: If the reward is no reward, or a step scorer failed. Before the end, the
+            RewardError: If the reward is not a reward, or a step scorer failed. Before the end, the
                 token is written and the episode goes on: what has no score is asked for with the
                 next line, and paid then.
             KeyboardInterrupt: If interrupted while the program is judged. The step has then not
@@ -257,7 +257,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             The observation at the snapshot, and what ``reset`` told of the episode.
 
         Raises:
-            ConfigurationError: If it is no snapshot, or one of an environment with another
+            ConfigurationError: If it is not a snapshot, or one of an environment with another
                 tokenizer or other problems; or if this environment is in a ``TimeLimit``, whose
                 count of steps cannot be set back.
             ContextLengthError: If the snapshot's tokens do not fit this environment.

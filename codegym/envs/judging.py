@@ -131,7 +131,7 @@ class JudgingLane:
 
         Raises:
             ExecutionError: If a program could not be run.
-            RewardError: If the reward returned something that is no reward.
+            RewardError: If the reward returned something that is not a reward.
             ClosedError: If the grader or this lane was closed meanwhile.
         """
         self._drain(wait)

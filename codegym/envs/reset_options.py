@@ -39,7 +39,7 @@ class ResetOptions:
 
         Raises:
             UnknownNameError: If a key is not known.
-            ConfigurationError: If it is no mapping, if a value has the wrong type, or if `stage`
+            ConfigurationError: If it is not a mapping, if a value has the wrong type, or if `stage`
                 and `prefix` both come.
         """
         legal = {field.name for field in dataclasses.fields(cls)}
@@ -81,7 +81,7 @@ def given_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """A copy of the options that came; empty if none did.
 
     Raises:
-        ConfigurationError: If they are no mapping.
+        ConfigurationError: If they are not a mapping.
     """
     if options is None:
         return {}

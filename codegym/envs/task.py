@@ -238,7 +238,7 @@ class CodeTask:
         """The reward's terms for a grade.
 
         Raises:
-            RewardError: If the reward returned something that is no reward.
+            RewardError: If the reward returned something that is not a reward.
         """
         terms = checked_terms(self.reward, grade)
         if self.process is not None and PROCESS in terms:

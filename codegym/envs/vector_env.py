@@ -242,7 +242,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
                 of the vocabulary where it matters.
             ResetNeededError: Before the first reset.
             ExecutionError: If a program could not be run, see above. Nothing has changed then.
-            RewardError: In the same way, if a reward is no reward.
+            RewardError: In the same way, if a reward is not a reward.
             ClosedError: After ``close``.
             EpisodeError: In a fork of the process that made the environment.
         """
@@ -266,7 +266,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
 
         Raises:
             ConfigurationError: If there is no such sub-environment.
-            InvalidActionError: If the tokens are no ids of the vocabulary.
+            InvalidActionError: If the tokens are not ids of the vocabulary.
             ResetNeededError: If the sub-environment was not reset, is being judged, or has ended.
             ClosedError: After ``close``.
             EpisodeError: In a fork of the process that made the environment.
@@ -299,7 +299,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         Raises:
             ResetNeededError: Before the first reset.
             ExecutionError: If a program could not be run, see above. Nothing has changed then.
-            RewardError: In the same way, if a reward is no reward.
+            RewardError: In the same way, if a reward is not a reward.
             ClosedError: After ``close``.
             EpisodeError: In a fork of the process that made the environment.
         """

@@ -46,7 +46,7 @@ class NotPlainError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
-    """Stands for a returned value that is no plain data. It equals nothing, not even itself.
+    """Stands for a returned value that is not plain data. It equals nothing, not even itself.
 
     Attributes:
         type_name: Name of its class in the program.
@@ -92,7 +92,7 @@ def encode(value: Any) -> Any:
     """The JSON-ready form of an argument or an answer; subclasses count as their base.
 
     Raises:
-        ConfigurationError: If `value` is no plain data (see
+        ConfigurationError: If `value` is not plain data (see
             :class:`~codegym.problems.problem.CallTest`), or nested more than 200 levels deep.
     """
     try:
@@ -142,7 +142,7 @@ def decode_value(answer: bytes) -> Any:
         an :class:`Opaque` for anything else.
 
     Raises:
-        ValueError: If it is no encoded value, which only a program that forged it leaves.
+        ValueError: If it is not an encoded value, which only a program that forged it leaves.
     """
     return _rebuild(answer, _RECORDS)
 
@@ -152,7 +152,7 @@ def decode_plain(answer: bytes) -> Any:
 
     Raises:
         NotPlainError: If it is not: more than 16 KiB, a thousand brackets, a Decimal or Fraction.
-        ValueError: If it is no encoded value.
+        ValueError: If it is not an encoded value.
     """
     if len(answer) > _PLAIN_BYTES or answer.count(b"[") + answer.count(b"{") > _PLAIN_BRACKETS:
         raise NotPlainError

@@ -114,8 +114,8 @@ def observe(frame: Frame) -> Observation:
     """What a frame says happened.
 
     Raises:
-        ExecutionError: If the problem's own prelude or test code failed, which is no fault of the
-            program.
+        ExecutionError: If the problem's own prelude or test code failed, which is not the
+            program's fault.
     """
     error = frame.error
     if frame.reason in _FAULTS:

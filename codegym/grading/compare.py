@@ -94,7 +94,8 @@ def same_value(
 
     ``"exact"`` is Python's ``==`` between both: ``True`` is 1, ``-1+0j`` is -1, a frozenset is a
     set, the keys and items of a dictionary are sets; a tuple, a range, a ``map``, a generator, the
-    values of a dictionary, a deque or an array is no list, and a list of them is no list of lists.
+    values of a dictionary, a deque or an array is not a list, and a list of them is not a list of
+    lists.
 
     ``"tolerant"`` is the rule of the judges of APPS and LiveCodeBench, a little wider. As there, a
     tuple is a list of the same items, and an expected int is met by what is ``==`` to it: 3 by

@@ -107,7 +107,7 @@ class Grader:
         """Grades one program.
 
         Raises:
-            ConfigurationError: If `problem` is no Problem or `program` no str.
+            ConfigurationError: If `problem` is not a Problem or `program` no str.
             ClosedError: After :meth:`close`.
             ExecutionError: If codegym could not run the program; never the program's fault.
         """
@@ -155,7 +155,7 @@ class Grader:
         nobody else waits for it.
 
         Raises:
-            ConfigurationError: If `problem` is no Problem or `program` no str.
+            ConfigurationError: If `problem` is not a Problem or `program` no str.
             ClosedError: After :meth:`close`.
         """
         if not isinstance(problem, Problem):

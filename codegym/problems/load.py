@@ -48,7 +48,7 @@ def register_source(source: Source | GeneratedSource) -> None:
         source: The data set.
 
     Raises:
-        ConfigurationError: If it is no source, or a source of this name is registered already.
+        ConfigurationError: If it is not a source, or a source of this name is registered already.
     """
     if not isinstance(source, Source | GeneratedSource):
         raise ConfigurationError(
@@ -115,7 +115,7 @@ def load_problems(
         OfflineError: If a file is nowhere and no connection could be made to download it.
         DataNotFoundError: If a file is nowhere and could not be downloaded for another reason, if
             it may not be read, or if ``$CODEGYM_DATA`` names no folder.
-        DataFormatError: If a file is no data set of this source.
+        DataFormatError: If a file is not data set of this source.
     """
     if source not in SOURCES:
         raise UnknownNameError("source of problems", source, SOURCES)

@@ -76,7 +76,7 @@ class CallTest:
         tolerance: How far each number of the answer, whole or not, may be from the expected one;
             ``None``: the rule of the problem's :data:`Comparison`.
         expression: If given, this Python expression is evaluated in the program's namespace
-            instead of calling the entry point (for arguments that are no plain data). It never
+            instead of calling the entry point (for arguments that are not plain data). It never
             contains the expected value.
     """
 
@@ -150,8 +150,8 @@ class Problem:
         metadata: Whatever else the source tells: url, release date, ... Not hashed.
 
     Raises:
-        ProblemError: If there is no test, something that is no test, a call without entry point,
-            an entry point that names no function, a package that is no name, an empty id, or if
+        ProblemError: If there is no test, something that is not a test, a call without entry point,
+            an entry point that names no function, a package that is not a name, an empty id, or if
             an attribute is of another type or no known comparison.
     """
 

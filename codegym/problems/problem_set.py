@@ -34,7 +34,7 @@ class Summary(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row of a data file that is no usable problem.
+    """A row of a data file that is not a usable problem.
 
     Attributes:
         place: Where it is, counted from 1: ``"line 3"`` of a file with a row a line, ``"row 3"`` of
@@ -154,7 +154,7 @@ class ProblemSet(Sequence[Problem]):
             report: Where they come from.
 
         Raises:
-            ConfigurationError: If something is no problem, or if two have the same id.
+            ConfigurationError: If something is not a problem, or if two have the same id.
         """
         items = tuple(problems) if isinstance(problems, Iterable) else (None,)
         if not all(isinstance(item, Problem) for item in items):

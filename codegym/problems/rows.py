@@ -39,10 +39,10 @@ def row_of(value: Any, index: int, split: str | None = None) -> Row:
         split: The split that the file stands for, if any.
 
     Raises:
-        ProblemError: If the value is no JSON object.
+        ProblemError: If the value is not a JSON object.
     """
     if not isinstance(value, dict):
-        raise ProblemError(f"the row is no JSON object but {type(value).__name__}")
+        raise ProblemError(f"the row is not a JSON object but {type(value).__name__}")
     return Row(index, value, split)
 
 
@@ -56,7 +56,7 @@ def problem_of(source: Source, row: Row, allowed: Sequence[str] = ()) -> Problem
 
     Raises:
         ProblemError: If it holds none that can be used, with the reason.
-        ConfigurationError: If the source makes something of it that is no problem.
+        ConfigurationError: If the source makes something of it that is not a problem.
     """
     with _odd_rows():
         problem = source.parse(row)

@@ -45,7 +45,7 @@ class Row:
         """The first of these fields, which must be there and hold text.
 
         Raises:
-            ProblemError: If none is there, or the first is no text or blank.
+            ProblemError: If none is there, or the first is not text or blank.
         """
         value = self.optional_text(*names)
         if not value.strip():

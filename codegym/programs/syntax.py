@@ -1,6 +1,6 @@
 """Syntax of a program, read with tree-sitter: conditionals, statements, comments.
 
-tree-sitter also reads text that is no valid program, which a policy writes often. This module
+tree-sitter also reads text that is not a valid program, which a policy writes often. This module
 finds places; it does not say what they are worth or whether they ran.
 """
 
@@ -68,7 +68,7 @@ _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "
 # Declarations that have no code at all: they take effect with the block that holds them.
 _DECLARATIONS = frozenset({"global_statement", "nonlocal_statement"})
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
-_FORMATTED = frozenset(b"fFtTbB")  # prefixes of what is no docstring
+_FORMATTED = frozenset(b"fFtTbB")  # prefixes of what is not a docstring
 # An expression that holds none of these does nothing but fail.
 _EFFECTS = frozenset(
     {"call", "await", "yield", "named_expression", "assignment", "augmented_assignment"}
@@ -124,7 +124,7 @@ def _parse(program: Program) -> tuple[tree_sitter.Node, list[Span]]:
 def _join_lines(program: Program) -> tuple[bytes, list[Span]] | None:
     """The program with spaces for line ends and comments within brackets, which it gives as well.
 
-    None if it is no program.
+    None if it is not a program.
     """
     source = bytearray(program.source)
     hidden = []

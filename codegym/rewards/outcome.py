@@ -20,7 +20,7 @@ class StepCoderReward:
         accepted: All tests pass.
         failed: The program runs, but some test fails.
         runtime_error: The program breaks off on some test.
-        compile_error: The program is no Python program.
+        compile_error: The program is not a Python program.
     """
 
     accepted: float = 1.0

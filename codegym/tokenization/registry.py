@@ -27,7 +27,7 @@ def make_tokenizer(spec: str | Tokenizer | object) -> Tokenizer:
 
     Raises:
         UnknownNameError: If it is a string that names no tokenizer.
-        ConfigurationError: If ``transformers`` is missing, or the object is no tokenizer.
+        ConfigurationError: If ``transformers`` is missing, or the object is not a tokenizer.
         TokenizationError: If a Hugging Face tokenizer cannot spell code exactly.
 
     Example:

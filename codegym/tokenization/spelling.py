@@ -24,7 +24,7 @@ def text_to_bytes(text: str) -> bytes:
 
 
 def bytes_to_text(data: bytes) -> str:
-    """Text of UTF-8 `data`; bytes that are no UTF-8 become surrogate escapes."""
+    """Text of UTF-8 `data`; bytes that are not UTF-8 become surrogate escapes."""
     return data.decode("utf-8", "surrogateescape")
 
 

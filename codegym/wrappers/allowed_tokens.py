@@ -26,7 +26,7 @@ class AllowedTokens(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         env: A ``CodeGen-...`` environment.
 
     Raises:
-        ConfigurationError: If `env` is no codegym environment.
+        ConfigurationError: If `env` is not a codegym environment.
 
     Example:
         >>> import gymnasium

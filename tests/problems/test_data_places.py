@@ -129,7 +129,7 @@ def test_what_is_no_data_set_is_not_kept(from_url, source, body):
 def test_lines_that_are_cut_off_are_not_kept(from_url):
     with (
         serving(LEETCODE_ROW + b"\n" + LEETCODE_ROW[:-30]) as url,
-        pytest.raises(DataNotFoundError, match="cut off: in its last row, the line is no JSON"),
+        pytest.raises(DataNotFoundError, match="cut off: in its last row, the line is not JSON"),
     ):
         from_url("leetcode", url, split="test")
     assert list(cache_folder().iterdir()) == []

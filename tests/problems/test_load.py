@@ -94,7 +94,7 @@ def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
     assert (report.read, report.usable, len(report.skipped)) == (7, 2, 5)
     reasons = {row.place: (row.id, row.reason) for row in report.skipped}
     assert reasons["line 2"] == ("1", "'tests' must be a list with at least one test")
-    assert reasons["line 4"] == (None, "the row is no JSON object but list")
+    assert reasons["line 4"] == (None, "the row is not a JSON object but list")
     assert reasons["line 5"] == ("0", "the id was seen before, in line 1")
     assert reasons["line 6"][0] == "x"
     assert "no JSON" in reasons["line 7"][1]

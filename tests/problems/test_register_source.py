@@ -198,10 +198,10 @@ def test_lines_are_counted_from_1_as_an_editor_does(tmp_path, gzipped):
         path.write_bytes(gzip.compress(path.read_bytes()))
     problems = load_problems("mine", data=path)
     assert [str(row) for row in problems.report.skipped] == [
-        "line 3: the line is no JSON: Expecting value at column 1",
+        "line 3: the line is not JSON: Expecting value at column 1",
         "line 5 (a): the id was seen before, in line 1",
         "line 6 (d): has an unexpected form: KeyError: 'task'",
-        "line 7: the row is no JSON object but list",
+        "line 7: the row is not a JSON object but list",
     ]
 
 
@@ -211,7 +211,7 @@ def test_rows_of_a_list_are_counted_from_1(tmp_path):
     path.write_text(json.dumps([*rows("a"), *rows("a"), 7]))
     assert [str(row) for row in load_problems("mine", data=path).report.skipped] == [
         "row 2 (a): the id was seen before, in row 1",
-        "row 3: the row is no JSON object but int",
+        "row 3: the row is not a JSON object but int",
     ]
 
 

@@ -169,7 +169,7 @@ def decode(data: Any, table: Table) -> Any:
         table: :data:`PLAIN`, and what this side makes of the other tags.
 
     Raises:
-        Exception: Of any type, if it is no encoded value.
+        Exception: Of any type, if it is not an encoded value.
     """
     kind = type(data)
     if kind is list:

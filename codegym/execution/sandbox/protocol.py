@@ -28,7 +28,7 @@ class ExitReason(enum.StrEnum):
     KILLED = "killed"  # died by a signal or left without a word (os._exit, crash)
     FINISHED = "finished"  # end of program, return of the call, or SystemExit
     EXCEPTION = "exception"  # an exception left the program
-    COMPILE_ERROR = "compile_error"  # the source is no Python program; nothing ran
+    COMPILE_ERROR = "compile_error"  # the source is not a Python program; nothing ran
     CPU_LIMIT = "cpu_limit"
     WALL_LIMIT = "wall_limit"
     MEMORY_LIMIT = "memory_limit"

@@ -1,7 +1,7 @@
 """The rows of a `.json` or `.jsonl` file, either plain or gzipped, without keeping them all parsed.
 
 What the file is, is decided by its content, not by its name. A file that holds no rows at all
-is an error; a single line that is no JSON is left to the caller, who reports it as a bad row.
+is an error; a single line that is not JSON is left to the caller, who reports it as a bad row.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DataFile:
             index: Its position, from 0.
 
         Raises:
-            ProblemError: If the row's text is no JSON.
+            ProblemError: If the row's text is not JSON.
         """
         if self._values is not None:
             return self._values[index]
@@ -60,9 +60,9 @@ class DataFile:
             return parse_json(self._line(index))
         except json.JSONDecodeError as error:
             told = f"{error.msg} at column {error.colno}"
-            raise ProblemError(f"the line is no JSON: {told}") from error
+            raise ProblemError(f"the line is not JSON: {told}") from error
         except ValueError as error:
-            raise ProblemError(f"the line is no JSON: {error}") from error
+            raise ProblemError(f"the line is not JSON: {error}") from error
 
     def place(self, index: int) -> str:
         """Where a row is, for a message, counted from 1 as an editor does.

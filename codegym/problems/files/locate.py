@@ -80,11 +80,11 @@ def find_files(
         source: The data set.
         data: A file, or a folder that must hold the files; None: the usual places.
         split: Only the files that hold rows of this split; None: all.
-        check: Raises a :class:`~codegym.errors.DataError` if a file that was received is no whole
-            file of the source.
+        check: Raises a :class:`~codegym.errors.DataError` if a file that was received is not a
+            whole file of the source.
 
     Raises:
-        ConfigurationError: If `data` is no path, is a folder where a file is needed, or is the
+        ConfigurationError: If `data` is not a path, is a folder where a file is needed, or is the
             file of another split; or if only a user knows where the files are, and none is named.
         OfflineError: If a file is nowhere, and no connection could be made to download it.
         DataNotFoundError: If a file is nowhere and cannot be downloaded for another reason, or is

@@ -128,7 +128,7 @@ def _compile(
 
 
 def _compiles(expression: str) -> bool:
-    # The only mistake that is no expression is an assignment in place of a comparison.
+    # The only mistake that is not an expression is an assignment in place of a comparison.
     return " = " not in expression
 
 

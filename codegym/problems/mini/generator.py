@@ -70,7 +70,7 @@ def flawed_solution(problem: Problem, rng: np.random.Generator, rate: float = 1.
         rate: Factor on the probabilities; 0 gives the canonical solution.
 
     Raises:
-        ProblemError: If the problem is no Mini problem.
+        ProblemError: If the problem is not a Mini problem.
         ConfigurationError: If `rate` is negative or makes a probability exceed 1.
     """
     program = problem.metadata.get("program")

@@ -32,7 +32,7 @@ def as_annotated(value: Any, annotation: ast.expr | None) -> Any:
     of ``Optional`` and ``List``. Text becomes the number, boolean or container that is annotated.
 
     Raises:
-        ProblemError: If the annotation names a node but the value is no list.
+        ProblemError: If the annotation names a node but the value is not a list.
     """
     annotation = _without_none(annotation)
     name, items = _name(annotation), _items(annotation)

@@ -54,7 +54,7 @@ def read_apps_tests(
         return AppsTests(stdin_tests(ins, outs), entry, APPS_PRELUDE)
     if not name and not signatures:
         raise ProblemError(
-            "no function name, no starter code that tells one, and inputs that are no texts"
+            "no function name, no starter code that tells one, and inputs that are not texts"
         )
     if not signatures and any(isinstance(i, str) for i in ins):
         raise ProblemError(

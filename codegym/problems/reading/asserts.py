@@ -4,7 +4,7 @@ Nothing is taken apart: an assert compares as that assert does, and state that o
 behind is seen by the next, as in the benchmarks' own judges. Test code runs in a process of its
 own, so a row is refused that could not mean there what it says:
 
-- it asserts nothing about the entry point in what is run of it, or is no Python;
+- it asserts nothing about the entry point in what is run of it, or is not Python;
 - it uses names that nobody defines, such as other functions of the program;
 - it replaces or watches what is in the program's process: `unittest.mock`, redirected or replaced
   standard streams, files, `inspect`;
@@ -317,7 +317,7 @@ def _tables(code: str) -> Iterator[symtable.SymbolTable]:
         try:
             waiting = [symtable.symtable(code, "test.py", "exec")]
         except SyntaxError as error:
-            raise ProblemError(f"the test code is no Python: {error}") from error
+            raise ProblemError(f"the test code is not Python: {error}") from error
     while waiting:
         table = waiting.pop()
         yield table

@@ -112,13 +112,13 @@ def json_call_tests(
     Where a list is expected, a tuple of the same items is as good.
 
     Raises:
-        ProblemError: If a text is no JSON, or the arguments fit no signature.
+        ProblemError: If a text is not JSON, or the arguments fit no signature.
     """
     arguments = [_json_lines(text) for text in inputs]
     expected = [_json_value(text) for text in outputs]
     for n, (values, value) in enumerate(zip(arguments, expected, strict=True)):
         if values is None or value is None:
-            raise ProblemError(f"test {n} is to call a function, but is no JSON value a line")
+            raise ProblemError(f"test {n} is to call a function, but is not a JSON value a line")
     signature = signatures[0] if signatures else None
     if signature is not None and not all(
         any(s.takes(len(a or ())) for s in signatures) for a in arguments
@@ -154,7 +154,7 @@ def _arguments(
     if any(s.takes(1) and s.required <= 1 and len(s.parameters) == 1 for s in signatures):
         return [([i], {}) for i in inputs]
     if not signatures:
-        raise ProblemError("an input is no list of arguments, and the function is not known")
+        raise ProblemError("an input is not a list of arguments, and the function is not known")
     raise ProblemError(_misfit(inputs, signatures[0]))
 
 
@@ -177,7 +177,7 @@ def _from_texts(inputs: Sequence[Any], signatures: Sequence[Signature]) -> list[
     if one and None in lines:
         return [[i] for i in inputs]
     raise ProblemError(
-        "the inputs are texts, the function takes arguments, and they are no JSON that fits it"
+        "the inputs are texts, the function takes arguments, and they are not JSON that fits it"
     )
 
 
@@ -238,7 +238,7 @@ def _parsed_list(value: Any) -> list[Any] | None:
 
 
 def _json_value(text: str) -> list[Any] | None:
-    """The JSON value of a text in a list of one, or None if it is no JSON."""
+    """The JSON value of a text in a list of one, or None if it is not JSON."""
     try:
         return [parse_json(text)]
     except (ValueError, TypeError):

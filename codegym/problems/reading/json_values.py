@@ -16,7 +16,7 @@ def parse_json(text: str | bytes) -> Any:
     """`json.loads`, also for integers longer than the interpreter's limit of digits.
 
     Raises:
-        ValueError: If the text is no JSON.
+        ValueError: If the text is not JSON.
     """
     try:
         return json.loads(text)

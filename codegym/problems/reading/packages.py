@@ -46,7 +46,7 @@ def check_packages(packages: Iterable[str]) -> tuple[str, ...]:
     """The names of packages that a user allows.
 
     Raises:
-        ConfigurationError: If one is no name of a package, or is not installed.
+        ConfigurationError: If one is not a name of a package, or is not installed.
     """
     if isinstance(packages, str):
         raise ConfigurationError(f"packages must be a sequence of names, got {packages!r}.")

@@ -18,14 +18,14 @@ def parse_python(code: str, *, what: str = "the code") -> ast.Module:
         what: What it is, for the error message.
 
     Raises:
-        ProblemError: If it is no Python of this interpreter's version.
+        ProblemError: If it is not Python of this interpreter's version.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a string is no reason to refuse a row
         try:
             return ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise ProblemError(f"{what} is no Python: {error}") from error
+            raise ProblemError(f"{what} is not Python: {error}") from error
 
 
 def parse_expression(code: str) -> ast.expr | None:

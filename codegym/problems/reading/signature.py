@@ -145,7 +145,7 @@ def _annotation(node: ast.expr | None) -> ast.expr | None:
 
 
 def _by_pattern(code: str) -> list[Signature]:
-    """Functions of code that is no Python (yet), by their ``def`` lines; no annotations."""
+    """Functions of code that is not Python (yet), by their ``def`` lines; no annotations."""
     found = []
     for match in _DEF.finditer(code):
         texts = [p.strip() for p in match["parameters"].split(",") if p.strip()]

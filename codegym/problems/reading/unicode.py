@@ -28,7 +28,7 @@ def _check(value: Any, field: str) -> None:
             try:
                 value.encode()
             except UnicodeEncodeError as error:
-                raise ProblemError(f"{field!r} holds text that is no Unicode: {error}") from error
+                raise ProblemError(f"{field!r} holds text that is not Unicode: {error}") from error
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             _check(item, field)

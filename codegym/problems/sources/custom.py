@@ -13,7 +13,7 @@
                          compares as it says, whatever ``comparison`` is
 ``canonical_solution``   a whole program that passes (needed for start states)
 ``starter_code``         the opening part of a solution
-``entry_point``          ``"name"`` or ``"Class().method"``; needed by tests that are no scripts.
+``entry_point``          ``"name"`` or ``"Class().method"``; needed by tests that are not scripts.
                          With ``stdin`` tests: a function without parameters, called after the
                          program was run, unless the program calls it itself
 ``prelude``              code that is run before every program

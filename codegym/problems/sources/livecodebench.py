@@ -116,7 +116,7 @@ def decode_private_tests(text: str, *, most_bytes: int = _MOST_BYTES) -> str:
         inflater = zlib.decompressobj()
         raw = inflater.decompress(packed, most_bytes)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise ProblemError(f"the tests are no base64 of zlib: {error}") from error
+        raise ProblemError(f"the tests are not base64 of zlib: {error}") from error
     if not inflater.eof:
         reason = (
             f"unpack to more than {most_bytes} bytes" if len(raw) == most_bytes else "are cut off"
@@ -132,7 +132,7 @@ def decode_private_tests(text: str, *, most_bytes: int = _MOST_BYTES) -> str:
     except ProblemError:
         raise
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise ProblemError(f"the packed tests are no pickle: {error}") from error
+        raise ProblemError(f"the packed tests are not a pickle: {error}") from error
     if not isinstance(value, str):
         raise ProblemError(f"the pickle must hold a text, got {type(value).__name__}")
     return value

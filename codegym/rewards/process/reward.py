@@ -33,7 +33,7 @@ class ProcessReward:
     gap. ``"pass_ratio"`` and ``"rltf"`` have none: there, it is not checked.
 
     Neutral lines (comments, blank lines, docstrings, statements that do nothing, repeats; see
-    :data:`codegym.programs.NEUTRAL`) are no steps: they are not scored, and not counted in T.
+    :data:`codegym.programs.NEUTRAL`) are not steps: they are not scored, and not counted in T.
 
     Args:
         scorer: Scores the steps, see :class:`~codegym.rewards.StepScorer`.

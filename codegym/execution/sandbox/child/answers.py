@@ -43,7 +43,7 @@ def encode_answer(value: Any, limit: int) -> str:
 
 
 class AnswerEncoder(Encoder):
-    """Encodes a value of any type. What is no data goes by the name of its type."""
+    """Encodes a value of any type. What is not data goes by the name of its type."""
 
     def too_deep(self, kind: type) -> Any:
         """The name of its type."""

@@ -48,7 +48,7 @@ def show(error: BaseException) -> None:
     with contextlib.suppress(BaseException):
         if sys.excepthook is sys.__excepthook__:
             told = "".join(traceback.format_exception(error, limit=_SHOWN_FRAMES, chain=False))
-            # A message of megabytes is no output of the program.
+            # A message of megabytes is not output of the program.
             sys.stderr.write(told[-_SHOWN_CHARACTERS:])
         else:
             sys.excepthook(type(error), error, error.__traceback__)

@@ -83,7 +83,8 @@ def compile_program(text: str, filename: str, report: Report | None) -> Program:
         return Program(compile(text, filename, "exec", dont_inherit=True), None, report)
     try:
         return _with_probes(text, filename, report)
-    except Exception:  # what is no program is none without probes; what is too large may still fit
+    except Exception:
+        # What is not a program is none without probes either; what is too large may still fit.
         plain = Program(compile(text, filename, "exec", dont_inherit=True), None, report)
     # A tree may nest less deeply than a text, and how deeply follows the limit for Python's frames.
     limit = sys.getrecursionlimit()

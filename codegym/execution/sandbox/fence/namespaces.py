@@ -63,5 +63,5 @@ def enter(box: str) -> bool:
 
 
 def leave(box: str) -> None:
-    """Unmounts the private directory, so that it can be removed; nothing if it is no mount."""
+    """Unmounts the private directory, so that it can be removed; nothing if it is not a mount."""
     confine.libc.umount2(os.fsencode(box), _DETACH)
