@@ -63,7 +63,7 @@ def assess(
         episode: What reset drew.
         program: The whole program.
         generated: (N,) int64 generated tokens.
-        grade: Its grade.
+        grade: The program's grade.
         paid: What the episode is worth.
         tokenizer: Tells which bytes a token spells.
         context_length: L.

@@ -258,7 +258,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         ``step`` tells the end. Tokens after the end belong to no episode and are left out.
 
         Args:
-            index: Which sub-environment writes them.
+            index: The sub-environment that writes them.
             continuation: (T,) token ids, at least one.
 
         Returns:

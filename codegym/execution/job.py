@@ -28,7 +28,7 @@ class Job:
 
     Attributes:
         message: The encoded request.
-        future: Where the result goes.
+        future: The future that gets the result.
         packages: What this program may import.
         started: Whether a share was taken.
     """

@@ -17,7 +17,7 @@ def installed_packages(names: Iterable[str], python: str | None = None) -> froze
     """Those of some packages that an interpreter has, with all that they depend on.
 
     Args:
-        names: As in `import NAME`, top-level names only.
+        names: Names as in `import NAME`, top-level ones only.
         python: Path of the interpreter; default: this one.
 
     Raises:

@@ -82,9 +82,9 @@ class Observation:
             since; None if no call returned. See :func:`~codegym.execution.decode_value`.
         stdout: Standard output, undecodable bytes replaced.
         stderr: The last kilobytes of standard error.
-        exit_code: Of a script that ended by ``SystemExit``; else 0.
+        exit_code: The exit code of a script that ended by ``SystemExit``; else 0.
         error_type: Name of the exception's class, or None.
-        error_message: Its text, cut to a few hundred characters, or None.
+        error_message: The exception's text, cut to a few hundred characters, or None.
         error_line: 1-based line of the program where it was raised, or None.
         checks_passed: TestCode only: how many of its checks passed, in the tester's word, which the
             program cannot change.

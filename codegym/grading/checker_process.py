@@ -41,7 +41,7 @@ def main(descriptor: int, parent: int) -> None:
 
     Args:
         descriptor: A socket to the parent.
-        parent: Its process id.
+        parent: The parent's process id.
     """
     channel = socket.socket(fileno=descriptor)
     _die_with(parent)

@@ -25,7 +25,7 @@ class TestGrade:
     """The verdict on one test.
 
     Attributes:
-        verdict: Of this test alone.
+        verdict: The verdict of this test alone.
         error_type: Name of the exception's class, or None.
         error_message: A sentence for a human: the exception's text, or how the answer differed.
         error_line: 1-based line of the program, or None.

@@ -96,7 +96,7 @@ def load_problems(
         difficulty: Keeps the problems of this difficulty, in the source's own word.
         limit: Stops after this many usable problems (before `difficulty` is applied).
         size: Of generated sources, such as ``"mini"``, only: how many problems; 10,000 by default.
-        seed: Of generated sources only: which problems; 0 by default.
+        seed: Of generated sources only: chooses the problems; 0 by default.
         allow_sample: Whether the sample may stand in for ``apps_plus`` if no `data` is given, the
             file is neither in ``$CODEGYM_DATA`` nor in the user's cache, and no connection can be
             made within 5 seconds. That warns with a

@@ -34,8 +34,8 @@ def row_of(value: Any, index: int, split: str | None = None) -> Row:
     """A row of a data file.
 
     Args:
-        value: Its JSON value.
-        index: Its position in the file, from 0.
+        value: The row's JSON value.
+        index: The row's position in the file, from 0.
         split: The split that the file stands for, if any.
 
     Raises:
@@ -115,7 +115,7 @@ def read_files(
     Args:
         source: How their rows are read.
         found: The files.
-        split: Which split to keep; None: all.
+        split: The split to keep; None: all.
         limit: Stops after this many usable problems.
         allowed: Packages that the user allows.
         stands_in_for: Name of the source that was asked for, if these files stand in for it.

@@ -178,7 +178,7 @@ class Generator(Protocol):
             split: One of the source's splits.
             difficulty: Only problems of this difficulty; None: of all.
             size: How many problems.
-            seed: Which problems.
+            seed: Chooses the problems.
 
         Raises:
             ConfigurationError: If an argument has no meaning.

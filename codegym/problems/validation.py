@@ -75,7 +75,7 @@ class Finding:
     """One thing that is wrong with one problem.
 
     Attributes:
-        problem_id: Which problem.
+        problem_id: The problem's id.
         kind: What is wrong.
         verdicts: The verdict of each run of the solution.
         message: What the grader said, for a human.

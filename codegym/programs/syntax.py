@@ -89,7 +89,7 @@ class Statement:
         end: Byte offset after its last byte.
         first_line: 1-based.
         last_line: 1-based; a statement over several lines is one statement.
-        column: Of its first byte, in bytes from 0, a byte order mark left out.
+        column: Offset of its first byte in its line, in bytes from 0, without a byte order mark.
         begins_line: Whether nothing but white space stands before it on its first line.
         evidence: Byte offsets ``(start, end)`` between which other statements start whose
             execution proves that this one took effect, for statements without code of their own

@@ -53,7 +53,7 @@ class CurriculumOfSubtasks:
     Args:
         threshold: A problem moves on when its moving average of success exceeds this.
         alpha: Weight of the newest episode in the moving average, in (0, 1].
-        kinds: Which statements count as conditional.
+        kinds: The statements that count as conditional.
 
     Raises:
         ConfigurationError: If the threshold could never be exceeded, or alpha is out of range.

@@ -18,7 +18,7 @@ class Reference:
     """The canonical program of a problem, seen from where the prompt ends.
 
     Attributes:
-        problem_id: Whose solution it is.
+        problem_id: The id of the problem that the solution is of.
         program: The whole canonical program.
         header: The part of it that the prompt already shows (starter code); may be empty.
 

@@ -18,7 +18,7 @@ class Chain:
     A context manager, which closes it.
 
     Args:
-        zygote: Where the first child comes from.
+        zygote: The zygote that forks the first child.
         orders: What that is to do, as often as its `runs` say.
         request: Descriptor of the file of the request.
         runs: How many runs there are to be.
@@ -44,7 +44,7 @@ class Chain:
         """Begins the next run.
 
         Args:
-            span: Where its input is in the request.
+            span: The place of the run's input in the request.
             stdin: What it is to read from descriptor 0; None for nothing.
         """
         self._left -= 1

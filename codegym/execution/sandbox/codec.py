@@ -165,7 +165,7 @@ def decode(data: Any, table: Table) -> Any:
     """Rebuilds a value.
 
     Args:
-        data: Its JSON-ready form.
+        data: The value's JSON-ready form.
         table: :data:`PLAIN`, and what this side makes of the other tags.
 
     Raises:

@@ -23,7 +23,7 @@ class Seen:
 
     Attributes:
         run: What the supervisor saw.
-        kind: Of its input: `"stdin"`, `"call"` or `"code"`.
+        kind: The kind of its input: `"stdin"`, `"call"` or `"code"`.
         reason: How it ended, in the child's own word, or in that of its tester.
         body: What belongs to that, see :meth:`Report.write`.
         lines: Executed lines.

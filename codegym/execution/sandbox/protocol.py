@@ -101,7 +101,7 @@ class ErrorReport(NamedTuple):
 
     Attributes:
         type: Name of the exception's class, or None.
-        message: Its text, or None.
+        message: The exception's text, or None.
         line: 1-based line of the program where it was raised, or None.
     """
 
@@ -115,8 +115,8 @@ class Frame(NamedTuple):
 
     Attributes:
         reason: Why the run ended.
-        exit_code: Of a script that ended by itself.
-        error: Of an exception, a failed test or a fault of the problem.
+        exit_code: The exit code of a script that ended by itself.
+        error: What an exception, a failed test or a fault of the problem says.
         checks: How many checks of test code passed, in its tester's word.
         lines: Executed lines, in the program's word.
         statements: Executed statements among those that begin in the middle of a line, likewise.

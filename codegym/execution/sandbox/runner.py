@@ -33,7 +33,7 @@ class Runner:
     """What a worker needs to run any program.
 
     Args:
-        zygote: Where children come from.
+        zygote: The zygote that forks the children.
         packages: What programs can import, whatever each may.
         memory: Shared with the children.
         control: The socket to the parent.

@@ -47,7 +47,7 @@ class ZygoteClient:
         news: Descriptor of the pipe on which it and its children tell what happens.
         pid: The zygote's own process id.
         base: What a child has before it runs anything.
-        threads: Where the kernel asks about new threads, if it does.
+        threads: The descriptor at which the kernel asks about new threads, if it does.
         sealed: Whether a program can neither fork, nor kill itself by SIGKILL, nor be killed by
             another.
 
@@ -141,7 +141,7 @@ class Output:
     """What a run wrote to one descriptor.
 
     Args:
-        descriptor: Where it comes from.
+        descriptor: The descriptor that is read from.
         kept: How many of the last bytes are wanted; None for all.
     """
 
@@ -171,7 +171,7 @@ class Run:
     Attributes:
         stdout: What it prints.
         stderr: The last of what it writes to standard error.
-        pid: Its process, or 0 as long as that is not known.
+        pid: The process id, or 0 as long as that is not known.
         told: How far it came before the program's own code, or why it did not come to that.
         end: How it ended, as the kernel tells: one of `LIMITS`, `FINISHED` if it left by itself,
             `KILLED` by a signal; None while it lives.
@@ -183,7 +183,7 @@ class Run:
         wall_seconds: Time on the clock.
         waited_seconds: For a CPU, as far as that mattered; threads end, and take theirs along.
         peak_memory_bytes: Largest resident set.
-        watched: Its memory, while it is watched.
+        watched: The child's memory, while it is watched.
     """
 
     stdout: Output

@@ -49,7 +49,7 @@ class DataFile:
         """The JSON value of a row.
 
         Args:
-            index: Its position, from 0.
+            index: The row's position, from 0.
 
         Raises:
             ProblemError: If the row's text is not JSON.

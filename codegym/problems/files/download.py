@@ -29,8 +29,8 @@ def download(url: str, target: Path, check: Callable[[Path], None]) -> Path:
     and `target` is a whole file at all times, with its checksum among those beside it.
 
     Args:
-        url: Where it comes from.
-        target: Where it goes; its folder is made if needed.
+        url: Where the file comes from.
+        target: Where the file goes; its folder is made if needed.
         check: Is given what was received, and raises a :class:`~codegym.errors.DataError` if that
             is not what it should be. It is then not kept.
 

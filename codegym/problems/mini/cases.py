@@ -68,7 +68,7 @@ def draw_tests(draw: Draw, program: MiniProgram) -> tuple[tuple[CallTest, ...], 
     """Draws inputs that tell a program from its wrong versions.
 
     Args:
-        draw: Where the inputs come from.
+        draw: The random generator that the inputs come from.
         program: The program that is right by definition.
 
     Returns:

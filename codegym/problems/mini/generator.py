@@ -94,9 +94,9 @@ class MiniProblems:
 
     Args:
         split: One of :data:`SPLITS`.
-        name: Of the selection, which the ids and the choice of programs depend on.
+        name: The selection's name, which the ids and the choice of programs depend on.
         ranges: Fewest and most conditional statements, which take turns.
-        seed: Of the set.
+        seed: The seed of the set.
     """
 
     def __init__(

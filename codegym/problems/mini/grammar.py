@@ -65,8 +65,8 @@ class Clause:
 
     Attributes:
         phrase: What is said.
-        wording: Which of its wordings.
-        code: Its meaning, filled.
+        wording: The index of its wording.
+        code: The phrase's meaning as code, with its blanks filled.
         variable: Fills the slot v.
         digit: Fills the slot k.
     """
@@ -127,7 +127,7 @@ class MiniProgram:
     """The tree of one Mini problem.
 
     Attributes:
-        family: Which kind of program it is.
+        family: The kind of program.
         start: What the result starts with: an expression.
         loop: The loop header, or None.
         body: The statements (of the loop, if there is one).
@@ -306,7 +306,7 @@ def write_code(
     Args:
         body: The statements.
         depth: Levels of indentation.
-        lines: Where the lines go.
+        lines: The list that the lines are appended to.
         condition: What is written for a condition: an expression.
         action: What is written for an action: one statement, or several lines without indentation.
     """

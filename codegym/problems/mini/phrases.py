@@ -36,9 +36,9 @@ class Family:
     """What the programs of one kind have in common.
 
     Attributes:
-        name: Of the family.
-        parameters: Of the function, each with the kind of its values: ``"number"``, ``"size"``,
-            ``"numbers"`` or ``"text"``.
+        name: The family's name.
+        parameters: The function's parameters, each with the kind of its values: ``"number"``,
+            ``"size"``, ``"numbers"`` or ``"text"``.
         starts: Expressions that the result may start with.
         loops: Loop headers; empty if the program has no loop.
         subjects: Variables that a condition may speak of; repeated for weight.

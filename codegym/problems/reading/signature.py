@@ -30,7 +30,7 @@ class Signature:
     """A function or method.
 
     Attributes:
-        name: Its name.
+        name: The function's name.
         owner: The class it is a method of, or None.
         parameters: Positional parameters, without ``self``.
         required: How many of them have no default.

@@ -34,12 +34,12 @@ def load_mini(
     on `size`, the process or the version of Python.
 
     Args:
-        split: Which of three sets of programs that have none in common.
+        split: The name of one of three sets of programs that have none in common.
         difficulty: ``"introductory"`` (1 conditional statement), ``"interview"`` (2-3) or
             ``"competition"`` (4-8). None: the three levels in turn.
         conditionals: Fewest and most conditional statements (1-8), in place of a difficulty.
         size: Number of problems.
-        seed: Of the set; not negative.
+        seed: The seed of the set; not negative.
 
     Raises:
         UnknownNameError: If there is no such split or difficulty.

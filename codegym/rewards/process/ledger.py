@@ -253,7 +253,7 @@ class _Account:
 
         Args:
             tokens: (n,) all of the episode.
-            program: Its program, without what a stop sequence cut off.
+            program: The episode's program, without what a stop sequence cut off.
         """
         self.follow(tokens)
         if not self._reward.form.scores_the_end:

@@ -40,7 +40,7 @@ class ProcessReward:
         outcome: The reward of the grade: a name or callable, see
             :func:`~codegym.rewards.make_reward`. Must have no term named ``"process"``.
         form: How scores become rewards: a name or a :class:`~codegym.rewards.ProcessForm`.
-        neutral: Which lines are neutral.
+        neutral: The kinds of lines that are neutral.
 
     Raises:
         ConfigurationError: If an argument has no meaning, or if the weights let a failing program

@@ -63,7 +63,7 @@ class Instrument:
             executed statement begins, bodies of lambdas left out.
 
     Attributes:
-        positions: Of the statements that have a mark of their own, in the order of their marks.
+        positions: Positions of the statements that have a mark of their own, in their order.
     """
 
     def __init__(self, text: str, marks: Marks, *, every_line: bool) -> None:

@@ -111,7 +111,7 @@ def is_plain(tree: Any, given: dict[str, Any]) -> bool:
     """Whether calls of a program can share a process.
 
     Args:
-        tree: Its syntax tree, an `ast.Module`.
+        tree: The program's syntax tree, an `ast.Module`.
         given: The names that its module has before it runs, its prelude's among them.
     """
     nodes = _below(tree)

@@ -120,7 +120,7 @@ class Report:
         """Ending, body, CPU time, executed lines and statements of each call that was added.
 
         Args:
-            cpu_seconds: Of all of them: none took longer, whatever the report says.
+            cpu_seconds: CPU time of all of them: none took longer, whatever the report says.
         """
         _, series = self.read()
         found = []

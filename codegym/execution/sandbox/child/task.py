@@ -64,7 +64,7 @@ def make_order(
         runs: How many runs it and its successors are to make.
         together: Whether one process may make those on the given inputs, if it is a call of a
             plain program.
-        index: Of the test code.
+        index: The index of the test code.
         entry_point: What to call; None for a script.
         traced: Whether executed lines are noted.
         packages: What may be imported, as :meth:`Packages.part` tells it.
@@ -78,7 +78,7 @@ class Task:
 
     Args:
         inherited: What it inherited.
-        link: Its hold on the request.
+        link: The child's link to the worker.
         threads: How many threads it may have.
         order: Made by :func:`make_order`.
     """

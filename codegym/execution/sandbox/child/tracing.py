@@ -34,9 +34,9 @@ class Program:
     """A compiled program.
 
     Args:
-        code: Its module.
+        code: The program's module, compiled.
         instrument: What put probes into it, if there are any.
-        report: Where is noted what it executes; None if that is not wanted.
+        report: Takes note of what is executed; None if that is not wanted.
     """
 
     __slots__ = ("_begun", "_code", "_instrument", "_report")
@@ -74,7 +74,7 @@ def compile_program(text: str, filename: str, report: Report | None) -> Program:
     Args:
         text: The program.
         filename: The name that its code objects get.
-        report: Where executed lines and statements are to be noted, if they are.
+        report: Takes note of executed lines and statements; None if that is not wanted.
 
     Raises:
         BaseException: Whatever the compiler raises for it.

@@ -53,7 +53,7 @@ class Barrier:
         """Closes in a process that will do nothing but fork children; they inherit it.
 
         Args:
-            channel: To the supervisor, which is to answer for threads: see `threads.accept`.
+            channel: A socket to the supervisor, which answers for threads: see `threads.accept`.
         """
         if channel is not None:
             if self._asks:

@@ -38,8 +38,8 @@ class Usage:
     Attributes:
         mapped: All addresses.
         resident: Pages that are in memory.
-        common: Those of `resident` that belong to files or shared mappings.
-        other: Those of `mapped` that are not private and writable.
+        common: The part of `resident` that belongs to files or shared mappings.
+        other: The part of `mapped` that is not private and writable.
 
     Raises:
         OSError: If the process is gone.

@@ -57,7 +57,7 @@ class Distribution:
     """What one installation put into a folder of packages.
 
     Args:
-        metadata: Its `.dist-info` or `.egg-info`.
+        metadata: The package's `.dist-info` or `.egg-info`.
     """
 
     def __init__(self, metadata: str) -> None:
@@ -132,8 +132,8 @@ class Packages:
     program can import does not depend on what ran before it.
 
     Args:
-        names: As in `import NAME`; what is not installed is left out.
-        places: Where to look, see :func:`folders`.
+        names: Names as in `import NAME`; what is not installed is left out.
+        places: The folders to look in, see :func:`folders`.
 
     Attributes:
         names: All that can be imported, dependencies included.

@@ -76,7 +76,7 @@ class Threads:
     """Answers for the threads of all processes below a zygote.
 
     Args:
-        descriptor: Where the kernel asks.
+        descriptor: The descriptor at which the kernel asks.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -74,7 +74,7 @@ class Crossing:
         may_send: Whether instances of a class may cross.
         shell: Makes the function (`"c"`) or iterator (`"g"`) that asks the other side for a key.
         strict: Whether a value that cannot cross is an error; else its type's name goes.
-        classes: Those of the other side that are unknown here.
+        classes: Classes of the other side that are unknown here.
     """
 
     def __init__(

@@ -40,12 +40,12 @@ class Peer:
     Args:
         descriptor: A stream socket.
         first: 0 or 1, the other side has the other.
-        namespace: Where names of classes are looked up, see :class:`Crossing`.
+        namespace: The namespace in which names of classes are looked up, see :class:`Crossing`.
         may_send: Whether instances of a class may cross.
         strict: Whether a value that cannot cross is an error.
         most_sent: Largest message that is sent, in bytes.
         most_received: Largest message that is read, in bytes.
-        classes: Of the other side, with the names that its objects may be asked for.
+        classes: Classes of the other side, with the names that their objects may be asked for.
         lets_stop: Whether a call may raise `StopIteration` here.
 
     Attributes:

@@ -128,7 +128,7 @@ class _Run:
         name: What it calls the candidate.
         setup: Code that is run before it, in its namespace.
         checks: Lines of the source on which something begins that counts as one test.
-        classes: Of the program, with the names that its objects may be asked for.
+        classes: Classes of the program, with the names that their objects may be asked for.
     """
 
     def __init__(
