@@ -37,8 +37,8 @@ class SkippedRow:
     """A row of a data file that is not a usable problem.
 
     Attributes:
-        place: Where the row is, counted from 1: ``"line 3"`` of a file with a row a line, ``"row 3"``
-            of a JSON list. Names the file as well if the source has several.
+        place: Where the row is, counted from 1: ``"line 3"`` of a file with a row a line, or
+            ``"row 3"`` of a JSON list. Names the file as well if the source has several.
         id: The row's id, or None if it has none that can be read.
         reason: A sentence for a human.
     """
