@@ -244,7 +244,8 @@ class Grader:
     @property
     def _lock(self) -> threading.RLock:
         # By process: at a fork another thread may hold the parent's, and would never let it go.
-        return self._locks.setdefault(os.getpid(), threading.RLock())
+        pid = os.getpid()
+        return self._locks.get(pid) or self._locks.setdefault(pid, threading.RLock())
 
     def _ensure_executor(self) -> Executor:
         with self._lock:
