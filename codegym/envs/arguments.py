@@ -107,6 +107,14 @@ class TaskArguments(TypedDict, total=False):
     problems: Annotated[
         ProblemSet | None, Argument(None, "A problem set, instead of the arguments above.")
     ]
+    tests: Annotated[
+        int | None,
+        Argument(
+            None,
+            "How many of a problem's unit tests judge a program at most, the same ones in each "
+            "episode; None: all. Evaluate on all of them: see `ProblemSet.with_tests`.",
+        ),
+    ]
     tokenizer: Annotated[
         str | Tokenizer | Any,
         Argument(
@@ -265,7 +273,8 @@ def make_problems(given: TaskArguments) -> ProblemSet:
             f"There is no problem to draw: source {source!r}, split {given['split']!r}, difficulty "
             f"{given['difficulty']!r} select nothing. {problems.report}"
         )
-    return problems
+    tests = given["tests"]
+    return problems if tests is None else problems.with_tests(positive("tests", tests))
 
 
 def positive(name: str, value: object) -> int:

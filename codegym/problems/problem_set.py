@@ -268,6 +268,30 @@ class ProblemSet(Sequence[Problem]):
         drawn = np.random.default_rng(seed).choice(len(self), size=count, replace=False)
         return self._view(tuple(self._keys[i] for i in drawn.tolist()))
 
+    def with_tests(self, most: int) -> ProblemSet:
+        """The same problems, each with at most `most` of its tests, which stay in order.
+
+        Train on some tests and evaluate on all to see how far a policy fits the tests and not the
+        problem. Which tests are kept is drawn for each problem and depends on its content alone.
+
+        Args:
+            most: Largest number of tests, at least 1. Test code is one test, however much it
+                asserts.
+
+        Raises:
+            ConfigurationError: If `most` is not a positive whole number.
+        """
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise ConfigurationError(f"A problem needs a number of 1 test or more, got {most!r}.")
+        fewer = ProblemSet(
+            self._keys,
+            functools.partial(_with_tests, self._get, most),
+            summary=self._summary,
+            report=self._report,
+        )
+        fewer._whole = self._whole
+        return fewer
+
     @functools.cached_property
     def _key_of(self) -> dict[str, Any]:
         return {self._summary_of(key).id: key for key in self._keys}
@@ -302,6 +326,15 @@ class Remembering(Generic[_Key, _Value]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return Remembering, (self._function, self._most)
+
+
+def _with_tests(get: Callable[[Any], Problem], most: int, key: Any) -> Problem:
+    problem = get(key)
+    if len(problem.tests) <= most:
+        return problem
+    rng = np.random.default_rng(int(problem.content_hash, 16))
+    kept = np.sort(rng.choice(len(problem.tests), size=most, replace=False))
+    return dataclasses.replace(problem, tests=tuple(problem.tests[i] for i in kept.tolist()))
 
 
 def _not_negative(count: int) -> int:
