@@ -72,9 +72,10 @@ def draw_tests(draw: Draw, program: MiniProgram) -> tuple[tuple[CallTest, ...], 
         program: The program that is right by definition.
 
     Returns:
-        Five to ten calls, and the positions of the statements in the program's body (-1: the loop)
-        in which an action can be dropped, a condition be made constant, or a boundary be missed
-        without any of the inputs showing it. The tests are fit for use if there is none.
+        Five to ten calls (two more for each arm of a dispatch), and the positions of the
+        statements in the program's body (-1: the opening or the loop) in which an action can be
+        dropped, a condition be made constant, or a boundary be missed without any of the inputs
+        showing it. The tests are fit for use if there is none.
     """
     run, versions, owners = _compile(program)
     alive = set(range(1, versions.count + 1))
@@ -99,7 +100,8 @@ def draw_tests(draw: Draw, program: MiniProgram) -> tuple[tuple[CallTest, ...], 
     tests = (*chosen, *spare[: max(0, _FEWEST - len(chosen))])
     weak = frozenset(owners[version] for version in alive & versions.needed)
     varied = len({repr(test.expected) for test in tests}) > 1
-    if not varied or not _FEWEST <= len(tests) <= _MOST:
+    most = _MOST + (2 * program.conditionals if program.family.dispatches else 0)
+    if not varied or not _FEWEST <= len(tests) <= most:
         weak = frozenset(range(-1, len(program.body)))
     return tests, weak
 
@@ -113,10 +115,13 @@ def _compile(
     names = ", ".join(name for name, _ in program.family.parameters)
     lines = [f"def f(_v, {names}):", f"    r = {program.start}"]
     depth = 1
+    write_code(program.opening, depth, lines, versions.condition, versions.action)
+    owners.update(dict.fromkeys(range(1, versions.count + 1), -1))
     if program.loop is not None:
+        first = versions.count + 1
         lines.append(f"    for {versions.loop(program.loop)}:")
         depth = 2
-        owners.update(dict.fromkeys(range(1, versions.count + 1), -1))
+        owners.update(dict.fromkeys(range(first, versions.count + 1), -1))
     for position, node in enumerate(program.body):
         first = versions.count + 1
         write_code((node,), depth, lines, versions.condition, versions.action)
@@ -146,6 +151,8 @@ def _draw_value(draw: Draw, kind: str) -> Any:
         return draw.below(14) - 3
     if kind == "size":
         return draw.below(12)
+    if kind == "case":
+        return draw.below(8) + 1
     length = draw.below(12)
     if kind == "numbers":
         return [draw.below(14) - 3 for _ in range(length)]

@@ -6,8 +6,8 @@ in :mod:`codegym.problems.mini.phrases`, how they compose in :mod:`codegym.probl
 what is tested in :mod:`codegym.problems.mini.cases`.
 
 *Disjoint splits.* The SHA-256 of a program's code decides its split, so no program of the training
-split can occur in another. *No repeats.* Position i of a set belongs to variant ``i % 36``: one
-kind of program with one start value. Programs of two variants always differ; in a variant,
+split can occur in another. *No repeats.* Position i of a set of plain programs belongs to variant
+``i % 36``: one family with one start value. Programs of two variants always differ; in a variant,
 programs with one or two conditionals that came before are skipped (until a variant is used up, far
 beyond 100,000 problems); longer ones are too many to meet again. A problem takes about a
 millisecond to make; with one or two conditionals, those before it in its variant are made first.
@@ -34,11 +34,11 @@ from codegym.problems.mini.grammar import (
     draw_program,
     redraw_statements,
 )
-from codegym.problems.mini.phrases import FAMILIES
+from codegym.problems.mini.phrases import DISPATCHING, FAMILIES, OPENING
 from codegym.problems.problem import CallTest, Problem
 from codegym.problems.problem_set import Summary
 
-__all__ = ["LEVELS", "SPLITS", "MiniProblems", "flawed_solution"]
+__all__ = ["LEVELS", "SHAPES", "SPLITS", "MiniProblems", "flawed_solution"]
 
 _Solved = tuple[MiniProgram, tuple[CallTest, ...]]
 
@@ -46,32 +46,39 @@ LEVELS = {"introductory": (1, 1), "interview": (2, 3), "competition": (4, 8)}
 """Difficulty to the fewest and the most conditional statements."""
 SPLITS = ("train", "validation", "test")
 _SPLIT_OF_HASH = ("train", "train", "validation", "test")  # a quarter each
-_VARIANTS = tuple(
-    (family, family.starts[turn])
-    for turn in range(max(len(family.starts) for family in FAMILIES))
-    for family in FAMILIES
-    if turn < len(family.starts)
-)
+SHAPES = {"plain": FAMILIES, "opening": OPENING, "dispatch": DISPATCHING}
+"""Kinds of programs: name to families."""
+_VARIANTS = {
+    shape: tuple(
+        (family, family.starts[turn])
+        for turn in range(max(len(family.starts) for family in families))
+        for family in families
+        if turn < len(family.starts)
+    )
+    for shape, families in SHAPES.items()
+}
+_SUREST = 0.97
 _REPAIRS = 6
 _TRIALS = 64
-_LONGEST = 850  # characters, so that a solution and its comment are at most 320 tokens
+# Characters: a plain solution and its comment are at most 320 tokens, others 410.
+_LONGEST, _LONGEST_OTHERS = 850, 1100
 _LONG = 3
 
 
 def flawed_solution(problem: Problem, rng: np.random.Generator, rate: float = 1.0) -> str:
     """The program of a weak coder, who gets some clauses wrong.
 
-    Each phrase has one typical mistake and a fixed probability of it (0.22-0.53); the same clause
-    in two problems goes wrong equally often, and in the same way.
+    Each phrase has one typical mistake and a fixed probability of it (0.22-0.53, and 0.88-0.93 in
+    openings); the same clause in two problems goes wrong equally often, and in the same way.
 
     Args:
         problem: A problem of :func:`load_mini`.
         rng: Decides which clauses go wrong.
-        rate: Factor on the probabilities; 0 gives the canonical solution.
+        rate: Factor on the probabilities, which end at 0.97; 0 gives the canonical solution.
 
     Raises:
         ProblemError: If the problem is not a Mini problem.
-        ConfigurationError: If `rate` is negative or makes a probability exceed 1.
+        ConfigurationError: If `rate` is negative or above 1.8.
     """
     program = problem.metadata.get("program")
     if not isinstance(program, MiniProgram):
@@ -83,7 +90,7 @@ def flawed_solution(problem: Problem, rng: np.random.Generator, rate: float = 1.
         raise ConfigurationError(f"rate must be in [0, 1.8], got {rate!r}.")
 
     def write(clause: Clause) -> str:
-        wrong = rng.random() < rate * clause.phrase.rate
+        wrong = rng.random() < min(rate * clause.phrase.rate, _SUREST)
         return clause.flaw if wrong else clause.code
 
     return _comment(program) + program.code(write)
@@ -97,12 +104,20 @@ class MiniProblems:
         name: The selection's name, which the ids and the choice of programs depend on.
         ranges: Fewest and most conditional statements, which take turns.
         seed: The seed of the set.
+        shape: One of :data:`SHAPES`.
     """
 
     def __init__(
-        self, split: str, name: str, ranges: tuple[tuple[int, int], ...], seed: int
+        self,
+        split: str,
+        name: str,
+        ranges: tuple[tuple[int, int], ...],
+        seed: int,
+        shape: str = "plain",
     ) -> None:
         self._split, self._name, self._ranges, self._seed = split, name, ranges, seed
+        self._starts = _VARIANTS[shape]
+        self._longest = _LONGEST if shape == "plain" else _LONGEST_OTHERS
         self._variants: dict[int, tuple[dict[str, int], list[_Solved | None]]] = {}
 
     def summary(self, position: int) -> Summary:
@@ -138,10 +153,10 @@ class MiniProblems:
         """The program at a position and its tests, after those before it in its variant."""
         if self._conditionals(position) >= _LONG:
             return self._draw_fresh(position, frozenset())
-        variant, turn = position % len(_VARIANTS), position // len(_VARIANTS)
+        variant, turn = position % len(self._starts), position // len(self._starts)
         codes, solved = self._variants.setdefault(variant, ({}, []))
         while len(solved) <= turn:
-            earlier = variant + len(solved) * len(_VARIANTS)
+            earlier = variant + len(solved) * len(self._starts)
             if self._conditionals(earlier) >= _LONG:
                 solved.append(None)
                 continue
@@ -155,7 +170,7 @@ class MiniProblems:
     def _draw_fresh(self, position: int, used: Container[str]) -> _Solved:
         """Draws until the program is of this split, not used yet, and can be tested."""
         draw = self._draw(position, "program")
-        family, start = _VARIANTS[position % len(_VARIANTS)]
+        family, start = self._starts[position % len(self._starts)]
         conditionals = self._conditionals(position)
 
         def whole() -> MiniProgram:
@@ -184,14 +199,14 @@ class MiniProblems:
         for _ in range(_TRIALS):
             program = make()
             code = program.code()
-            fits = len(code) + len(_comment(program)) <= _LONGEST
+            fits = len(code) + len(_comment(program)) <= self._longest
             if fits and _split_of(code) == self._split and code not in used:
                 return program
         return None
 
     def _conditionals(self, position: int) -> int:
         # Shifted by one in each round of variants, so that every variant meets every range.
-        turn = position + position // len(_VARIANTS)
+        turn = position + position // len(self._starts)
         fewest, most = self._ranges[turn % len(self._ranges)]
         draw = self._draw(position, "size")
         return fewest + min(draw.below(most - fewest + 1), draw.below(most - fewest + 1))

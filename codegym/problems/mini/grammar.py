@@ -28,6 +28,8 @@ T = TypeVar("T")
 _INDENT = "    "
 _DIGITS = "234567"
 _TRIES = 3
+_MOST_GUARDS = 2
+_MOST_LONG_ARMS = 5
 
 
 class Draw:
@@ -132,6 +134,7 @@ class MiniProgram:
         loop: The loop header, or None.
         body: The statements (of the loop, if there is one).
         last: The return line.
+        opening: The statements before the loop.
         conditionals: Number of ``if``, ``elif`` and ``for`` statements.
     """
 
@@ -141,6 +144,7 @@ class MiniProgram:
     body: tuple[Step | Choice, ...]
     last: Clause
     conditionals: int
+    opening: tuple[Step | Choice, ...] = ()
 
     @property
     def header(self) -> str:
@@ -151,6 +155,7 @@ class MiniProgram:
         """The task, one line a clause."""
         lines = [f"Start with {self.start}."]
         depth = 0
+        _write_english(self.opening, depth, lines)
         if self.loop is not None:
             lines.append(f"{_capital(self.loop.english)}:")
             depth = 1
@@ -166,6 +171,7 @@ class MiniProgram:
         """
         lines = [self.header, f"{_INDENT}r = {self.start}"]
         depth = 1
+        write_code(self.opening, depth, lines, choose, choose)
         if self.loop is not None:
             lines.append(f"{_INDENT}for {choose(self.loop)}:")
             depth = 2
@@ -177,9 +183,14 @@ class MiniProgram:
 def draw_program(draw: Draw, family: Family, start: str, conditionals: int) -> MiniProgram:
     """Draws a program of a family with that many conditional statements (at least 1)."""
     loop = _fill(draw, draw.pick(family.loops), family.subjects) if family.loops else None
-    body = _draw_body(draw, family, conditionals - (loop is not None))
+    left = conditionals - (loop is not None)
+    opening: tuple[Step | Choice, ...] = ()
+    if family.openings:
+        guards = min(_MOST_GUARDS, left // 2)
+        opening, left = _draw_opening(draw, family, guards), left - guards
+    body = (_draw_dispatch if family.dispatches else _draw_body)(draw, family, left)
     last = _fill(draw, draw.pick(family.returns), family.operands)
-    return MiniProgram(family, start, loop, body, last, conditionals)
+    return MiniProgram(family, start, loop, body, last, conditionals, opening)
 
 
 def redraw_statements(draw: Draw, program: MiniProgram, positions: Collection[int]) -> MiniProgram:
@@ -190,6 +201,33 @@ def redraw_statements(draw: Draw, program: MiniProgram, positions: Collection[in
         for position, node in enumerate(program.body)
     )
     return dataclasses.replace(program, body=body)
+
+
+def _draw_opening(draw: Draw, family: Family, guards: int) -> tuple[Step | Choice, ...]:
+    """Two steps of their own, then so many guard clauses, all different."""
+    steps = _pick_different(draw, family.openings, 2)
+    opening: list[Step | Choice] = [Step(_fill(draw, one, family.operands)) for one in steps]
+    for one in _pick_different(draw, family.guards, guards):
+        leave = Step(_fill(draw, draw.pick(family.leaves), family.operands))
+        opening.append(Choice(((_fill(draw, one, family.operands), (leave,)),)))
+    return tuple(opening)
+
+
+def _pick_different(draw: Draw, phrases: Sequence[Phrase], count: int) -> list[Phrase]:
+    left = list(phrases)
+    return [left.pop(draw.below(len(left))) for _ in range(count)]
+
+
+def _draw_dispatch(draw: Draw, family: Family, arms: int) -> tuple[Step | Choice, ...]:
+    """One choice with so many arms, numbered from 1."""
+    things = 2 if arms <= _MOST_LONG_ARMS else 1
+    branches = []
+    for number in range(1, arms + 1):
+        condition = _fill(draw, family.conditions[0], family.subjects)
+        code = family.conditions[0].code.format(v=condition.variable, k=number)
+        condition = dataclasses.replace(condition, code=code, digit=str(number))
+        branches.append((condition, tuple(_draw_builder(draw, family) for _ in range(things))))
+    return (Choice(tuple(branches)),)
 
 
 def _draw_body(draw: Draw, family: Family, conditionals: int) -> tuple[Step | Choice, ...]:

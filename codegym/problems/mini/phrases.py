@@ -3,13 +3,15 @@
 Only tables and the value types they are made of; nothing is drawn or run here. Every phrase has
 one typical mistake and the fixed probability with which a weak coder makes it: most are made in a
 third of all cases, a few in slightly more than half, so that the most likely code is wrong there.
+The phrases of openings occur nowhere else, and a weak coder gets nine of ten wrong: what is learned
+about the end of a program does not help at its beginning.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["FAMILIES", "Family", "Phrase"]
+__all__ = ["DISPATCHING", "FAMILIES", "OPENING", "Family", "Phrase"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Family:
     Attributes:
         name: The family's name.
         parameters: The function's parameters, each with the kind of its values: ``"number"``,
-            ``"size"``, ``"numbers"`` or ``"text"``.
+            ``"size"``, ``"numbers"``, ``"text"`` or ``"case"`` (which arm of a dispatch).
         starts: Expressions that the result may start with.
         loops: Loop headers; empty if the program has no loop.
         subjects: Variables that a condition may speak of; repeated for weight.
@@ -48,6 +50,9 @@ class Family:
         changes: Actions that may undo what came before; they only stand under a condition.
         exits: Actions that leave the loop or the function early.
         returns: Phrases of the last line.
+        openings: Steps at the beginning of a program, if it has an opening.
+        guards: Conditions at its beginning under which the function is left; rarely true.
+        leaves: What a guard does.
     """
 
     name: str
@@ -61,6 +66,14 @@ class Family:
     changes: tuple[Phrase, ...]
     exits: tuple[Phrase, ...]
     returns: tuple[Phrase, ...]
+    openings: tuple[Phrase, ...] = ()
+    guards: tuple[Phrase, ...] = ()
+    leaves: tuple[Phrase, ...] = ()
+
+    @property
+    def dispatches(self) -> bool:
+        """Whether its programs choose one of many arms by their first parameter."""
+        return self.parameters[0][1] == "case"
 
 
 _NUMBER_CONDITIONS = (
@@ -271,3 +284,68 @@ FAMILIES = (
         ),
     ),
 )
+
+_LEAVES = (
+    Phrase(("return {k}",), "return {k}", "return -{k}", 0.88),
+    Phrase(("return minus {k}",), "return -{k}", "return {k}", 0.91),
+    Phrase(("return {k} in a list",), "return [{k}]", "return {k}", 0.90),
+    Phrase(("return nothing",), "return None", "return 0", 0.92),
+)
+
+_NUMBERS_OPENING = (
+    Phrase(("make a absolute",), "a = abs(a)", "a = -a", 0.90),
+    Phrase(("make b absolute",), "b = abs(b)", "b = -b", 0.92),
+    Phrase(("swap a and b",), "a, b = b, a", "a = b", 0.93),
+    Phrase(("reduce a modulo {k}",), "a %= {k}", "a //= {k}", 0.91),
+    Phrase(("reduce b modulo {k}",), "b %= {k}", "b //= {k}", 0.88),
+    Phrase(("move b by a",), "b += a", "a += b", 0.90),
+)
+
+_NUMBERS_GUARDS = (
+    Phrase(("a equals b",), "a == b", "a is not b", 0.90),
+    Phrase(("a is twice b",), "a == 2 * b", "2 * a == b", 0.92),
+    Phrase(("a plus b is {k}",), "a + b == {k}", "a + {k} == b", 0.88),
+    Phrase(("a times b is above 50",), "a * b > 50", "a + b > 50", 0.91),
+)
+
+_LIST_OPENING = (
+    Phrase(("sort xs",), "xs = sorted(xs)", "xs.sort", 0.90),
+    Phrase(("sort xs downwards",), "xs = sorted(xs)[::-1]", "xs = xs[::-1]", 0.92),
+    Phrase(("drop repeats in xs",), "xs = list(dict.fromkeys(xs))", "xs = xs[1:]", 0.93),
+    Phrase(("keep every second of xs",), "xs = xs[::2]", "xs = xs[:2]", 0.91),
+    Phrase(("double xs",), "xs = xs + xs", "xs = xs", 0.88),
+    Phrase(("move xs by {k}",), "xs = [y + {k} for y in xs]", "xs = xs + [{k}]", 0.91),
+    Phrase(("make k absolute",), "k = abs(k)", "k = -k", 0.90),
+)
+
+_LIST_GUARDS = (
+    Phrase(("xs is empty",), "not xs", "xs == 0", 0.90),
+    Phrase(("xs has one item",), "len(xs) == 1", "len(xs) > 1", 0.92),
+    Phrase(("k is the largest of xs",), "k == max(xs, default=0)", "k > max(xs)", 0.88),
+    Phrase(("xs begins with k",), "xs[:1] == [k]", "xs[1:] == [k]", 0.91),
+)
+
+_OPENINGS = {
+    "numbers": (_NUMBERS_OPENING, _NUMBERS_GUARDS),
+    "reduce": (_LIST_OPENING, _LIST_GUARDS),
+    "list": (_LIST_OPENING, _LIST_GUARDS),
+}
+
+OPENING = tuple(
+    dataclasses.replace(one, openings=steps, guards=guards, leaves=_LEAVES)
+    for one in FAMILIES
+    if one.name in _OPENINGS
+    for steps, guards in [_OPENINGS[one.name]]
+)
+"""Families whose programs begin with steps and guard clauses that occur nowhere else."""
+
+DISPATCHING = (
+    dataclasses.replace(
+        FAMILIES[0],
+        name="dispatch",
+        parameters=(("n", "case"), ("a", "number"), ("b", "number")),
+        subjects=("n",),
+        conditions=(Phrase(("{v} is {k}",), "{v} == {k}", "{v} >= {k}", 0.33),),
+    ),
+)
+"""The family whose programs choose one of many arms: a test runs one of them."""

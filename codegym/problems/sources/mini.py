@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from codegym.errors import ConfigurationError, UnknownNameError
-from codegym.problems.mini.generator import LEVELS, SPLITS, MiniProblems
+from codegym.problems.mini.generator import LEVELS, SHAPES, SPLITS, MiniProblems
 from codegym.problems.problem_set import LoadReport, ProblemSet
 from codegym.problems.source import GeneratedSource
 
@@ -25,6 +25,7 @@ def load_mini(
     split: Literal["train", "validation", "test"] = "train",
     difficulty: Literal["introductory", "interview", "competition"] | None = None,
     conditionals: tuple[int, int] | None = None,
+    shape: Literal["plain", "opening", "dispatch"] = "plain",
     size: int = 10_000,
     seed: int = 0,
 ) -> ProblemSet:
@@ -38,11 +39,17 @@ def load_mini(
         difficulty: ``"introductory"`` (1 conditional statement), ``"interview"`` (2-3) or
             ``"competition"`` (4-8). None: the three levels in turn.
         conditionals: Fewest and most conditional statements (1-8), in place of a difficulty.
+        shape: ``"plain"`` programs are alike at the beginning and at the end, and their tests run
+            every line. With an ``"opening"`` they begin with two steps and up to two guard clauses
+            of phrases that occur nowhere else and that :func:`flawed_solution` gets wrong nine
+            times in ten: what is learned at the end does not help at the beginning. A
+            ``"dispatch"`` has one arm for each value of its first parameter: a test runs one of
+            them, so that few tests leave much of the program unexecuted.
         size: Number of problems.
         seed: The seed of the set; not negative.
 
     Raises:
-        UnknownNameError: If there is no such split or difficulty.
+        UnknownNameError: If there is no such split, difficulty or shape.
         ConfigurationError: If `size` or `seed` is negative or no whole number, `conditionals` is no
             range within 1 to 8, or comes together with a difficulty.
     """
@@ -50,6 +57,8 @@ def load_mini(
         raise UnknownNameError("split of Mini", split, SPLITS)
     if difficulty is not None and difficulty not in LEVELS:
         raise UnknownNameError("difficulty of Mini", difficulty, LEVELS)
+    if shape not in SHAPES:
+        raise UnknownNameError("shape of Mini's programs", shape, SHAPES)
     if not (_is_natural(size) and _is_natural(seed)):
         raise ConfigurationError(
             "size and seed of Mini must be whole numbers of 0 or more, got "
@@ -72,7 +81,9 @@ def load_mini(
         ranges, name = (LEVELS[difficulty],), difficulty
     else:
         ranges, name = tuple(LEVELS.values()), "mixed"
-    made = MiniProblems(split, name, ranges, seed)
+    if shape != "plain":
+        name = f"{shape}-{name}"
+    made = MiniProblems(split, name, ranges, seed, shape)
     report = LoadReport("mini", size, size)
     return ProblemSet(size, made.problem, summary=made.summary, report=report, cached=_CACHED)
 
