@@ -73,6 +73,8 @@ class LocalExecutor:
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")
+        if not isinstance(python, str | None):
+            raise ConfigurationError(f"python must be the path of an interpreter, got {python!r}.")
         if isolation not in _ISOLATIONS:
             raise UnknownNameError("isolation", isolation, _ISOLATIONS)
         names = checked_names(packages)
@@ -114,9 +116,9 @@ class LocalExecutor:
             ConfigurationError: If the request holds anything but text and plain data, or names a
                 package that the interpreter lacks.
         """
+        job = Job(request, self._settings[-1])
         if request.packages:
             self._check_packages(request)
-        job = Job(request, self._settings[-1])
         if self._closed:
             raise ClosedError("This executor was closed. Make a new LocalExecutor.")
         # Keyed by process: a fork inherits neither threads nor workers of its parent.

@@ -34,9 +34,9 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: If a name can be none of a package, or is `codegym`.
     """
-    if isinstance(names, str):
-        raise ConfigurationError(f"packages must be several names, got the text {names!r}.")
-    checked = sorted(dict.fromkeys(names))
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ConfigurationError(f"packages must be several names, got {names!r:.100}.")
+    checked = list(dict.fromkeys(names))
     for name in checked:
         if not isinstance(name, str) or not name.isidentifier():
             raise ConfigurationError(
@@ -44,4 +44,4 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
             )
         if name == _NEVER:
             raise ConfigurationError("No program may import codegym, which holds solutions.")
-    return tuple(checked)
+    return tuple(sorted(checked))

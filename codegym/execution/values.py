@@ -7,12 +7,20 @@ stays bytes until somebody asks for it.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from typing import Any
 
 from codegym.errors import ConfigurationError
-from codegym.execution.sandbox.codec import MAX_DEPTH, PLAIN, Encoder, Table, decode, decode_items
+from codegym.execution.sandbox.codec import (
+    MAX_DEPTH,
+    PLAIN,
+    Encoder,
+    Table,
+    decode,
+    decode_items,
+    from_json,
+    to_json,
+)
 from codegym.problems.problem import BinaryTree, LinkedList
 
 __all__ = [
@@ -85,7 +93,7 @@ def encode_value(value: Any) -> bytes:
     Raises:
         ConfigurationError: If `value` is neither plain data nor what :func:`decode_value` returns.
     """
-    return json.dumps(encode(value), separators=(",", ":")).encode("ascii")
+    return to_json(encode(value))
 
 
 def encode(value: Any) -> Any:
@@ -161,7 +169,7 @@ def decode_plain(answer: bytes) -> Any:
 
 def _rebuild(answer: bytes, table: Table) -> Any:
     try:
-        return decode(json.loads(answer), table)
+        return decode(from_json(answer), table)
     except _DAMAGED as error:
         if table is _QUICK and isinstance(error, RecursionError):
             raise NotPlainError from error  # how deep the stack is here is not the program's doing

@@ -11,8 +11,17 @@ from typing import assert_never
 from codegym.errors import ConfigurationError, ExecutionError
 from codegym.execution import values
 from codegym.execution.limits import ExecutionLimits
+from codegym.execution.packages import checked_names
 from codegym.execution.result import Call, Observation, Request, Stdin, TestCode
 from codegym.execution.sandbox.protocol import ExitReason, Frame, pack_request
+from codegym.problems.problem import (
+    CallTest,
+    CodeTest,
+    StdinTest,
+    UnitTest,
+    complaint,
+    is_entry_point,
+)
 from codegym.programs.executed import ExecutedLines
 
 __all__ = ["Message", "observe"]
@@ -80,20 +89,62 @@ class Message:
 
 
 def _check(request: Request) -> None:
-    for name in ("program", "prelude"):
-        if not isinstance(getattr(request, name), str):
+    if not isinstance(request, Request):
+        raise ConfigurationError(
+            f"An executor runs a Request, got {type(request).__name__}. Make one with "
+            "Request(program, (Stdin(text),)), or give programs to a Grader."
+        )
+    for name, (kinds, expected) in _FIELDS.items():
+        value = getattr(request, name)
+        if not isinstance(value, kinds):
             raise ConfigurationError(
-                f"Request.{name} must be a str with Python source, got "
-                f"{type(getattr(request, name)).__name__}."
+                f"Request.{name} must be {expected}, got {type(value).__name__}."
             )
+    checked_names(request.packages)
     if not request.inputs:
         raise ConfigurationError("Request.inputs is empty: name at least one input to run on.")
-    needs_entry = any(not isinstance(given, Stdin) for given in request.inputs)
-    if request.entry_point is None and needs_entry:
+    for given in request.inputs:
+        if not _is_input(given):
+            raise ConfigurationError(
+                "An input of a Request must be a Stdin with a str, a Call with a tuple of "
+                "arguments, (name, value) pairs and an expression or None, or a TestCode with "
+                f"source, a function's name, lines and classes as in CodeTest; got {given!r:.200}."
+            )
+    if request.entry_point is not None and not is_entry_point(request.entry_point):
+        raise ConfigurationError(
+            'Request.entry_point must be "name", "Class().method" or None, got '
+            f"{request.entry_point!r:.100}."
+        )
+    if request.entry_point is None and any(not isinstance(one, Stdin) for one in request.inputs):
         raise ConfigurationError(
             "Request.entry_point is None, but an input is a call: name the function "
             '("name" or "Class().method").'
         )
+
+
+_SOURCE = str, "a str with Python source"
+_FIELDS: dict[str, tuple[tuple[type, ...] | type, str]] = {
+    "program": _SOURCE,
+    "prelude": _SOURCE,
+    "inputs": ((tuple, list), "a tuple of inputs"),
+    "entry_point": ((str, type(None)), '"name", "Class().method" or None'),
+    "limits": (ExecutionLimits, "ExecutionLimits"),
+    "coverage": (bool, "True or False"),
+    "stop_on_error": (bool, "True or False"),
+}
+
+
+def _is_input(given: object) -> bool:
+    match given:
+        case Stdin():
+            test: UnitTest = StdinTest(given.text, "")
+        case Call():
+            test = CallTest(given.args, None, given.kwargs, expression=given.expression)
+        case TestCode():
+            test = CodeTest(given.source, given.name, given.setup, given.checks, given.classes)
+        case _:
+            return False
+    return complaint(test) is None
 
 
 def _encode_input(given: Stdin | Call | TestCode) -> tuple[str, bytes]:

@@ -82,7 +82,7 @@ class Grader:
         ):
             if not isinstance(value, bool):
                 raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}.")
-        if not isinstance(cache_size, int) or cache_size < 0:
+        if not isinstance(cache_size, int) or isinstance(cache_size, bool) or cache_size < 0:
             raise ConfigurationError(
                 f"cache_size must be an int of at least 0, got {cache_size!r}."
             )

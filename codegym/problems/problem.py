@@ -10,6 +10,7 @@ import decimal
 import fractions
 import functools
 import hashlib
+import keyword
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,8 @@ __all__ = [
     "Problem",
     "StdinTest",
     "UnitTest",
+    "complaint",
+    "is_entry_point",
 ]
 
 Comparison = Literal["tolerant", "exact", "apps", "livecodebench"]
@@ -200,10 +203,10 @@ class Problem:
                 f"Problem {self.id!r} needs a tuple of tests, got {type(self.tests).__name__}."
             )
         for test in self.tests:
-            complaint = _complaint(test)
-            if complaint:
-                raise ProblemError(f"Problem {self.id!r}: {complaint}.")
-        if self.entry_point is not None and not _is_entry_point(self.entry_point):
+            wrong = complaint(test)
+            if wrong:
+                raise ProblemError(f"Problem {self.id!r}: {wrong}.")
+        if self.entry_point is not None and not is_entry_point(self.entry_point):
             raise ProblemError(
                 f"Problem {self.id!r} has {self.entry_point!r} for an entry point. Name the "
                 'function ("name" or "Class().method"), or give None for standard-input tests.'
@@ -261,22 +264,32 @@ _PLAIN = (
 )
 
 
-def _is_entry_point(name: object) -> bool:
+def is_entry_point(name: object) -> bool:
+    """Whether this is ``"name"`` or ``"Class().method"``."""
     if not isinstance(name, str):
         return False
     owner, made, method = name.partition("().")
-    return owner.isidentifier() and (method.isidentifier() if made else True)
+    return _is_name(owner) and (_is_name(method) if made else True)
 
 
-def _complaint(test: object) -> str | None:
+def complaint(test: object) -> str | None:
     """Why this can be no test; None if it can. What its values are is seen when they are used."""
     if isinstance(test, StdinTest):
         good = _is_text(test.stdin) and _is_text(test.stdout)
         return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
     if isinstance(test, CodeTest):
         texts = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
-        good = texts and _are_items(test.checks)
-        return None if good else f"a CodeTest needs source and a function's name, got {test!r:.200}"
+        if not texts:
+            return f"a CodeTest needs source and a function's name, got {test!r:.200}"
+        last = test.source.count("\n") + 1
+        if not (_are_items(test.checks) and all(_is_line(one, last) for one in test.checks)):
+            return f"checks of a CodeTest are lines of its {last}, from 1, got {test.checks!r:.200}"
+        if not (_are_items(test.classes) and all(map(_is_class, test.classes))):
+            return (
+                "classes of a CodeTest are pairs of a class's name and a tuple of names, got "
+                f"{test.classes!r:.200}"
+            )
+        return None
     if not isinstance(test, CallTest):
         return f"a test is a StdinTest, CallTest or CodeTest, got {type(test).__name__}"
     if not (_are_items(test.args) and _are_items(test.alternatives)):
@@ -302,8 +315,19 @@ def _is_tolerance(value: object) -> bool:
     return isinstance(value, int | float) and value >= 0
 
 
+def _is_line(value: object, last: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= last
+
+
+def _is_class(pair: object) -> bool:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        return False
+    name, names = pair
+    return _is_name(name) and _are_items(names) and all(map(_is_name, names))
+
+
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value.isidentifier()
+    return isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value)
 
 
 def _is_keyword(pair: object) -> bool:

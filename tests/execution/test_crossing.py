@@ -15,6 +15,10 @@ from codegym.execution.sandbox.tester.foreign import ForeignClasses
 from .conftest import Run
 from .forge import FORGE
 
+YES = (
+    "class R: pass\ndef f():\n    r = R()\n    r.startswith = r.equals = lambda *a: True\n"
+    "    return r"
+)
 PASSES = {
     "work on a positional argument": (
         "def f(a): a.append(1)",
@@ -133,6 +137,40 @@ PASSES = {
         "def f(p): p.x += 1",
         "class Point:\n    def __init__(self, x): self.x = x\np = Point(1)\nf(p)\nassert p.x == 2",
     ),
+    "a generator that is sent a value": (
+        "def f():\n    got = yield 1\n    got = yield got + 1\n    return got",
+        "g = f()\nassert next(g) == 1 and g.send(5) == 6\n"
+        "try: g.send([7])\nexcept StopIteration as end: assert end.value == [7]\n"
+        "else: assert False",
+    ),
+    "a generator into which an exception is thrown": (
+        "def f():\n    try: yield 1\n    except KeyError as error: yield error.args[0]",
+        "g = f()\nnext(g)\nassert g.throw(KeyError('a')) == 'a'",
+    ),
+    "an exception that a generator does not catch": (
+        "def f():\n    yield 1",
+        "g, error = f(), KeyError('a')\nnext(g)\n"
+        "try: g.throw(error)\nexcept KeyError as caught: assert caught is error\n"
+        "else: assert False",
+    ),
+    "a context manager of contextlib": (
+        "import contextlib\n@contextlib.contextmanager\ndef f(): yield 3",
+        "with f() as value: assert value == 3",
+    ),
+    "functions in a dict, a list and a closure": (
+        "def f():\n    return {'add': lambda x: x + 1, 'all': [lambda: 5]}",
+        "d = f()\nassert d['add'](1) == 2 and d['all'][0]() == 5",
+    ),
+    "functions that go back as what they are": (
+        "class Box: pass\n"
+        "def f(box=None):\n    if box is None:\n        box = Box()\n        box.get = lambda: 3\n"
+        "        return box\n    return box.get()",
+        "box = f()\nassert f(box) == 3",
+    ),
+    "text that is no Unicode": (
+        "def f(): return [chr(0xd83d) + chr(0xde00), '\\U0001f600']",
+        "assert f() == [chr(0xd83d) + chr(0xde00), '\\U0001f600'] and len(f()[0]) == 2",
+    ),
     "identity of what is one in Python": (
         "def f(x): return x",
         "assert f(True) is True and f(None) is None and f(False) is False",
@@ -178,10 +216,44 @@ def test_a_right_program_passes(name: str, run: Run) -> None:
             "def f(): return Liar()",
             "assert f().startswith('a')",
         ),
+        # Functions that a program hangs on what it returns or raises, under whatever name.
+        (YES, "assert f().startswith('a')"),
+        (YES, "assert f().equals([1])"),
+        (
+            YES,
+            "import unittest\nclass T(unittest.TestCase):\n"
+            "    def test(self): self.assertTrue(f().equals(1))",
+        ),
+        (
+            "from collections import namedtuple\n"
+            "def f(): return namedtuple('R', 'startswith')(lambda *a: True)",
+            "assert f().startswith('a')",
+        ),
+        (
+            "class Bad(ValueError): pass\ndef f():\n    error = Bad()\n"
+            "    error.has = lambda *a: True\n    raise error",
+            "try: f()\nexcept ValueError as error: assert error.has('a')",
+        ),
+        # A class of the test's own that equals everything.
+        (
+            "class Any: pass\ndef f(): return Any()",
+            "class Any:\n    def __eq__(self, other): return True\n"
+            "assert f() == {'id': Any(), 'n': 5}",
+        ),
+        ("def f(): return chr(0xd83d) + chr(0xde00)", "assert f() == '\U0001f600'"),
     ],
 )
 def test_a_wrong_program_fails(program: str, code: str, run: Run) -> None:
     assert run(program, TestCode(code, "f")).reason is ExitReason.TEST_FAILED
+
+
+def test_a_function_does_not_take_the_place_of_a_method_of_the_problem(run: Run) -> None:
+    prelude = "class Node:\n    def same(self, other): return self.x == other\n"
+    code = TestCode("assert f().same(3)", "f")
+    right = "def f():\n    n = Node()\n    n.x = 3\n    return n"
+    assert run(right, code, prelude=prelude).reason is ExitReason.FINISHED
+    wrong = f"{right}\n".replace("n.x = 3", "n.same = lambda other: True")
+    assert run(wrong, code, prelude=prelude).reason is ExitReason.TEST_FAILED
 
 
 CAUGHT = {

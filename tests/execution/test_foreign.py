@@ -219,3 +219,13 @@ def test_a_program_cannot_ask_for_what_the_test_has(message: str, forget: str, r
     seen = play(run, code, program)
     assert seen.reason is not ExitReason.FINISHED
     assert seen.stdout == ""
+
+
+def test_a_program_cannot_swallow_the_failure_of_an_assert(run: Run) -> None:
+    program = (
+        "class F:\n    def __enter__(self): return 4\n    def __exit__(self, *_): return True\n"
+    )
+    code = "with F() as value:\n    assert value == {}"
+    for expected, reason in ((4, ExitReason.FINISHED), (5, ExitReason.TEST_FAILED)):
+        test = TestCode(code.format(expected), "F", classes=(("F", ("__enter__", "__exit__")),))
+        assert run(program, test, entry_point="F").reason is reason

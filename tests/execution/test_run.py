@@ -43,6 +43,21 @@ def test_script_is_main_and_a_called_module_is_not(run: Run) -> None:
     assert run("import sys\nx = 1\nprint(sys.modules['__main__'].x)").stdout == "1\n"
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def main(): print(int(input()) * 2)\nglobals()['main']()",
+        "def run(g):\n    g()\n    return g\n@run\ndef main(): print(int(input()) * 2)",
+        # A wrapper calls it later: somebody else has to call that.
+        "def wrap(g):\n    def inner(): g()\n    return inner\n"
+        "@wrap\ndef main(): print(int(input()) * 2)",
+    ],
+)
+def test_an_entry_point_is_called_once_in_whatever_way(program: str, run: Run) -> None:
+    seen = run(program, "4", entry_point="main")
+    assert (seen.reason, seen.stdout) == (ExitReason.FINISHED, "8\n")
+
+
 def test_stdin_with_entry_point_calls_it_once(run: Run) -> None:
     program = "def solve():\n    print(int(input()) * 2)\nif __name__ == '__main__':\n    solve()\n"
     assert run(program, "4", entry_point="solve").stdout == "8\n"

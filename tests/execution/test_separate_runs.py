@@ -156,6 +156,18 @@ def test_nothing_is_carried_over(runner: LocalExecutor, name: str) -> None:
         assert len({str(one.value) for one in alone}) == 1
 
 
+def test_the_room_for_recursion_is_the_same_in_each_call(runner: LocalExecutor) -> None:
+    """A list as an answer is encoded with more of it than a program has."""
+    program = "def f(x):\n    def g(k): return [0] if k == 0 else g(k - 1)\n    return g(x)\n"
+    for depths in ((5, 2500), (2500, 5)):
+        request = Request(program, tuple(Call((depth,)) for depth in depths), entry_point="f")
+        seen = {
+            d: one.error_type
+            for d, one in zip(depths, runner.run(request).observations, strict=True)
+        }
+        assert seen == {5: None, 2500: "RecursionError"}
+
+
 def test_scripts_have_their_own_input_and_output(runner: LocalExecutor) -> None:
     program = "import os, sys\nprint(input(), os.get_blocking(1))\nos.set_blocking(1, False)\n"
     request = Request(program, tuple(Stdin(f"{x}\nrest") for x in range(4)))

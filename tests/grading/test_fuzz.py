@@ -142,7 +142,7 @@ everything = scripts.map(lambda script: Builder(script, RETURNED, HASHABLE + ODD
 
 def crossed(value: Any) -> bytes:
     """What the program's process makes of a value."""
-    return AnswerEncoder(1 << 20).text(value).encode("ascii")
+    return AnswerEncoder(1 << 20).data(value)
 
 
 def equal(actual: Any, expected: Any) -> bool:
@@ -380,10 +380,8 @@ def test_a_value_that_holds_itself_or_lies_too_deep_is_told_by_its_type() -> Non
         deep = (deep,)
     limit = sys.getrecursionlimit()
     for value, kind in ((itself, "list"), (deep, "tuple")):
-        try:
-            text = encode_answer(value, 1 << 20)
-        finally:
-            sys.setrecursionlimit(limit)
+        text = encode_answer(value, 1 << 20).decode()
+        assert sys.getrecursionlimit() == limit
         assert f'"{kind} (cyclic or nested too deeply)"' in text
         with pytest.raises(ConfigurationError, match="200 levels"):
             encode_value(value)

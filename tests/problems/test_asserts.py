@@ -135,7 +135,7 @@ def test_the_stand_in_has_what_the_loader_lets_through():
         ("from .program import f\nassert f(1) == 1", "package"),
         ("assert f(1) == g(1)", "uses g"),
         ("def test_a():\n    with raises(Own):\n        f(1)", "uses Own, raises"),
-        ("def check(candidate:", "no Python"),
+        ("def check(candidate:", "not Python"),
         ("x = 1", "asserts nothing"),
         ("f(1)", "asserts nothing"),
         ("assert True\nf(1)", "asserts nothing"),

@@ -92,7 +92,7 @@ def test_nodes_by_annotation():
         ({"tests": [{"args": [], "expected": 1, "tolerance": "x"}]}, "'tolerance'"),
         ({"tests": [{"args": [], "expected": 1, "tolerence": 1}]}, "did you mean 'tolerance'"),
         ({"tests": [{"args": [], "expected": 1, "stdout": "1"}]}, "unknown field of a test"),
-        ({"tests": [{"code": "assert add(1"}]}, "no Python"),
+        ({"tests": [{"code": "assert add(1"}]}, "not Python"),
         ({"tests": [{"code": "add(1, 2)"}]}, "asserts nothing"),
         ({"entry_point": None}, "no 'entry_point'"),
         ({"starter": "def"}, "did you mean 'starter_code'"),

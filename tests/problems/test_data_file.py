@@ -47,7 +47,7 @@ def test_a_bad_line_is_a_bad_row_not_a_bad_file(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1\n{"a": 2}\n')
     file = open_data_file(path, expected="rows")
-    with pytest.raises(ProblemError, match="no JSON"):
+    with pytest.raises(ProblemError, match="not JSON"):
         file.row(0)
     assert file.row(1) == {"a": 2}
 

@@ -97,7 +97,7 @@ def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
     assert reasons["line 4"] == (None, "the row is not a JSON object but list")
     assert reasons["line 5"] == ("0", "the id was seen before, in line 1")
     assert reasons["line 6"][0] == "x"
-    assert "no JSON" in reasons["line 7"][1]
+    assert "not JSON" in reasons["line 7"][1]
     assert "5 skipped" in caplog.text
     assert "line 2 (1)" in caplog.text
 
@@ -115,7 +115,7 @@ def test_text_that_is_no_unicode_is_a_bad_row(tmp_path):
     rows = [*custom(1), *custom(1, id="bad", description="half \ud800 a pair")]
     problems = load_problems("custom", data=write(tmp_path / "a.json", rows))
     assert problems.ids == ("0",)
-    assert "no Unicode" in problems.report.skipped[0].reason
+    assert "not Unicode" in problems.report.skipped[0].reason
 
 
 def test_rows_of_another_source_are_an_error_of_the_file(tmp_path):

@@ -29,8 +29,24 @@ from typing import Any
 MAX_DEPTH = 200
 SMALL = 1 << 60
 """Integers below this are JSON numbers."""
-_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
+# Two halves of a surrogate pair are not the character that a JSON escape would make of them.
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+def to_json(data: Any) -> bytes:
+    """The JSON text of JSON-ready data, in UTF-8; what is no Unicode stays what it is."""
+    return _TO_JSON(data).encode("utf-8", "surrogatepass")
+
+
+def from_json(text: bytes) -> Any:
+    """What :func:`to_json` was given.
+
+    Raises:
+        ValueError: If it is not JSON.
+        RecursionError: If it is nested too deeply.
+    """
+    return json.loads(text.decode("utf-8", "surrogatepass"))
 
 
 class TooLargeError(Exception):
@@ -41,7 +57,7 @@ class Encoder:
     """Encodes one value.
 
     Args:
-        limit: Characters; more raise :class:`TooLargeError`.
+        limit: Bytes; more raise :class:`TooLargeError`.
     """
 
     def __init__(self, limit: float) -> None:
@@ -57,12 +73,12 @@ class Encoder:
         """The JSON-ready form of a value that holds itself, or lies too deep in another."""
         raise NotImplementedError
 
-    def text(self, value: Any) -> str:
-        """The JSON text of `value`."""
-        text = _TO_JSON(self.encode(value, 0))
-        if len(text) > self._limit:
+    def data(self, value: Any) -> bytes:
+        """The JSON text of `value`, in UTF-8."""
+        data = to_json(self.encode(value, 0))
+        if len(data) > self._limit:
             raise TooLargeError
-        return text
+        return data
 
     def encode(self, value: Any, depth: int) -> Any:
         """The JSON-ready form of `value`."""

@@ -29,17 +29,21 @@ _LAZY = frozenset(
 )
 
 
-def encode_answer(value: Any, limit: int) -> str:
-    """JSON text of any value; raises :class:`TooLargeError` above `limit` characters."""
+def encode_answer(value: Any, limit: int) -> bytes:
+    """JSON text of any value; raises :class:`TooLargeError` above `limit` bytes."""
     kind = type(value)
     if kind is bool:
-        return "true" if value else "false"
+        return b"true" if value else b"false"
     if kind is int and -SMALL < value < SMALL:
-        return int.__repr__(value)
+        return int.__repr__(value).encode("ascii")
     if value is None:
-        return "null"
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _OWN_RECURSION))
-    return AnswerEncoder(limit).text(value)
+        return b"null"
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _OWN_RECURSION))
+    try:
+        return AnswerEncoder(limit).data(value)
+    finally:
+        sys.setrecursionlimit(before)  # another call may follow in this process
 
 
 class AnswerEncoder(Encoder):

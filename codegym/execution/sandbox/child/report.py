@@ -133,7 +133,8 @@ class Report:
                 break
             if not 0.0 <= cpu <= cpu_seconds:
                 cpu = cpu_seconds
-            executed = list(struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size))
+            noted = struct.unpack_from(f"<{lines}I", series, start + _ENTRY.size)
+            executed = [line for line in noted if 0 < line <= self.lines]
             marked = list(_POSITION.iter_unpack(series[places:body]))
             answer = series[body : body + length]
             found.append((reason_of(code), answer, cpu, executed, marked))
@@ -143,7 +144,7 @@ class Report:
     def executed(self) -> list[int]:
         """The executed lines."""
         marks = self._memory[_HEADER : _HEADER + self.lines + 1]
-        return [line for line, mark in enumerate(marks) if mark]
+        return [line for line, mark in enumerate(marks) if mark and line > 0]
 
     def executed_statements(self) -> list[Position]:
         """The positions of executed statements, of those that have a mark of their own."""

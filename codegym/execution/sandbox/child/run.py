@@ -90,11 +90,11 @@ def answer(task: Task, program: Program, namespace: dict[str, Any], arguments: l
     task.report.mark_loaded()
     value = call(namespace, task.entry_point or "", arguments)
     try:
-        text = encode_answer(value, task.report.size)
+        encoded = encode_answer(value, task.report.size)
     except TooLargeError:
         task.report.write(ExitReason.OUTPUT_LIMIT)
     else:
-        task.report.write(ExitReason.FINISHED, text.encode("ascii"))
+        task.report.write(ExitReason.FINISHED, encoded)
 
 
 def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: list[bytes]) -> None:
@@ -113,10 +113,7 @@ def _answer_all(task: Task, program: Program, given: dict[str, Any], inputs: lis
         try:
             exec(program.begin(), namespace)
             value = call(namespace, task.entry_point or "", arguments)
-            reason, text = (
-                ExitReason.FINISHED,
-                encode_answer(value, task.report.size).encode("ascii"),
-            )
+            reason, text = ExitReason.FINISHED, encode_answer(value, task.report.size)
         except (MemoryError, RecursionError, TooLargeError):
             return
         except BaseException as error:

@@ -12,22 +12,37 @@ def defines_only(text: str, name: str) -> bool:
 
     It calls it itself if a statement outside of functions names it (also below
     ``if __name__ == "__main__"``, and as the target of a thread), or names a function whose body
-    names it, and so on.
+    names it, and so on; or if a decorator of its own calls what it decorates.
     """
     body = ast.parse(text.removeprefix("\ufeff")).body
     functions = {node.name: node for node in body if isinstance(node, _DEFINITIONS)}
     if name not in functions:
         return False
+    decorators = {one.id for one in functions[name].decorator_list if isinstance(one, ast.Name)}
+    if any(_calls_its_argument(functions[one]) for one in decorators & functions.keys()):
+        return False
     waiting: list[ast.AST] = [node for node in body if not isinstance(node, _DEFINITIONS)]
     reached: set[str] = set()
     while waiting:
         for node in ast.walk(waiting.pop()):
-            if (
-                isinstance(node, ast.Name)
-                and isinstance(node.ctx, ast.Load)
-                and node.id in functions
-                and node.id not in reached
-            ):
-                reached.add(node.id)
-                waiting.append(functions[node.id])
+            found = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                found = node.id
+            if isinstance(found, str) and found in functions and found not in reached:
+                reached.add(found)
+                waiting.append(functions[found])
     return name not in reached
+
+
+def _calls_its_argument(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function calls its first parameter, itself and not in a function that it makes."""
+    parameters = [*function.args.posonlyargs, *function.args.args]
+    waiting: list[ast.AST] = list(function.body)
+    while waiting and parameters:
+        node = waiting.pop()
+        if isinstance(node, (*_DEFINITIONS, ast.Lambda)):
+            continue
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == parameters[0].arg:
+            return True
+        waiting += ast.iter_child_nodes(node)
+    return False

@@ -4,7 +4,8 @@ A tester asks an object for the names that the problem lists for its class, and 
 `stack.push(1)` fetches a function `push` from the other side and calls it. Any other name is no
 attribute. So no program can invent an object that has what a text or a number has, and always says
 yes. Nor does it decide what equals an expected value: its `__eq__` and the like are asked only
-about two objects of its own.
+about two objects of its own. Nor does its `__exit__` hear of an exception in a `with` block: it
+could swallow the failure of an assert.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _SPECIAL = _COMPARISONS.union(
 )
 
 
+_OF_LIBRARY = {"_GeneratorContextManager": ("__enter__", "__exit__")}
+"""What `contextlib.contextmanager` makes, which a program returns as easily as its own objects."""
+
+
 class Foreign:
     """An object of one of the program's own classes."""
 
@@ -44,12 +49,16 @@ class ForeignClasses:
     """
 
     def __init__(self, known: Mapping[str, Sequence[str]], look_up: LookUp) -> None:
-        self._known = known
+        self._known = {**_OF_LIBRARY, **known}
         self._look_up = look_up
         self._made: dict[tuple[str, type], type] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
+
+    def names_of(self, kind: type) -> Sequence[str]:
+        """What objects of one of the classes made here may be asked for; nothing for any other."""
+        return self._known.get(kind.__name__, ()) if issubclass(kind, Foreign) else ()
 
     def find(self, name: str, base: type = object) -> type:
         """The class of this name whose objects hold what those of `base` do."""
@@ -98,6 +107,9 @@ class ForeignClasses:
 
     def _special(self, name: str) -> Callable[..., Any]:
         def method(one: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if name == "__exit__":
+                self._look_up(one, name)(None, None, None)
+                return False
             if name in _COMPARISONS and not isinstance(args[0], Foreign):
                 return NotImplemented
             try:

@@ -8,13 +8,13 @@ test gave it). See `crossing.py` for how values travel.
 from __future__ import annotations
 
 import functools
-import json
 import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from ..child import nodes
+from ..codec import from_json, to_json
 from .crossing import CannotCrossError, Crossing
 from .foreign import ForeignClasses
 from .raised import blamed_on_program, describe_error, rebuild_error
@@ -40,7 +40,9 @@ class Peer:
     Args:
         descriptor: A stream socket.
         first: 0 or 1, the other side has the other.
-        namespace: The namespace in which names of classes are looked up, see :class:`Crossing`.
+        classes_here: The namespace in which names of classes are looked up, see :class:`Crossing`.
+            A tester's holds those of the problem, and none that its test code defines: a program
+            could make objects of them that equal anything.
         may_send: Whether instances of a class may cross.
         strict: Whether a value that cannot cross is an error.
         most_sent: Largest message that is sent, in bytes.
@@ -60,7 +62,7 @@ class Peer:
         descriptor: int,
         *,
         first: int,
-        namespace: dict[str, Any],
+        classes_here: Mapping[str, Any],
         may_send: Callable[[type], bool],
         strict: bool,
         most_sent: int,
@@ -69,7 +71,7 @@ class Peer:
         lets_stop: bool = True,
     ) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._namespace = namespace
+        self._classes_here = classes_here
         self._most_sent, self._most_received = most_sent, most_received
         self._classes = ForeignClasses(classes, self._look_up)
         self._crossing = Crossing(
@@ -145,7 +147,7 @@ class Peer:
         length = int.from_bytes(self._exactly(_HEADER), "little")
         if length > self._most_received:
             raise ValueError("too large")
-        message = json.loads(self._exactly(length))
+        message = from_json(self._exactly(length))
         if type(message) is not dict or type(message["m"][0]) is not str:
             raise ValueError("no message")
         return message
@@ -167,7 +169,7 @@ class Peer:
         except CannotCrossError as error:
             self.fault = str(error)
             raise
-        data = json.dumps(message, separators=(",", ":")).encode("ascii")
+        data = to_json(message)
         if len(data) > self._most_sent:
             raise TooLargeError
         try:
@@ -198,12 +200,16 @@ class Peer:
         if rest[0] == "again":
             found: BaseException = self._crossing.owned(rest[1], "e")
             return found
+        count = rest[1]["args"]
+        values[count:] = map(self._crossing.uncallable, values[count:])
         return rebuild_error(rest[1], values, self._find_class)
 
     def _serve(self, words: list[Any], values: list[Any]) -> None:
         try:
             verb, key, names = words
             work = self._work(verb, key)
+            if verb == "throw":
+                values, names = [self._error(["new", names], values)], []
             first = len(values) - len(names)
             named = dict(zip(names, values[first:], strict=True))
         except Exception as nonsense:
@@ -223,10 +229,12 @@ class Peer:
         if verb == "call" and key == CANDIDATE and self.entry is not None:
             return self.entry
         if verb == "get" and not self._strict:  # a tester's objects know what is expected
-            owner = self.entry if key == CANDIDATE else self._crossing.owned(key, "ncgldsyq")
+            owner = self.entry if key == CANDIDATE else self._crossing.owned(key, "ncgldsyqo")
             return functools.partial(getattr, owner)
         if verb == "next":
             return self._crossing.owned(key, "g").__next__
+        if verb == "send" or (verb == "throw" and not self._strict):
+            return getattr(self._crossing.owned(key, "g"), verb)
         if verb != "call":
             raise ValueError(verb)
         return self._crossing.owned(key, "c")
@@ -236,14 +244,18 @@ class Peer:
         if theirs:
             self._send(["error", "again", theirs], [])
             return
+        described, args = self._described(error)
+        self._send(["error", "new", described], args)
+
+    def _described(self, error: BaseException) -> tuple[dict[str, Any], list[Any]]:
         described, args = describe_error(error)
         # Only a test keeps what it raised: a program's frames may hold all of its memory.
         described["key"] = self._crossing.keep(error, "e") if self._strict else CANDIDATE
-        self._send(["error", "new", described], args)
+        return described, args
 
     def _find_class(self, name: str) -> type | None:
-        found = self._namespace.get(name)
-        if isinstance(found, type) and found.__module__ in (self._namespace["__name__"], _NODES):
+        found = self._classes_here.get(name)
+        if isinstance(found, type) and found.__module__ in (self._classes_here["__name__"], _NODES):
             return found
         return None
 
@@ -262,13 +274,36 @@ class Peer:
         self._send(["next", key, []], [])
         return self._until_answered()
 
-    def _generator(self, key: int) -> Generator[Any, None, Any]:
+    def _generator(self, key: int) -> Generator[Any, Any, Any]:
+        resume: Callable[[], Any] = functools.partial(self._resume, key, None)
         while True:
             try:
-                item = self.following(key)
+                item = resume()
             except StopIteration as end:
                 return end.value
-            yield item
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise  # whenever it is forgotten: no time to ask
+            except Exception as error:
+                if not self._strict:
+                    raise
+                resume = functools.partial(self._throw, key, error)
+            else:
+                resume = functools.partial(self._resume, key, sent)
+
+    def _resume(self, key: int, sent: Any) -> Any:
+        """What the other side's generator yields next, if it is sent this."""
+        if sent is None:
+            return self.following(key)
+        self._send(["send", key, []], [sent])
+        return self._until_answered()
+
+    def _throw(self, key: int, error: BaseException) -> Any:
+        """What the program's generator yields when the test throws an exception into it."""
+        described, args = self._described(error)
+        self._send(["throw", key, described], args)
+        return self._until_answered()
 
 
 class _RemoteIterator:

@@ -49,7 +49,7 @@ def run_candidate(
         peer = Peer(
             _SOCKET,
             first=1,
-            namespace=namespace,
+            classes_here=namespace,
             may_send=lambda kind: kind.__module__ in ("program", "__main__", nodes.__name__),
             strict=False,
             most_sent=task.report.size,
@@ -145,13 +145,14 @@ class _Run:
         self._prelude = task.prelude
         self._namespace = new_module("__main__")
         self._namespace["ListNode"], self._namespace["TreeNode"] = nodes.ListNode, nodes.TreeNode
+        self._classes: dict[str, Any] = {"__name__": self._namespace["__name__"]}
         self._known = _NODE_CLASSES
         self._words = functools.cache(lambda: _Words(source, setup))
         self._outcomes = finding.Outcomes()
         self._peer = Peer(
             _SOCKET,
             first=0,
-            namespace=self._namespace,
+            classes_here=self._classes,
             may_send=self._may_send,
             strict=True,
             most_sent=_ANY_LENGTH,
@@ -211,8 +212,10 @@ class _Run:
         self._namespace[self._name] = candidate
         exec(compile(self._setup, "setup.py", "exec", dont_inherit=True), self._namespace)
         mine = self._namespace["__name__"]
-        classes = [v for v in self._namespace.values() if isinstance(v, type)]
-        self._known = _NODE_CLASSES.union(c.__name__ for c in classes if c.__module__ == mine)
+        classes = {n: v for n, v in self._namespace.items() if isinstance(v, type)}
+        self._classes |= classes
+        own = (c.__name__ for c in classes.values() if c.__module__ == mine)
+        self._known = _NODE_CLASSES.union(own)
         if "unittest" in self._source:
             self._outcomes.watch_unittest()
         if "pytest" in self._source:
