@@ -15,7 +15,7 @@ from agents.losses import (
 )
 
 
-def test_clipped_surrogate_by_hand():
+def test_clipped_surrogate_by_hand() -> None:
     old = torch.zeros(1, 4)
     ratio = tensor([[1.5, 1.5, 0.5, 0.5]])
     advantages = tensor([[1.0, -1.0, 1.0, -1.0]])
@@ -28,7 +28,7 @@ def test_clipped_surrogate_by_hand():
     assert result.approximate_kl.item() == pytest.approx(k3, abs=1e-6)
 
 
-def test_surrogate_is_normalised_by_the_mask_not_by_the_length():
+def test_surrogate_is_normalised_by_the_mask_not_by_the_length() -> None:
     logprobs = torch.zeros(2, 5, requires_grad=True)
     mask = torch.zeros(2, 5, dtype=torch.bool)
     mask[0, 1] = mask[1, 3] = True
@@ -39,7 +39,7 @@ def test_surrogate_is_normalised_by_the_mask_not_by_the_length():
     assert (logprobs.grad != 0).equal(mask)
 
 
-def test_all_zero_mask_gives_zero_loss_and_zero_gradient():
+def test_all_zero_mask_gives_zero_loss_and_zero_gradient() -> None:
     logprobs = torch.randn(2, 3, requires_grad=True)
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     result = policy_loss(logprobs, torch.randn(2, 3), torch.randn(2, 3), nothing)
@@ -52,7 +52,7 @@ def test_all_zero_mask_gives_zero_loss_and_zero_gradient():
     assert torch.isfinite(result.approximate_kl)
 
 
-def test_garbage_outside_the_mask_does_not_reach_the_gradient():
+def test_garbage_outside_the_mask_does_not_reach_the_gradient() -> None:
     logprobs = torch.zeros(1, 3, requires_grad=True)
     old = tensor([[0.0, math.inf, 0.0]])
     mask = tensor([[True, False, True]])
@@ -61,7 +61,7 @@ def test_garbage_outside_the_mask_does_not_reach_the_gradient():
     assert torch.isfinite(logprobs.grad).all()
 
 
-def test_pieces_with_one_normaliser_sum_to_the_whole():
+def test_pieces_with_one_normaliser_sum_to_the_whole() -> None:
     torch.manual_seed(0)
     new, old, advantages = torch.randn(3, 6, 5)
     mask = torch.rand(6, 5) < 0.4
@@ -73,7 +73,7 @@ def test_pieces_with_one_normaliser_sum_to_the_whole():
     assert torch.allclose(whole, torch.as_tensor(pieces), atol=1e-6)
 
 
-def test_value_loss_takes_the_worse_of_clipped_and_unclipped():
+def test_value_loss_takes_the_worse_of_clipped_and_unclipped() -> None:
     mask = torch.ones(1, 1, dtype=torch.bool)
     values, old, returns = tensor([[1.0]]), tensor([[0.0]]), tensor([[1.0]])
     # unclipped error 0; clipped value 0.2, error 0.64
@@ -81,7 +81,7 @@ def test_value_loss_takes_the_worse_of_clipped_and_unclipped():
     assert value_loss(values, old, returns, mask, clip_range=None).item() == pytest.approx(0.0)
 
 
-def test_the_kl_penalty_has_the_gradient_of_the_kl_itself():
+def test_the_kl_penalty_has_the_gradient_of_the_kl_itself() -> None:
     """In expectation over the policy's own tokens, which k1 and k3 as losses do not have."""
     torch.manual_seed(0)
     logits = torch.randn(6, dtype=torch.float64, requires_grad=True)
@@ -101,7 +101,7 @@ def test_the_kl_penalty_has_the_gradient_of_the_kl_itself():
     assert by_hand.item() == pytest.approx(0.5 * (1.0 + 0.25) / 2)
 
 
-def test_kl_estimators():
+def test_kl_estimators() -> None:
     p = torch.randn(1, 6).log_softmax(-1)
     q = torch.randn(1, 6).log_softmax(-1)
     mask = torch.ones(1, 6, dtype=torch.bool)

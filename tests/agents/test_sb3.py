@@ -12,7 +12,7 @@ from agents.sb3_ppo import Args, make_env, train
 SMALL = Args(problems=1, steps=512, max_new_tokens=8, window=8, verbose=0)
 
 
-def test_ppo_trains_through_plain_make():
+def test_ppo_trains_through_plain_make() -> None:
     agent = train(dataclasses.replace(SMALL, tokenizer="byte"))
     assert agent.num_timesteps == 512
     rewards = [episode["r"] for episode in agent.ep_info_buffer]
@@ -20,7 +20,7 @@ def test_ppo_trains_through_plain_make():
     assert set(np.round(rewards, 1)) <= {-1.0, -0.6, -0.3, 1.0}
 
 
-def test_maskable_ppo_draws_allowed_tokens_only():
+def test_maskable_ppo_draws_allowed_tokens_only() -> None:
     args = dataclasses.replace(SMALL, masked=True)
     agent = train(args)
     env = make_env(args)

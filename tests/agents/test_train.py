@@ -29,7 +29,7 @@ def _args(folder: Path) -> train.Args:
     )
 
 
-def test_the_main_job_from_end_to_end(tmp_path: Path):
+def test_the_main_job_from_end_to_end(tmp_path: Path) -> None:
     results = train.train(_args(tmp_path))
     phases = ("SFT", "PPO, last", "PPO, best")
     assert tuple(results) == phases
@@ -53,7 +53,7 @@ def test_the_main_job_from_end_to_end(tmp_path: Path):
 @pytest.mark.parametrize(("gain", "status"), [(0.1, 0), (0.0, 1), (-44.9, 1)])
 def test_a_policy_that_is_no_better_fails_the_command(
     gain: float, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.setattr(train, "train", lambda _: {})
     monkeypatch.setattr(train, "gains", lambda _: {"sampled": gain, "greedy": 0.0})
@@ -61,7 +61,7 @@ def test_a_policy_that_is_no_better_fails_the_command(
     assert ("not make the policy better" in capsys.readouterr().err) == bool(status)
 
 
-def test_gains_are_points_of_the_mean_over_levels_of_the_last_policy():
+def test_gains_are_points_of_the_mean_over_levels_of_the_last_policy() -> None:
     class Rate:
         def __init__(self, rate: float) -> None:
             self.mean_pass_at_1 = rate

@@ -29,7 +29,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 class Pretender:
     """Takes `seconds` for each job it supports; dies in the round `dies`."""
 
-    def __init__(self, name: str, seconds: float, *, odd_only: bool = False, dies: int = -1):
+    def __init__(
+        self, name: str, seconds: float, *, odd_only: bool = False, dies: int = -1
+    ) -> None:
         self.name = name
         self.ran: list[list[int]] = []
         self._seconds, self._odd_only, self._dies = seconds, odd_only, dies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_a_stage_that_does_not_exist_names_the_legal_ones() -> None:
         CurriculumOfSubtasks().draw(TEN, RNG, stage=4)
 
 
-def test_real_solutions_begin_with_every_prefix(data_dir) -> None:
+def test_real_solutions_begin_with_every_prefix(data_dir: Path) -> None:
     problems = load_problems(
         "leetcode", data=data_dir / "LeetCodeDataset-v0.2.0-train.jsonl.gz", split="train"
     )

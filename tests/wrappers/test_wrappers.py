@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from codegym.wrappers import AllowedTokens, RecentTokens
 
 
 @pytest.fixture
-def env():
+def env() -> Iterator[gymnasium.Env[Any, Any]]:
     env = gymnasium.make("CodeGen-Mini-v0", size=10)
     yield env
     env.close()
