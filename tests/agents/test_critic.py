@@ -51,7 +51,7 @@ def test_only_a_shared_critic_moves_the_policy(
 ) -> None:
     critic = _critic(kind, policy)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
-    critic.values(input_ids, START, length).sum().backward()
+    critic.values(input_ids, START, length).sum().backward()  # type: ignore[no-untyped-call]
     assert any(p.grad is not None for p in policy.parameters()) == reaches
     assert critic.shares_policy == reaches
     assert critic.head.weight.grad is not None

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from agents import reinforce
 from agents.reinforce import Args, Episodes, log_probabilities, loss, play, train
 from codegym.errors import ConfigurationError
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 
 def _model(vocab_size: int = VOCAB, width: int = 16) -> LlamaForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return LlamaForCausalLM(
+        model = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=vocab_size,
                 hidden_size=width,
@@ -27,7 +27,9 @@ def _model(vocab_size: int = VOCAB, width: int = 16) -> LlamaForCausalLM:
                 bos_token_id=None,
                 eos_token_id=None,
             )
-        ).eval()
+        )
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def test_episodes_are_what_the_environment_saw() -> None:

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fake_env import END, VOCAB, CopyEnv
 
 from agents import rollout
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling, play, write
 from codegym.errors import EpisodeError
+from tests.agents.fake_env import END, VOCAB, CopyEnv
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 from torch import Tensor, tensor
 
 from agents import masks
@@ -20,6 +19,7 @@ from agents.rollout import Sampling, play
 from agents.scoring import Scored, score_tokens, scored
 from agents.sequences import Sequences
 from codegym.errors import ConfigurationError
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 
 def _policy(*, seed: int = 0) -> CausalLMPolicy:
@@ -50,7 +50,7 @@ def _episodes(
     )
 
 
-def _scored(episodes: Sequences, **changes: Tensor) -> Scored:
+def _scored(episodes: Sequences, **changes: Any) -> Scored:
     return scored(episodes, torch.zeros_like(episodes.token_rewards))._replace(**changes)
 
 
@@ -130,7 +130,8 @@ def test_completions_are_counted_and_begin_with_their_prefix() -> None:
     source = Completions(_policy(), CopyEnv(4, max_new_tokens=2), sampling=Sampling(), seed=0)
     wrong, right = Prefix("copy/5-3", (4,)), Prefix("copy/5-3", (5,))
     found = source.judge([wrong, right], 30)
-    assert found[0] == Completed(30, 0, pytest.approx(-9.0))
+    near: Any = pytest.approx(-9.0)
+    assert found[0] == Completed(30, 0, near)
     assert 0 < found[1].passed < 30
     assert found[1].reward == pytest.approx(found[1].passed - 0.3 * (30 - found[1].passed))
     assert source.completed == 60

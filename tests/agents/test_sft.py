@@ -84,9 +84,8 @@ def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight:
     )
     policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
     feed = batches(stream, batch_size=4, pool=1, rng=rng, pad_id=TOKENIZER.pad_id)
-    weight = {"prompt_weight": prompt_weight}
-    first = finetune(policy, feed, learning_rate=1e-2, steps=5, **weight)
-    last = finetune(policy, feed, learning_rate=1e-2, steps=60, **weight)
+    first = finetune(policy, feed, learning_rate=1e-2, steps=5, prompt_weight=prompt_weight)
+    last = finetune(policy, feed, learning_rate=1e-2, steps=60, prompt_weight=prompt_weight)
     assert last["steps"] == 60
     assert last["loss"] < 0.3 < first["loss"]
     batch = next(feed)

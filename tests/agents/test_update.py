@@ -6,7 +6,6 @@ from typing import Literal
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 
 from agents.critic import Critic, HeadCritic, make_critic
 from agents.guard import DivergedError
@@ -16,6 +15,7 @@ from agents.ppo import Args, Batch, make_optimizer, prepare, update
 from agents.rollout import Sampling, play
 from agents.scoring import score
 from agents.sequences import Sequences
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 SETTINGS = Args(warmup_updates=0)
 

@@ -299,7 +299,7 @@ def meeting_state(meetings: list[list[int]], start: int, end: int) -> str:
 @second_opinion
 def waiting_line(text: str) -> str:
     commands = text.splitlines()[1:]
-    joined = collections.deque()
+    joined: collections.deque[str] = collections.deque()
     printed = []
     for command in commands:
         if command.startswith("join "):
@@ -380,7 +380,7 @@ def longest_rise(text: str) -> str:
 @second_opinion
 def lamps(text: str) -> str:
     count, _, *commands = text.split("\n")
-    on = set()
+    on: set[int] = set()
     for command in filter(None, commands):
         kind, first, last = command.split()
         chosen = set(range(int(first), int(last) + 1))
@@ -484,7 +484,7 @@ def bumping_robot(text: str) -> str:
         if cell == "."
     }
     place, bumps = 0j, 0
-    for move in map({"U": -1j, "D": 1j, "L": -1, "R": 1}.get, rest[int(height)]):
+    for move in map({"U": -1j, "D": 1j, "L": -1, "R": 1}.__getitem__, rest[int(height)]):
         bumps += place + move not in free
         place = place + move if place + move in free else place
     return f"{int(place.imag) + 1} {int(place.real) + 1} {bumps}"
@@ -492,7 +492,7 @@ def bumping_robot(text: str) -> str:
 
 @second_opinion
 def stack_machine(text: str) -> str:
-    stack = ()
+    stack: tuple[Any, ...] = ()
     for number, line in enumerate(text.splitlines()[1:], 1):
         match line.split():
             case ["push", value]:
@@ -549,7 +549,8 @@ def cheapest_way(text: str) -> str:
         near[a].append((b, cost))
         near[b].append((a, cost))
     assert len(rest) == 3 * roads
-    queue, final = [(0, 1)], {}
+    queue = [(0, 1)]
+    final: dict[int, int] = {}
     while queue:
         cost, town = heapq.heappop(queue)
         if final.setdefault(town, cost) == cost:

@@ -103,7 +103,7 @@ def test_a_set_of_problems_is_made_by_of() -> None:
             ProblemSet(*arguments)
     for problems in (["x"], make(1), None, "abc", [make(1), None]):
         with pytest.raises(ConfigurationError, match=r"ProblemSet\.of\(\) takes problems"):
-            ProblemSet.of(problems)
+            ProblemSet.of(problems)  # type: ignore[arg-type]
 
 
 def test_negative_numbers_are_errors() -> None:

@@ -30,7 +30,7 @@ from codegym.errors import (
     OfflineError,
     SampleDataWarning,
 )
-from codegym.problems import SOURCES, load, load_problems
+from codegym.problems import SOURCES, Source, load, load_problems
 from codegym.problems.files import connection, download
 from codegym.problems.files.locate import cache_folder
 from codegym.problems.sources.apps_plus import APPS_PLUS
@@ -190,7 +190,7 @@ def test_the_warning_points_to_the_caller(aim: Aim) -> None:
 
 def test_the_first_line_that_a_user_types(aim: Aim) -> None:
     with pytest.warns(SampleDataWarning):
-        env = gymnasium.make(ENV_ID)
+        env: Any = gymnasium.make(ENV_ID)
     _, info = env.reset(seed=0)
     assert info["source"] == "apps_plus_sample"
     *_, info = env.step(env.unwrapped.tokenizer.end_id)
@@ -214,7 +214,7 @@ def test_who_names_the_sample_is_not_warned_and_no_network_is_asked(
     url, asked = server
     aim(f"{url}/200")
     with nothing_warned():
-        env = gymnasium.make(ENV_ID, data="sample", allow_sample=False)
+        env: Any = gymnasium.make(ENV_ID, data="sample", allow_sample=False)
     assert env.reset(seed=0)[1]["source"] == "apps_plus_sample"
     assert env.unwrapped.problems.report.stands_in_for is None
     assert asked == []
@@ -231,7 +231,7 @@ def test_an_argument_refuses_the_sample(aim: Aim) -> None:
             gymnasium.make_vec(ENV_ID, num_envs=2, allow_sample=False)
     for load_them in (functools.partial(gymnasium.make, ENV_ID), apps_plus):
         with pytest.raises(ConfigurationError, match="allow_sample must be True or False, got 'no"):
-            load_them(allow_sample="no")
+            load_them(allow_sample="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
@@ -324,6 +324,7 @@ def test_no_other_source_gets_a_stand_in(
     aim: Aim, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     other = load._REGISTERED[source]
+    assert isinstance(other, Source)
     files = tuple(dataclasses.replace(file, url=CLOSED) for file in other.files)
     changed = dataclasses.replace(other, files=files)
     monkeypatch.setitem(load._REGISTERED, source, changed)
@@ -404,7 +405,7 @@ def test_an_address_that_stalls_does_not_hide_one_that_answers(
         if address[0] == "192.0.2.1":
             released.wait()
             raise OSError("too late")
-        return contextlib.closing(socket.socket()).thing
+        return socket.socket()
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
     monkeypatch.setattr(socket, "create_connection", connect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_loading_another_curriculum_is_refused() -> None:
 @pytest.mark.parametrize(
     "arguments", [{"alpha": 0.0}, {"alpha": 1.5}, {"threshold": 1.0}, {"threshold": -0.1}]
 )
-def test_senseless_parameters_are_refused(arguments: dict[str, float]) -> None:
+def test_senseless_parameters_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         CurriculumOfSubtasks(**arguments)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_storage import MANIFEST, response
 
 from agents.policy import CausalLMPolicy
 from agents.prm import train as training
@@ -17,6 +16,7 @@ from agents.prm.storage import LabelledResponse, LabelStore
 from agents.prm.train import Args, line_loss, run, score_lines, train
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError, UnknownNameError
+from tests.agents.prm.test_storage import MANIFEST, response
 
 VOCAB, GOOD, BAD, NEWLINE = 12, 3, 4, 5
 
@@ -79,7 +79,8 @@ def test_groups_change_nothing(tmp_path: Path) -> None:
         model = ProcessRewardModel.from_policy(tiny(), vocabulary="v")
         train(model, data[:16], data[16:], Args(epochs=2, max_tokens=max_tokens, out=tmp_path))
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-    assert torch.allclose(*weights, atol=1e-5)
+    one, other = weights
+    assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_the_command_trains_saves_and_reports(tmp_path: Path) -> None:
