@@ -14,6 +14,8 @@ import torch
 from agents import apps_plus, checkpoint, evaluate, ppo, sft, train
 from agents.command import main, set_up_torch
 from agents.environments import make_grader, make_tokenizer
+from agents.guard import DivergedError
+from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -113,7 +115,7 @@ def test_a_misspelt_folder_is_no_name_on_the_hub(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"no folder|not a folder"):
             load(str(tmp_path / "nothere"))
     with pytest.raises(ConfigurationError, match="there is no folder"):
-        ppo.make_policy(ppo.Args(model=str(tmp_path / "nothere")), vocab_size=9, seed=0)
+        make_policy(ppo.Args(model=str(tmp_path / "nothere")), vocab_size=9, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +166,7 @@ def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path) -
                 if guard:
                     assert trainer._check() == message
                 else:
-                    with pytest.raises(ppo.DivergedError, match=message):
+                    with pytest.raises(DivergedError, match=message):
                         trainer._check()
             finally:
                 trainer.close()

@@ -234,7 +234,7 @@ def test_nothing_held_out_is_an_error_that_says_what_to_do(
         )
 
 
-def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None:
+def _train_with(grader: codegym.Grader, folder: Path, **changes: Any) -> None:
     args = dataclasses.replace(SMALL, out=folder, **changes)
     policy = make_policy(args, vocab_size=512, seed=0)
     problems = load_split(args, split="train", size=4, seed=0)

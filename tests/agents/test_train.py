@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import ppo, sft, train
 
-TINY = {"model_width": 16, "model_layers": 1, "model_heads": 2, "max_new_tokens": 4}
+TINY: dict[str, Any] = {"model_width": 16, "model_layers": 1, "model_heads": 2, "max_new_tokens": 4}
 
 
 def _args(folder: Path) -> train.Args:

@@ -72,13 +72,13 @@ class Player:
 
     def _advance(self) -> Any:
         if self.lane != "tokens":
-            for i in np.flatnonzero(~self.judging & ~self.ended):
+            for i in np.flatnonzero(~self.judging & ~self.ended).tolist():
                 if self.rng.random() < 0.6:
-                    self._submit(int(i))
+                    self._submit(i)
         if self.lane == "sequences":
             return self.envs.collect(wait=bool(self.rng.random() < 0.7))
         actions = np.full(self.envs.num_envs, NOWHERE)
-        for i in np.flatnonzero(~self.judging & ~self.ended):
+        for i in np.flatnonzero(~self.judging & ~self.ended).tolist():
             actions[i] = self._left(i)[0]
         result = self.envs.step(actions)
         self.position += actions != NOWHERE  # not if the step raised

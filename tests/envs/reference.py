@@ -108,7 +108,7 @@ def told_by(infos: dict[str, Any], i: int) -> dict[str, Any]:
     return told
 
 
-def row_of(obs: dict[str, Any], i: int) -> dict[str, Any]:
+def row_of(obs: dict[str, Any], i: int | slice) -> dict[str, Any]:
     """A copy of the observation of one sub-environment."""
     return {key: value[i].copy() for key, value in obs.items()}
 

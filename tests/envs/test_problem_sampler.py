@@ -170,8 +170,8 @@ def test_the_two_of_codegym(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("index", [-1, 2, 0.0, None, True])
 def test_an_index_that_is_none(arguments: dict[str, Any], problems: ProblemSet, index: Any) -> None:
-    sampler = Unsolved(problems)
-    sampler.draw = lambda rng: index  # type: ignore[method-assign]
+    sampler: Any = Unsolved(problems)
+    sampler.draw = lambda _: index
     with pytest.raises(ConfigurationError, match="index from 0 to 1, an int; Unsolved drew"):
         CodeEnv(sampler=sampler, **arguments).reset(seed=0)
 
