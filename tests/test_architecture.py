@@ -126,7 +126,8 @@ def test_every_module_function_and_class_is_documented() -> None:
         if not ast.get_docstring(tree):
             undocumented.append(str(path.relative_to(ROOT)))
         public = (ast.ClassDef, ast.FunctionDef)
-        scopes = [tree, *[n for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_"]]
+        classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_"]
+        scopes: list[ast.Module | ast.ClassDef] = [tree, *classes]
         for scope in scopes:
             for node in scope.body:
                 if isinstance(node, public) and node.name[0] != "_" and not ast.get_docstring(node):

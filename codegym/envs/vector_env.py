@@ -12,7 +12,7 @@ import operator
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Self, SupportsIndex, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -251,7 +251,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         tokens = checked_batch(actions, self._vocab_size, self._writing)
         return self._advance(tokens, wait=not self._writing.any())
 
-    def submit(self, index: int, continuation: Sequence[int] | IntArray) -> int:
+    def submit(self, index: SupportsIndex, continuation: Sequence[int] | IntArray) -> int:
         """Appends a whole continuation to one sub-environment, as that many steps would.
 
         If it ends the episode, the program is sent to the grader at once; :meth:`collect` or

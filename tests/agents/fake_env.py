@@ -92,7 +92,7 @@ class CopyEnv(VectorEnv):
             infos["_verdict"] = finishing
             infos["loss_mask"] = np.zeros((n, self.width), dtype=np.int8)
             infos["_loss_mask"] = finishing
-            for i in np.flatnonzero(finishing):
+            for i in np.flatnonzero(finishing).tolist():
                 written = self.ids[i, self.prompt[i] : self.count[i]].tolist()
                 solved = written == [self.ids[i, 0], END]
                 reward[i] = 1.0 if solved else -0.3

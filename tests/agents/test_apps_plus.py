@@ -12,7 +12,7 @@ from codegym.problems import load_problems
 ARGS = apps_plus.Args(threads=1, samples=1)
 
 
-def test_the_problems_that_are_evaluated_were_seen_by_nobody():
+def test_the_problems_that_are_evaluated_were_seen_by_nobody() -> None:
     seen, unseen, new = (set(problems.ids) for problems in apps_plus.split(ARGS.ppo))
     assert (len(seen), len(unseen), len(new)) == (15, 15, 30)
     assert not seen & unseen
@@ -27,7 +27,7 @@ def test_the_problems_that_are_evaluated_were_seen_by_nobody():
         }
 
 
-def test_a_line_break_ends_a_token(tmp_path: Path):
+def test_a_line_break_ends_a_token(tmp_path: Path) -> None:
     seen, unseen, new = apps_plus.split(ARGS.ppo)
     apps_plus.train_vocabulary([*seen, *unseen]).save_pretrained(tmp_path)
     tokenizer = make_tokenizer(str(tmp_path))
@@ -38,7 +38,7 @@ def test_a_line_break_ends_a_token(tmp_path: Path):
         assert tokenizer.decode(whole) == problem.canonical_solution
 
 
-def test_a_copy_of_the_nearest_solution_passes_where_it_is_the_solution():
+def test_a_copy_of_the_nearest_solution_passes_where_it_is_the_solution() -> None:
     seen, _, new = apps_plus.split(ARGS.ppo)
     problem = new[0]
     twin = dataclasses.replace(problem, id="twin")
@@ -49,7 +49,7 @@ def test_a_copy_of_the_nearest_solution_passes_where_it_is_the_solution():
     assert wrong[0] == (0, 1)
 
 
-def test_the_example_from_end_to_end(tmp_path: Path):
+def test_the_example_from_end_to_end(tmp_path: Path) -> None:
     args = dataclasses.replace(
         ARGS,
         out=tmp_path,

@@ -14,6 +14,8 @@ import torch
 from agents import apps_plus, checkpoint, evaluate, ppo, sft, train
 from agents.command import main, set_up_torch
 from agents.environments import make_grader, make_tokenizer
+from agents.guard import DivergedError
+from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -21,7 +23,7 @@ from codegym.errors import ConfigurationError, UnknownNameError
 TINY: Any = {"model_width": 16, "model_layers": 1, "model_heads": 2, "workers": 1}
 
 
-def test_a_command_that_is_refused_leaves_an_earlier_run_as_it_is(tmp_path: Path):
+def test_a_command_that_is_refused_leaves_an_earlier_run_as_it_is(tmp_path: Path) -> None:
     with RunLogger(tmp_path, quiet=True) as logger:
         logger.scalars(1, {"a": 1.0})
         logger.note("once")
@@ -39,7 +41,7 @@ def test_a_command_that_is_refused_leaves_an_earlier_run_as_it_is(tmp_path: Path
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1, "curves of one run"
 
 
-def test_half_a_line_of_a_killed_run_does_not_keep_it_from_going_on(tmp_path: Path):
+def test_half_a_line_of_a_killed_run_does_not_keep_it_from_going_on(tmp_path: Path) -> None:
     (tmp_path / "scalars.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "ro')
     with RunLogger(tmp_path, quiet=True, resume_at=2) as logger:
         logger.scalars(2, {"a": 1.0})
@@ -62,12 +64,12 @@ def test_half_a_line_of_a_killed_run_does_not_keep_it_from_going_on(tmp_path: Pa
         {"gamma": 1.1},
     ],
 )
-def test_numbers_without_a_meaning_are_refused(change: dict[str, float]):
+def test_numbers_without_a_meaning_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(change))):
         ppo.Args(**change)  # type: ignore[arg-type]
 
 
-def test_fine_tuning_refuses_numbers_without_a_meaning():
+def test_fine_tuning_refuses_numbers_without_a_meaning() -> None:
     for change in ({"sft_learning_rate": 0.0}, {"matrix_learning_rate": float("nan")}):
         with pytest.raises(ConfigurationError, match=next(iter(change))):
             sft.Args(**change)  # type: ignore[arg-type]
@@ -75,7 +77,7 @@ def test_fine_tuning_refuses_numbers_without_a_meaning():
         sft.Args(batch_size=0)
 
 
-def test_what_the_job_decides_cannot_be_set_for_a_part_of_it(tmp_path: Path):
+def test_what_the_job_decides_cannot_be_set_for_a_part_of_it(tmp_path: Path) -> None:
     refused: list[Callable[[], Any]] = [
         lambda: train.Args(ppo=ppo.Args(seed=5)),
         lambda: train.Args(ppo=ppo.Args(model=str(tmp_path))),
@@ -87,19 +89,19 @@ def test_what_the_job_decides_cannot_be_set_for_a_part_of_it(tmp_path: Path):
             make()
 
 
-def test_an_unknown_environment_names_the_known_ones():
+def test_an_unknown_environment_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="CodeGen-Mini-v0"):
         ppo.Args(env_id="CodeGen-Minni-v0")
 
 
-def test_evaluation_needs_as_many_samples_as_k_and_a_problem():
+def test_evaluation_needs_as_many_samples_as_k_and_a_problem() -> None:
     with pytest.raises(ConfigurationError, match=r"ks=\(1, 2\)"):
         evaluate.Args(samples=1, ks=(1, 2))
     with pytest.raises(ConfigurationError, match="a difficulty, got 0"):
         evaluate.held_out(evaluate.Args(), split="test", per_level=0)
 
 
-def test_threads_and_devices_that_are_not_there():
+def test_threads_and_devices_that_are_not_there() -> None:
     threads = torch.get_num_threads()
     with pytest.raises(ConfigurationError, match="threads must be 1 or more, got 0"):
         set_up_torch(0)
@@ -108,12 +110,12 @@ def test_threads_and_devices_that_are_not_there():
         set_up_torch(threads, "nowhere")
 
 
-def test_a_misspelt_folder_is_no_name_on_the_hub(tmp_path: Path):
+def test_a_misspelt_folder_is_no_name_on_the_hub(tmp_path: Path) -> None:
     for load in (make_tokenizer, CausalLMPolicy.from_pretrained):
         with pytest.raises(ConfigurationError, match=r"no folder|not a folder"):
             load(str(tmp_path / "nothere"))
     with pytest.raises(ConfigurationError, match="there is no folder"):
-        ppo.make_policy(ppo.Args(model=str(tmp_path / "nothere")), vocab_size=9, seed=0)
+        make_policy(ppo.Args(model=str(tmp_path / "nothere")), vocab_size=9, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "damaged", ["state.pt", "settings.json", "policy/trunk/model.safetensors", "policy/policy.json"]
 )
-def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path):
+def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path) -> None:
     args = checkpoint.saved_settings(saved, ppo.Args)
     copy = tmp_path / "copy"
     with checkpoint.replacing(copy) as draft:
@@ -150,7 +152,7 @@ def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path
         ppo.run(resumed, logger)
 
 
-def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
+def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path) -> None:
     args = checkpoint.saved_settings(saved, ppo.Args)
     for guard, message in ((True, "a weight is not a finite number"), (False, "Expected finite")):
         out = tmp_path / str(guard)
@@ -164,7 +166,7 @@ def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
                 if guard:
                     assert trainer._check() == message
                 else:
-                    with pytest.raises(ppo.DivergedError, match=message):
+                    with pytest.raises(DivergedError, match=message):
                         trainer._check()
             finally:
                 trainer.close()
@@ -172,7 +174,7 @@ def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path):
         assert not (out / "policy").exists()
 
 
-def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]):
+def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -182,7 +184,7 @@ def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]):
     assert "Interrupted" in capsys.readouterr().err
 
 
-def test_the_results_name_the_settings_that_ran(tmp_path: Path):
+def test_the_results_name_the_settings_that_ran(tmp_path: Path) -> None:
     args = train.Args(
         out=tmp_path,
         seed=3,

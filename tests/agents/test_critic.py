@@ -26,7 +26,7 @@ def _critic(kind: str, policy: CausalLMPolicy) -> TrunkCritic | HeadCritic:
 
 
 @pytest.mark.parametrize("kind", ["policy", "head", "shared"])
-def test_a_value_is_that_of_the_state_before_the_token(policy: CausalLMPolicy, kind: str):
+def test_a_value_is_that_of_the_state_before_the_token(policy: CausalLMPolicy, kind: str) -> None:
     critic = _critic(kind, policy)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     together = score_values(critic, Tokens(input_ids, START, length), microbatch_tokens=10)
@@ -46,10 +46,12 @@ def test_a_value_is_that_of_the_state_before_the_token(policy: CausalLMPolicy, k
 @pytest.mark.parametrize(
     ("kind", "reaches"), [("policy", False), ("head", False), ("shared", True)]
 )
-def test_only_a_shared_critic_moves_the_policy(policy: CausalLMPolicy, kind: str, reaches: bool):
+def test_only_a_shared_critic_moves_the_policy(
+    policy: CausalLMPolicy, kind: str, reaches: bool
+) -> None:
     critic = _critic(kind, policy)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
-    critic.values(input_ids, START, length).sum().backward()
+    critic.values(input_ids, START, length).sum().backward()  # type: ignore[no-untyped-call]
     assert any(p.grad is not None for p in policy.parameters()) == reaches
     assert critic.shares_policy == reaches
     assert critic.head.weight.grad is not None
@@ -59,7 +61,7 @@ def test_only_a_shared_critic_moves_the_policy(policy: CausalLMPolicy, kind: str
         assert any(p.grad is not None for p in critic.trunk.base_model.parameters())
 
 
-def test_a_policy_does_without():
+def test_a_policy_does_without() -> None:
     policy = CausalLMPolicy.from_config_tiny(13, d=16, layers=1, heads=2)
     assert make_critic("none", policy) is None
     assert sum(p.numel() for p in policy.parameters()) == sum(
@@ -70,7 +72,7 @@ def test_a_policy_does_without():
 @pytest.mark.parametrize("kind", ["policy", "head"])
 def test_a_saved_critic_goes_on_where_its_kind_is_asked_for(
     policy: CausalLMPolicy, kind: str, tmp_path: Path
-):
+) -> None:
     critic = _critic(kind, policy)
     with torch.no_grad():
         next(critic.parameters()).add_(0.5)

@@ -32,7 +32,7 @@ SMALL = ppo.Args(
 )
 
 
-def test_kl_beyond_the_bound_and_nan_are_trouble():
+def test_kl_beyond_the_bound_and_nan_are_trouble() -> None:
     guard = Guard(GuardSettings(max_kl=0.5), held_out=True)
     assert guard.after_iteration(0.5) is None
     assert guard.after_iteration(-0.1) is None
@@ -42,7 +42,7 @@ def test_kl_beyond_the_bound_and_nan_are_trouble():
     assert guard.after_iteration(float("nan")) is not None
 
 
-def test_success_far_below_the_best_is_trouble_and_a_dip_is_none():
+def test_success_far_below_the_best_is_trouble_and_a_dip_is_none() -> None:
     guard = Guard(GuardSettings(lowest_success=0.5), held_out=True)
     assert guard.after_check(0.4, 0) is None
     assert guard.after_check(0.8, 20) is None
@@ -54,14 +54,14 @@ def test_success_far_below_the_best_is_trouble_and_a_dip_is_none():
     assert (guard.state.best, guard.state.best_iteration) == (0.8, 20)
 
 
-def test_training_success_may_halve_where_start_states_move():
+def test_training_success_may_halve_where_start_states_move() -> None:
     guard = Guard(GuardSettings(), held_out=False)
     assert guard.after_check(0.8, 20) is None
     assert guard.after_check(0.3, 40) is None
     assert guard.after_check(0.1, 60) is not None
 
 
-def test_each_return_makes_a_smaller_step_and_the_last_is_an_error():
+def test_each_return_makes_a_smaller_step_and_the_last_is_an_error() -> None:
     guard = Guard(GuardSettings(backoff=0.5, max_returns=2), held_out=True)
     factors = [guard.rate_factor]
     for iteration in (10, 20):
@@ -72,7 +72,7 @@ def test_each_return_makes_a_smaller_step_and_the_last_is_an_error():
         guard.count_return(30, "why")
 
 
-def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known():
+def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known() -> None:
     guard = Guard(GuardSettings(guard=False), held_out=True)
     assert guard.after_iteration(float("nan")) is None
     assert guard.after_check(0.8, 0) is None
@@ -83,7 +83,9 @@ def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known():
 class Scripted(ppo.PPO):
     """A trainer whose evaluations and KLs are a script; what it learns is real."""
 
-    def __init__(self, *args: Any, successes: list[float], kl: dict[int, float], **kwargs: Any):
+    def __init__(
+        self, *args: Any, successes: list[float], kl: dict[int, float], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.successes, self.kl = iter(successes), kl
         self.rates: list[float] = []
@@ -139,7 +141,7 @@ def _scripted(
 @pytest.mark.parametrize("kl", [3.0, float("nan"), float("inf")])
 def test_a_run_that_leaves_goes_back_with_half_the_step_and_loses_nothing(
     kl: float, tmp_path: Path
-):
+) -> None:
     trainer, error = _scripted(tmp_path, successes=[0.1, 0.5, 0.6], kl={4: kl})
     assert error is None
     assert trainer.iteration == 6
@@ -157,7 +159,7 @@ def test_a_run_that_leaves_goes_back_with_half_the_step_and_loses_nothing(
         assert torch.equal(_weights(loaded), trainer.weights[6])
 
 
-def test_the_state_it_goes_back_to_is_the_last_good_one(tmp_path: Path):
+def test_the_state_it_goes_back_to_is_the_last_good_one(tmp_path: Path) -> None:
     kept: list[torch.Tensor] = []
 
     class Watched(Scripted):
@@ -171,7 +173,7 @@ def test_the_state_it_goes_back_to_is_the_last_good_one(tmp_path: Path):
     assert [r.partition(":")[0] for r in trainer.guard.state.returns] == ["iteration 4"]
 
 
-def test_the_best_policy_is_kept_and_the_last_is_the_last(tmp_path: Path):
+def test_the_best_policy_is_kept_and_the_last_is_the_last(tmp_path: Path) -> None:
     trainer, _ = _scripted(tmp_path, successes=[0.1, 0.5, 0.45, 0.4], kl={})
     best = CausalLMPolicy.from_pretrained(tmp_path / "policy")
     last = CausalLMPolicy.from_pretrained(tmp_path / "last")
@@ -180,7 +182,7 @@ def test_the_best_policy_is_kept_and_the_last_is_the_last(tmp_path: Path):
     assert "iteration 2, 50.0 %" in trainer.summary()
 
 
-def test_a_run_that_leaves_again_and_again_gives_up_and_keeps_the_best(tmp_path: Path):
+def test_a_run_that_leaves_again_and_again_gives_up_and_keeps_the_best(tmp_path: Path) -> None:
     always = dict.fromkeys(range(1, 7), 5.0)
     trainer, error = _scripted(tmp_path, successes=[0.3], kl=always, max_returns=3)
     assert isinstance(error, RunawayError)
@@ -191,13 +193,13 @@ def test_a_run_that_leaves_again_and_again_gives_up_and_keeps_the_best(tmp_path:
         assert torch.equal(_weights(loaded), _weights(fresh))
 
 
-def test_a_bad_end_goes_back_as_well(tmp_path: Path):
+def test_a_bad_end_goes_back_as_well(tmp_path: Path) -> None:
     trainer, _ = _scripted(tmp_path, successes=[0.1, 0.5, 0.5, 0.0], kl={})
     last = CausalLMPolicy.from_pretrained(tmp_path / "last")
     assert torch.equal(_weights(last), trainer.weights[4])
 
 
-def test_returns_are_resumed(tmp_path: Path):
+def test_returns_are_resumed(tmp_path: Path) -> None:
     """The step stays as small as it was, and the count goes on."""
     whole, _ = _scripted(tmp_path / "whole", successes=[0.1, 0.5, 0.5, 0.6], kl={3: 5.0})
     _scripted(tmp_path / "half", successes=[0.1, 0.5, 0.5, 0.6], kl={3: 5.0}, checkpoint_every=4)
@@ -212,7 +214,7 @@ def test_returns_are_resumed(tmp_path: Path):
     assert torch.equal(_weights(resumed.policy), _weights(whole.policy))
 
 
-def test_a_run_resumed_from_its_past_does_not_go_back_to_its_future(tmp_path: Path):
+def test_a_run_resumed_from_its_past_does_not_go_back_to_its_future(tmp_path: Path) -> None:
     rising = [0.1, 0.5, 0.6, 0.9]
     whole, _ = _scripted(tmp_path, successes=rising, kl={}, checkpoint_every=4)
     past = tmp_path / "checkpoints" / "000004"
@@ -226,7 +228,7 @@ def test_a_run_resumed_from_its_past_does_not_go_back_to_its_future(tmp_path: Pa
 
 
 @pytest.mark.parametrize("moment", ["while writing", "between the renames", "before clearing up"])
-def test_a_kill_while_a_folder_is_replaced_loses_nothing(moment: str, tmp_path: Path):
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(moment: str, tmp_path: Path) -> None:
     """What the folder looks like after each step of :func:`replacing`."""
     folder, draft, old = (tmp_path / name for name in ("best", "best.draft", "best.old"))
     states = {
@@ -247,14 +249,14 @@ def test_a_kill_while_a_folder_is_replaced_loses_nothing(moment: str, tmp_path: 
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_folder_is_not_replaced_where_writing_fails(tmp_path: Path):
+def test_a_folder_is_not_replaced_where_writing_fails(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     with pytest.raises(OSError, match="full"), replacing(tmp_path / "best"):
         raise OSError("the disk is full")
     assert (tmp_path / "best").is_dir()
 
 
-def test_a_guard_that_is_never_needed_changes_nothing(tmp_path: Path):
+def test_a_guard_that_is_never_needed_changes_nothing(tmp_path: Path) -> None:
     weights = []
     for guard in (True, False):
         folder = tmp_path / str(guard)

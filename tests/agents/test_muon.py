@@ -7,7 +7,7 @@ from agents.muon import Muon, orthogonalised
 from codegym.errors import ConfigurationError
 
 
-def test_updates_have_singular_values_near_one_whatever_the_shape():
+def test_updates_have_singular_values_near_one_whatever_the_shape() -> None:
     generator = torch.Generator().manual_seed(0)
     # Of one shape or across it, and far from 1 before: the ratio of the singular values is 100.
     shapes = [(8, 20), (20, 8), (8, 20)]
@@ -27,14 +27,14 @@ def test_updates_have_singular_values_near_one_whatever_the_shape():
         assert (after * closest).sum() / closest.norm() / after.norm() > 0.95
 
 
-def test_matrices_that_are_computed_together_do_not_touch_each_other():
+def test_matrices_that_are_computed_together_do_not_touch_each_other() -> None:
     matrices = [torch.randn(6, 6, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     together = orthogonalised(matrices)
     for matrix, new in zip(matrices, together, strict=True):
         assert torch.allclose(new, orthogonalised([matrix])[0], atol=1e-5)
 
 
-def test_it_agrees_with_the_one_in_torch_up_to_its_precision():
+def test_it_agrees_with_the_one_in_torch_up_to_its_precision() -> None:
     theirs_class = getattr(torch.optim, "Muon", None)
     if theirs_class is None:
         pytest.skip("this version of torch has no Muon")
@@ -54,6 +54,6 @@ def test_it_agrees_with_the_one_in_torch_up_to_its_precision():
     assert (mine - theirs).norm() < 0.05 * moved.norm()
 
 
-def test_a_parameter_that_is_no_matrix_is_refused():
+def test_a_parameter_that_is_no_matrix_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"shape \(3,\)"):
         Muon([torch.nn.Parameter(torch.zeros(3))], lr=0.1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask, length_buckets, pad_tokens
 from codegym.errors import ConfigurationError
 
-SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
-HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}
+SMALL: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+HEADS: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 1}
 
 
 def _policies() -> dict[str, CausalLMPolicy]:
@@ -45,7 +46,7 @@ def policy(request: pytest.FixtureRequest) -> CausalLMPolicy:
 ROWS = [[3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8, 9, 7, 9]]
 
 
-def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy):
+def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy) -> None:
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     start = torch.tensor([2, 1, 4])
     logits = policy(input_ids)
@@ -66,7 +67,7 @@ def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy):
             assert scores.entropy[row, t].item() == pytest.approx(entropy, abs=1e-5)
 
 
-def test_padding_does_not_change_scores(policy: CausalLMPolicy):
+def test_padding_does_not_change_scores(policy: CausalLMPolicy) -> None:
     input_ids, length = pad_tokens(ROWS, pad_id=7)
     start = torch.tensor([2, 1, 4])
     together = policy.score(input_ids, start, length)
@@ -79,7 +80,7 @@ def test_padding_does_not_change_scores(policy: CausalLMPolicy):
 @pytest.mark.parametrize("room", [1, 2, 64])
 def test_cached_decoding_agrees_with_the_full_forward_pass(
     policy: CausalLMPolicy, room: int, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("agents.decoding._ROOM", room)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     decoder = Decoder(policy, input_ids, length, reserve=7)
@@ -98,14 +99,14 @@ def test_cached_decoding_agrees_with_the_full_forward_pass(
             rows[i].append(token)
 
 
-def test_saved_policy_is_the_same_policy(policy: CausalLMPolicy, tmp_path: Path):
+def test_saved_policy_is_the_same_policy(policy: CausalLMPolicy, tmp_path: Path) -> None:
     policy.save_pretrained(tmp_path)
     loaded = CausalLMPolicy.from_pretrained(tmp_path).eval()
     ids = torch.tensor([[3, 1, 4, 1]])
     assert torch.equal(policy(ids), loaded(ids))
 
 
-def test_weights_depend_on_the_seed_and_not_on_the_global_generator():
+def test_weights_depend_on_the_seed_and_not_on_the_global_generator() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     a = CausalLMPolicy.from_config_tiny(13, seed=3)
@@ -118,14 +119,14 @@ def test_weights_depend_on_the_seed_and_not_on_the_global_generator():
     assert not torch.equal(first[0], first[2])
 
 
-def test_more_actions_than_logits_is_an_error(tmp_path: Path):
+def test_more_actions_than_logits_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="13 tokens"):
         CausalLMPolicy(CausalLMPolicy.from_config_tiny(13).trunk, vocab_size=14)
     with pytest.raises(ConfigurationError, match="vocab_size"):
         CausalLMPolicy.from_pretrained(tmp_path)
 
 
-def test_sampling_is_seeded_greedy_and_nucleus():
+def test_sampling_is_seeded_greedy_and_nucleus() -> None:
     logits = torch.tensor([[0.1, 0.5, 0.4], [0.2, 0.2, 0.6]]).log().repeat(2000, 1)
     draws = [
         sample_tokens(logits, generator=torch.Generator().manual_seed(s)).tolist()
@@ -141,7 +142,7 @@ def test_sampling_is_seeded_greedy_and_nucleus():
         sample_tokens(logits, top_p=0.0)
 
 
-def test_buckets_hold_every_row_once_within_the_budget():
+def test_buckets_hold_every_row_once_within_the_budget() -> None:
     length = torch.tensor([3, 50, 7, 7, 20, 1])
     index = torch.tensor([0, 1, 2, 3, 5])
     groups = list(length_buckets(length, index, max_tokens=21))

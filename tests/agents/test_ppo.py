@@ -65,7 +65,9 @@ def _train(
     return trainer, folder / "checkpoints" / f"{iterations:06d}"
 
 
-def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader, tmp_path: Path):
+def test_four_iterations_are_two_and_two_more_bit_for_bit(
+    grader: codegym.Grader, tmp_path: Path
+) -> None:
     whole, _ = _train(tmp_path / "whole", grader, iterations=4)
     _train(tmp_path / "half", grader, iterations=4, checkpoint_every=2)
     half = tmp_path / "half" / "checkpoints" / "000002"
@@ -91,7 +93,7 @@ def test_four_iterations_are_two_and_two_more_bit_for_bit(grader: codegym.Grader
         assert {name: a[name] for name in same} == {name: b[name] for name in same}
 
 
-def test_the_way_of_judging_decides_nothing(grader: codegym.Grader, tmp_path: Path):
+def test_the_way_of_judging_decides_nothing(grader: codegym.Grader, tmp_path: Path) -> None:
     runs = [
         _train(tmp_path / way, grader, iterations=3, judging=way)[0] for way in ("sync", "async")
     ]
@@ -103,7 +105,7 @@ def test_the_way_of_judging_decides_nothing(grader: codegym.Grader, tmp_path: Pa
     assert scalars[0][-1]["rollout/reward"] == scalars[1][-1]["rollout/reward"]
 
 
-def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path: Path):
+def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path: Path) -> None:
     trainer, checkpoint = _train(tmp_path, grader, iterations=2)
     first, second = read_scalars(tmp_path)
     assert first["update/first_ratio_error"] < 1e-4
@@ -135,7 +137,7 @@ def test_the_loop_learns_something_and_says_so(grader: codegym.Grader, tmp_path:
     }
 
 
-def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
+def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path) -> None:
     args = ppo.Args(
         env_id="CodeGen-APPSPlus-v0",
         data=str(data_dir / "leetcode_as_appsplus.json.gz"),
@@ -167,7 +169,7 @@ def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path):
     assert -1.0 <= second["rollout/reward"] <= 1.0
 
 
-def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
+def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="at least one iteration, got iterations=0"):
         ppo.Args(iterations=0)
     with pytest.raises(ConfigurationError, match="episodes must be 1 or more"):
@@ -197,13 +199,13 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path):
         ({"guard": False, "max_kl": 2.0}, "guard"),
     ],
 )
-def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str):
+def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str) -> None:
     with pytest.raises(ConfigurationError, match="has no effect here") as caught:
         ppo.Args(**setting)
     assert needs in str(caught.value)
 
 
-def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_path: Path):
+def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_path: Path) -> None:
     _, checkpoint = _train(tmp_path / "run", grader, iterations=1)
     with pytest.raises(ConfigurationError, match=r"learning_rate was 0.0006 and is 0.01") as caught:
         _train(tmp_path / "on", grader, iterations=1, resume=checkpoint, learning_rate=0.01)
@@ -215,7 +217,9 @@ def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_pa
     assert longer.iteration == 2, "nothing depends on the budget where the rates do not fall"
 
 
-def test_nothing_held_out_is_an_error_that_says_what_to_do(grader: codegym.Grader, data_dir: Path):
+def test_nothing_held_out_is_an_error_that_says_what_to_do(
+    grader: codegym.Grader, data_dir: Path
+) -> None:
     changes: Any = {"env_id": "CodeGen-HumanEval-v0", "data": str(data_dir), "split": "test"}
     args = dataclasses.replace(SMALL, eval_every=1, tokenizer="byte", **changes)
     problems = load_split(args, split="test", size=4, seed=0)
@@ -230,7 +234,7 @@ def test_nothing_held_out_is_an_error_that_says_what_to_do(grader: codegym.Grade
         )
 
 
-def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None:
+def _train_with(grader: codegym.Grader, folder: Path, **changes: Any) -> None:
     args = dataclasses.replace(SMALL, out=folder, **changes)
     policy = make_policy(args, vocab_size=512, seed=0)
     problems = load_split(args, split="train", size=4, seed=0)
@@ -238,7 +242,7 @@ def _train_with(grader: codegym.Grader, folder: Path, **changes: object) -> None
         ppo.PPO(args, policy=policy, problems=problems, grader=grader, logger=logger)
 
 
-def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader):
+def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader) -> None:
     args = dataclasses.replace(SMALL, num_envs=4)
     problems = held_out(args, split="validation", per_level=2)
     assert [p.difficulty for p in problems] == sorted(
@@ -260,7 +264,7 @@ def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader):
     assert json.loads(json.dumps(result.to_json()))["temperature"] == 1.0
 
 
-def test_pass_at_k_by_hand():
+def test_pass_at_k_by_hand() -> None:
     assert pass_at_k(4, 0, 2) == 0.0
     assert pass_at_k(4, 1, 2) == pytest.approx(0.5)  # 1 - C(3,2)/C(4,2)
     assert pass_at_k(4, 3, 2) == 1.0
@@ -269,7 +273,7 @@ def test_pass_at_k_by_hand():
         pass_at_k(4, 1, 5)
 
 
-def test_wilson_interval_by_hand():
+def test_wilson_interval_by_hand() -> None:
     # Newcombe 1998, table I: 81 of 263 and 0 of 20.
     assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from agents import reinforce
 from agents.reinforce import Args, Episodes, log_probabilities, loss, play, train
 from codegym.errors import ConfigurationError
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 
 def _model(vocab_size: int = VOCAB, width: int = 16) -> LlamaForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return LlamaForCausalLM(
+        model = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=vocab_size,
                 hidden_size=width,
@@ -27,10 +27,12 @@ def _model(vocab_size: int = VOCAB, width: int = 16) -> LlamaForCausalLM:
                 bos_token_id=None,
                 eos_token_id=None,
             )
-        ).eval()
+        )
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
-def test_episodes_are_what_the_environment_saw():
+def test_episodes_are_what_the_environment_saw() -> None:
     env = CopyEnv(32)
     episodes = play(_model(), env, 1, torch.Generator().manual_seed(0))
     width = episodes.input_ids.shape[1]
@@ -44,7 +46,7 @@ def test_episodes_are_what_the_environment_saw():
     assert episodes.reward.tolist() == pytest.approx(expected)
 
 
-def test_log_probabilities_are_those_of_the_model():
+def test_log_probabilities_are_those_of_the_model() -> None:
     model = _model(vocab_size=VOCAB + 5)
     ids = torch.tensor([[1, 2, 3], [4, 5, 0]])
     found = log_probabilities(model, ids, VOCAB)
@@ -55,7 +57,7 @@ def test_log_probabilities_are_those_of_the_model():
         assert torch.allclose(found[:, t], expected, atol=1e-5)
 
 
-def test_the_loss_by_hand():
+def test_the_loss_by_hand() -> None:
     logprobs = torch.tensor([[0.0, -1.0, -2.0], [0.0, 0.0, -3.0], [0.0, -4.0, 0.0]])
     generated = torch.tensor([[0, 1, 1], [0, 0, 1], [0, 1, 0]]).bool()
     executed = torch.tensor([[0, 1, 0], [0, 0, 1], [0, 0, 0]]).bool()
@@ -69,7 +71,7 @@ def test_the_loss_by_hand():
     assert loss(logprobs, episodes, fgo=True).item() == pytest.approx(-(1.5 * -1.0) / 2)
 
 
-def test_it_learns_to_copy_a_token():
+def test_it_learns_to_copy_a_token() -> None:
     args = Args(iterations=72, learning_rate=5e-3, fgo=False)
     rows = list(train(_model(width=32), CopyEnv(256, max_new_tokens=2), args))
     solved = [row["solved"] for row in rows]
@@ -79,7 +81,7 @@ def test_it_learns_to_copy_a_token():
 
 def test_the_command_plays_mini_and_saves_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     _model(vocab_size=512).save_pretrained(tmp_path / "model")
     args = Args(
         model=str(tmp_path / "model"),
@@ -97,7 +99,7 @@ def test_the_command_plays_mini_and_saves_the_model(
         reinforce.main(Args(episodes=1))
 
 
-def test_it_stands_alone():
+def test_it_stands_alone() -> None:
     tree = ast.parse(Path(reinforce.__file__).read_text())
     modules = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]

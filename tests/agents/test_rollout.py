@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fake_env import END, VOCAB, CopyEnv
 
 from agents import rollout
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling, play, write
 from codegym.errors import EpisodeError
+from tests.agents.fake_env import END, VOCAB, CopyEnv
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def policy() -> CausalLMPolicy:
 
 
 @pytest.mark.parametrize("judging_steps", [0, 2])
-def test_sequences_are_what_the_env_saw(policy: CausalLMPolicy, judging_steps: int):
+def test_sequences_are_what_the_env_saw(policy: CausalLMPolicy, judging_steps: int) -> None:
     env = CopyEnv(64, judging_steps=judging_steps)
     sequences, cost = play(policy, env, episodes=64, seed=1)
     assert sequences.length.tolist() == env.count.tolist()
@@ -38,7 +38,7 @@ def test_sequences_are_what_the_env_saw(policy: CausalLMPolicy, judging_steps: i
     assert cost.generate_seconds > 0.0
 
 
-def test_greedy_writing_is_what_the_full_forward_pass_would_write(policy: CausalLMPolicy):
+def test_greedy_writing_is_what_the_full_forward_pass_would_write(policy: CausalLMPolicy) -> None:
     greedy = Sampling(temperature=0)
     sequences = play(policy, CopyEnv(32), episodes=32, seed=0, sampling=greedy).sequences
     for i in range(32):
@@ -47,7 +47,7 @@ def test_greedy_writing_is_what_the_full_forward_pass_would_write(policy: Causal
             assert policy(tokens[None, :t])[0, -1].argmax() == tokens[t]
 
 
-def test_a_seed_decides_everything(policy: CausalLMPolicy):
+def test_a_seed_decides_everything(policy: CausalLMPolicy) -> None:
     a, b, c = (play(policy, CopyEnv(8), episodes=20, seed=s).sequences for s in (5, 5, 6))
     assert torch.equal(a.input_ids, b.input_ids)
     assert a.input_ids.shape[0] == 20
@@ -56,13 +56,13 @@ def test_a_seed_decides_everything(policy: CausalLMPolicy):
     assert a.input_ids[:8].tolist() != a.input_ids[8:16].tolist()
 
 
-def test_options_reach_each_wave(policy: CausalLMPolicy):
+def test_options_reach_each_wave(policy: CausalLMPolicy) -> None:
     options = [{"start_length": [1, 2]}, {"start_length": [3, 4]}]
     sequences = play(policy, CopyEnv(2), episodes=4, seed=0, options=options).sequences
     assert sequences.start_length.tolist() == [1, 2, 3, 4]
 
 
-def test_an_env_without_verdicts_is_an_error(policy: CausalLMPolicy):
+def test_an_env_without_verdicts_is_an_error(policy: CausalLMPolicy) -> None:
     env = CopyEnv(2)
     step = env.step
 
@@ -76,7 +76,7 @@ def test_an_env_without_verdicts_is_an_error(policy: CausalLMPolicy):
 
 
 @pytest.mark.parametrize("episodes", [12, 16])
-def test_tokens_are_there_before_the_grades(policy: CausalLMPolicy, episodes: int):
+def test_tokens_are_there_before_the_grades(policy: CausalLMPolicy, episodes: int) -> None:
     env = CopyEnv(8, judging_steps=3)
     written = write(policy, env, episodes=episodes, seed=1)
     assert not env.ended.all()
@@ -92,14 +92,14 @@ def test_tokens_are_there_before_the_grades(policy: CausalLMPolicy, episodes: in
     assert 0.0 < cost.waiting_seconds < cost.seconds
 
 
-def test_nothing_is_waited_for_where_judging_is_synchronous(policy: CausalLMPolicy):
+def test_nothing_is_waited_for_where_judging_is_synchronous(policy: CausalLMPolicy) -> None:
     sequences, cost = play(policy, CopyEnv(8), episodes=8, seed=1)
     assert cost.steps == int((sequences.length - sequences.start_length).max())
 
 
 def test_time_between_writing_and_finishing_is_not_the_rollouts(
     policy: CausalLMPolicy, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     clock = itertools.count()
     monkeypatch.setattr(rollout, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     written = write(policy, CopyEnv(8, judging_steps=3), episodes=8, seed=1)

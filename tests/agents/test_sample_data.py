@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import codegym.problems.files.locate
@@ -9,7 +11,9 @@ from agents.environments import TaskSettings, load_split
 from codegym.errors import OfflineError
 
 
-def test_the_sample_stands_in_for_no_training_data(tmp_path, monkeypatch):
+def test_the_sample_stands_in_for_no_training_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def download(url: str, target: object, check: object) -> None:
         raise ConnectionError("no network")
 
@@ -20,7 +24,7 @@ def test_the_sample_stands_in_for_no_training_data(tmp_path, monkeypatch):
         load_split(TaskSettings(env_id="CodeGen-APPSPlus-v0"), split="train", size=5, seed=0)
 
 
-def test_the_sample_can_be_named():
+def test_the_sample_can_be_named() -> None:
     settings = TaskSettings(env_id="CodeGen-APPSPlus-v0", data="sample", difficulty="interview")
     assert len(load_split(settings, split="train", size=5, seed=0)) == 5
     assert len(load_split(settings, split="validation", size=0, seed=0)) == 6

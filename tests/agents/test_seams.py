@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 from torch import Tensor, tensor
 
 from agents import masks
@@ -20,6 +19,7 @@ from agents.rollout import Sampling, play
 from agents.scoring import Scored, score_tokens, scored
 from agents.sequences import Sequences
 from codegym.errors import ConfigurationError
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 
 def _policy(*, seed: int = 0) -> CausalLMPolicy:
@@ -50,11 +50,11 @@ def _episodes(
     )
 
 
-def _scored(episodes: Sequences, **changes: Tensor) -> Scored:
+def _scored(episodes: Sequences, **changes: Any) -> Scored:
     return scored(episodes, torch.zeros_like(episodes.token_rewards))._replace(**changes)
 
 
-def test_token_rewards_are_a_sum_of_named_terms():
+def test_token_rewards_are_a_sum_of_named_terms() -> None:
     logprobs = tensor([[0.0, -1.0, -2.0, -3.0], [0.0, -1.0, -1.0, 9.0]])
     reference = tensor([[0.0, -1.5, -1.0, -3.0], [0.0, 7.0, -2.0, 9.0]])
     paid = tensor([[0.0, 0.0, 0.25, 1.0], [0.0, 0.0, -0.3, 0.0]])
@@ -71,7 +71,7 @@ def test_token_rewards_are_a_sum_of_named_terms():
     assert clipped[0].tolist() == pytest.approx([0.0, 0.0, 0.25, 0.8])
 
 
-def test_a_group_is_its_own_baseline():
+def test_a_group_is_its_own_baseline() -> None:
     """GRPO: rewards 1 and -1 in one group, 3 and 1 in the other."""
     paid = tensor([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, 3.0], [0.0, 1.0, 0.0]])
     known = _scored(_episodes(paid, [1, 1, 2, 1], [3, 2, 3, 2], [7, 7, 2, 2]))
@@ -83,13 +83,13 @@ def test_a_group_is_its_own_baseline():
     assert torch.allclose(scaled, advantages, atol=1e-5)
 
 
-def test_groups_without_a_difference_are_not_informative():
+def test_groups_without_a_difference_are_not_informative() -> None:
     paid = tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, -1.0]])
     known = _scored(_episodes(paid, [1] * 4, [2] * 4, [0, 0, 1, 1]))
     assert masks.informative(known).tolist() == [[False, False]] * 2 + [[False, True]] * 2
 
 
-def test_a_step_has_the_difference_of_the_values_at_its_ends():
+def test_a_step_has_the_difference_of_the_values_at_its_ends() -> None:
     """VinePPO, two steps of two tokens: V goes from .25 to .75, and the reward is 1."""
     paid = tensor([[0.0, 0.0, 0.1, 0.0, 1.0]])
     nan = float("nan")
@@ -100,7 +100,7 @@ def test_a_step_has_the_difference_of_the_values_at_its_ends():
     assert advantages[0].tolist() == pytest.approx([0.0, first, first, second, second])
 
 
-def test_whitening_belongs_to_the_estimator():
+def test_whitening_belongs_to_the_estimator() -> None:
     paid = tensor([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
     known = _scored(_episodes(paid, [1, 1], [3, 2], [0, 1]))
     raw = gae(whitened=False)(paid, known)
@@ -110,7 +110,7 @@ def test_whitening_belongs_to_the_estimator():
     assert torch.equal(raw.returns, white.returns)
 
 
-def test_a_group_begins_with_one_problem_and_start_state():
+def test_a_group_begins_with_one_problem_and_start_state() -> None:
     sequences = play(_policy(), CopyEnv(8), episodes=16, seed=0, group_size=4).sequences
     assert sequences.group.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
     starts = [
@@ -126,11 +126,12 @@ def test_a_group_begins_with_one_problem_and_start_state():
         play(_policy(), CopyEnv(8), episodes=8, seed=0, group_size=3)
 
 
-def test_completions_are_counted_and_begin_with_their_prefix():
+def test_completions_are_counted_and_begin_with_their_prefix() -> None:
     source = Completions(_policy(), CopyEnv(4, max_new_tokens=2), sampling=Sampling(), seed=0)
     wrong, right = Prefix("copy/5-3", (4,)), Prefix("copy/5-3", (5,))
     found = source.judge([wrong, right], 30)
-    assert found[0] == Completed(30, 0, pytest.approx(-9.0))
+    near: Any = pytest.approx(-9.0)
+    assert found[0] == Completed(30, 0, near)
     assert 0 < found[1].passed < 30
     assert found[1].reward == pytest.approx(found[1].passed - 0.3 * (30 - found[1].passed))
     assert source.completed == 60
@@ -145,7 +146,7 @@ class _Exact(NamedTuple):
         return [Completed(count, 0, count * float(len(p.tokens))) for p in prefixes]
 
 
-def test_values_by_completion_stand_before_their_token():
+def test_values_by_completion_stand_before_their_token() -> None:
     sequences = play(_policy(), CopyEnv(4), episodes=4, seed=3).sequences
     where = torch.zeros_like(sequences.loss_mask)
     row, t = 2, int(sequences.length[2]) - 1
@@ -184,7 +185,7 @@ def _step(
     optimizer.step()
 
 
-def test_a_method_without_a_critic_learns_to_copy_a_token():
+def test_a_method_without_a_critic_learns_to_copy_a_token() -> None:
     """GRPO in groups of 32, four steps an iteration."""
     policy, env = _policy(), CopyEnv(256, max_new_tokens=2)
     optimizer = torch.optim.Adam(policy.parameters(), lr=5e-3)

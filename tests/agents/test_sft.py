@@ -14,17 +14,17 @@ from agents.policy import CausalLMPolicy
 from agents.sft import example_stream, finetune
 from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError, ContextLengthError
-from codegym.problems import flawed_solution
+from codegym.problems import ProblemSet, flawed_solution
 
 TOKENIZER = make_tokenizer("mini")
 FORMAT = make_prompt_format("auto")
 
 
-def _problems(size: int = 8):
+def _problems(size: int = 8) -> ProblemSet:
     return load_split(TaskSettings(difficulty="introductory"), split="train", size=size, seed=0)
 
 
-def test_an_example_is_the_prompt_the_program_and_the_end():
+def test_an_example_is_the_prompt_the_program_and_the_end() -> None:
     problem = _problems()[0]
     wrong = flawed_solution(problem, np.random.default_rng(3))
     example = encode_example(
@@ -38,7 +38,7 @@ def test_an_example_is_the_prompt_the_program_and_the_end():
         encode_example(problem, wrong, tokenizer=TOKENIZER, prompt_format=FORMAT, context_length=20)
 
 
-def test_batches_hold_every_example_once_sorted_by_length_within_a_pool():
+def test_batches_hold_every_example_once_sorted_by_length_within_a_pool() -> None:
     problems = _problems(10)
     rng = np.random.default_rng(0)
     examples = [
@@ -62,7 +62,7 @@ def test_batches_hold_every_example_once_sorted_by_length_within_a_pool():
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
 
-def test_muon_gets_the_matrices_inside_and_adamw_all_else():
+def test_muon_gets_the_matrices_inside_and_adamw_all_else() -> None:
     policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
     for rate, shapes in ((0.01, 7), (None, 0)):
         optimizers = sft._optimizers(policy, 0.1, rate, 0.0)
@@ -76,7 +76,7 @@ def test_muon_gets_the_matrices_inside_and_adamw_all_else():
 
 
 @pytest.mark.parametrize("prompt_weight", [0.0, 0.5])
-def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight: float):
+def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight: float) -> None:
     problems = _problems(4)
     rng = np.random.default_rng(0)
     stream = example_stream(
@@ -84,9 +84,8 @@ def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight:
     )
     policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
     feed = batches(stream, batch_size=4, pool=1, rng=rng, pad_id=TOKENIZER.pad_id)
-    weight = {"prompt_weight": prompt_weight}
-    first = finetune(policy, feed, learning_rate=1e-2, steps=5, **weight)
-    last = finetune(policy, feed, learning_rate=1e-2, steps=60, **weight)
+    first = finetune(policy, feed, learning_rate=1e-2, steps=5, prompt_weight=prompt_weight)
+    last = finetune(policy, feed, learning_rate=1e-2, steps=60, prompt_weight=prompt_weight)
     assert last["steps"] == 60
     assert last["loss"] < 0.3 < first["loss"]
     batch = next(feed)
@@ -99,7 +98,7 @@ def test_finetuning_learns_the_programs_and_prompts_only_if_asked(prompt_weight:
     assert (float(np.mean(prompt)) > 3.0) == (prompt_weight == 0.0)
 
 
-def test_flawed_programs_differ_from_one_round_to_the_next():
+def test_flawed_programs_differ_from_one_round_to_the_next() -> None:
     problems = _problems(6)
     rng = np.random.default_rng(0)
     stream = example_stream(
@@ -114,7 +113,7 @@ def test_flawed_programs_differ_from_one_round_to_the_next():
     assert len(set().union(*rounds)) > 6
 
 
-def test_no_budget_and_no_fitting_example_are_errors():
+def test_no_budget_and_no_fitting_example_are_errors() -> None:
     with pytest.raises(ConfigurationError, match="budget of at least one step, got 0"):
         sft.Args(steps=0)
     with pytest.raises(ConfigurationError, match=r"flaw_rate=0.5 has no effect"):
@@ -131,7 +130,7 @@ def test_no_budget_and_no_fitting_example_are_errors():
         next(stream)
 
 
-def test_training_mode_is_left_off():
+def test_training_mode_is_left_off() -> None:
     policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=16, layers=1, heads=2)
     rng = np.random.default_rng(0)
     stream = example_stream(

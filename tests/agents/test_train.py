@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import ppo, sft, train
 
-TINY = {"model_width": 16, "model_layers": 1, "model_heads": 2, "max_new_tokens": 4}
+TINY: dict[str, Any] = {"model_width": 16, "model_layers": 1, "model_heads": 2, "max_new_tokens": 4}
 
 
 def _args(folder: Path) -> train.Args:
@@ -29,7 +30,7 @@ def _args(folder: Path) -> train.Args:
     )
 
 
-def test_the_main_job_from_end_to_end(tmp_path: Path):
+def test_the_main_job_from_end_to_end(tmp_path: Path) -> None:
     results = train.train(_args(tmp_path))
     phases = ("SFT", "PPO, last", "PPO, best")
     assert tuple(results) == phases
@@ -53,7 +54,7 @@ def test_the_main_job_from_end_to_end(tmp_path: Path):
 @pytest.mark.parametrize(("gain", "status"), [(0.1, 0), (0.0, 1), (-44.9, 1)])
 def test_a_policy_that_is_no_better_fails_the_command(
     gain: float, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.setattr(train, "train", lambda _: {})
     monkeypatch.setattr(train, "gains", lambda _: {"sampled": gain, "greedy": 0.0})
@@ -61,7 +62,7 @@ def test_a_policy_that_is_no_better_fails_the_command(
     assert ("not make the policy better" in capsys.readouterr().err) == bool(status)
 
 
-def test_gains_are_points_of_the_mean_over_levels_of_the_last_policy():
+def test_gains_are_points_of_the_mean_over_levels_of_the_last_policy() -> None:
     class Rate:
         def __init__(self, rate: float) -> None:
             self.mean_pass_at_1 = rate

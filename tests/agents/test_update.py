@@ -6,7 +6,6 @@ from typing import Literal
 
 import pytest
 import torch
-from fake_env import VOCAB, CopyEnv
 
 from agents.critic import Critic, HeadCritic, make_critic
 from agents.guard import DivergedError
@@ -16,6 +15,7 @@ from agents.ppo import Args, Batch, make_optimizer, prepare, update
 from agents.rollout import Sampling, play
 from agents.scoring import score
 from agents.sequences import Sequences
+from tests.agents.fake_env import VOCAB, CopyEnv
 
 SETTINGS = Args(warmup_updates=0)
 
@@ -61,7 +61,7 @@ def _copy(agent: Agent) -> Agent:
     return mine, copy.deepcopy(critic)
 
 
-def test_ratio_is_1_in_the_first_minibatch_and_not_later(agent: Agent):
+def test_ratio_is_1_in_the_first_minibatch_and_not_later(agent: Agent) -> None:
     batch = _batch(agent, SETTINGS, _policy())
     assert batch.sequences.solved.any(), "where all rewards are the same, nothing is learned"
     optimizer = make_optimizer(*agent, SETTINGS)
@@ -73,7 +73,7 @@ def test_ratio_is_1_in_the_first_minibatch_and_not_later(agent: Agent):
     assert stats["update/first_ratio_error"] > 1e-4
 
 
-def test_the_temperature_of_the_rollout_is_that_of_the_ratio(agent: Agent):
+def test_the_temperature_of_the_rollout_is_that_of_the_ratio(agent: Agent) -> None:
     settings = dataclasses.replace(SETTINGS, temperature=0.5)
     warm = Sampling(0.5)
     sequences = play(agent[0], CopyEnv(32), episodes=32, seed=0, sampling=warm).sequences
@@ -87,7 +87,7 @@ def test_the_temperature_of_the_rollout_is_that_of_the_ratio(agent: Agent):
 @pytest.mark.parametrize("kl", ["loss", "reward"])
 def test_kl_to_itself_is_0_and_the_return_is_the_reward(
     agent: Agent, kl: Literal["loss", "reward"]
-):
+) -> None:
     settings = dataclasses.replace(SETTINGS, kl=kl)
     batch = _batch(agent, settings, copy.deepcopy(agent[0]))
     assert batch.metrics["kl/reference_k1"] == pytest.approx(0.0, abs=1e-6)
@@ -98,7 +98,7 @@ def test_kl_to_itself_is_0_and_the_return_is_the_reward(
     assert batch.returns[outside].abs().sum() == batch.advantages[outside].abs().sum() == 0.0
 
 
-def test_fgo_masks_the_policy_and_not_the_critic(agent: Agent):
+def test_fgo_masks_the_policy_and_not_the_critic(agent: Agent) -> None:
     on = _batch(agent, SETTINGS, agent[0])
     off = _batch(agent, dataclasses.replace(SETTINGS, fgo=False), agent[0])
     assert on.policy_mask.equal(on.sequences.loss_mask & on.generated)
@@ -106,7 +106,7 @@ def test_fgo_masks_the_policy_and_not_the_critic(agent: Agent):
     assert torch.equal(on.advantages, off.advantages)
 
 
-def test_unexecuted_tokens_have_no_policy_gradient(agent: Agent):
+def test_unexecuted_tokens_have_no_policy_gradient(agent: Agent) -> None:
     """Changing the advantage of a masked token changes nothing; of an executed one, something."""
     batch = _batch(agent, SETTINGS, agent[0])
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
@@ -125,7 +125,7 @@ def test_unexecuted_tokens_have_no_policy_gradient(agent: Agent):
     assert not torch.equal(base, weights(torch.where(batch.policy_mask, 50.0, batch.advantages)))
 
 
-def test_microbatches_change_nothing_but_rounding(agent: Agent):
+def test_microbatches_change_nothing_but_rounding(agent: Agent) -> None:
     batch = _batch(agent, SETTINGS, _policy())
     results = []
     for microbatch_tokens in (20, 10_000):
@@ -141,7 +141,7 @@ def test_microbatches_change_nothing_but_rounding(agent: Agent):
     assert torch.allclose(results[0], results[1], atol=1e-6)
 
 
-def test_warm_up_changes_the_critic_alone(agent: Agent):
+def test_warm_up_changes_the_critic_alone(agent: Agent) -> None:
     before = copy.deepcopy(agent[0].state_dict())
     batch = _batch(agent, SETTINGS, agent[0])
     optimizer = make_optimizer(*agent, SETTINGS)
@@ -150,7 +150,7 @@ def test_warm_up_changes_the_critic_alone(agent: Agent):
     assert agent[1] is None or agent[1].head.weight.abs().sum() > 0.0
 
 
-def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy():
+def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy() -> None:
     agent = (_policy(), None)
     reference = _policy(seed=1)
     paid = _batch(agent, dataclasses.replace(SETTINGS, kl="reward"), reference)
@@ -172,7 +172,7 @@ def test_a_penalty_in_the_loss_leaves_returns_as_they_are_and_holds_the_policy()
 
 def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes_on(
     agent: Agent,
-):
+) -> None:
     batch = _batch(agent, SETTINGS, _policy())
     wild = dataclasses.replace(SETTINGS, learning_rate=0.3, target_kl=0.01, minibatches=4, epochs=2)
     optimizer = make_optimizer(*agent, wild)
@@ -197,7 +197,7 @@ def test_the_policy_stops_where_its_own_kl_passes_the_target_and_the_critic_goes
     assert stats["update/policy_steps"] == sum(moves) / 8
 
 
-def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(agent: Agent):
+def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(agent: Agent) -> None:
     """Both gradients are clipped, each by its own norm."""
     batch = _batch(agent, SETTINGS, _policy())
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
@@ -213,7 +213,7 @@ def test_a_huge_value_loss_does_not_shrink_the_step_of_the_policy(agent: Agent):
     assert not torch.equal(moved[0], torch.cat([p.flatten() for p in agent[0].parameters()]))
 
 
-def test_a_broken_loss_stops_the_run_before_the_weights_break(agent: Agent):
+def test_a_broken_loss_stops_the_run_before_the_weights_break(agent: Agent) -> None:
     batch = _batch(agent, SETTINGS, agent[0])
     nan = torch.full_like(batch.returns, float("nan"))
     broken = batch._replace(returns=nan, advantages=nan)
@@ -223,7 +223,7 @@ def test_a_broken_loss_stops_the_run_before_the_weights_break(agent: Agent):
     assert all(torch.equal(before[name], weight) for name, weight in agent[0].state_dict().items())
 
 
-def test_gradient_checkpointing_gives_the_same_update():
+def test_gradient_checkpointing_gives_the_same_update() -> None:
     once = dataclasses.replace(SETTINGS, epochs=1, minibatches=1)
     weights = []
     for checkpointing in (False, True):
@@ -238,7 +238,7 @@ def test_gradient_checkpointing_gives_the_same_update():
     assert torch.allclose(weights[0], weights[1], atol=1e-6)
 
 
-def test_ppo_learns_to_copy_a_token(agent: Agent):
+def test_ppo_learns_to_copy_a_token(agent: Agent) -> None:
     settings = Args(
         learning_rate=3e-3,
         epochs=2,

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 class Pretender:
     """Takes `seconds` for each job it supports; dies in the round `dies`."""
 
-    def __init__(self, name: str, seconds: float, *, odd_only: bool = False, dies: int = -1):
+    def __init__(
+        self, name: str, seconds: float, *, odd_only: bool = False, dies: int = -1
+    ) -> None:
         self.name = name
         self.ran: list[list[int]] = []
         self._seconds, self._odd_only, self._dies = seconds, odd_only, dies
@@ -80,8 +82,16 @@ def test_blocks_last_alike_and_their_order_rotates() -> None:
     order: list[str] = []
     quick, slow = Pretender("quick", 0.001), Pretender("slow", 0.1)
     for contender in (quick, slow):
-        run = contender.run
-        contender.run = lambda i, run=run, name=contender.name: (order.append(name), run(i))[1]  # type: ignore[method-assign, func-returns-value]
+
+        def run(
+            indices: Sequence[int],
+            run: Callable[[Sequence[int]], Block] = contender.run,
+            name: str = contender.name,
+        ) -> Block:
+            order.append(name)
+            return run(indices)
+
+        contender.run = run  # type: ignore[method-assign]
     case = Case("x", [quick, slow], some_jobs(1), 1.0)
     case.repeat(4, 0.5)
     assert order[2:] == ["quick", "slow", "slow", "quick"] * 2

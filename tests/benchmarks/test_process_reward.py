@@ -23,7 +23,7 @@ def some() -> list[Tree]:
     return list(trees(3, policy))
 
 
-def test_every_combination_is_listed_once():
+def test_every_combination_is_listed_once() -> None:
     problem = load_mini(difficulty="introductory", size=1)[0]
     written = texts(problem)
     assert problem.canonical_solution in written
@@ -31,7 +31,7 @@ def test_every_combination_is_listed_once():
     assert all(text.startswith(problem.starter_code) for text in written)
 
 
-def test_a_tree_holds_a_distribution_and_its_sums(some: list[Tree]):
+def test_a_tree_holds_a_distribution_and_its_sums(some: list[Tree]) -> None:
     assert some
     for tree in some:
         assert tree.probability.sum() == pytest.approx(1.0)
@@ -47,7 +47,7 @@ def test_a_tree_holds_a_distribution_and_its_sums(some: list[Tree]):
             assert tree.success[tokens] == float(tree.passes[program])
 
 
-def test_with_many_completions_the_labels_are_the_truth(some: list[Tree]):
+def test_with_many_completions_the_labels_are_the_truth(some: list[Tree]) -> None:
     rng = np.random.default_rng(0)
     found = {"binary": Errors(), "exhaustive": Errors()}
     few = {"binary": Errors(), "exhaustive": Errors()}
@@ -65,13 +65,13 @@ def test_with_many_completions_the_labels_are_the_truth(some: list[Tree]):
     assert few["binary"].wrong == few["binary"].missed > 0
 
 
-def test_programs_are_drawn_as_often_as_the_policy_writes_them(some: list[Tree]):
+def test_programs_are_drawn_as_often_as_the_policy_writes_them(some: list[Tree]) -> None:
     drawn = written_programs(some[0], 4000, np.random.default_rng(0))
     share = np.bincount(drawn, minlength=len(some[0].programs)) / 4000
     assert np.abs(share - some[0].probability).max() < 0.04
 
 
-def test_a_model_is_judged_by_what_it_says(some: list[Tree]):
+def test_a_model_is_judged_by_what_it_says(some: list[Tree]) -> None:
     class Oracle:
         """Says the truth (or nothing) about each prefix."""
 
@@ -97,7 +97,7 @@ def test_a_model_is_judged_by_what_it_says(some: list[Tree]):
     assert nothing["rmse"] >= nothing["rmse_of_mean"] > 0.0
 
 
-def test_random_scores_are_a_function_of_the_tokens_alone():
+def test_random_scores_are_a_function_of_the_tokens_alone() -> None:
     scorer = RandomScorer(3)
     sequences = [np.arange(n) for n in range(1, 400)]
     ends = [np.array([len(one)]) for one in sequences]
@@ -109,7 +109,7 @@ def test_random_scores_are_a_function_of_the_tokens_alone():
     assert float(np.std(scores)) == pytest.approx(1 / np.sqrt(3), rel=0.1)
 
 
-def test_perfect_scores_turn_at_the_first_other_line():
+def test_perfect_scores_turn_at_the_first_other_line() -> None:
     problems, tokenizer = load_mini(size=20), make_tokenizer("mini")
     scorer = ReferenceScorer(problems, tokenizer)
     for problem in problems:
@@ -123,7 +123,7 @@ def test_perfect_scores_turn_at_the_first_other_line():
             assert scores == [1.0 if i < turn else -1.0 for i in range(first, len(program))]
 
 
-def test_falls_are_those_at_the_first_other_line():
+def test_falls_are_those_at_the_first_other_line() -> None:
     problems, tokenizer = load_mini(size=2), make_tokenizer("mini")
     scorer = ComparedScorer(
         lambda _, ends: np.linspace(1.0, 0.0, len(ends[0])),
@@ -143,7 +143,7 @@ def test_falls_are_those_at_the_first_other_line():
     }
 
 
-def test_the_page_tells_means_and_intervals(tmp_path: Path):
+def test_the_page_tells_means_and_intervals(tmp_path: Path) -> None:
     mean, half = interval_of_mean([1.0, 2.0, 3.0])
     assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
     levels = {"a": "introductory", "b": "competition"}

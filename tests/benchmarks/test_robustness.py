@@ -40,7 +40,7 @@ def _row(run: Run, *, last: float = 0.8, returns: tuple[str, ...] = ()) -> dict[
     }
 
 
-def test_every_run_has_a_name_of_its_own_and_the_settings_it_says():
+def test_every_run_has_a_name_of_its_own_and_the_settings_it_says() -> None:
     args = Args()
     runs = [run for part in ("seeds", "rates", "ablations") for run in planned(args, part, [])]
     assert len({run.name for run in runs}) == len(runs) == 10 + 4 * 3 + len(ABLATIONS) * 2 * 2
@@ -53,7 +53,7 @@ def test_every_run_has_a_name_of_its_own_and_the_settings_it_says():
     assert (old.guard, old.anneal, old.iterations) == (False, False, 60)
 
 
-def test_without_the_guard_only_what_it_sent_back_is_run_again():
+def test_without_the_guard_only_what_it_sent_back_is_run_again() -> None:
     rows = [
         _row(Run("seeds", 31)),
         _row(Run("rates", 31, 4.0), returns=("iteration 40: KL",)),
@@ -77,7 +77,7 @@ def _kept(folder: Path, args: Args) -> Path:
     return folder / "results.json"
 
 
-def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
+def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path) -> None:
     args = Args(parts=("seeds",), seeds=(31, 32, 31), runs=tmp_path, out=tmp_path / "results")
     path = _kept(tmp_path, dataclasses.replace(args, seeds=(31, 32)))
     rows = json.loads(path.read_text())["rows"]
@@ -85,7 +85,7 @@ def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
     assert json.loads(path.read_text())["rows"] == rows
 
 
-def test_rows_of_other_settings_are_refused(tmp_path: Path):
+def test_rows_of_other_settings_are_refused(tmp_path: Path) -> None:
     args = Args(parts=("seeds",), seeds=(31,), runs=tmp_path / "runs", out=tmp_path / "results")
     path = _kept(tmp_path, args)
     before = path.read_bytes()
@@ -99,7 +99,7 @@ def test_rows_of_other_settings_are_refused(tmp_path: Path):
         robustness.run(longer)
 
 
-def test_the_page_tells_what_was_missed(tmp_path: Path):
+def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
     rows = [
         _row(Run("seeds", 31), last=0.8),
         _row(Run("seeds", 32), last=0.1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("tyro")
@@ -39,7 +41,7 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
         ours.synchronous(SHORT, 2, copy=True),
         function(SHORT),
     ):
-        begun = contender.begin()
+        begun: Any = contender.begin()
         for _ in range(contender.steps):
             result = contender.step()
             assert isinstance(result, tuple)

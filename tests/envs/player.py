@@ -72,13 +72,13 @@ class Player:
 
     def _advance(self) -> Any:
         if self.lane != "tokens":
-            for i in np.flatnonzero(~self.judging & ~self.ended):
+            for i in np.flatnonzero(~self.judging & ~self.ended).tolist():
                 if self.rng.random() < 0.6:
-                    self._submit(int(i))
+                    self._submit(i)
         if self.lane == "sequences":
             return self.envs.collect(wait=bool(self.rng.random() < 0.7))
         actions = np.full(self.envs.num_envs, NOWHERE)
-        for i in np.flatnonzero(~self.judging & ~self.ended):
+        for i in np.flatnonzero(~self.judging & ~self.ended).tolist():
             actions[i] = self._left(i)[0]
         result = self.envs.step(actions)
         self.position += actions != NOWHERE  # not if the step raised
@@ -103,7 +103,7 @@ class Player:
         return self.writer.tokens(i, len(self.plays[i]), self.budget)[self.position[i] :]
 
     def _began(self, obs: Any, infos: Any) -> None:
-        for i in np.flatnonzero(infos["_start_length"]):
+        for i in np.flatnonzero(infos["_start_length"]).tolist():
             start = {key: value for key, value in told_by(infos, i).items() if key in START}
             self.open[i] = Play(start, row_of(obs, i))
             self.position[i] = 0
@@ -116,11 +116,13 @@ class Player:
         assert not (terminated & truncated).any()
         assert not rewards[was_ended | self.judging & ~done].any()
         assert self.dense or not rewards[~done].any()
-        for i in np.flatnonzero(rewards):
-            self.open[i].reward += float(rewards[i])
+        for i in np.flatnonzero(rewards).tolist():
+            paid = self.open[i]
+            assert paid is not None
+            paid.reward += float(rewards[i])
         told = infos.get("_final_info" if same else "_verdict", np.zeros_like(done))
         np.testing.assert_array_equal(told, done)
-        for i in np.flatnonzero(done):
+        for i in np.flatnonzero(done).tolist():
             play = self.open[i]
             assert play is not None
             info = told_by(infos, i)

@@ -108,7 +108,7 @@ def told_by(infos: dict[str, Any], i: int) -> dict[str, Any]:
     return told
 
 
-def row_of(obs: dict[str, Any], i: int) -> dict[str, Any]:
+def row_of(obs: dict[str, Any], i: int | slice) -> dict[str, Any]:
     """A copy of the observation of one sub-environment."""
     return {key: value[i].copy() for key, value in obs.items()}
 
@@ -141,9 +141,9 @@ class SingleEnvs:
         rewards = np.zeros(len(self.envs))
         infos: dict[str, Any] = {}
         if self.mode is AutoresetMode.NEXT_STEP:
-            for i in np.flatnonzero(ended):
+            for i in np.flatnonzero(ended).tolist():
                 self._begin(i, infos)
-        for i in np.flatnonzero(~ended):
+        for i in np.flatnonzero(~ended).tolist():
             self.obs[i], rewards[i], self.terminated[i], self.truncated[i], info = self.envs[
                 i
             ].step(actions[i])
@@ -154,7 +154,7 @@ class SingleEnvs:
         told = ended if self.mode is AutoresetMode.DISABLED else np.zeros_like(ended)
         terminated, truncated = self.terminated & ~told, self.truncated & ~told
         if self.mode is AutoresetMode.SAME_STEP:
-            for i in np.flatnonzero(terminated | truncated):
+            for i in np.flatnonzero(terminated | truncated).tolist():
                 self._begin(i, infos)
         return self._batch(), rewards, terminated, truncated, infos
 

@@ -89,7 +89,9 @@ def unigram() -> Tokenizer:
 
 
 def wrap(core: Tokenizer, template: str | None = None, **more: Any) -> Any:
-    made = PreTrainedTokenizerFast(tokenizer_object=core, **{"eos_token": "<eos>", **more})
+    made = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core, **{"eos_token": "<eos>", **more}
+    )
     made.chat_template = template
     return made
 

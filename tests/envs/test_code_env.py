@@ -34,6 +34,7 @@ from codegym.tokenization import ByteTokenizer
 from .conftest import ECHO, SIGN
 from .scorers import process_reward
 
+Step = tuple[Any, float, bool, bool, dict[str, Any]]
 REST = SIGN.canonical_solution[len(SIGN.starter_code) :]
 
 
@@ -46,13 +47,16 @@ def make(problems: ProblemSet, grader: Grader) -> Any:
     return make_env
 
 
-def write(env: CodeEnv, text: str, *, end: bool = True) -> tuple[Any, float, bool, bool, dict]:
-    step: Any = None
+def write(env: CodeEnv, text: str, *, end: bool = True) -> Step:
+    step: Step | None = None
     for token in env.tokenizer.encode(text):
         step = env.step(token)
         if step[2] or step[3]:
             return step
-    return env.step(env.tokenizer.end_id) if end else step
+    if end:
+        return env.step(env.tokenizer.end_id)
+    assert step is not None
+    return step
 
 
 def test_observation_is_prompt_given_code_generated_then_padding(make: Any) -> None:

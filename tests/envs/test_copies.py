@@ -96,7 +96,7 @@ def test_a_copy_of_a_closed_environment_keeps_nothing_open(arguments: dict[str, 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, COPIES[2]], ids=["deepcopy", "pickle"])
 def test_a_copy_goes_its_own_way(arguments: dict[str, Any], make_copy: Any) -> None:
     curriculum = CurriculumOfSubtasks(threshold=0.1, alpha=1.0)
-    env = RecordEpisodeStatistics(CodeEnv(**arguments, start=curriculum))
+    env: Any = RecordEpisodeStatistics(CodeEnv(**arguments, start=curriculum))
     env.reset(seed=3)
     env.step(97)
     twin = make_copy(env)
@@ -106,7 +106,7 @@ def test_a_copy_goes_its_own_way(arguments: dict[str, Any], make_copy: Any) -> N
     for mine, other in zip(first, second, strict=True):
         assert_same(mine, other)
     for each in (env, twin):  # the random generators agree as well
-        each.step(env.unwrapped.tokenizer.end_id)  # type: ignore[attr-defined]
+        each.step(env.unwrapped.tokenizer.end_id)
     assert_same(env.reset(), twin.reset())
     assert told["success"] == {}
     assert twin.unwrapped.start_states is not curriculum
@@ -122,7 +122,8 @@ def test_a_copy_shares_what_does_not_change(arguments: dict[str, Any]) -> None:
     assert twin.tokenizer is env.tokenizer
     assert twin.task.grader is env.task.grader
     assert twin.observation_space == env.observation_space
-    assert twin.observation_space["input_ids"].low.strides == (0,)  # type: ignore[attr-defined]
+    space: Any = twin.observation_space
+    assert space["input_ids"].low.strides == (0,)
     env.close()
     twin.close()
 

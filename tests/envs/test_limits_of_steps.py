@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -27,15 +28,15 @@ def arguments(problems: ProblemSet) -> Any:
         }  # fmt: skip
 
 
-def play(env: Any, letter: int = 97) -> list[Any]:
+def play(env: Any, letter: Any = 97) -> list[Any]:
     env.reset(seed=0)
-    steps = []
+    steps: list[Any] = []
     while not steps or not (steps[-1][2] or steps[-1][3]):
         steps.append(env.step(letter))
     return steps
 
 
-WAYS = {
+WAYS: dict[str, Callable[[int, Any], Any]] = {
     "make": lambda limit, arguments: gymnasium.make(
         "CodeGen-Mini-v0", max_episode_steps=limit, **arguments
     ),

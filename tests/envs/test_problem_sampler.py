@@ -95,7 +95,7 @@ def test_all_sub_environments_share_one_sampler(
         sampler = Unsolved(problems)
         envs = CodeVectorEnv(
             4, sampler=sampler, autoreset_mode="DISABLED", judging=judging, **arguments
-        )  # type: ignore[arg-type]
+        )
         _, infos = envs.reset(seed=0)
         ids = infos["problem_id"].tolist()
         text = {"sign": REST, "echo": ECHO.canonical_solution}
@@ -170,8 +170,8 @@ def test_the_two_of_codegym(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("index", [-1, 2, 0.0, None, True])
 def test_an_index_that_is_none(arguments: dict[str, Any], problems: ProblemSet, index: Any) -> None:
-    sampler = Unsolved(problems)
-    sampler.draw = lambda _: index  # type: ignore[method-assign]
+    sampler: Any = Unsolved(problems)
+    sampler.draw = lambda _: index
     with pytest.raises(ConfigurationError, match="index from 0 to 1, an int; Unsolved drew"):
         CodeEnv(sampler=sampler, **arguments).reset(seed=0)
 

@@ -346,7 +346,11 @@ def test_padding_earns_nothing(make: Any, form: str) -> None:
 def test_no_failing_program_out_scores_a_solved_one(make: Any, form: Any) -> None:
     returns: dict[bool, list[float]] = {True: [], False: []}
     for score in (1.0, -1.0):
-        env = make(ProcessReward(Texts(BYTES, lambda _, s=score: s), form=form))
+
+        def constant(_: str, score: float = score) -> float:
+            return score
+
+        env = make(ProcessReward(Texts(BYTES, constant), form=form))
         for k in range(24):
             rewards, info = play(env, f"    y = {k}\n    return y\n")
             if solved(info) == (score < 0):  # the scorer favours those that fail

@@ -79,9 +79,9 @@ def test_a_batch_with_several_sets(
     for t in range(max(map(len, programs))):
         some = [i for i in range(3) if t < len(programs[i]) and found[i] is None]
         tokens = np.array([programs[i][t] for i in some], dtype=np.int64)
-        terminated, truncated = together.append_each(np.array(some, dtype=np.int64), tokens)
+        ends, truncated = together.append_each(np.array(some, dtype=np.int64), tokens)
         assert not truncated.any()
-        for i, token, ended in zip(some, tokens.tolist(), terminated.tolist(), strict=True):
+        for i, token, ended in zip(some, tokens.tolist(), ends.tolist(), strict=True):
             assert alone.append(i, token) == (ended, False)
             found[i] = t + 1 if ended else None
     assert found == expected

@@ -151,6 +151,7 @@ def test_make_vec_passes_arguments_on(arguments: dict[str, Any]) -> None:
     envs = make("CodeGen-Mini-v0", num_envs=N, judging="async", copy=False, **arguments)
     assert isinstance(envs, CodeVectorEnv)
     assert (envs.judging, envs.copy) == ("async", False)
+    assert envs.spec is not None
     assert envs.spec.kwargs["judging"] == "async"
     with pytest.raises(UnknownNameError, match="Did you mean 'async'"):
         make("CodeGen-Mini-v0", num_envs=N, judging="asynch", **arguments)

@@ -17,7 +17,7 @@ def start_without_deadline() -> None:
     """
     import ray._private.services as services
 
-    get_node = services.get_node
+    get_node: Any = services.get_node
 
     def when_registered(address: str, node: str) -> Any:
         found = []

@@ -290,7 +290,7 @@ def test_arguments_without_meaning_are_refused(executor: RayExecutor) -> None:
     ):
         (name,) = arguments
         with pytest.raises(ConfigurationError, match=name):
-            RayExecutor(**arguments)  # type: ignore[arg-type]
+            RayExecutor(**arguments)
     with pytest.raises(UnknownNameError, match="strict"):
         RayExecutor(isolation="strickt")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="already"):

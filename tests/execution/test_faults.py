@@ -26,8 +26,9 @@ from codegym.execution import (
     Stdin,
 )
 from codegym.execution.sandbox import supervise
+from codegym.execution.sandbox.protocol import Frame
 from codegym.execution.wire import STRETCH
-from codegym.execution.worker_process import Frame, WorkerProcess
+from codegym.execution.worker_process import WorkerProcess
 from codegym.grading import Grade, Grader, Verdict
 from codegym.problems.problem import CallTest, Problem, StdinTest
 from tests.waiting import wait_until

@@ -112,7 +112,8 @@ PASSES = {
 def told(program: str, entry_point: str, source: str) -> TestCode:
     """The test code, with the classes of a reference solution."""
     test = CodeTest(source, entry_point)
-    (test,) = with_classes(Problem("p", "d", program, (test,), entry_point=entry_point)).tests
+    problem = Problem("p", "d", program, (test,), entry_point=entry_point)
+    (test,) = (t for t in with_classes(problem).tests if isinstance(t, CodeTest))
     return TestCode(test.source, test.name, classes=test.classes)
 
 

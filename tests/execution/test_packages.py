@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_a_program_finds_its_own_packages_whatever_another_was_allowed() -> None
     with LocalExecutor(workers=1, packages=["sortedcontainers"]) as executor:
         run = bind(executor)
 
-        def found(*packages: str) -> object:
+        def found(*packages: str) -> Any:
             return run(ASKS, Call(), packages=packages).value
 
         every = found("gymnasium")

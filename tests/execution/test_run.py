@@ -177,7 +177,7 @@ def test_calls_with_keywords_expressions_and_prelude(run: Run) -> None:
     assert run("def f(a, b=0): return a - b", Call((5,), (("b", 2),))).value == 3
     assert run("def f(a): return a + 1", Call(expression="[candidate(1), f(2)]")).value == [2, 3]
     seen = run("def f(a):\n    return sqrt(a)", Call((4,)), prelude="from math import *\n" * 9)
-    assert (seen.value, seen.executed_lines) == (2.0, {1, 2})
+    assert (seen.value, seen.executed_lines) == (2.0, frozenset({1, 2}))
     method = run("class A:\n    def g(self): return 9", Call(), entry_point="A().g")
     assert method.value == 9
 
@@ -243,7 +243,7 @@ def test_limits_end_a_run_with_their_own_reason(run: Run) -> None:
         limits=brief,
     )
     assert spin.reason is ExitReason.CPU_LIMIT
-    assert (spin.stdout, spin.executed_lines) == ("1\n", {1, 2, 3, 4})
+    assert (spin.stdout, spin.executed_lines) == ("1\n", frozenset({1, 2, 3, 4}))
     small = dataclasses.replace(LIMITS, memory_bytes=64 * 2**20)
     assert run("x = [0] * 10**8", limits=small).reason is ExitReason.MEMORY_LIMIT
     assert run("while 1: print('x' * 1000)").reason is ExitReason.OUTPUT_LIMIT

@@ -74,7 +74,7 @@ def decide(code: list[seccomp.Code], audit: int, number: int, *arguments: int) -
 
 @pytest.fixture(params=AUDIT)
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(seccomp.platform, "machine", lambda: request.param)
+    monkeypatch.setattr(platform, "machine", lambda: request.param)
     return str(request.param)
 
 

@@ -167,7 +167,7 @@ def test_exact_is_what_python_says(returned: Any, expected: Any) -> None:
 def test_what_is_returned_unchanged_is_right(value: Any) -> None:
     for comparison in ("exact", "tolerant"):
         seen = decode_value(crossed(value))
-        assert same_value(seen, value, comparison=comparison) is equal(value, value)  # type: ignore[arg-type]
+        assert same_value(seen, value, comparison=comparison) is equal(value, value)
 
 
 @fuzz

@@ -94,7 +94,7 @@ def test_a_grade_tells_passes_lines_and_the_first_worst_error(grader: Grader) ->
     assert grade.pass_ratio == 0.5
     assert (grade.error_type, grade.error_line) == ("ZeroDivisionError", 4)
     assert grade.executed_lines == {1, 2, 3, 4}
-    assert [test.verdict for test in grade.tests] == ["accepted", "runtime_error"]
+    assert [test and test.verdict for test in grade.tests] == ["accepted", "runtime_error"]
     wrong = grader.grade(DOUBLE, "def f(x): return x")
     assert wrong.error_message == "Expected 6, got 3."
 
@@ -286,7 +286,7 @@ def test_arguments_without_meaning_are_refused() -> None:
         Grader(cache_size=-1)
     for argument in ("coverage", "stop_at_first_failure", "shortest_first"):
         with pytest.raises(ConfigurationError, match=f"{argument} must be True or False, got 'y"):
-            Grader(**{argument: "yes"})
+            Grader(**{argument: "yes"})  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=r"limits must be .* got 5"):
         Grader(limits=5)  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="Did you mean 'cpu_seconds'"):

@@ -210,7 +210,7 @@ SOLUTIONS = {
 
 
 @pytest.mark.parametrize("form", RIGHT_AND_WRONG)
-def test_the_solution_is_accepted_and_a_wrong_program_is_not(form, grader):
+def test_the_solution_is_accepted_and_a_wrong_program_is_not(form: str, grader: Grader) -> None:
     source, row, wrong = RIGHT_AND_WRONG[form]
     problem = SOURCES[source].parse(Row(0, row))
     solution = SOLUTIONS.get(form, problem.canonical_solution)

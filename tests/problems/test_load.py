@@ -55,7 +55,7 @@ def write(path: Path, rows: list[Any], *, lines: bool = True) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def empty_machine(tmp_path, monkeypatch):
+def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No data anywhere, and a network that is down and counts who asks."""
     asked: list[str] = []
 
@@ -71,7 +71,7 @@ def empty_machine(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.json.gz", "a.jsonl.gz"])
 @pytest.mark.parametrize("lines", [False, True])
-def test_data_takes_any_of_four_kinds_of_file(tmp_path, name, lines):
+def test_data_takes_any_of_four_kinds_of_file(tmp_path: Path, name: str, lines: bool) -> None:
     problems = load_problems("custom", data=write(tmp_path / name, custom(3), lines=lines))
     assert problems.ids == ("0", "1", "2")
     assert problems[2].tests == (CallTest((), 2),)
@@ -79,7 +79,9 @@ def test_data_takes_any_of_four_kinds_of_file(tmp_path, name, lines):
     assert str(problems.report) == "custom: 3 rows read, 3 usable, 0 skipped"
 
 
-def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
+def test_bad_rows_are_counted_with_their_reason_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rows: list[Any] = custom(6)
     rows[1]["tests"] = []
     rows[3] = ["no object"]
@@ -103,7 +105,7 @@ def test_bad_rows_are_counted_with_their_reason_and_logged(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("name", ["f(", "a b", "A.f", "__import__('os').system", "A()().f", "1f"])
-def test_an_entry_point_that_is_no_name_is_a_bad_row(tmp_path, name):
+def test_an_entry_point_that_is_no_name_is_a_bad_row(tmp_path: Path, name: str) -> None:
     rows = [*custom(1), *custom(1, id="bad", entry_point=name)]
     rows[1]["tests"] = [{"args": [], "expected": 1}, {"code": "assert set(candidate()) == {1}"}]
     problems = load_problems("custom", data=write(tmp_path / "a.json", rows))
@@ -111,14 +113,14 @@ def test_an_entry_point_that_is_no_name_is_a_bad_row(tmp_path, name):
     assert "entry point" in problems.report.skipped[0].reason
 
 
-def test_text_that_is_no_unicode_is_a_bad_row(tmp_path):
+def test_text_that_is_no_unicode_is_a_bad_row(tmp_path: Path) -> None:
     rows = [*custom(1), *custom(1, id="bad", description="half \ud800 a pair")]
     problems = load_problems("custom", data=write(tmp_path / "a.json", rows))
     assert problems.ids == ("0",)
     assert "not Unicode" in problems.report.skipped[0].reason
 
 
-def test_rows_of_another_source_are_an_error_of_the_file(tmp_path):
+def test_rows_of_another_source_are_an_error_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", custom(3))
     for source in sorted(set(SOURCES) - {"mini", "custom"}):
         with pytest.raises(DataFormatError, match="none of 3 rows") as caught:
@@ -126,14 +128,14 @@ def test_rows_of_another_source_are_an_error_of_the_file(tmp_path):
         assert "\n  line 1" in str(caught.value)
 
 
-def test_files_that_are_no_data_set(tmp_path):
+def test_files_that_are_no_data_set(tmp_path: Path) -> None:
     for name, content in [("a.json", b""), ("b.json", b"<html>"), ("c.gz", b"\x1f\x8b\x00")]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataFormatError, match="HumanEval rows"):
             load_problems("humaneval", data=tmp_path / name)
 
 
-def test_unknown_names(tmp_path):
+def test_unknown_names(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", custom(4))
     with pytest.raises(UnknownNameError, match="Did you mean 'humaneval'"):
         load_problems("humanevall")
@@ -145,8 +147,9 @@ def test_unknown_names(tmp_path):
         load_problems("humaneval", data=path, split="train")
 
 
-def test_arguments_without_meaning(tmp_path):
+def test_arguments_without_meaning(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", custom(4))
+    arguments: dict[str, Any]
     for arguments in ({"size": 3}, {"seed": 0}, {"limit": 0}):
         with pytest.raises(ConfigurationError):
             load_problems("custom", data=path, **arguments)
@@ -158,7 +161,7 @@ def test_arguments_without_meaning(tmp_path):
         load_problems("custom", data=tmp_path)
 
 
-def test_mini_is_forwarded():
+def test_mini_is_forwarded() -> None:
     problems = load_problems("mini", split="test", difficulty="introductory", size=5, seed=3)
     assert len(problems) == 5
     assert problems.difficulties == ("introductory",)
@@ -170,14 +173,14 @@ def test_mini_is_forwarded():
     )
 
 
-def test_difficulty_and_limit(tmp_path):
+def test_difficulty_and_limit(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", custom(10))
     assert load_problems("custom", data=path, difficulty="hard").ids == ("1", "3", "5", "7", "9")
     limited = load_problems("custom", data=path, limit=4)
     assert len(limited) == limited.report.read == 4
 
 
-def test_hash_splits_are_disjoint_complete_and_depend_on_the_text_alone(tmp_path):
+def test_hash_splits_are_disjoint_complete_and_depend_on_the_text_alone(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", custom(400))
     parts = {
         s: load_problems("custom", data=path, split=s) for s in ("train", "validation", "test")
@@ -191,7 +194,7 @@ def test_hash_splits_are_disjoint_complete_and_depend_on_the_text_alone(tmp_path
     assert set(load_problems("custom", data=again, split="test").ids) == set(parts["test"].ids)
 
 
-def test_splits_of_mbpp_follow_the_official_ids(tmp_path):
+def test_splits_of_mbpp_follow_the_official_ids(tmp_path: Path) -> None:
     rows = [
         {
             "task_id": number,
@@ -216,7 +219,7 @@ def test_splits_of_mbpp_follow_the_official_ids(tmp_path):
     assert (problem.prelude, problem.comparison) == ("import math\n", "exact")
 
 
-def test_a_file_for_each_split(tmp_path):
+def test_a_file_for_each_split(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write(tmp_path / f"LeetCodeDataset-v0.2.0-{split}.jsonl.gz", [leetcode(split)])
     assert load_problems("leetcode", data=tmp_path).ids == ("train", "test")
@@ -227,7 +230,7 @@ def test_a_file_for_each_split(tmp_path):
         load_problems("leetcode", data=file, split="train")
 
 
-def test_a_leetcode_row(tmp_path):
+def test_a_leetcode_row(tmp_path: Path) -> None:
     (problem,) = load_problems("leetcode", data=write(tmp_path / "mine.jsonl", [leetcode("a")]))
     (test,) = problem.tests
     assert isinstance(test, CodeTest)
@@ -238,7 +241,9 @@ def test_a_leetcode_row(tmp_path):
     assert (problem.difficulty, problem.comparison) == ("easy", "exact")
 
 
-def test_search_order(tmp_path, monkeypatch, empty_machine):
+def test_search_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_machine: list[str]
+) -> None:
     name = "LeetCodeDataset-v0.2.0-test.jsonl"
     cached = write(tmp_path / "cache" / "codegym" / name, [leetcode("from-cache")])
     assert load_problems("leetcode", split="test").ids == ("from-cache",)
@@ -256,7 +261,9 @@ def test_search_order(tmp_path, monkeypatch, empty_machine):
 
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - {"mini", "custom"}))
-def test_offline_the_error_names_file_address_and_command(source, empty_machine):
+def test_offline_the_error_names_file_address_and_command(
+    source: str, empty_machine: list[str]
+) -> None:
     with pytest.raises(OfflineError) as caught:
         load_problems(source, allow_sample=False)
     message = str(caught.value)
@@ -267,7 +274,9 @@ def test_offline_the_error_names_file_address_and_command(source, empty_machine)
     assert empty_machine[0] in message
 
 
-def test_one_data_set_never_stands_in_silently_for_another(tmp_path, monkeypatch):
+def test_one_data_set_never_stands_in_silently_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [leetcode("a")]
     write(tmp_path / "leetcode_as_appsplus.json.gz", rows)
     write(tmp_path / "LeetCodeDataset-v0.2.0-train.jsonl", rows)
@@ -279,7 +288,7 @@ def test_one_data_set_never_stands_in_silently_for_another(tmp_path, monkeypatch
         load_problems("apps_plus", data=tmp_path)
 
 
-def test_a_download_that_changed_is_refused(tmp_path):
+def test_a_download_that_changed_is_refused(tmp_path: Path) -> None:
     name = "LeetCodeDataset-v0.2.0-test.jsonl"
     path = write(tmp_path / "cache" / "codegym" / name, [leetcode("a")])
     checksum = path.with_name(name + ".sha256")
@@ -290,7 +299,7 @@ def test_a_download_that_changed_is_refused(tmp_path):
         load_problems("leetcode", split="test")
 
 
-def test_a_problem_set_can_be_pickled(tmp_path):
+def test_a_problem_set_can_be_pickled(tmp_path: Path) -> None:
     problems = load_problems("custom", data=write(tmp_path / "a.json.gz", custom(9))).shuffle(1)
     again = pickle.loads(pickle.dumps(problems))
     assert again.ids == problems.ids
@@ -299,7 +308,7 @@ def test_a_problem_set_can_be_pickled(tmp_path):
 
 
 @pytest.mark.parametrize("limit", ["a", 0, 1.5, True])
-def test_a_limit_is_a_number_of_problems(limit):
+def test_a_limit_is_a_number_of_problems(limit: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=f"limit must be an int of 1 or more, got {limit!r}"
     ):

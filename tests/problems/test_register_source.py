@@ -84,7 +84,7 @@ def registry_as_before() -> Iterator[None]:
         del load._REGISTERED[name]
 
 
-def test_a_registered_source_is_loaded_by_its_name(tmp_path):
+def test_a_registered_source_is_loaded_by_its_name(tmp_path: Path) -> None:
     register_source(mine())
     path = write(tmp_path / "a.jsonl", *rows("a", "b"), *rows("c", split="test"))
     problems = load_problems("mine", data=path)
@@ -98,7 +98,7 @@ def test_a_registered_source_is_loaded_by_its_name(tmp_path):
         load_problems("mine")
 
 
-def test_environments_take_it_and_an_id_may_name_it(tmp_path):
+def test_environments_take_it_and_an_id_may_name_it(tmp_path: Path) -> None:
     register_source(mine())
     path = write(tmp_path / "a.jsonl", *rows("a"))
     with codegym.CodeEnv(source="mine", data=path) as env:
@@ -112,7 +112,7 @@ def test_environments_take_it_and_an_id_may_name_it(tmp_path):
         del gymnasium.registry["Mine-v0"]
 
 
-def test_a_generated_source_has_a_size_and_a_seed_and_no_file():
+def test_a_generated_source_has_a_size_and_a_seed_and_no_file() -> None:
     register_source(GeneratedSource("count", ("one", "two"), generate, size=12))
     assert len(load_problems("count")) == 12
     assert load_problems("count", size=5, seed=3, split="two", limit=2).ids == (
@@ -129,7 +129,7 @@ def test_a_generated_source_has_a_size_and_a_seed_and_no_file():
         assert len(env.problems) == 1000
 
 
-def test_a_name_is_registered_once():
+def test_a_name_is_registered_once() -> None:
     register_source(mine())
     for source in (mine(), GeneratedSource("mine", ("a",), generate), mine(name="mini")):
         with pytest.raises(ConfigurationError, match=f"named '{source.name}' is registered alrea"):
@@ -157,19 +157,21 @@ def test_a_name_is_registered_once():
         ),
     ],
 )
-def test_a_source_that_makes_no_sense_is_refused_when_it_is_made(changes, told):
+def test_a_source_that_makes_no_sense_is_refused_when_it_is_made(
+    changes: dict[str, Any], told: str
+) -> None:
     with pytest.raises(ConfigurationError, match=told):
         mine(**changes)
 
 
-def test_a_generated_source_that_makes_no_sense_is_refused_when_it_is_made():
+def test_a_generated_source_that_makes_no_sense_is_refused_when_it_is_made() -> None:
     for arguments in ({"generate": None}, {"size": 0}, {"splits": ()}):
         attributes: dict[str, Any] = {"name": "a", "splits": ("b",), "generate": generate}
         with pytest.raises(ConfigurationError, match=f"{next(iter(arguments))} must be"):
             GeneratedSource(**(attributes | arguments))
 
 
-def test_a_function_that_returns_something_else_is_a_fault_of_the_source(tmp_path):
+def test_a_function_that_returns_something_else_is_a_fault_of_the_source(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *rows("a"))
     register_source(mine(parse=lambda _: None))
     with pytest.raises(ConfigurationError, match="'mine': parse must return a Problem"):
@@ -179,7 +181,7 @@ def test_a_function_that_returns_something_else_is_a_fault_of_the_source(tmp_pat
         load_problems("none")
 
 
-def test_a_file_without_a_usable_row_is_an_error_that_says_why(tmp_path):
+def test_a_file_without_a_usable_row_is_an_error_that_says_why(tmp_path: Path) -> None:
     register_source(mine())
     path = write(tmp_path / "a.jsonl", *rows("a", "b", refused=True))
     with pytest.raises(DataFormatError, match=r"(?s)none of 2 rows.*line 1 \(a\): it is refused"):
@@ -190,7 +192,7 @@ def test_a_file_without_a_usable_row_is_an_error_that_says_why(tmp_path):
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
-def test_lines_are_counted_from_1_as_an_editor_does(tmp_path, gzipped):
+def test_lines_are_counted_from_1_as_an_editor_does(tmp_path: Path, gzipped: bool) -> None:
     register_source(mine())
     no_task = {"name": "d", "split": "train"}
     path = write(tmp_path / "a.jsonl", *rows("a"), "", "no", "  ", *rows("a"), no_task, "[1]")
@@ -205,7 +207,7 @@ def test_lines_are_counted_from_1_as_an_editor_does(tmp_path, gzipped):
     ]
 
 
-def test_rows_of_a_list_are_counted_from_1(tmp_path):
+def test_rows_of_a_list_are_counted_from_1(tmp_path: Path) -> None:
     register_source(mine())
     path = tmp_path / "a.json"
     path.write_text(json.dumps([*rows("a"), *rows("a"), 7]))
@@ -215,7 +217,7 @@ def test_rows_of_a_list_are_counted_from_1(tmp_path):
     ]
 
 
-def test_of_several_files_the_one_is_named(tmp_path):
+def test_of_several_files_the_one_is_named(tmp_path: Path) -> None:
     files = tuple(RemoteFile(f"{s}.jsonl", "http://x.invalid", (s,)) for s in ("train", "test"))
     register_source(mine(files=files, row_splits=None))
     for split in ("train", "test"):
@@ -227,7 +229,7 @@ def test_of_several_files_the_one_is_named(tmp_path):
     ]
 
 
-def test_a_split_that_cannot_be_told_is_a_bad_row(tmp_path):
+def test_a_split_that_cannot_be_told_is_a_bad_row(tmp_path: Path) -> None:
     register_source(mine())
     path = write(tmp_path / "a.jsonl", *rows("a"), {"name": "b", "task": "x"})
     problems = load_problems("mine", data=path, split="train")
@@ -238,14 +240,14 @@ def test_a_split_that_cannot_be_told_is_a_bad_row(tmp_path):
 # ---- ours
 
 
-def test_no_source_of_ours_imports_another():
+def test_no_source_of_ours_imports_another() -> None:
     for path in (ROOT / "codegym" / "problems" / "sources").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("codegym.problems.sources"), path.name
 
 
-def test_the_sources_of_ours():
+def test_the_sources_of_ours() -> None:
     assert list(SOURCES) == [
         *("mini", "apps_plus", "apps", "humaneval", "mbpp", "leetcode", "livecodebench", "custom")
     ]
@@ -253,7 +255,7 @@ def test_the_sources_of_ours():
         SOURCES["mine"] = mine()  # type: ignore[index]
 
 
-def test_the_example_plays_an_episode(tmp_path):
+def test_the_example_plays_an_episode(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / "own_data_set.py")],
         cwd=tmp_path, capture_output=True, text=True, check=False,

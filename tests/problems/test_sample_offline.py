@@ -30,7 +30,7 @@ from codegym.errors import (
     OfflineError,
     SampleDataWarning,
 )
-from codegym.problems import SOURCES, load, load_problems
+from codegym.problems import SOURCES, Source, load, load_problems
 from codegym.problems.files import connection, download
 from codegym.problems.files.locate import cache_folder
 from codegym.problems.sources.apps_plus import APPS_PLUS
@@ -122,7 +122,7 @@ def nothing_warned() -> Iterator[None]:
         yield
 
 
-def test_offline_the_sample_stands_in_and_warns(aim):
+def test_offline_the_sample_stands_in_and_warns(aim: Aim) -> None:
     with pytest.warns(SampleDataWarning) as caught:
         problems = load_problems("apps_plus")
     (warning,) = caught
@@ -162,7 +162,7 @@ for _ in range(2):
 """
 
 
-def test_it_warns_once_in_a_process_and_first_when_warnings_are_shown(aim):
+def test_it_warns_once_in_a_process_and_first_when_warnings_are_shown(aim: Aim) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SEVERAL_LOADS],
         stdout=subprocess.PIPE,
@@ -176,21 +176,21 @@ def test_it_warns_once_in_a_process_and_first_when_warnings_are_shown(aim):
     assert after.count("THIS IS NOT APPS+") == 1
 
 
-def test_with_warnings_as_errors_every_load_fails(aim):
+def test_with_warnings_as_errors_every_load_fails(aim: Aim) -> None:
     for _ in range(2):
         with nothing_warned(), pytest.raises(SampleDataWarning):
             load_problems("apps_plus")
 
 
-def test_the_warning_points_to_the_caller(aim):
+def test_the_warning_points_to_the_caller(aim: Aim) -> None:
     with pytest.warns(SampleDataWarning) as caught:
         load_problems("apps_plus")
     assert caught[0].filename == __file__
 
 
-def test_the_first_line_that_a_user_types(aim):
+def test_the_first_line_that_a_user_types(aim: Aim) -> None:
     with pytest.warns(SampleDataWarning):
-        env = gymnasium.make(ENV_ID)
+        env: Any = gymnasium.make(ENV_ID)
     _, info = env.reset(seed=0)
     assert info["source"] == "apps_plus_sample"
     *_, info = env.step(env.unwrapped.tokenizer.end_id)
@@ -199,7 +199,7 @@ def test_the_first_line_that_a_user_types(aim):
     env.close()
 
 
-def test_the_vector_environment_says_it_as_well(aim):
+def test_the_vector_environment_says_it_as_well(aim: Aim) -> None:
     with pytest.warns(SampleDataWarning) as caught:
         envs = gymnasium.make_vec(ENV_ID, num_envs=2)
     assert len(caught) == 1
@@ -208,18 +208,20 @@ def test_the_vector_environment_says_it_as_well(aim):
     envs.close()
 
 
-def test_who_names_the_sample_is_not_warned_and_no_network_is_asked(aim, server):
+def test_who_names_the_sample_is_not_warned_and_no_network_is_asked(
+    aim: Aim, server: tuple[str, list[str]]
+) -> None:
     url, asked = server
     aim(f"{url}/200")
     with nothing_warned():
-        env = gymnasium.make(ENV_ID, data="sample", allow_sample=False)
+        env: Any = gymnasium.make(ENV_ID, data="sample", allow_sample=False)
     assert env.reset(seed=0)[1]["source"] == "apps_plus_sample"
     assert env.unwrapped.problems.report.stands_in_for is None
     assert asked == []
     env.close()
 
 
-def test_an_argument_refuses_the_sample(aim):
+def test_an_argument_refuses_the_sample(aim: Aim) -> None:
     with nothing_warned():
         with pytest.raises(OfflineError, match='data="sample"'):
             load_problems("apps_plus", allow_sample=False)
@@ -229,11 +231,13 @@ def test_an_argument_refuses_the_sample(aim):
             gymnasium.make_vec(ENV_ID, num_envs=2, allow_sample=False)
     for load_them in (functools.partial(gymnasium.make, ENV_ID), apps_plus):
         with pytest.raises(ConfigurationError, match="allow_sample must be True or False, got 'no"):
-            load_them(allow_sample="no")
+            load_them(allow_sample="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-def test_a_refused_address_is_an_error(aim, server, status):
+def test_a_refused_address_is_an_error(
+    aim: Aim, server: tuple[str, list[str]], status: int
+) -> None:
     url, asked = server
     aim(f"{url}/{status}")
     with nothing_warned(), pytest.raises(DataNotFoundError, match=str(status)) as caught:
@@ -242,14 +246,14 @@ def test_a_refused_address_is_an_error(aim, server, status):
     assert len(asked) == 1
 
 
-def test_a_connection_that_breaks_is_an_error(aim, server):
+def test_a_connection_that_breaks_is_an_error(aim: Aim, server: tuple[str, list[str]]) -> None:
     aim(f"{server[0]}/breaks")
     with nothing_warned(), pytest.raises(DataNotFoundError) as caught:
         load_problems("apps_plus")
     assert not isinstance(caught.value, OfflineError)
 
 
-def test_a_damaged_file_is_an_error(aim):
+def test_a_damaged_file_is_an_error(aim: Aim) -> None:
     target = cache_folder() / APPS_PLUS.files[0].name
     target.parent.mkdir(parents=True)
     target.write_text(json.dumps([ROW]))
@@ -263,7 +267,9 @@ def missing(name: str) -> Any:
     raise ImportError(name)
 
 
-def test_offline_the_sample_stands_in_without_the_packages_for_downloads_too(aim, monkeypatch):
+def test_offline_the_sample_stands_in_without_the_packages_for_downloads_too(
+    aim: Aim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.warns(SampleDataWarning, match="no connection"):
         assert load_problems("apps_plus").report.stands_in_for == "apps_plus"
@@ -271,7 +277,9 @@ def test_offline_the_sample_stands_in_without_the_packages_for_downloads_too(aim
         load_problems("apps_plus", allow_sample=False)
 
 
-def test_a_missing_package_is_an_error_that_names_both_ways_out(aim, server, monkeypatch):
+def test_a_missing_package_is_an_error_that_names_both_ways_out(
+    aim: Aim, server: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     aim(f"{server[0]}/200")
     monkeypatch.setattr(importlib, "import_module", missing)
     with nothing_warned(), pytest.raises(DataNotFoundError) as caught:
@@ -281,7 +289,9 @@ def test_a_missing_package_is_an_error_that_names_both_ways_out(aim, server, mon
     assert 'data="sample"' in str(caught.value)
 
 
-def test_what_is_on_the_machine_comes_first(aim, tmp_path, monkeypatch):
+def test_what_is_on_the_machine_comes_first(
+    aim: Aim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = APPS_PLUS.files[0].name
     cache_folder().mkdir(parents=True)
     (cache_folder() / name).write_text(json.dumps([ROW]))
@@ -294,13 +304,13 @@ def test_what_is_on_the_machine_comes_first(aim, tmp_path, monkeypatch):
         assert len(load_problems("apps_plus")) == 2
 
 
-def test_data_that_is_named_and_not_there_is_an_error(aim, tmp_path):
+def test_data_that_is_named_and_not_there_is_an_error(aim: Aim, tmp_path: Path) -> None:
     for data in (tmp_path, tmp_path / "none.json", "none.json"):
         with nothing_warned(), pytest.raises(DataNotFoundError):
             load_problems("apps_plus", data=data)
 
 
-def test_a_server_that_answers_is_asked(aim, server):
+def test_a_server_that_answers_is_asked(aim: Aim, server: tuple[str, list[str]]) -> None:
     aim(f"{server[0]}/200")
     with nothing_warned():
         assert load_problems("apps_plus")[0].source == "apps_plus"
@@ -310,8 +320,11 @@ def test_a_server_that_answers_is_asked(aim, server):
 
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - {"apps_plus", "mini", "custom"}))
-def test_no_other_source_gets_a_stand_in(aim, monkeypatch, source):
+def test_no_other_source_gets_a_stand_in(
+    aim: Aim, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
     other = load._REGISTERED[source]
+    assert isinstance(other, Source)
     files = tuple(dataclasses.replace(file, url=CLOSED) for file in other.files)
     changed = dataclasses.replace(other, files=files)
     monkeypatch.setitem(load._REGISTERED, source, changed)
@@ -325,14 +338,14 @@ def test_no_other_source_gets_a_stand_in(aim, monkeypatch, source):
 
 
 @pytest.mark.parametrize("source", sorted(set(SOURCES) - {"apps_plus", "mini"}))
-def test_data_sample_for_a_source_without_one(aim, source):
+def test_data_sample_for_a_source_without_one(aim: Aim, source: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot read: it has no sample") as caught:
         load_problems(source, data="sample")
     assert f"'{source}'" in str(caught.value)
     assert "./sample" in str(caught.value)
 
 
-def test_data_that_names_a_set_which_the_id_cannot_read(aim, tmp_path):
+def test_data_that_names_a_set_which_the_id_cannot_read(aim: Aim, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'humaneval' names another source"):
         gymnasium.make(ENV_ID, data="humaneval")
     with pytest.raises(ConfigurationError, match="must be the path"):
@@ -344,7 +357,9 @@ def test_data_that_names_a_set_which_the_id_cannot_read(aim, tmp_path):
     assert "APPS+ rows" in str(caught.value)
 
 
-def test_a_folder_or_a_file_may_be_called_sample(aim, tmp_path, monkeypatch):
+def test_a_folder_or_a_file_may_be_called_sample(
+    aim: Aim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sample").write_text(json.dumps([ROW]))
     for data in ("./sample", Path("sample")):
@@ -354,7 +369,7 @@ def test_a_folder_or_a_file_may_be_called_sample(aim, tmp_path, monkeypatch):
 # ---- the connection
 
 
-def test_a_name_that_is_not_resolved_is_no_connection(monkeypatch):
+def test_a_name_that_is_not_resolved_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*args: Any, **kwargs: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -364,7 +379,9 @@ def test_a_name_that_is_not_resolved_is_no_connection(monkeypatch):
 
 
 @pytest.mark.parametrize("stalls", ["getaddrinfo", "create_connection"])
-def test_a_network_that_says_nothing_is_given_up(aim, monkeypatch, stalls):
+def test_a_network_that_says_nothing_is_given_up(
+    aim: Aim, monkeypatch: pytest.MonkeyPatch, stalls: str
+) -> None:
     released = threading.Event()
 
     def stall(*args: Any, **kwargs: Any) -> Any:
@@ -378,7 +395,9 @@ def test_a_network_that_says_nothing_is_given_up(aim, monkeypatch, stalls):
     released.set()
 
 
-def test_an_address_that_stalls_does_not_hide_one_that_answers(monkeypatch):
+def test_an_address_that_stalls_does_not_hide_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     released = threading.Event()
     addresses = [(2, 1, 6, "", ("192.0.2.1", 443)), (2, 1, 6, "", ("192.0.2.2", 443))]
 
@@ -386,7 +405,7 @@ def test_an_address_that_stalls_does_not_hide_one_that_answers(monkeypatch):
         if address[0] == "192.0.2.1":
             released.wait()
             raise OSError("too late")
-        return contextlib.closing(socket.socket()).thing
+        return socket.socket()
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
     monkeypatch.setattr(socket, "create_connection", connect)
@@ -394,7 +413,9 @@ def test_an_address_that_stalls_does_not_hide_one_that_answers(monkeypatch):
     released.set()
 
 
-def test_the_proxy_is_what_is_connected_to(aim, server, monkeypatch):
+def test_the_proxy_is_what_is_connected_to(
+    aim: Aim, server: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, asked = server
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     aim("http://data.invalid/200")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -54,7 +55,7 @@ def problems(*solutions: str) -> ProblemSet:
     )
 
 
-def test_findings():
+def test_findings() -> None:
     report = validate(
         problems("accepted", "wrong_answer", "time_limit", "accepted wrong_answer", ""), Scripted()
     )
@@ -71,7 +72,7 @@ def test_findings():
     assert "p1: fails: wrong_answer, wrong_answer; 0 of 1 tests passed; E: because of this" in text
 
 
-def test_many_problems_and_progress():
+def test_many_problems_and_progress() -> None:
     seen: list[tuple[int, int]] = []
     report = validate(
         problems(*[f"accepted {'accepted ' * i}" for i in range(130)]),
@@ -86,7 +87,7 @@ def test_many_problems_and_progress():
         validate([], Scripted(), runs=0)
 
 
-def test_a_real_grader_rejects_stubs_and_finds_the_trivial_problem():
+def test_a_real_grader_rejects_stubs_and_finds_the_trivial_problem() -> None:
     trivial = Problem("none", "d", "def f(x): pass", (CallTest((1,), None),), entry_point="f")
     method = Problem(
         "method", "d", "class A:\n def g(self, x): return x", (CallTest((1,), 1),),
@@ -111,7 +112,9 @@ def test_a_real_grader_rejects_stubs_and_finds_the_trivial_problem():
         ("apps", "apps_sample.jsonl", 5),
     ],
 )
-def test_a_sample_of_real_problems_is_sound(data_dir, source, file, rows):
+def test_a_sample_of_real_problems_is_sound(
+    data_dir: Path, source: str, file: str, rows: int
+) -> None:
     loaded = load_problems(source, data=data_dir / file)
     assert (len(loaded), len(loaded.report.skipped)) == (rows, 0)
     patient = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0)  # MBPP/123 takes some seconds

@@ -6,6 +6,7 @@ import ast
 import io
 import itertools
 import tokenize
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -143,7 +144,7 @@ def test_lines_that_do_nothing_change_nothing() -> None:
         assert names == before, line
 
 
-def test_real_programs_agree_with_python(data_dir) -> None:
+def test_real_programs_agree_with_python(data_dir: Path) -> None:
     checked = 0
     for problem in load_problems("humaneval", data=data_dir / "HumanEval.jsonl.gz"):
         text = problem.canonical_solution

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_comments_and_strings_are_told_apart() -> None:
     assert [program.source[a:b] for a, b in comments(program)] == [b"# yes", b"# whole line"]
 
 
-def test_conditionals_of_real_solutions_agree_with_ast(data_dir) -> None:
+def test_conditionals_of_real_solutions_agree_with_ast(data_dir: Path) -> None:
     problems = load_problems("humaneval", data=data_dir / "HumanEval.jsonl.gz")
     checked = 0
     for problem in problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -43,7 +43,8 @@ def zeros(tokens: Any, ends: Any) -> Any:
 
 
 def paid(form: ProcessForm, scores: list[float], solved: bool | None) -> list[float]:
-    return form.token_rewards(ENDS, scores, COUNT, solved=solved).tolist()
+    rewards: list[float] = form.token_rewards(ENDS, scores, COUNT, solved=solved).tolist()
+    return rewards
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,8 @@ def test_defaults() -> None:
 class Half:
     """A form of one's own: the last token of each step earns half its score."""
 
-    pays, scores_the_end, spread = "at steps", True, 0.0
+    pays: Literal["at steps"] = "at steps"
+    scores_the_end, spread = True, 0.0
 
     def token_rewards(self, ends: Any, scores: Any, count: int, *, solved: Any) -> Any:
         rewards = np.zeros(count)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +124,7 @@ def test_loading_another_curriculum_is_refused() -> None:
 @pytest.mark.parametrize(
     "arguments", [{"alpha": 0.0}, {"alpha": 1.5}, {"threshold": 1.0}, {"threshold": -0.1}]
 )
-def test_senseless_parameters_are_refused(arguments: dict[str, float]) -> None:
+def test_senseless_parameters_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         CurriculumOfSubtasks(**arguments)
 
@@ -132,7 +134,7 @@ def test_a_stage_that_does_not_exist_names_the_legal_ones() -> None:
         CurriculumOfSubtasks().draw(TEN, RNG, stage=4)
 
 
-def test_real_solutions_begin_with_every_prefix(data_dir) -> None:
+def test_real_solutions_begin_with_every_prefix(data_dir: Path) -> None:
     problems = load_problems(
         "leetcode", data=data_dir / "LeetCodeDataset-v0.2.0-train.jsonl.gz", split="train"
     )

@@ -6,6 +6,7 @@ and of the rest spell the program exactly, byte by byte.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,12 @@ def references(data_dir: Any) -> list[Reference]:
 
 @pytest.mark.parametrize("kind", ["byte", "mini", "hugging_face"])
 def test_prefix_and_rest_spell_the_program(references: list[Reference], kind: str) -> None:
-    tokenizer: Tokenizer = {
+    makers: dict[str, Callable[[], Tokenizer]] = {
         "byte": ByteTokenizer,
         "mini": MiniTokenizer,
         "hugging_face": lambda: hugging_face_tokenizer([r.program for r in references]),
-    }[kind]()
+    }
+    tokenizer = makers[kind]()
     rng = np.random.default_rng(0)
     states = 0
     for reference in references:

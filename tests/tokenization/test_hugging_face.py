@@ -73,7 +73,9 @@ def sentencepiece(*, scheme: str | None = "always") -> Tokenizer:
 
 
 def wrap(model: Tokenizer, **special: Any) -> Any:
-    return PreTrainedTokenizerFast(tokenizer_object=model, eos_token="<eos>", **special)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=model, eos_token="<eos>", **special
+    )
 
 
 EXACT: dict[str, Callable[[], Tokenizer]] = {
@@ -160,7 +162,9 @@ def test_added_tokens_spell_their_content_and_special_ones_nothing() -> None:
 
 def test_no_end_token_is_an_error() -> None:
     with pytest.raises(TokenizationError, match="no end-of-sequence token"):
-        HuggingFaceTokenizer(PreTrainedTokenizerFast(tokenizer_object=byte_level()))
+        HuggingFaceTokenizer(
+            PreTrainedTokenizerFast(tokenizer_object=byte_level())  # type: ignore[no-untyped-call]
+        )
 
 
 def word_piece() -> Tokenizer:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from codegym.wrappers import AllowedTokens, RecentTokens
 
 
 @pytest.fixture
-def env():
+def env() -> Iterator[gymnasium.Env[Any, Any]]:
     env = gymnasium.make("CodeGen-Mini-v0", size=10)
     yield env
     env.close()
@@ -27,7 +30,7 @@ def test_recent_tokens(env: gymnasium.Env) -> None:
     assert wrapped.observation_space.contains(obs)
     assert wrapped.step(7)[0][-1] == 7
     short = {"input_ids": np.arange(9), "attention_mask": np.array([1, 1] + [0] * 7)}
-    vocab = env.unwrapped.tokenizer.vocab_size
+    vocab = env.get_wrapper_attr("tokenizer").vocab_size
     assert wrapped.observation(short).tolist() == [vocab, vocab, 0, 1]
     for count in (0, 10_000):
         with pytest.raises(ConfigurationError, match="count"):

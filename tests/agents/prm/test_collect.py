@@ -55,7 +55,7 @@ def run(args: Args) -> dict[str, Any]:
         return collect(args, logger)
 
 
-def test_labels_of_a_policy_that_makes_mistakes(policy: Path, tmp_path: Path):
+def test_labels_of_a_policy_that_makes_mistakes(policy: Path, tmp_path: Path) -> None:
     counts = run(arguments(policy, tmp_path))
     found = read_labels(tmp_path)
     assert found.groups == {0, 1}
@@ -93,7 +93,7 @@ def test_labels_of_a_policy_that_makes_mistakes(policy: Path, tmp_path: Path):
 
 def test_a_collection_that_was_broken_off_goes_on_to_the_same_end(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     whole, broken = arguments(policy, tmp_path / "whole"), arguments(policy, tmp_path / "broken")
     counts = run(whole)
     append = LabelStore.append
@@ -114,7 +114,7 @@ def test_a_collection_that_was_broken_off_goes_on_to_the_same_end(
         run(dataclasses.replace(broken, seed=1))
 
 
-def test_counts_by_hand():
+def test_counts_by_hand() -> None:
     plain = LabelledResponse(
         policy=0,
         problem_id="a",
@@ -144,6 +144,6 @@ def test_counts_by_hand():
     }
 
 
-def test_without_a_policy_there_is_nothing_to_collect(tmp_path: Path):
+def test_without_a_policy_there_is_nothing_to_collect(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--policies"):
         run(Args(out=tmp_path))

@@ -16,7 +16,7 @@ from agents.prm.labels import (
 from codegym.errors import ConfigurationError
 
 
-def test_binary_search_is_the_exhaustive_one_on_20000_monotone_oracles():
+def test_binary_search_is_the_exhaustive_one_on_20000_monotone_oracles() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20_000):
         lines = int(rng.integers(1, 61))
@@ -33,7 +33,7 @@ def test_binary_search_is_the_exhaustive_one_on_20000_monotone_oracles():
         assert search_all(lines, recoverable) == last
 
 
-def test_an_oracle_that_comes_back_is_told():
+def test_an_oracle_that_comes_back_is_told() -> None:
     assert is_monotone([True, True, False])
     assert is_monotone([])
     assert not is_monotone([True, False, True, False])
@@ -43,7 +43,7 @@ def test_an_oracle_that_comes_back_is_told():
     assert search_binary(4, answers.__getitem__) == 1
 
 
-def test_the_answer_decides_which_half_goes_on():
+def test_the_answer_decides_which_half_goes_on() -> None:
     search = Search(9)
     assert search.question == 4
     search.answer(recoverable=True)
@@ -55,24 +55,24 @@ def test_the_answer_decides_which_half_goes_on():
     assert search.known == 5
 
 
-def test_one_line_needs_no_question():
+def test_one_line_needs_no_question() -> None:
     assert Search(1).done
     assert search_binary(1, lambda m: pytest.fail(f"asked for {m}")) == 0
 
 
-def test_no_line_is_an_error():
+def test_no_line_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="at least one line"):
         Search(0)
 
 
-def test_labels_turn_at_the_last_recoverable_line_and_skip_neutral_ones():
+def test_labels_turn_at_the_last_recoverable_line_and_skip_neutral_ones() -> None:
     neutral = [False, True, False, False, True]
     assert labels_of(neutral, solved=False, recoverable_lines=3) == (1, 0, 1, -1, 0)
     assert labels_of(neutral, solved=False, recoverable_lines=0) == (-1, 0, -1, -1, 0)
     assert labels_of(neutral, solved=True) == (1, 0, 1, 1, 0)
 
 
-def test_kinds():
+def test_kinds() -> None:
     assert kind_of(solved=True, recoverable_lines=0) == "correct"
     assert kind_of(solved=False, recoverable_lines=2) == "revised"
     assert kind_of(solved=False, recoverable_lines=0) == "wrong"

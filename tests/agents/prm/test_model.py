@@ -34,7 +34,7 @@ def ids(rows: int = 3, width: int = 9) -> torch.Tensor:
     return torch.randint(0, VOCAB, (rows, width), generator=torch.Generator().manual_seed(1))
 
 
-def test_a_new_model_scores_zero_and_shares_nothing_with_the_policy():
+def test_a_new_model_scores_zero_and_shares_nothing_with_the_policy() -> None:
     start = policy(seed=7)
     model = ProcessRewardModel.from_policy(start, vocabulary="abc")
     assert torch.equal(model(ids()), torch.zeros(3, 9))
@@ -43,14 +43,14 @@ def test_a_new_model_scores_zero_and_shares_nothing_with_the_policy():
     assert not torch.equal(next(model.trunk.parameters()), next(start.trunk.parameters()))
 
 
-def test_saved_and_loaded_scores_are_the_same(model: ProcessRewardModel, tmp_path: Path):
+def test_saved_and_loaded_scores_are_the_same(model: ProcessRewardModel, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     loaded = ProcessRewardModel.from_pretrained(tmp_path, vocabulary="abc")
     assert torch.equal(loaded(ids()), model(ids()))
 
 
 @pytest.mark.parametrize("how", ["raw", "affine"])
-def test_the_first_values_are_the_reward_models(model: ProcessRewardModel, how: str):
+def test_the_first_values_are_the_reward_models(model: ProcessRewardModel, how: str) -> None:
     start = policy(seed=2)
     critic = initialise_critic(start, model, how=how)  # type: ignore[arg-type]
     scores = model(ids())
@@ -65,19 +65,19 @@ def test_the_first_values_are_the_reward_models(model: ProcessRewardModel, how: 
     assert torch.equal(model(ids()), scores)
 
 
-def test_a_critic_of_other_tokens_is_refused(model: ProcessRewardModel):
+def test_a_critic_of_other_tokens_is_refused(model: ProcessRewardModel) -> None:
     other = CausalLMPolicy.from_config_tiny(VOCAB + 1, d=16, layers=1, heads=2)
     with pytest.raises(ConfigurationError, match="tokenizer"):
         initialise_critic(other, model, how="raw")
 
 
-def test_another_vocabulary_is_refused(model: ProcessRewardModel, tmp_path: Path):
+def test_another_vocabulary_is_refused(model: ProcessRewardModel, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match="another tokenizer"):
         ProcessRewardModel.from_pretrained(tmp_path, vocabulary="abd")
 
 
-def test_folders_that_hold_no_model_are_refused(model: ProcessRewardModel, tmp_path: Path):
+def test_folders_that_hold_no_model_are_refused(model: ProcessRewardModel, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"agents\.prm\.train"):
         ProcessRewardModel.from_pretrained(tmp_path)
     model.save_pretrained(tmp_path)
@@ -87,7 +87,9 @@ def test_folders_that_hold_no_model_are_refused(model: ProcessRewardModel, tmp_p
         ProcessRewardModel.from_pretrained(tmp_path)
 
 
-def test_weights_of_another_architecture_are_refused(model: ProcessRewardModel, tmp_path: Path):
+def test_weights_of_another_architecture_are_refused(
+    model: ProcessRewardModel, tmp_path: Path
+) -> None:
     model.save_pretrained(tmp_path)
     deeper = CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=3, heads=2)
     config = tmp_path / "trunk" / "config.json"
@@ -105,7 +107,7 @@ def test_weights_of_another_architecture_are_refused(model: ProcessRewardModel, 
         ProcessRewardModel.from_pretrained(tmp_path)
 
 
-def test_scores_do_not_depend_on_what_else_is_asked(model: ProcessRewardModel):
+def test_scores_do_not_depend_on_what_else_is_asked(model: ProcessRewardModel) -> None:
     rng = np.random.default_rng(0)
     programs = [rng.integers(0, VOCAB, n) for n in (4, 9, 30)]
     ends = [np.array([4]), np.array([3, 7, 9]), np.array([29])]
@@ -118,7 +120,7 @@ def test_scores_do_not_depend_on_what_else_is_asked(model: ProcessRewardModel):
             assert score == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_program_is_read_once_however_many_lines_are_asked(model: ProcessRewardModel):
+def test_a_program_is_read_once_however_many_lines_are_asked(model: ProcessRewardModel) -> None:
     read: list[int] = []
     model.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].numel()))
     program = np.arange(20) % VOCAB
@@ -126,7 +128,7 @@ def test_a_program_is_read_once_however_many_lines_are_asked(model: ProcessRewar
     assert read == [20]
 
 
-def test_vocabularies_are_told_apart():
+def test_vocabularies_are_told_apart() -> None:
     mini, byte = make_tokenizer("mini"), make_tokenizer("byte")
     assert vocabulary_hash(mini) == vocabulary_hash(make_tokenizer("mini"))
     assert vocabulary_hash(mini) != vocabulary_hash(byte)

@@ -50,7 +50,7 @@ def prefix(*tokens: int) -> Prefix:
     return Prefix("p", tokens)
 
 
-def test_any_of_k_is_enough_and_no_more_than_k_are_tried(monkeypatch: pytest.MonkeyPatch):
+def test_any_of_k_is_enough_and_no_more_than_k_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     players = Players({(1,): 5, (2,): 6, (3,): 1, (4,): None})
     oracle = make(monkeypatch, players, completions=5)
     prefixes = [prefix(k) for k in (1, 2, 3, 4)]
@@ -60,7 +60,7 @@ def test_any_of_k_is_enough_and_no_more_than_k_are_tried(monkeypatch: pytest.Mon
     assert players.tried[(3,)] == 2
 
 
-def test_waves_have_seeds_of_their_own(monkeypatch: pytest.MonkeyPatch):
+def test_waves_have_seeds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     players = Players({})
     make(monkeypatch, players, completions=3).recoverable([prefix(k) for k in range(20)])
     assert len(set(players.waves)) == len(players.waves) == 8  # 60 completions, 8 at a time
@@ -71,7 +71,7 @@ def test_waves_have_seeds_of_their_own(monkeypatch: pytest.MonkeyPatch):
 
 def test_searches_advance_together_and_find_what_the_exhaustive_labeller_finds(
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     rng = np.random.default_rng(0)
     programs, expected = [], []
     passes: dict[tuple[int, ...], int | None] = {}
@@ -95,7 +95,7 @@ def test_searches_advance_together_and_find_what_the_exhaustive_labeller_finds(
     assert len(players.waves) < one_by_one / 3
 
 
-def test_nothing_to_search(monkeypatch: pytest.MonkeyPatch):
+def test_nothing_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = make(monkeypatch, Players({}), completions=4)
     assert oracle.search([]) == []
     assert oracle.search([[prefix(1)]]) == [(0, 0, 0)]

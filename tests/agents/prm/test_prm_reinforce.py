@@ -87,7 +87,7 @@ def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.PPO:
 @pytest.mark.parametrize("dense", ["outcome", "online", "difference", "potential"])
 def test_dense_rewards_reach_the_tokens_and_the_trainer(
     grader: codegym.Grader, reward_model: Path, tmp_path: Path, dense: str
-):
+) -> None:
     args = dataclasses.replace(SMALL, reward_model=reward_model, dense=dense, judging="async")  # type: ignore[arg-type]
     model = load_reward_model(args, TOKENIZER, device="cpu")
     policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
@@ -118,7 +118,7 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     assert all("loss/value" in row for row in read_scalars(tmp_path))
 
 
-def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
+def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader) -> None:
     policy = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0)
     problems = load_split(SMALL, split="train", size=4, seed=0)
     settings = dataclasses.replace(SMALL, reward="stepcoder")
@@ -135,7 +135,7 @@ def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
 @pytest.mark.parametrize("init", ["off", "raw", "affine"])
 def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
     grader: codegym.Grader, reward_model: Path, tmp_path: Path, init: str
-):
+) -> None:
     trainer = trained(
         tmp_path,
         grader,
@@ -165,7 +165,7 @@ def test_a_critic_of_its_own_learns_in_the_warm_up_and_the_policy_does_not(
     assert torch.equal(critic.values(*ids), trainer.critic.values(*ids))
 
 
-def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path: Path):
+def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="reward_model=FOLDER"):
         load_reward_model(dataclasses.replace(SMALL, dense="outcome"), TOKENIZER, device="cpu")
     other = dataclasses.replace(SMALL, dense="outcome", reward_model=reward_model)
@@ -178,7 +178,7 @@ def test_a_model_that_is_used_must_be_given_and_fit(reward_model: Path, tmp_path
         load_reward_model(unused, TOKENIZER, device="cpu")
 
 
-def test_only_a_critic_with_its_own_trunk_begins_as_the_model(reward_model: Path):
+def test_only_a_critic_with_its_own_trunk_begins_as_the_model(reward_model: Path) -> None:
     head = dataclasses.replace(SMALL, critic="head", value_init="raw", reward_model=reward_model)
     with pytest.raises(ConfigurationError, match="trunk of its own"):
         load_reward_model(head, TOKENIZER, device="cpu")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_storage import MANIFEST, response
 
 from agents.policy import CausalLMPolicy
 from agents.prm import train as training
@@ -17,6 +16,7 @@ from agents.prm.storage import LabelledResponse, LabelStore
 from agents.prm.train import Args, line_loss, run, score_lines, train
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError, UnknownNameError
+from tests.agents.prm.test_storage import MANIFEST, response
 
 VOCAB, GOOD, BAD, NEWLINE = 12, 3, 4, 5
 
@@ -48,7 +48,7 @@ def tiny() -> CausalLMPolicy:
     return CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=1, heads=2, seed=1)
 
 
-def test_the_loss_is_the_papers():
+def test_the_loss_is_the_papers() -> None:
     scores = torch.tensor([[1.0, 0.0, 9.0], [0.5, -0.5, 0.0]])
     labels = torch.tensor([[1.0, -1.0, 0.0], [1.0, -1.0, 0.0]])
     mask = torch.tensor([[True, True, False], [True, True, True]])
@@ -56,7 +56,7 @@ def test_the_loss_is_the_papers():
     assert line_loss(scores, labels, mask).tolist() == pytest.approx([0.5, 1 / 6])
 
 
-def test_it_learns_which_token_loses_and_holds_out_problems(tmp_path: Path):
+def test_it_learns_which_token_loses_and_holds_out_problems(tmp_path: Path) -> None:
     data = programs(120, seed=0)
     model = ProcessRewardModel.from_policy(tiny(), vocabulary="v")
     learned, held = split_by_problem(data, every=4)
@@ -72,17 +72,18 @@ def test_it_learns_which_token_loses_and_holds_out_problems(tmp_path: Path):
     assert report.mse < 0.2 * report.mse_of_mean
 
 
-def test_groups_change_nothing(tmp_path: Path):
+def test_groups_change_nothing(tmp_path: Path) -> None:
     data = programs(20, seed=1)
     weights = []
     for max_tokens in (16, 100_000):
         model = ProcessRewardModel.from_policy(tiny(), vocabulary="v")
         train(model, data[:16], data[16:], Args(epochs=2, max_tokens=max_tokens, out=tmp_path))
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-    assert torch.allclose(*weights, atol=1e-5)
+    one, other = weights
+    assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_the_command_trains_saves_and_reports(tmp_path: Path):
+def test_the_command_trains_saves_and_reports(tmp_path: Path) -> None:
     start = tiny()
     start.save_pretrained(tmp_path / "policy")
     manifest = {**MANIFEST, "vocabulary_sha256": "v", "policies": [{"folder": "gone"}]}
@@ -101,7 +102,7 @@ def test_the_command_trains_saves_and_reports(tmp_path: Path):
     assert '"sign_accuracy"' in (tmp_path / "prm" / "report.json").read_text()
 
 
-def test_an_empty_label_file_is_an_error(tmp_path: Path):
+def test_an_empty_label_file_is_an_error(tmp_path: Path) -> None:
     LabelStore(tmp_path / "labels", MANIFEST)
     args = Args(labels=tmp_path / "labels", out=tmp_path / "prm")
     with (
@@ -111,7 +112,7 @@ def test_an_empty_label_file_is_an_error(tmp_path: Path):
         run(args, logger)
 
 
-def test_labels_of_a_larger_vocabulary_are_an_error(tmp_path: Path):
+def test_labels_of_a_larger_vocabulary_are_an_error(tmp_path: Path) -> None:
     tiny().save_pretrained(tmp_path / "policy")
     store = LabelStore(tmp_path / "labels", {**MANIFEST, "vocabulary_sha256": "v"})
     strange = [dataclasses.replace(one, input_ids=(*one.input_ids, 99)) for one in programs(9, 0)]
@@ -124,7 +125,7 @@ def test_labels_of_a_larger_vocabulary_are_an_error(tmp_path: Path):
         run(args, logger)
 
 
-def test_selection():
+def test_selection() -> None:
     kinds = {
         "easy": ("correct", "correct"),
         "medium": ("correct", "wrong"),
@@ -147,7 +148,7 @@ def test_selection():
         split_by_problem(rows[:2], every=2)
 
 
-def test_measures_by_hand():
+def test_measures_by_hand() -> None:
     good = np.array([True, False, True, False])
     assert area_under_curve(np.array([0.9, 0.1, 0.8, 0.2]), good) == 1.0
     assert area_under_curve(np.array([0.5, 0.5, 0.5, 0.5]), good) == 0.5

@@ -40,7 +40,7 @@ def collection(folder: Path) -> LabelStore:
     return store
 
 
-def test_what_was_written_is_read(tmp_path: Path):
+def test_what_was_written_is_read(tmp_path: Path) -> None:
     collection(tmp_path)
     found = read_labels(tmp_path)
     assert found.manifest == MANIFEST
@@ -50,7 +50,7 @@ def test_what_was_written_is_read(tmp_path: Path):
     assert found.skipped == ()
 
 
-def test_a_truncated_line_is_skipped_with_its_number_and_the_rest_kept(tmp_path: Path):
+def test_a_truncated_line_is_skipped_with_its_number_and_the_rest_kept(tmp_path: Path) -> None:
     collection(tmp_path)
     path = tmp_path / "labels.jsonl"
     path.write_bytes(path.read_bytes()[:-40])
@@ -72,7 +72,7 @@ def test_a_truncated_line_is_skipped_with_its_number_and_the_rest_kept(tmp_path:
         ("recoverable", 1),
     ],
 )
-def test_a_line_without_sense_is_skipped(tmp_path: Path, name: str, value: object):
+def test_a_line_without_sense_is_skipped(tmp_path: Path, name: str, value: object) -> None:
     collection(tmp_path)
     path = tmp_path / "labels.jsonl"
     lines = path.read_text().splitlines()
@@ -88,7 +88,7 @@ def test_a_line_without_sense_is_skipped(tmp_path: Path, name: str, value: objec
     assert found.skipped[0].startswith("line 2: ")
 
 
-def test_going_on_does_the_broken_group_again_and_keeps_the_others(tmp_path: Path):
+def test_going_on_does_the_broken_group_again_and_keeps_the_others(tmp_path: Path) -> None:
     collection(tmp_path)
     path = tmp_path / "labels.jsonl"
     path.write_bytes(path.read_bytes()[:-40])
@@ -102,7 +102,7 @@ def test_going_on_does_the_broken_group_again_and_keeps_the_others(tmp_path: Pat
     assert found.groups == {0, 1, 2}
 
 
-def test_another_manifest_is_refused_and_nothing_changed(tmp_path: Path):
+def test_another_manifest_is_refused_and_nothing_changed(tmp_path: Path) -> None:
     collection(tmp_path)
     before = (tmp_path / "labels.jsonl").read_bytes()
     with pytest.raises(ConfigurationError, match="these differ: completions"):
@@ -110,20 +110,20 @@ def test_another_manifest_is_refused_and_nothing_changed(tmp_path: Path):
     assert (tmp_path / "labels.jsonl").read_bytes() == before
 
 
-def test_counts_are_in_the_manifest_and_do_not_keep_from_going_on(tmp_path: Path):
+def test_counts_are_in_the_manifest_and_do_not_keep_from_going_on(tmp_path: Path) -> None:
     collection(tmp_path).finish({"responses": 5})
     assert read_labels(tmp_path).manifest == {**MANIFEST, "counts": {"responses": 5}}
     assert LabelStore(tmp_path, MANIFEST).groups == {0, 1, 2}
 
 
-def test_no_collection_is_an_error(tmp_path: Path):
+def test_no_collection_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"agents\.prm\.collect"):
         read_labels(tmp_path)
 
 
 def test_a_full_disk_in_the_middle_of_a_group_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     store = collection(tmp_path)
     before = (tmp_path / "labels.jsonl").read_bytes()
 
@@ -140,7 +140,7 @@ def test_a_full_disk_in_the_middle_of_a_group_loses_nothing(
     assert read_labels(tmp_path).groups == {0, 1, 2, 3}
 
 
-def test_a_folder_that_can_not_be_made_is_our_error(tmp_path: Path):
+def test_a_folder_that_can_not_be_made_is_our_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         LabelStore(tmp_path / "file" / "below", MANIFEST)

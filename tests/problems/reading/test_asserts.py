@@ -25,13 +25,13 @@ def runs(test: CodeTest, program: str) -> bool:
     return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def test_asserts_stay_as_they_are_and_in_their_order():
+def test_asserts_stay_as_they_are_and_in_their_order() -> None:
     pieces = ["assert f(1) == [1]", "x = f(2)", "assert x == '''a\n  b'''"]
     (test,) = read_asserts(pieces, entry_point="f")
     assert test == CodeTest("\n".join(pieces) + "\n", "f", checks=(1, 3))
 
 
-def test_a_check_is_called_with_the_entry_point():
+def test_a_check_is_called_with_the_entry_point() -> None:
     code = "def check(candidate):\n    assert candidate(1) == 2\n"
     (test,) = read_check(code, entry_point="g")
     assert isinstance(test, CodeTest)
@@ -40,7 +40,7 @@ def test_a_check_is_called_with_the_entry_point():
     assert not runs(test, "def g(x): return 1")
 
 
-def test_a_check_that_calls_itself_is_not_called_twice():
+def test_a_check_that_calls_itself_is_not_called_twice() -> None:
     code = "def check(candidate):\n    assert candidate(1) == 2\ncheck(g)\n"
     (test,) = read_check(code, entry_point="g")
     assert isinstance(test, CodeTest)
@@ -56,18 +56,18 @@ def test_a_check_that_calls_itself_is_not_called_twice():
         ("class TestA:\n    x = 1\n    def test_a(self):\n        assert f(1)", (3,)),
     ],
 )
-def test_asserts_and_test_functions_are_counted(code, checks):
+def test_asserts_and_test_functions_are_counted(code: str, checks: tuple[int, ...]) -> None:
     assert whole(code).checks == checks
 
 
-def test_asserts_of_a_check_are_counted():
+def test_asserts_of_a_check_are_counted() -> None:
     code = "def check(g):\n    x = 1\n    assert g(x)\n    assert g(\n        2)\n    print(x)\n"
     (test,) = read_check(code, entry_point="f")
     assert isinstance(test, CodeTest)
     assert test.checks == (3, 4)
 
 
-def test_a_method_is_called_as_candidate():
+def test_a_method_is_called_as_candidate() -> None:
     code = "def check(candidate):\n    assert candidate(1) == 2\n"
     (test,) = read_check(code, entry_point="Solution().g")
     assert isinstance(test, CodeTest)
@@ -75,12 +75,12 @@ def test_a_method_is_called_as_candidate():
     assert test.source.endswith("check(candidate)\n")
 
 
-def test_only_an_import_of_the_program_is_replaced():
+def test_only_an_import_of_the_program_is_replaced() -> None:
     test = whole("import math\nassert sqrt(4) == math.sqrt(4)", entry_point="sqrt")
     assert test.setup == ""
 
 
-def test_support_runs_before_the_test_code():
+def test_support_runs_before_the_test_code() -> None:
     code = "def check(candidate):\n    assert candidate(1) == helper(1)\n"
     (test,) = read_check(code, entry_point="g", support="def helper(x): return x + 1")
     assert isinstance(test, CodeTest)
@@ -91,14 +91,14 @@ def test_support_runs_before_the_test_code():
     "line",
     ["from solution import f", "from my.solution import f as g", "import solution\nf = solution.f"],
 )
-def test_an_import_of_the_program_gets_the_entry_point(line):
+def test_an_import_of_the_program_gets_the_entry_point(line: str) -> None:
     name = "g" if "as g" in line else "f"
     test = whole(f"{line}\nassert {name}(1) == 2")
     assert runs(test, "def f(x): return 2")
     assert not runs(test, "def f(x): return 1")
 
 
-def test_the_stand_in_has_what_the_loader_lets_through():
+def test_the_stand_in_has_what_the_loader_lets_through() -> None:
     assert asserts.PYTEST == pytest_part.NAMES
     assert asserts._REFUSED_MARKS == pytest_part.REFUSED_MARKS
 
@@ -146,7 +146,7 @@ def test_the_stand_in_has_what_the_loader_lets_through():
         ("return f(1) == 1", "asserts nothing"),
     ],
 )
-def test_what_cannot_be_judged_apart_is_refused_with_the_reason(code, reason):
+def test_what_cannot_be_judged_apart_is_refused_with_the_reason(code: str, reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
         whole(code)
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_judged_apart_is_refused_with_the_reason(code, reason):
         "try:\n    f(1)\nexcept ValueError as error:\n    assert str(error) == 'x'",
     ],
 )
-def test_what_can_be_judged_apart_is_not_refused(code):
+def test_what_can_be_judged_apart_is_not_refused(code: str) -> None:
     assert whole(code).source == code + "\n"
 
 
@@ -179,12 +179,12 @@ def test_what_can_be_judged_apart_is_not_refused(code):
     "code",
     ["def check(candidate:", "x = 1", "def check(): pass", 2 * "def check(g):\n    assert g(1)\n"],
 )
-def test_code_without_a_check_is_an_error(code):
+def test_code_without_a_check_is_an_error(code: str) -> None:
     with pytest.raises(ProblemError):
         read_check(code, entry_point="f")
 
 
-def test_a_check_that_asserts_nothing_about_the_function_is_an_error():
+def test_a_check_that_asserts_nothing_about_the_function_is_an_error() -> None:
     for body in ("assert True", "candidate(1)", "assert 1 == 1"):
         with pytest.raises(ProblemError, match="asserts nothing"):
             read_check(f"def check(candidate):\n    {body}\n", entry_point="f")

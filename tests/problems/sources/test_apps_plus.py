@@ -47,7 +47,7 @@ def one_argument(inputs: Any, outputs: Any, starter: str = "def f(x):\n") -> Pro
     )  # fmt: skip
 
 
-def test_call_style():
+def test_call_style() -> None:
     problem = plus(CALL)
     assert problem.tests == (CallTest((1, 2), 3), CallTest((3, 4), 7))
     assert (problem.id, problem.entry_point, problem.difficulty) == ("7", "add", "interview")
@@ -55,29 +55,29 @@ def test_call_style():
     assert problem.canonical_solution == CALL["canonical_solution"]
 
 
-def test_standard_input_style():
+def test_standard_input_style() -> None:
     problem = plus(STDIN)
     assert problem.tests == (StdinTest("a\n", "a\n"), StdinTest("b\n", "b\n"))
     assert problem.entry_point == "main_8"
     assert problem.difficulty == "unknown"
 
 
-def test_standard_input_style_without_a_name():
+def test_standard_input_style_without_a_name() -> None:
     assert plus(STDIN, fn_name=None).entry_point == "main_8"
 
 
-def test_whether_a_program_calls_its_function_is_seen_on_the_program():
+def test_whether_a_program_calls_its_function_is_seen_on_the_program() -> None:
     solution = "def main_8():\n    print(input())\n\nif __name__ == '__main__':\n    main_8()\n"
     assert plus(STDIN, canonical_solution=solution).entry_point == "main_8"
 
 
-def test_a_script_without_functions():
+def test_a_script_without_functions() -> None:
     problem = plus(STDIN, fn_name=None, starter_code="", canonical_solution="print(input())")
     assert problem.entry_point is None
     assert problem.tests[0] == StdinTest("a\n", "a\n")
 
 
-def test_a_script_that_starts_with_a_function_of_arguments():
+def test_a_script_that_starts_with_a_function_of_arguments() -> None:
     solution = "def gcd(a, b):\n    return gcd(b, a % b) if b else a\n"
     solution += "print(gcd(*map(int, input().split())))\n"
     problem = plus(
@@ -89,12 +89,12 @@ def test_a_script_that_starts_with_a_function_of_arguments():
 
 
 @pytest.mark.parametrize("name", ["question", "problem", "description", "prompt"])
-def test_names_of_the_question(name):
+def test_names_of_the_question(name: str) -> None:
     row = {k: v for k, v in CALL.items() if k != "question"} | {name: "Add."}
     assert plus(row).description == "Add."
 
 
-def test_other_names_and_missing_fields():
+def test_other_names_and_missing_fields() -> None:
     row = {k: v for k, v in CALL.items() if k not in {"id", "fn_name", "difficulty"}}
     problem = plus(row, function_name="add", level="competition", problem_id="x/1")
     assert (problem.id, problem.entry_point, problem.difficulty) == ("x/1", "add", "competition")
@@ -102,7 +102,7 @@ def test_other_names_and_missing_fields():
     assert (bare.id, bare.entry_point, bare.difficulty) == ("row-3", "add", "unknown")
 
 
-def test_json_inside_of_strings():
+def test_json_inside_of_strings() -> None:
     problem = plus(CALL, inputs="[[1, 2]]", outputs="[3]")
     assert problem.tests == (CallTest((1, 2), 3),)
     nested = {k: v for k, v in CALL.items() if k not in {"inputs", "outputs", "fn_name"}}
@@ -110,20 +110,20 @@ def test_json_inside_of_strings():
     assert plus(nested, input_output=json.dumps(cases)).tests == (CallTest((1, 2), 3),)
 
 
-def test_one_test_that_is_plain_text():
+def test_one_test_that_is_plain_text() -> None:
     assert plus(STDIN, inputs="3\n1 2\n", outputs="6\n").tests == (StdinTest("3\n1 2\n", "6\n"),)
 
 
-def test_lists_of_lines_and_numbers():
+def test_lists_of_lines_and_numbers() -> None:
     problem = plus(STDIN, inputs=[["3", "1 2 3"], "x"], outputs=[["6", ""], 7])
     assert problem.tests == (StdinTest("3\n1 2 3", "6\n"), StdinTest("x", "7"))
 
 
-def test_numbers_on_standard_input():
+def test_numbers_on_standard_input() -> None:
     assert plus(STDIN, inputs=[5], outputs=[6]).tests == (StdinTest("5", "6"),)
 
 
-def test_solution_class():
+def test_solution_class() -> None:
     starter = "class Solution:\n    def add(self, a: int, b: int) -> int:\n        "
     assert plus(CALL, starter_code=starter).entry_point == "add"
     assert plus(CALL, starter_code=starter, fn_name=None).entry_point == "add"
@@ -141,7 +141,7 @@ def test_solution_class():
         "class Solution:\n\tdef f(self, x: 'Optional[ListNode]') -> Union[ListNode, None]:",
     ],
 )
-def test_linked_lists_by_annotation(starter):
+def test_linked_lists_by_annotation(starter: str) -> None:
     problem = one_argument([[[1, 2]], [[]], [None]], [[2, 1], [], []], starter)
     assert problem.tests == (
         CallTest((LinkedList((1, 2)),), LinkedList((2, 1))),
@@ -152,7 +152,7 @@ def test_linked_lists_by_annotation(starter):
     assert problem.entry_point == "f"
 
 
-def test_lists_of_nodes_and_trees_by_annotation():
+def test_lists_of_nodes_and_trees_by_annotation() -> None:
     starter = "class Solution:\n    def f(self, x: List[Optional[ListNode]]) -> TreeNode:\n"
     problem = one_argument([[[[1], [2, 3]]]], [[1, None, 2, None, None]], starter)
     assert problem.tests == (
@@ -160,26 +160,26 @@ def test_lists_of_nodes_and_trees_by_annotation():
     )
 
 
-def test_a_node_that_is_no_list_is_refused():
+def test_a_node_that_is_no_list_is_refused() -> None:
     starter = "class Solution:\n    def f(self, x: TreeNode) -> int:\n"
     with pytest.raises(ProblemError, match="TreeNode"):
         one_argument([[5]], [1], starter)
 
 
-def test_dictionaries_with_integer_keys():
+def test_dictionaries_with_integer_keys() -> None:
     problem = one_argument([[{"1": 2, "-3": 4}]], [{"5": 6}])
     (test,) = problem.tests
     assert test == CallTest(({1: 2, -3: 4},), {5: 6}, alternatives=({"5": 6},))
     assert one_argument([[{"a": 1, "2": 3}]], [1]).tests[0] == CallTest(({"a": 1, "2": 3},), 1)
 
 
-def test_dictionaries_of_arguments():
+def test_dictionaries_of_arguments() -> None:
     problem = plus(CALL, inputs=[{"a": 1, "b": 2}], outputs=[3])
     assert problem.tests == (CallTest((), 3, (("a", 1), ("b", 2))),)
     assert one_argument([{"k": 1}], [1]).tests == (CallTest(({"k": 1},), 1),)
 
 
-def test_answers_that_are_wrapped_in_a_list():
+def test_answers_that_are_wrapped_in_a_list() -> None:
     assert one_argument([[1], [2]], [[True], [False]]).tests == (
         CallTest((1,), True, alternatives=([True],)),
         CallTest((2,), False, alternatives=([False],)),
@@ -193,7 +193,7 @@ def test_answers_that_are_wrapped_in_a_list():
     assert says_int.tests == (CallTest((1,), 1),)
 
 
-def test_arguments_that_are_not_in_a_list():
+def test_arguments_that_are_not_in_a_list() -> None:
     assert one_argument([1, "a"], [1, "a"]).tests[1] == CallTest(("a",), "a")
     # [1, 2] cannot be two arguments of f(x), so every input is the argument itself.
     assert one_argument([[1, 2], [3]], [3, 3]).tests == (
@@ -204,7 +204,7 @@ def test_arguments_that_are_not_in_a_list():
         plus(CALL, inputs=[[1, 2], [1, 2, 3]])
 
 
-def test_arguments_as_text():
+def test_arguments_as_text() -> None:
     two = plus(CALL, inputs=["1\n2", "[3]\n[4]"], outputs=[3, [3, 4]])
     assert two.tests == (CallTest((1, 2), 3), CallTest(([3], [4]), [3, 4]))
     assert plus(CALL, inputs=["[1, 2]", "[3, 4]"]).tests[0] == CallTest((1, 2), 3)
@@ -214,7 +214,7 @@ def test_arguments_as_text():
         one_argument(["12", "3"], [1, 2])
 
 
-def test_integers_as_text_where_the_signature_says_integer():
+def test_integers_as_text_where_the_signature_says_integer() -> None:
     starter = "def f(x: int, y: List[int]) -> bool:\n"
     problem = plus(
         CALL, fn_name="f", starter_code=starter, inputs=[["5", "[1, 2]"]], outputs=["true"]
@@ -238,19 +238,19 @@ def test_integers_as_text_where_the_signature_says_integer():
         ({"fn_name": "other", "inputs": ["a", "b"]}, "neither in the starter code"),
     ],
 )
-def test_rows_that_can_not_be_used(changes, reason):
+def test_rows_that_can_not_be_used(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
         plus(CALL, **changes)
 
 
-def test_further_fields_and_solutions_are_kept():
+def test_further_fields_and_solutions_are_kept() -> None:
     problem = plus(CALL, conditionals=[1], solutions=["x"])
     assert problem.metadata["conditionals"] == [1]
     row = {k: v for k, v in CALL.items() if k != "canonical_solution"}
     assert plus(row, solutions=json.dumps(["a = 1", "b"])).canonical_solution == "a = 1"
 
 
-def test_a_starter_that_stops_anywhere():
+def test_a_starter_that_stops_anywhere() -> None:
     for starter in (
         "def add(a, b):",
         "def add(a,\n        b=1):\n    '''doc",
@@ -275,7 +275,7 @@ def apps(split: str | None = None, **changes: Any) -> Problem:
     return APPS.parse(Row(0, {**row, **changes}, split))
 
 
-def test_apps_script():
+def test_apps_script() -> None:
     problem = apps()
     assert problem.tests == (StdinTest("3\n", "6\n"),)
     assert problem.entry_point is None
@@ -284,12 +284,12 @@ def test_apps_script():
     assert (problem.id, apps("train").id) == ("4", "train/4")
 
 
-def test_apps_lines_and_null_name():
+def test_apps_lines_and_null_name() -> None:
     cases = {"inputs": [["3 3 10", "4", "", ""]], "outputs": [["1"]], "fn_name": None}
     assert apps(input_output=json.dumps(cases)).tests == (StdinTest("3 3 10\n4\n\n", "1"),)
 
 
-def test_apps_call_of_a_method():
+def test_apps_call_of_a_method() -> None:
     cases = {"fn_name": "f", "inputs": [[[1, 2], 3]], "outputs": [12]}
     problem = apps(
         input_output=json.dumps(cases),
@@ -300,7 +300,7 @@ def test_apps_call_of_a_method():
     assert "from typing import *" in problem.prelude
 
 
-def test_apps_integers_longer_than_python_reads():
+def test_apps_integers_longer_than_python_reads() -> None:
     digits = "7" * 9131
     cases = f'{{"fn_name": "f", "inputs": [[{digits}]], "outputs": [1]}}'
     problem = apps(input_output=cases, starter_code="def f(n):\n\t")
@@ -310,7 +310,7 @@ def test_apps_integers_longer_than_python_reads():
     assert problem.content_hash
 
 
-def test_apps_without_solutions_is_usable_without_tests_is_not():
+def test_apps_without_solutions_is_usable_without_tests_is_not() -> None:
     assert apps(solutions="").canonical_solution == ""
     for empty in ("", None, json.dumps({"inputs": [], "outputs": []})):
         with pytest.raises(ProblemError, match="no tests"):
@@ -319,7 +319,7 @@ def test_apps_without_solutions_is_usable_without_tests_is_not():
         apps(input_output="{'inputs'")
 
 
-def test_style_warnings_of_a_row_are_not_ours():
+def test_style_warnings_of_a_row_are_not_ours() -> None:
     solution = 'def add(a, b):\n    import re\n    re.match("\\d", "1")\n    return a + b\n'
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -66,7 +66,7 @@ def comparison_mutants(source: str) -> Iterator[str]:
                 node.ops[k] = op
 
 
-def test_each_level_has_both_styles_in_each_split():
+def test_each_level_has_both_styles_in_each_split() -> None:
     counts = collections.Counter(
         (p.difficulty, p.metadata["split"], reads(p)) for p in PROBLEMS.values()
     )
@@ -83,7 +83,7 @@ def test_each_level_has_both_styles_in_each_split():
     }  # fmt: skip
 
 
-def test_the_splits_are_the_fixed_ones_of_the_rows():
+def test_the_splits_are_the_fixed_ones_of_the_rows() -> None:
     rows = json.loads(FILE.read_text())
     for split in ("train", "validation", "test"):
         problems = load_problems("apps_plus", data="sample", split=split)
@@ -94,7 +94,7 @@ def test_the_splits_are_the_fixed_ones_of_the_rows():
         load_problems("apps_plus", data="sample", split="valid")
 
 
-def test_the_problems_and_the_report_say_that_they_are_not_apps_plus():
+def test_the_problems_and_the_report_say_that_they_are_not_apps_plus() -> None:
     problems = load_problems("apps_plus", data="sample")
     assert {p.source for p in problems} == {"apps_plus_sample"}
     report = problems.report
@@ -102,7 +102,7 @@ def test_the_problems_and_the_report_say_that_they_are_not_apps_plus():
     assert report.stands_in_for is None
 
 
-def test_a_split_field_does_not_change_how_real_rows_are_split(tmp_path):
+def test_a_split_field_does_not_change_how_real_rows_are_split(tmp_path: Path) -> None:
     rows = json.loads(FILE.read_text())
     (tmp_path / "with.json").write_text(json.dumps(rows))
     without = [{k: v for k, v in row.items() if k != "split"} for row in rows]
@@ -120,7 +120,7 @@ def test_a_split_field_does_not_change_how_real_rows_are_split(tmp_path):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_form_of_a_problem(name):
+def test_form_of_a_problem(name: str) -> None:
     problem = PROBLEMS[name]
     low, high = CONDITIONALS[problem.difficulty]
     assert low <= len(conditional_starts(problem.canonical_solution)) <= high
@@ -133,7 +133,7 @@ def test_form_of_a_problem(name):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_expected_outputs_are_those_of_a_second_program(name):
+def test_expected_outputs_are_those_of_a_second_program(name: str) -> None:
     second = SECOND_OPINIONS[name]
     for test in PROBLEMS[name].tests:
         if isinstance(test, StdinTest):
@@ -146,7 +146,7 @@ def test_expected_outputs_are_those_of_a_second_program(name):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_examples_in_the_question_are_tests(name):
+def test_examples_in_the_question_are_tests(name: str) -> None:
     problem = PROBLEMS[name]
     if reads(problem):
         ((given, expected),) = re.findall(
@@ -161,13 +161,13 @@ def test_examples_in_the_question_are_tests(name):
         assert CallTest(args, ast.literal_eval(expected)) in problem.tests
 
 
-def test_solutions_are_accepted_each_time_and_stubs_are_not():
+def test_solutions_are_accepted_each_time_and_stubs_are_not() -> None:
     with Grader(cache_size=0) as grader:
         report = validate(list(PROBLEMS.values()), grader, check_stub=True)
     assert (report.accepted, report.findings) == (60, ())
 
 
-def test_wrong_programs_are_rejected(grader):
+def test_wrong_programs_are_rejected(grader: Grader) -> None:
     assert set(WRONG) == set(PROBLEMS)
     wrong = [
         (problem, program)
@@ -180,7 +180,7 @@ def test_wrong_programs_are_rejected(grader):
         assert grade.verdict != "compile_error", f"{problem.id}\n{program}"
 
 
-def test_no_flipped_comparison_is_accepted_but_the_equivalent_ones(grader):
+def test_no_flipped_comparison_is_accepted_but_the_equivalent_ones(grader: Grader) -> None:
     mutants = [
         (problem, program)
         for problem in PROBLEMS.values()

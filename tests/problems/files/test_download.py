@@ -26,7 +26,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "rows.jsonl").write_bytes(b'{"a": 1}\n')
     handler = functools.partial(Quiet, directory=str(tmp_path / "served"))
@@ -39,7 +39,7 @@ def server(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(module, "_CONNECT_SECONDS", 3600)
     monkeypatch.setattr(module, "_READ_SECONDS", 3600)
@@ -49,7 +49,7 @@ def anything(path: Path) -> None:
     """Whatever is received is what was expected."""
 
 
-def test_a_file_is_downloaded_with_its_checksum(tmp_path, server):
+def test_a_file_is_downloaded_with_its_checksum(tmp_path: Path, server: str) -> None:
     target = tmp_path / "cache" / "deep" / "rows.jsonl"
     assert download(f"{server}/rows.jsonl", target, anything) == target
     assert target.read_bytes() == b'{"a": 1}\n'
@@ -59,7 +59,7 @@ def test_a_file_is_downloaded_with_its_checksum(tmp_path, server):
     verify(target)
 
 
-def test_what_fails_leaves_nothing_behind(tmp_path, server):
+def test_what_fails_leaves_nothing_behind(tmp_path: Path, server: str) -> None:
     target = tmp_path / "cache" / "rows.jsonl"
     with pytest.raises(OSError, match="404"):
         download(f"{server}/none.jsonl", target, anything)
@@ -68,7 +68,7 @@ def test_what_fails_leaves_nothing_behind(tmp_path, server):
     assert list(target.parent.iterdir()) == []
 
 
-def test_what_is_not_expected_is_not_kept_and_said(tmp_path, server):
+def test_what_is_not_expected_is_not_kept_and_said(tmp_path: Path, server: str) -> None:
     def check(path: Path) -> None:
         raise DataFormatError(f"{path} holds {path.read_text()!r}. Expected numbers.")
 
@@ -80,7 +80,7 @@ def test_what_is_not_expected_is_not_kept_and_said(tmp_path, server):
     verify(target)
 
 
-def test_what_a_killed_download_left_is_in_nobodys_way(tmp_path, server):
+def test_what_a_killed_download_left_is_in_nobodys_way(tmp_path: Path, server: str) -> None:
     target = tmp_path / "cache" / "rows.jsonl"
     for name in ("rows.jsonl.part", "rows.jsonl.abc"):
         (target.parent / name).mkdir(parents=True)
@@ -116,7 +116,7 @@ def whole(number: int) -> bytes:
     return json.dumps([number] * 300_000).encode()
 
 
-def test_two_downloads_at_once_leave_a_whole_file(tmp_path):
+def test_two_downloads_at_once_leave_a_whole_file(tmp_path: Path) -> None:
     half, go_on = threading.Event(), threading.Event()
     places = {"answers": iter(range(2)), "half": half, "go_on": go_on}
     handler = type("Handler", (InTwoHalves,), places)
@@ -151,7 +151,9 @@ def test_two_downloads_at_once_leave_a_whole_file(tmp_path):
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 1), (1, 0)])
-def test_a_checksum_of_whoever_came_second_refuses_nobody(tmp_path, first, last):
+def test_a_checksum_of_whoever_came_second_refuses_nobody(
+    tmp_path: Path, first: int, last: int
+) -> None:
     """Two that write at once write their checksums in one order and their files in another."""
     target = tmp_path / "rows.json"
     contents = [b"old", b"new"]
@@ -169,7 +171,9 @@ def missing(name: str) -> object:
     raise ImportError(name)
 
 
-def test_without_the_optional_package_the_error_says_which(tmp_path, monkeypatch, server):
+def test_without_the_optional_package_the_error_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(OSError, match=r"codegym\[download\]") as caught:
         download(f"{server}/rows.jsonl", tmp_path / "rows.jsonl", anything)
@@ -178,8 +182,8 @@ def test_without_the_optional_package_the_error_says_which(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1", "127.0.0.1:1", "socks5://[::1]:1"])
 def test_without_the_optional_package_it_is_still_seen_that_there_is_no_network(
-    tmp_path, monkeypatch, proxy
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
     monkeypatch.setattr(importlib, "import_module", missing)
     monkeypatch.delenv("no_proxy")
     monkeypatch.setenv("all_proxy", proxy)

@@ -113,7 +113,7 @@ def serving(body: bytes) -> Iterator[str]:
     ids=["page", "nothing", "other JSON", "no rows", "cut list"],
 )
 @pytest.mark.parametrize("source", ["apps_plus", "leetcode"])
-def test_what_is_no_data_set_is_not_kept(from_url, source, body):
+def test_what_is_no_data_set_is_not_kept(from_url: Load, source: str, body: bytes) -> None:
     with (
         serving(body) as url,
         pytest.raises(DataNotFoundError, match=r"(?s)came .* not kept.* rows: .*curl") as caught,
@@ -126,7 +126,7 @@ def test_what_is_no_data_set_is_not_kept(from_url, source, body):
         assert from_url(source, url).report.source == source
 
 
-def test_lines_that_are_cut_off_are_not_kept(from_url):
+def test_lines_that_are_cut_off_are_not_kept(from_url: Load) -> None:
     with (
         serving(LEETCODE_ROW + b"\n" + LEETCODE_ROW[:-30]) as url,
         pytest.raises(DataNotFoundError, match="cut off: in its last row, the line is not JSON"),
@@ -146,7 +146,9 @@ def test_lines_that_are_cut_off_are_not_kept(from_url):
         "http:/127.0.0.1:1", f"http://{'a' * 70}.x:80",
     ],
 )  # fmt: skip
-def test_a_malformed_proxy_is_an_error(from_url, monkeypatch, proxy):
+def test_a_malformed_proxy_is_an_error(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     with pytest.raises(DataNotFoundError, match=r"proxy .* is malformed: expected") as caught:
         from_url("apps_plus", "http://data.invalid/x")
@@ -154,7 +156,9 @@ def test_a_malformed_proxy_is_an_error(from_url, monkeypatch, proxy):
     assert repr(proxy) in str(caught.value)
 
 
-def test_a_malformed_proxy_does_not_show_its_password(from_url, monkeypatch):
+def test_a_malformed_proxy_does_not_show_its_password(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:abc")
     with pytest.raises(DataNotFoundError, match=r"'127\.0\.0\.1:abc' is malformed") as caught:
         from_url("apps_plus", "http://data.invalid/x")
@@ -162,7 +166,9 @@ def test_a_malformed_proxy_does_not_show_its_password(from_url, monkeypatch):
 
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1:1", "http://me:x@127.0.0.1:1/", "socks4a://[::1]:1"])
-def test_a_proxy_that_does_not_answer_is_no_connection(from_url, monkeypatch, proxy):
+def test_a_proxy_that_does_not_answer_is_no_connection(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     with pytest.raises(OfflineError, match=r"no connection to (127\.0\.0\.1|::1):1,"):
         from_url("apps_plus", "http://data.invalid/x", allow_sample=False)
@@ -172,7 +178,9 @@ def test_a_proxy_that_does_not_answer_is_no_connection(from_url, monkeypatch, pr
 
 
 @pytest.mark.parametrize("arguments", [{}, {"data": "~/x.json"}], ids=["cache", "data"])
-def test_a_user_without_a_home(from_url, monkeypatch, arguments):
+def test_a_user_without_a_home(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str]
+) -> None:
     def unknown(uid: int) -> Any:
         raise KeyError(uid)
 
@@ -186,7 +194,9 @@ def test_a_user_without_a_home(from_url, monkeypatch, arguments):
 
 
 @pytest.mark.parametrize("place", ["XDG_CACHE_HOME", "CODEGYM_DATA", "data"])
-def test_a_place_that_can_not_be_asked(from_url, monkeypatch, tmp_path, place):
+def test_a_place_that_can_not_be_asked(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
     """Its name is too long, which the system says of it as it says that it may not be read."""
     path = str(tmp_path / ("x" * 300))
     if place != "data":
@@ -198,7 +208,9 @@ def test_a_place_that_can_not_be_asked(from_url, monkeypatch, tmp_path, place):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("place", ["XDG_CACHE_HOME", "CODEGYM_DATA", "data"])
-def test_a_place_that_may_not_be_read(from_url, monkeypatch, tmp_path, place):
+def test_a_place_that_may_not_be_read(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
     folder = tmp_path / "private"
     (folder / "codegym").mkdir(parents=True)
     folder.chmod(0)
@@ -212,7 +224,7 @@ def test_a_place_that_may_not_be_read(from_url, monkeypatch, tmp_path, place):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(from_url, tmp_path):
+def test_a_file_that_may_not_be_read(from_url: Load, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_bytes(APPS_PLUS)
     (tmp_path / "rows.json").chmod(0)
     with pytest.raises(DataNotFoundError, match=r"cannot be read .*Permission denied"):
@@ -222,7 +234,9 @@ def test_a_file_that_may_not_be_read(from_url, tmp_path):
 # ---- data that was named
 
 
-def test_a_variable_that_names_no_folder(from_url, monkeypatch, tmp_path):
+def test_a_variable_that_names_no_folder(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     file = tmp_path / "apps_plus.json"
     file.write_bytes(APPS_PLUS)
     cached = cache_folder() / file.name
@@ -237,8 +251,8 @@ def test_a_variable_that_names_no_folder(from_url, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("folder", ["one without the file", ""])
 def test_a_variable_that_leads_to_no_file_is_no_reason_to_fail_offline(
-    from_url, monkeypatch, tmp_path, folder
-):
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
     monkeypatch.setenv("CODEGYM_DATA", str(tmp_path) if folder else "")
     told = f"now {tmp_path}" if folder else "not set"
     with pytest.raises(SampleDataWarning, match=told):
@@ -247,7 +261,9 @@ def test_a_variable_that_leads_to_no_file_is_no_reason_to_fail_offline(
 
 @pytest.mark.parametrize("place", ["cache", "variable", "data"])
 @pytest.mark.parametrize("what", ["link", "folder"])
-def test_what_is_no_file_in_the_place_of_one(from_url, monkeypatch, tmp_path, place, what):
+def test_what_is_no_file_in_the_place_of_one(
+    from_url: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, what: str
+) -> None:
     folder = cache_folder() if place == "cache" else tmp_path / "mine"
     folder.mkdir(parents=True)
     if place == "variable":
@@ -260,21 +276,21 @@ def test_what_is_no_file_in_the_place_of_one(from_url, monkeypatch, tmp_path, pl
     assert not isinstance(caught.value, OfflineError)
 
 
-def test_a_cache_that_is_a_link_to_nothing(from_url, tmp_path):
+def test_a_cache_that_is_a_link_to_nothing(from_url: Load, tmp_path: Path) -> None:
     cache_folder().parent.mkdir()
     cache_folder().symlink_to(tmp_path / "unplugged")
     with pytest.raises(DataNotFoundError, match="codegym is a link to nothing"):
         from_url("apps_plus")
 
 
-def test_files_of_other_names_are_in_nobodys_way(from_url, tmp_path):
+def test_files_of_other_names_are_in_nobodys_way(from_url: Load, tmp_path: Path) -> None:
     for name in ("data", "APPS_Plus"):  # folders, in a checkout of the data set
         (tmp_path / name).write_text("")
     (tmp_path / "data.json").write_bytes(APPS_PLUS)
     assert len(from_url("apps_plus", data=tmp_path)) == 1
 
 
-def test_checksums_that_are_none(from_url):
+def test_checksums_that_are_none(from_url: Load) -> None:
     file = cache_folder() / "apps_plus.json"
     file.parent.mkdir(parents=True)
     file.write_bytes(APPS_PLUS)

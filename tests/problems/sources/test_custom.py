@@ -24,7 +24,7 @@ def parse(**changes: Any) -> Problem:
     return CUSTOM.parse(Row(0, {**ROW, **changes}))
 
 
-def test_calls():
+def test_calls() -> None:
     tests = [
         {"args": [1], "kwargs": {"b": 2}, "expected": 3},
         {"kwargs": {"a": 1, "b": 2}, "expected": 3, "tolerance": 0.5, "alternatives": [4]},
@@ -35,7 +35,7 @@ def test_calls():
     )
 
 
-def test_the_rest_of_a_row():
+def test_the_rest_of_a_row() -> None:
     problem = parse(prelude="import math", comparison="exact", metadata={"by": "me"})
     assert (problem.id, problem.difficulty, problem.source) == ("add", "easy", "custom")
     assert (problem.prelude, problem.comparison) == ("import math", "exact")
@@ -43,7 +43,7 @@ def test_the_rest_of_a_row():
     assert parse(id=5).id == "5"
 
 
-def test_scripts():
+def test_scripts() -> None:
     problem = parse(
         entry_point=None, starter_code=None, canonical_solution="print(input())",
         tests=[{"stdin": "a", "stdout": "a"}],
@@ -60,14 +60,14 @@ def test_scripts():
         "def check(candidate):\n    assert candidate(1, 2) == 3",
     ],
 )
-def test_code_is_kept_as_it_is(code):
+def test_code_is_kept_as_it_is(code: str) -> None:
     (test,) = parse(tests=[{"code": code}]).tests
     assert isinstance(test, CodeTest)
     assert test.name == "add"
     assert test.source.startswith(code)
 
 
-def test_nodes_by_annotation():
+def test_nodes_by_annotation() -> None:
     problem = parse(
         starter_code="def add(a: ListNode, b: int) -> ListNode:\n",
         tests=[{"args": [[1, 2], 3], "expected": [4, 5]}],
@@ -100,6 +100,6 @@ def test_nodes_by_annotation():
         ({"metadata": 3}, "'metadata' must be an object"),
     ],
 )
-def test_errors_name_the_place(changes, reason):
+def test_errors_name_the_place(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
         parse(**changes)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def parse(**changes: Any) -> Problem:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_packed_private_tests(protocol):
+def test_packed_private_tests(protocol: int) -> None:
     problem = parse(private_test_cases=pack(cases(("ä", "\U0001f600")), protocol))
     assert problem.tests == (StdinTest("1 2", "3"), StdinTest("ä", "\U0001f600"))
     assert problem.entry_point is None
@@ -59,13 +60,13 @@ def test_packed_private_tests(protocol):
     assert problem.metadata["public_tests"] == 1
 
 
-def test_plain_and_missing_private_tests():
+def test_plain_and_missing_private_tests() -> None:
     assert len(parse(private_test_cases=cases(("4 5", "9"))).tests) == 2
     assert len(parse(private_test_cases="").tests) == 1
     assert len(parse(private_test_cases=None).tests) == 1
 
 
-def test_functional_tests():
+def test_functional_tests() -> None:
     problem = parse(
         starter_code=STARTER,
         metadata='{"func_name": "f"}',
@@ -77,7 +78,7 @@ def test_functional_tests():
     assert problem.starter_code == STARTER
 
 
-def test_functional_text_and_lists():
+def test_functional_text_and_lists() -> None:
     problem = parse(
         starter_code="class Solution:\n    def f(self, s: str) -> List[str]:\n",
         metadata={"func_name": "f"},
@@ -101,12 +102,12 @@ def test_functional_text_and_lists():
         ({"question_content": ""}, "question_content"),
     ],
 )
-def test_rows_that_can_not_be_used(changes, reason):
+def test_rows_that_can_not_be_used(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
         parse(**changes)
 
 
-def test_functional_tests_that_are_no_json_or_fit_no_signature():
+def test_functional_tests_that_are_no_json_or_fit_no_signature() -> None:
     for text in ("1 2", "1\n2\n3"):
         with pytest.raises(ProblemError):
             parse(
@@ -126,7 +127,7 @@ class Attack:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_that_runs_code_runs_nothing(tmp_path, protocol):
+def test_a_pickle_that_runs_code_runs_nothing(tmp_path: Path, protocol: int) -> None:
     target = str(tmp_path / "made")
     for value in (Attack(target), [Attack(target)], {"a": Attack(target)}):
         with pytest.raises(ProblemError, match="refused"):
@@ -135,19 +136,19 @@ def test_a_pickle_that_runs_code_runs_nothing(tmp_path, protocol):
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, b"bytes", ["[]"], ("[]",), {"a": "b"}, {1}, True])
-def test_a_pickle_of_anything_but_text_is_refused(value):
+def test_a_pickle_of_anything_but_text_is_refused(value: object) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(ProblemError, match="refused"):
             decode_private_tests(pack(value, protocol))
 
 
-def test_handmade_pickles_are_refused():
+def test_handmade_pickles_are_refused() -> None:
     for raw in (b"cos\nsystem\n.", b"Pid\n.", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", b"g0\n."):
         with pytest.raises(ProblemError):
             decode_private_tests(pack_raw(raw))
 
 
-def test_text_that_unpacks_to_too_much_is_refused():
+def test_text_that_unpacks_to_too_much_is_refused() -> None:
     bomb = pack("a" * 10_000_000)
     assert len(bomb) < 50_000
     assert len(decode_private_tests(bomb)) == 10_000_000
@@ -155,7 +156,7 @@ def test_text_that_unpacks_to_too_much_is_refused():
         decode_private_tests(bomb, most_bytes=1_000_000)
 
 
-def test_packed_text_that_is_cut_off_is_refused():
+def test_packed_text_that_is_cut_off_is_refused() -> None:
     packed = zlib.compress(pickle.dumps("x" * 5000 + os.urandom(500).hex()))
     with pytest.raises(ProblemError, match="cut off"):
         decode_private_tests(base64.b64encode(packed[:-30]).decode())
