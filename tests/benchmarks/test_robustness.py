@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks import page as pages
 from benchmarks import robustness
 from benchmarks.robustness import ABLATIONS, Args, Run, planned
-from benchmarks.robustness_report import write_report
+from benchmarks.robustness_report import draw, lines
 from codegym.errors import ConfigurationError
 
 
@@ -40,7 +41,7 @@ def _row(run: Run, *, last: float = 0.8, returns: tuple[str, ...] = ()) -> dict[
     }
 
 
-def test_every_run_has_a_name_of_its_own_and_the_settings_it_says():
+def test_every_run_has_a_name_of_its_own_and_the_settings_it_says() -> None:
     args = Args()
     runs = [run for part in ("seeds", "rates", "ablations") for run in planned(args, part, [])]
     assert len({run.name for run in runs}) == len(runs) == 10 + 4 * 3 + len(ABLATIONS) * 2 * 2
@@ -53,7 +54,7 @@ def test_every_run_has_a_name_of_its_own_and_the_settings_it_says():
     assert (old.guard, old.anneal, old.iterations) == (False, False, 60)
 
 
-def test_without_the_guard_only_what_it_sent_back_is_run_again():
+def test_without_the_guard_only_what_it_sent_back_is_run_again() -> None:
     rows = [
         _row(Run("seeds", 31)),
         _row(Run("rates", 31, 4.0), returns=("iteration 40: KL",)),
@@ -68,16 +69,17 @@ def _kept(folder: Path, args: Args) -> Path:
     starts = [{"time": "now", "run": row["name"]} for row in rows]
     data = {
         "command": "",
+        "machine": {},
         "arguments": json.loads(robustness._as_json(args)),
         "starts": starts,
         "after_sft": {str(row["seed"]): _rates(0.2) for row in rows},
         "rows": rows,
     }
-    write_report(folder / "results", data)
+    pages.write(folder / "results", data, lines, draw)
     return folder / "results.json"
 
 
-def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
+def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path) -> None:
     args = Args(parts=("seeds",), seeds=(31, 32, 31), runs=tmp_path, out=tmp_path / "results")
     path = _kept(tmp_path, dataclasses.replace(args, seeds=(31, 32)))
     rows = json.loads(path.read_text())["rows"]
@@ -85,7 +87,7 @@ def test_what_is_done_is_not_done_again_and_a_seed_counts_once(tmp_path: Path):
     assert json.loads(path.read_text())["rows"] == rows
 
 
-def test_rows_of_other_settings_are_refused(tmp_path: Path):
+def test_rows_of_other_settings_are_refused(tmp_path: Path) -> None:
     args = Args(parts=("seeds",), seeds=(31,), runs=tmp_path / "runs", out=tmp_path / "results")
     path = _kept(tmp_path, args)
     before = path.read_bytes()
@@ -99,7 +101,7 @@ def test_rows_of_other_settings_are_refused(tmp_path: Path):
         robustness.run(longer)
 
 
-def test_the_page_tells_what_was_missed(tmp_path: Path):
+def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
     rows = [
         _row(Run("seeds", 31), last=0.8),
         _row(Run("seeds", 32), last=0.1),
@@ -108,6 +110,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path):
     ]
     data = {
         "command": "python -m benchmarks.robustness",
+        "machine": {},
         "arguments": {
             "ppo": {"iterations": 120, "episodes": 128},
             "sft": {"steps": 5000},
@@ -118,7 +121,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path):
         "after_sft": {"31": _rates(0.2), "32": _rates(0.2)},
         "rows": rows,
     }
-    write_report(tmp_path / "page", data)
+    pages.write(tmp_path / "page", data, lines, draw)
     page = (tmp_path / "page.md").read_text()
     assert "| sampled | +25.0 ± 444.7 | -10.0 | 50, 40 | no |" in page  # t(1) = 12.706
     assert "seed 32, introductory" in page
