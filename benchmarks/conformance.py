@@ -1,7 +1,5 @@
 """Runs the conformance suite on codegym's grader and on other people's.
 
-Usage, from the repository::
-
     python -m benchmarks.conformance [--graders FOLDER] [--only codegym verl ...] [--resume]
 
 Without FOLDER, codegym alone is asked. FOLDER holds one checkout for each other grader, under the
@@ -9,10 +7,9 @@ name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/huma
 `--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil pydantic`.
 What is not there is left out.
 
-Every case is run in containment of its own (see `graders/contain.py`), codegym's too; where this
-machine cannot contain them, nothing is run. The table goes to
-``benchmarks/results/conformance.json`` and ``conformance.md``. It takes about an hour on two CPUs;
-a run that was interrupted goes on with `--resume`.
+Every case is run in containment of its own (see `peers/contain.py`), codegym's too; where this
+machine cannot contain them, nothing is run. It takes about an hour on two CPUs; a run that was
+interrupted goes on with `--resume`.
 
 An outcome is `ok`; `false reject` of an honest program; `false accept` of another; `host effect`,
 if the program changed something outside, left a process, connected, ate more than 1 GiB or read
@@ -22,32 +19,55 @@ interface cannot express the case. An honest program that is not accepted is run
 
 from __future__ import annotations
 
-import argparse
 import collections
 import concurrent.futures
+import dataclasses
 import datetime
 import hashlib
 import json
-import os
-import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from benchmarks.graders.adapters.table import ADAPTERS
-from benchmarks.graders.contain import Containment, ContainmentError
-from benchmarks.graders.report import OUTCOMES, as_markdown
-from benchmarks.graders.task import Adapter, Road, Task
+import tyro
+
+from benchmarks import page
+from benchmarks.conformance_report import OUTCOMES, lines
+from benchmarks.peers.adapters import ADAPTERS, Adapter
+from benchmarks.peers.contain import ROOT, Containment, ContainmentError
+from benchmarks.peers.task import Road, Task
 from codegym.problems import CallTest, CodeTest, StdinTest, UnitTest
 from conformance.case import SECRET, SECRET_VARIABLE, Case
 from conformance.table import CASES
 
-ROOT = Path(__file__).parents[1]
 _WRITE_EVERY = 50
 _LIMITS = (1.0, 3.0, 2**28)
-RESULTS = Path(__file__).parent / "results"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """The conformance suite on codegym's grader and on other people's."""
+
+    graders: Path | None = None
+    """folder of checkouts and of env/"""
+    only: tuple[str, ...] = tuple(ADAPTERS)
+    """graders to ask"""
+    cases: str = ""
+    """only cases whose name contains this"""
+    groups: tuple[str, ...] = ()
+    """only cases of these groups; none: of all"""
+    every: int = 1
+    """only every so many-th case"""
+    jobs: int = 2
+    """cases that run side by side"""
+    listed: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """list the graders and end"""
+    resume: bool = False
+    """ask only what was not asked before"""
+    results: Path = page.RESULTS
+    """folder to write to"""
 
 
 def task_of(case: Case, *, calls: bool) -> Task:
@@ -89,30 +109,70 @@ def outcome(case: Case, adapter: Adapter, report: dict[str, Any]) -> str:
     return "false reject" if case.kind == "accept" else "false accept"
 
 
-def ask(
-    case: Case, adapter: Adapter, containment: Containment, python: Path, sources: Path
-) -> dict[str, Any]:
-    """Runs one case on one grader."""
-    task = task_of(case, calls="lines" not in adapter.roads)
-    pointless = (case.ours and adapter.name != "codegym") or (case.leak and adapter.remote)
-    pointless |= case.lenient and adapter.exact
-    if pointless or not adapter.can_ask(task):
-        return {"outcome": "n/a"}
-    for _ in range(2):  # a busy machine may have been too slow for an honest program
-        report = containment.run(adapter.name, task, python, sources)
-        kind = outcome(case, adapter, report)
-        if kind == "ok" or case.kind == "reject":
-            break
-    words = report.get("words") or report.get("killed") or report.get("error") or "no verdict"
-    if "exit" in report and "accepted" not in report and "error" not in report:
-        words = f"no verdict, exit code {report['exit']}"
-    entry = {"outcome": kind, "said": words[-300:], "seconds": report.get("seconds")}
-    if report.get("effects"):
-        entry["effects"] = report["effects"]
-    entry = {name: _without_folders(said) for name, said in entry.items()}
-    if adapter.name == "codegym" and not _as_expected(case, words):
-        entry["unexpected"] = f"expected one of {[str(v) for v in case.verdicts]}"
-    return entry
+class Asker:
+    """Puts cases to the graders that are here and in order, each time in containment.
+
+    Attributes:
+        versions: By name, the commit of each and its date.
+
+    Raises:
+        ContainmentError: If this machine cannot contain them.
+    """
+
+    def __init__(self, args: Args) -> None:
+        self._containment = Containment((SECRET_VARIABLE, SECRET))
+        self._containment.check()
+        self._places: dict[str, tuple[Path, Path]] = {}
+        self.versions: dict[str, str] = {}
+        for name in args.only:
+            if name == "codegym":
+                place = Path(sys.executable), ROOT
+            elif args.graders is not None and (args.graders / name).is_dir():
+                folder = args.graders.absolute()
+                place = folder / "env" / "bin" / "python", folder / name
+            else:
+                print(f"{name}: not in the folder, left out", file=sys.stderr)
+                continue
+            if complaint := self._control(ADAPTERS[name], *place):
+                print(f"{name} {complaint}; left out", file=sys.stderr)
+                continue
+            self._places[name], self.versions[name] = place, _version_of(place[1])
+
+    def _control(self, adapter: Adapter, python: Path, sources: Path) -> str:
+        """Why a grader cannot be asked: it fails on a right or a wrong program of one line."""
+        road: Road = "lines" if "lines" in adapter.roads else "calls"
+        body = {"lines": "print({} * int(input()))", "calls": "def f(x): return {} * x"}[road]
+        tests = {"lines": (("3\n", "6\n"),), "calls": (("(3,)", "6"),)}[road]
+        for factor, right in ((2, True), (3, False)):
+            entry_point = None if road == "lines" else "f"
+            task = Task(road, body.format(factor), tests, entry_point, _LIMITS)
+            report = self._containment.run(adapter.name, task, python, sources)
+            if report.get("accepted") is not right:
+                return f"is not in order: {report.get('error') or report}"
+        return ""
+
+    def ask(self, case: Case, name: str) -> dict[str, Any]:
+        """What a grader says of a case, as an entry of the results."""
+        adapter = ADAPTERS[name]
+        task = task_of(case, calls="lines" not in adapter.roads)
+        pointless = (case.ours and name != "codegym") or (case.leak and adapter.remote)
+        if pointless or (case.lenient and adapter.exact) or not adapter.can_ask(task):
+            return {"outcome": "n/a"}
+        for _ in range(2):  # a busy machine may have been too slow for an honest program
+            report = self._containment.run(name, task, *self._places[name])
+            kind = outcome(case, adapter, report)
+            if kind == "ok" or case.kind == "reject":
+                break
+        words = report.get("words") or report.get("killed") or report.get("error") or "no verdict"
+        if "exit" in report and "accepted" not in report and "error" not in report:
+            words = f"no verdict, exit code {report['exit']}"
+        entry = {"outcome": kind, "said": words[-300:], "seconds": report.get("seconds")}
+        if report.get("effects"):
+            entry["effects"] = report["effects"]
+        entry = {key: _without_folders(said) for key, said in entry.items()}
+        if name == "codegym" and not any(words.startswith(str(v)) for v in case.verdicts):
+            entry["unexpected"] = f"expected one of {[str(v) for v in case.verdicts]}"
+        return entry
 
 
 def _without_folders(said: Any) -> Any:
@@ -122,57 +182,10 @@ def _without_folders(said: Any) -> Any:
     return re.sub(r"(?:/[\w.+-]+)+/", ".../", said) if isinstance(said, str) else said
 
 
-def _as_expected(case: Case, words: str) -> bool:
-    return any(words.startswith(str(verdict)) for verdict in case.verdicts)
-
-
-def control(adapter: Adapter, containment: Containment, python: Path, sources: Path) -> str:
-    """Why this grader cannot be asked: it fails on a right or on a wrong program of one line."""
-    lines = "lines" in adapter.roads
-    body = "print({} * int(input()))" if lines else "def f(x): return {} * x"
-    tests = (("3\n", "6\n"),) if lines else (("(3,)", "6"),)
-    for factor, right in ((2, True), (3, False)):
-        entry_point = None if lines else "f"
-        task = Task("lines" if lines else "calls", body.format(factor), tests, entry_point, _LIMITS)
-        report = containment.run(adapter.name, task, python, sources)
-        if report.get("accepted") is not right:
-            return f"is not in order: {report.get('error') or report}"
-    return ""
-
-
-def version_of(sources: Path) -> str:
-    """The commit and its date."""
+def _version_of(sources: Path) -> str:
     command = ["git", "-C", str(sources), "log", "-1", "--format=%h of %cs"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() or "unknown version"
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--graders", type=Path, help="folder of checkouts and of env/")
-    parser.add_argument("--only", nargs="*", choices=ADAPTERS, default=list(ADAPTERS))
-    parser.add_argument("--cases", default="", help="only cases whose name contains this")
-    parser.add_argument("--groups", nargs="*", help="only cases of these groups")
-    parser.add_argument("--every", type=int, default=1, help="only every so many-th case")
-    parser.add_argument("--jobs", type=int, default=2, help="cases that run side by side")
-    parser.add_argument("--list", action="store_true", help="list the graders and end")
-    parser.add_argument("--resume", action="store_true", help="ask only what was not asked before")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder to write to")
-    return parser.parse_args()
-
-
-def places(args: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
-    """Interpreter and sources of each grader that is here."""
-    found = {"codegym": (Path(sys.executable), ROOT)} if "codegym" in args.only else {}
-    if args.graders is not None:
-        folder = args.graders.absolute()
-        for name in args.only:
-            if name != "codegym" and (folder / name).is_dir():
-                found[name] = (folder / "env" / "bin" / "python", folder / name)
-    for name in args.only:
-        if name not in found:
-            print(f"{name}: not in the folder, left out", file=sys.stderr)
-    return found
 
 
 def earlier(folder: Path, versions: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -196,76 +209,59 @@ def fingerprint(case: Case) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
-def write(
-    folder: Path, command: str, versions: dict[str, str], rows: dict[str, dict[str, Any]]
-) -> str:
-    """Writes both files; returns the page. Cases that were not put to all graders are left out."""
-    content = {
-        "settings": {
-            "date": datetime.date.today().isoformat(),
-            "command": command,
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "cpus": os.cpu_count(),
-        },
-        "graders": {
-            name: {
-                "version": version,
-                "function": ADAPTERS[name].function,
-                "source": ADAPTERS[name].source,
-                "remark": ADAPTERS[name].remark,
-            }
-            for name, version in versions.items()
-        },
-        "cases": [
-            {"name": c.name, "kind": c.kind, "group": c.group, "tries": c.tries}
-            | {"said": {name: rows[c.name][name] for name in versions}}
-            for c in CASES
-            if rows[c.name].keys() >= versions.keys()
-        ],
+def _write(
+    args: Args,
+    about: dict[str, Any],
+    versions: dict[str, str],
+    rows: dict[str, dict[str, Any]],
+) -> None:
+    """Writes the results; cases that were not put to all graders are left out."""
+    graders = {
+        name: {
+            "version": version,
+            "function": ADAPTERS[name].function,
+            "source": ADAPTERS[name].source,
+            "remark": ADAPTERS[name].remark,
+        }
+        for name, version in versions.items()
     }
-    folder.mkdir(exist_ok=True, parents=True)
-    (folder / "conformance.json").write_text(json.dumps(content, indent=1) + "\n")
-    page = as_markdown(content)
-    (folder / "conformance.md").write_text(page)
-    return page
+    cases = [
+        {"name": c.name, "kind": c.kind, "group": c.group, "tries": c.tries}
+        | {"said": {name: rows[c.name][name] for name in versions}}
+        for c in CASES
+        if rows[c.name].keys() >= versions.keys()
+    ]
+    date = datetime.date.today().isoformat()
+    results = about | {"date": date, "graders": graders, "cases": cases}
+    page.write(args.results / "conformance", results, lines, quiet=True)
 
 
-def main() -> None:
-    """Runs the benchmark from the command line."""
-    args = _arguments()
-    if args.list:
+def main(args: Args) -> None:
+    """Runs the benchmark."""
+    if args.listed:
         for adapter in ADAPTERS.values():
             print(f"{adapter.name:15}{adapter.source:50}{adapter.function}")
         return
-    containment = Containment((SECRET_VARIABLE, SECRET))
+    if unknown := set(args.only) - set(ADAPTERS):
+        sys.exit(f"--only takes some of {', '.join(ADAPTERS)}; got {', '.join(sorted(unknown))}.")
+    about = page.environment("conformance")
     try:
-        containment.check()
+        asker = Asker(args)
     except ContainmentError as error:
         sys.exit(f"Nothing was run: {error}")
-    graders = places(args)
-    for name in list(graders):
-        if complaint := control(ADAPTERS[name], containment, *graders[name]):
-            print(f"{name} {complaint}; left out", file=sys.stderr)
-            del graders[name]
-    versions = {name: version_of(place[1]) for name, place in graders.items()}
     groups = args.groups or {case.group for case in CASES}
     cases = [case for case in CASES if args.cases in case.name and case.group in groups]
-    cases = cases[:: args.every]
-    known = earlier(args.results, versions) if args.resume else {}
+    known = earlier(args.results, asker.versions) if args.resume else {}
     rows: dict[str, dict[str, Any]] = collections.defaultdict(dict)
-    command = f"python -m benchmarks.conformance --graders FOLDER --jobs {args.jobs}"
-    command += f" --every {args.every}" if args.every > 1 else ""
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
         futures = {}
-        for case in cases:
+        for case in cases[:: args.every]:
             asked = fingerprint(case)
-            for name, place in graders.items():
+            for name in asker.versions:
                 if (asked, name) in known:
                     rows[case.name][name] = known[asked, name]
                 else:
-                    future = threads.submit(ask, case, ADAPTERS[name], containment, *place)
-                    futures[future] = (case, name, asked)
+                    futures[threads.submit(asker.ask, case, name)] = (case, name, asked)
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
             case, name, asked = futures[future]
             rows[case.name][name] = entry = future.result() | {"asked": asked}
@@ -273,10 +269,11 @@ def main() -> None:
                 print(f"\r{case.name}: {entry}", file=sys.stderr)
             print(f"\r{done}/{len(futures)} ", end="", file=sys.stderr, flush=True)
             if done % _WRITE_EVERY == 0:
-                write(args.results, command, versions, rows)
-    page = write(args.results, command, versions, rows)
-    print("\n" + page.partition("\n## ")[0], f"\nOutcomes: {', '.join(OUTCOMES)}")
+                _write(args, about, asker.versions, rows)
+    _write(args, about, asker.versions, rows)
+    text = (args.results / "conformance.md").read_text()
+    print("\n" + text.partition("\n## ")[0], f"\nOutcomes: {', '.join(OUTCOMES)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Args))

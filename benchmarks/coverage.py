@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import json
 import os
 import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from benchmarks.command import shown
-from benchmarks.grading_peers.report import machine
+from benchmarks import page
 from benchmarks.intervals import ratio_of_sums
+from benchmarks.programs import DATA
+from benchmarks.turns import rotated
 from codegym.execution import LocalExecutor, Observation, Request, Result, describe_isolation
 from codegym.grading import Grade, Grader
 from codegym.problems import Problem, load_problems
@@ -75,7 +75,7 @@ _KINDS = ("call", "child", "wall")
 class Args:
     """Cost of coverage."""
 
-    data: Path = Path(os.environ.get("CODEGYM_DATA", "../shared/data"))
+    data: Path = DATA
     """folder of the data sets"""
     pythons: tuple[str, ...] = ()
     """interpreters; default: 3.11, 3.12 and 3.13 where they are found"""
@@ -85,7 +85,7 @@ class Args:
     """how many of them also run under a plain trace function"""
     seed: int = 0
     """of the sample and the order"""
-    out: Path = Path("benchmarks/results/coverage")
+    out: Path = page.RESULTS / "coverage"
     """path of the results without suffix: .json and .md are written"""
 
 
@@ -205,7 +205,7 @@ def measure(python: str, problems: Sequence[Problem], args: Args) -> dict[str, A
         bench = Bench(executor)
         for index, problem in enumerate(problems):
             modes = list(MODES if index < args.settrace else MODES[:2])
-            taken = {mode: bench.grade(problem, mode) for mode in _rotated(modes, index)}
+            taken = {mode: bench.grade(problem, mode) for mode in rotated(modes, index)}
             for mode in MODES:
                 runs[mode].append(taken.get(mode))
             if index % 50 == 49 or index + 1 == len(problems):
@@ -233,11 +233,6 @@ def measure(python: str, problems: Sequence[Problem], args: Args) -> dict[str, A
     }
 
 
-def _rotated(modes: list[str], index: int) -> list[str]:
-    first = index % len(modes)
-    return modes[first:] + modes[:first]
-
-
 def _differences(
     names: Sequence[str], off: Sequence[Run | None], on: Sequence[Run | None]
 ) -> Iterator[dict[str, Any]]:
@@ -261,37 +256,33 @@ def _overhead(
     return 100 * (ratio.value - 1), 100 * (ratio.low - 1), 100 * (ratio.high - 1)
 
 
-def page(results: dict[str, Any]) -> str:
-    """The results as Markdown."""
-    about = results["machine"]
-    lines = [
-        "# Cost of coverage",
-        "",
-        f"`{results['command']}`, {results['minutes']:.0f} minutes; {about['cpu']}, "
-        f"{about['cpus']} CPUs, load {about['load_at_start']:.1f} at the start and "
-        f"{about['load_at_end']:.1f} at the end. One worker, a child for each test.",
-        "",
-        "Overhead in % over no coverage, with 95 % interval (problems resampled). *Call*: CPU time "
-        "of the solution's calls alone. *Process*: CPU time of the tests' processes. *Clock*: time "
-        "until the grade is there. *Met*: for each of the three, in this order.",
-        "",
-        "| Python | problems | call | process | clock | bar | met | settrace: call | process "
-        "| accepted | other verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in results["rows"]:
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page."""
+    asked = (
+        "What does coverage cost, and does it change a verdict? LeetCodeDataset's canonical "
+        "solutions, graded with and without it; one worker, a child for each test. Overhead in % "
+        "over no coverage, with 95 % interval (problems resampled). *Call*: CPU time of the "
+        "solution's calls alone. *Process*: CPU time of the tests' processes. *Clock*: time until "
+        "the grade is there. *Met*: for each of the three, in this order."
+    )
+    yield from page.head("Cost of coverage", asked, results)
+    columns = ("Python", "problems", "call", "process", "clock", "bar", "met")
+    columns += ("settrace: call", "process", "accepted", "other verdict")
+
+    def cells(row: Mapping[str, Any]) -> Iterator[object]:
         on, plain = row["overhead"]["on"], row["overhead"]["settrace"]
-        met = ", ".join(_met(on[kind], row["bar"]) for kind in _KINDS)
-        cells = [row["python"], row["problems"], *(_percent(on[k]) for k in _KINDS)]
-        cells += [f"{row['bar']:g}", met, _percent(plain["call"]), _percent(plain["child"])]
-        cells += [row["accepted"], len(row["differences"])]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        yield from (row["python"], row["problems"], *(page.interval(on[kind]) for kind in _KINDS))
+        yield from (f"{row['bar']:g}", ", ".join(_met(on[kind], row["bar"]) for kind in _KINDS))
+        yield from (page.interval(plain["call"]), page.interval(plain["child"]))
+        yield from (row["accepted"], len(row["differences"]))
+
+    yield from page.table(columns, (list(cells(row)) for row in results["rows"]))
     for row in results["rows"]:
-        lines += [
-            f"- {row['python']}, `{found['problem']}`: {found['off']} without, {found['on']} with"
-            for found in row["differences"]
-        ]
-    return "\n".join(lines) + "\n"
+        for found in row["differences"]:
+            yield (
+                f"- {row['python']}, `{found['problem']}`: {found['off']} without, "
+                f"{found['on']} with"
+            )
 
 
 def _met(overhead: Sequence[float] | None, bar: float) -> str:
@@ -300,36 +291,15 @@ def _met(overhead: Sequence[float] | None, bar: float) -> str:
     return "yes" if overhead[0] <= bar else "**no**"
 
 
-def _percent(overhead: Sequence[float] | None) -> str:
-    if overhead is None:
-        return "-"
-    value, low, high = overhead
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
-
-
 def main(args: Args) -> None:
-    """Measures, writes the results, prints the page.
-
-    Args:
-        args: The command line.
-    """
-    started, about = time.monotonic(), machine()
+    """Measures, and writes the results."""
+    results = page.environment("coverage")
     problems = list(load_problems("leetcode", data=args.data / _FILE))
     random.Random(args.seed).shuffle(problems)
     named = [os.path.abspath(shutil.which(name) or name) for name in args.pythons]
     pythons = named or find_pythons()
-    rows = [measure(python, problems[: args.problems], args) for python in pythons]
-    about["load_at_end"] = os.getloadavg()[0]
-    results = {
-        "command": shown("coverage"),
-        "machine": about,
-        "minutes": (time.monotonic() - started) / 60,
-        "rows": rows,
-    }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-    args.out.with_suffix(".md").write_text(page(results))
-    print(page(results))
+    results["rows"] = [measure(python, problems[: args.problems], args) for python in pythons]
+    page.write(args.out, results, lines)
 
 
 if __name__ == "__main__":

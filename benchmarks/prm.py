@@ -18,10 +18,8 @@ Runs that are finished are kept below `--runs` and not done again.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,11 +46,11 @@ from agents.prm.reinforce import (
 )
 from agents.prm.selection import Selection
 from agents.prm.storage import read_labels
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger
-from benchmarks.command import shown
-from benchmarks.process_reward.report import write_report
+from benchmarks import page
+from benchmarks.prm_report import lines
 from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
+from benchmarks.runs import fine_tuned, measured, side_by_side
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
@@ -71,7 +69,6 @@ _RANDOM = "control: random scores"
 _PERFECT = "control: perfect scores"
 _COMPARED_ARMS = ("tests only", "dense + value init")
 _COMPARED_SAMPLES = 5
-_KS = (1, 2, 5, 10, 20, 30)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,7 +106,7 @@ class Args:
     """runs at a time, each with one thread"""
     runs: Path = Path("runs/prm_2x2")
     """checkpoints and logs"""
-    out: Path = Path("benchmarks/results/prm")
+    out: Path = page.RESULTS / "prm"
     """path of the results without suffix: .json and .md are written"""
 
 
@@ -153,9 +150,6 @@ def compare_with_reference(args: Args, policy: Path) -> dict[str, float]:
 def compare_labels_with_reference(args: Args) -> dict[str, float]:
     """What a model that says the labels would tell of the canonical programs.
 
-    Args:
-        args: The command line.
-
     Returns:
         As :meth:`ComparedScorer.found`.
     """
@@ -178,9 +172,6 @@ def compare_labels_with_reference(args: Args) -> dict[str, float]:
 def prepare(args: Args) -> dict[str, float]:
     """Fine-tuned policy, first run, labels and reward model; what is there is kept.
 
-    Args:
-        args: The command line.
-
     Returns:
         Seconds of each part that was done now or earlier.
     """
@@ -196,10 +187,6 @@ def prepare(args: Args) -> dict[str, float]:
 
     start, first = args.runs / "sft", args.runs / "first"
     labels = args.runs / "labels"
-
-    def fine_tune() -> None:
-        with RunLogger(start, quiet=True) as logger:
-            sft.run(sft.Args(steps=args.sft_steps, out=start), logger)
 
     def first_run() -> None:
         settings = dataclasses.replace(
@@ -232,7 +219,7 @@ def prepare(args: Args) -> dict[str, float]:
             with RunLogger(settings.out) as logger:
                 reward_model.run(settings, logger)
 
-    part("fine-tuning", fine_tune)
+    part("fine-tuning", lambda: fine_tuned(sft.Args(steps=args.sft_steps, out=start)))
     part("first PPO run", first_run)
     part("labels", label)
     part("reward models", fit)
@@ -287,29 +274,24 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
     return row
 
 
-def measure(args: Args, settings: ppo.Args, policy: CausalLMPolicy, seed: int) -> dict[str, Any]:
+def measure(
+    args: Args, settings: ppo.Args, policy: CausalLMPolicy | Path, seed: int
+) -> dict[str, Any]:
     """How many of the samples of each test problem pass, and how many greedy programs.
 
     Args:
         args: The command line.
-        settings: Of the environment.
-        policy: To be measured.
-        seed: Of the sampler.
+        settings: Say what the environment is.
+        policy: The policy, or its folder.
+        seed: Decides the samples.
 
     Returns:
         ``"solved"``: problem id -> passed samples; ``"greedy"``: pass@1 of each level.
     """
     test = test_problems(args, settings)
-    tokenizer = make_tokenizer(settings.tokenizer)
-    with make_grader(settings) as grader:
-        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
-        try:
-            sampled = evaluate(policy, envs, test, samples=args.samples, seed=seed)
-            greedy = evaluate(policy, envs, test, sampling=Sampling(0.0), seed=seed)
-        finally:
-            envs.close()
-    solved = {name: count for level in sampled.levels for name, count in level.solved.items()}
-    return {"solved": solved, "greedy": greedy.by_level()}
+    found = measured(policy, settings, test, seed=seed, samples=args.samples)
+    solved = {name: n for level in found["sampled"].levels for name, n in level.solved.items()}
+    return {"solved": solved, "greedy": found["greedy"].by_level()}
 
 
 def test_problems(args: Args, settings: ppo.Args) -> ProblemSet:
@@ -342,37 +324,30 @@ def _settings(args: Args, arm: str, seed: int) -> reinforce_prm.Args:
 
 
 def main(args: Args) -> None:
-    """Runs what is missing and reports.
-
-    Args:
-        args: The command line.
-    """
+    """Runs what is missing and reports."""
     if not set(args.control_seeds) <= set(args.seeds):
         raise ConfigurationError(
             f"control_seeds {args.control_seeds} must be some of seeds {args.seeds}: each control "
             "is compared with the run of the same seed."
         )
+    results = page.environment("prm", "torch")
     seconds = prepare(args)
     settings = _settings(args, "tests only", 0)
     before_path = args.runs / "before.json"
     if not before_path.is_file():
-        start = CausalLMPolicy.from_pretrained(args.runs / "sft").eval()
-        before_path.write_text(json.dumps(measure(args, settings, start, seed=0)) + "\n")
-    before = json.loads(before_path.read_text())
+        before = measure(args, settings, args.runs / "sft", seed=0)
+        before_path.write_text(json.dumps(before) + "\n")
+    # Arms alternate, so that a slow hour of the machine is shared.
+    jobs = [
+        (reinforce, args, arm, seed)
+        for seed in args.seeds
+        for arm in ARMS
+        if seed in args.control_seeds or not arm.startswith("control")
+    ]
     rows: list[dict[str, Any]] = []
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
-        # Arms alternate, so that a slow hour of the machine is shared.
-        jobs = [
-            pool.submit(reinforce, args, arm, seed)
-            for seed in args.seeds
-            for arm in ARMS
-            if seed in args.control_seeds or not arm.startswith("control")
-        ]
-        for job in concurrent.futures.as_completed(jobs):
-            rows.append(job.result())
-            last = rows[-1]
-            print(f"{len(rows)}/{len(jobs)}: {last['arm']}, seed {last['seed']}", flush=True)
+    for row in side_by_side(args.parallel, jobs):
+        rows.append(row)
+        print(f"{len(rows)}/{len(jobs)}: {row['arm']}, seed {row['seed']}", flush=True)
     order = list(ARMS)
     rows.sort(key=lambda row: (order.index(row["arm"]), row["seed"]))
     policies = {"after SFT": args.runs / "sft"}
@@ -381,24 +356,19 @@ def main(args: Args) -> None:
     compared |= {name: compare_with_reference(args, folder) for name, folder in policies.items()}
     problems = test_problems(args, settings)
     tokenizer = make_tokenizer(settings.tokenizer)
-    lengths = {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems}
-    levels = {p.id: p.difficulty for p in problems}
-    write_report(
-        args.out,
-        rows=rows,
-        before=before,
-        lengths=lengths,
-        levels=levels,
-        samples=args.samples,
-        ks=[k for k in _KS if k <= args.samples],
-        compared=compared,
-        seconds=seconds,
-        labels=args.runs / "labels",
-        models={how: _model(args, how) for how in get_args(Selection)},
-        command=shown("prm"),
-        arguments={**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
-    )
-    print(args.out.with_suffix(".md").read_text())
+    models = {how: _model(args, how) / "report.json" for how in get_args(Selection)}
+    results |= {
+        "arguments": {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
+        "preparation_seconds": seconds,
+        "rows": rows,
+        "before": json.loads(before_path.read_text()),
+        "compared": compared,
+        "lengths": {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems},
+        "levels": {p.id: p.difficulty for p in problems},
+        "labels": collect.count(read_labels(args.runs / "labels").responses),
+        "models": {how: json.loads(path.read_text()) for how, path in models.items()},
+    }
+    page.write(args.out, results, lines)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ finishing well from every prefix, by summing over a tree. Against it stand
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,9 @@ from agents.prm.report import area_under_curve
 from agents.prm.selection import Selection, select, split_by_problem
 from agents.prm.storage import LabelledResponse
 from agents.sequences import pad_tokens
-from benchmarks.command import shown
+from benchmarks import page
 from benchmarks.process_reward.tree import Tree, trees
+from benchmarks.runs import fine_tuned
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Args:
     """of torch"""
     runs: Path = Path("runs/prm_exact")
     """the policy's folder"""
-    out: Path = Path("benchmarks/results/prm_exact")
+    out: Path = page.RESULTS / "prm_exact"
     """path of the results without suffix: .json and .md are written"""
 
 
@@ -190,15 +190,11 @@ def judge_model(model: ProcessRewardModel, held: Sequence[Tree], k: int) -> dict
 
 
 def main(args: Args) -> None:
-    """Measures and reports.
-
-    Args:
-        args: The command line.
-    """
+    """Measures and reports."""
+    results = page.environment("prm_exact", "torch")
     torch.set_num_threads(args.threads)
     folder = args.policy or args.runs / "sft"
-    if not (folder / "policy.json").is_file():
-        sft.run(sft.Args(steps=args.sft_steps, out=folder, threads=args.threads))
+    fine_tuned(sft.Args(steps=args.sft_steps, out=folder, threads=args.threads))
     policy = CausalLMPolicy.from_pretrained(folder).eval()
     every = list(trees(args.problems, policy))
     chance = float(np.mean([tree.success[()] for tree in every]))
@@ -218,21 +214,17 @@ def main(args: Args) -> None:
                 row = _model(rows, selection, every, policy, k, seed)
                 models.setdefault(f"{k}, {selection}", []).append(row)
                 print(f"K = {k}, {selection}, seed {seed}: {row}", flush=True)
-    data = {
-        "command": shown("prm_exact"),
+    results |= {
         "problems": len(every),
         "programs": sum(len(tree.programs) for tree in every),
         "mean_probability_of_success": chance,
         "labels": {
-            k: {way: dataclasses.asdict(errors) for way, errors in found.items()}
+            str(k): {way: dataclasses.asdict(errors) for way, errors in found.items()}
             for k, found in labels.items()
         },
         "models": models,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(data, indent=1, default=str) + "\n")
-    args.out.with_suffix(".md").write_text(page(data, labels, models))
-    print(args.out.with_suffix(".md").read_text())
+    page.write(args.out, results, lines)
 
 
 def _model(
@@ -252,20 +244,16 @@ def _model(
     return judge_model(model, [tree for tree in every if tree.problem.id in names], k)
 
 
-def page(
-    data: dict[str, Any],
-    labels: dict[int, dict[str, Errors]],
-    models: dict[str, list[dict[str, float]]],
-) -> str:
-    """The page of results."""
-    lines = [
-        "# Labels and reward model against the truth",
-        "",
-        f"`{data['command']}`: {data['problems']} Mini problems with 2-3 "
-        f"conditionals, {data['programs']} programs in all, every one graded. The policy, confined "
-        f"to them, passes with probability {data['mean_probability_of_success']:.3f} (mean over "
-        "problems).",
-        "",
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page."""
+    asked = (
+        "Are labels and reward model right, where the truth can be computed? "
+        f"{results['problems']} Mini problems with 2-3 conditionals, {results['programs']} "
+        "programs in all, every one graded. The policy, confined to them, passes with probability "
+        f"{results['mean_probability_of_success']:.3f} (mean over problems)."
+    )
+    yield from page.head("Labels and reward model against the truth", asked, results)
+    yield from (
         "## Labels of failed programs",
         "",
         "A line is good if its prefix can be finished at all. *Wrong*: share of lines whose label "
@@ -273,19 +261,25 @@ def page(
         "sampling makes). *Not monotone*: share of programs in which a recoverable prefix follows "
         "one that was found not to be.",
         "",
-        "| K | binary: wrong | missed | questions a program | exhaustive: wrong | missed "
-        "| questions | not monotone |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for k, found in labels.items():
-        b, e = found["binary"], found["exhaustive"]
-        lines.append(
-            f"| {k} | {100 * b.wrong / b.lines:.1f} % | {100 * b.missed / b.lines:.1f} % | "
-            f"{b.questions / b.responses:.2f} | {100 * e.wrong / e.lines:.1f} % | "
-            f"{100 * e.missed / e.lines:.1f} % | {e.questions / e.responses:.2f} | "
-            f"{100 * e.not_monotone / e.responses:.1f} % |"
-        )
-    lines += [
+    )
+    columns = ("K", "binary: wrong", "missed", "questions a program")
+    columns += ("exhaustive: wrong", "missed", "questions", "not monotone")
+
+    def cells(found: Mapping[str, Any]) -> list[str]:
+        shares = [f"{100 * found[key] / found['lines']:.1f} %" for key in ("wrong", "missed")]
+        return [*shares, f"{found['questions'] / found['responses']:.2f}"]
+
+    yield from page.table(
+        columns,
+        (
+            [
+                *(k, *cells(found["binary"]), *cells(every := found["exhaustive"])),
+                f"{100 * every['not_monotone'] / every['responses']:.1f} %",
+            ]
+            for k, found in results["labels"].items()
+        ),
+    )
+    yield from (
         "",
         "## Reward models on other problems",
         "",
@@ -295,16 +289,19 @@ def page(
         "*AUC*: that a prefix that can be finished is scored above one that cannot. Mean (each "
         "seed).",
         "",
-        "| K and selection of the labels | RMSE | RMSE of the best constant | AUC |",
-        "|---|---|---|---|",
-    ]
-    for name_of_labels, rows in models.items():
-        cells = []
-        for name in ("rmse", "rmse_of_mean", "auc"):
-            values = [row[name] for row in rows]
-            cells.append(f"{np.mean(values):.3f} ({', '.join(f'{v:.3f}' for v in values)})")
-        lines.append(f"| {name_of_labels} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    )
+
+    def mean(rows: Sequence[Mapping[str, float]], key: str) -> str:
+        values = [row[key] for row in rows]
+        return f"{np.mean(values):.3f} ({', '.join(f'{v:.3f}' for v in values)})"
+
+    yield from page.table(
+        ("K and selection of the labels", "RMSE", "RMSE of the best constant", "AUC"),
+        (
+            [name, *(mean(rows, key) for key in ("rmse", "rmse_of_mean", "auc"))]
+            for name, rows in results["models"].items()
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ validation split chose; the ablations on the validation split. Each start is wri
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,14 +26,13 @@ import torch
 
 from agents import ppo, sft
 from agents.command import command_line, main, refuse_set_elsewhere
-from agents.environments import make_envs, make_grader, make_tokenizer
-from agents.evaluate import evaluate, held_out
+from agents.environments import make_grader
+from agents.evaluate import held_out
 from agents.guard import DivergedError, RunawayError
-from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger, read_scalars
-from benchmarks.command import shown
-from benchmarks.robustness_report import write_report
+from benchmarks import page
+from benchmarks.robustness_report import draw, lines
+from benchmarks.runs import fine_tuned, measured, side_by_side
 from codegym.errors import ConfigurationError
 
 Part = Literal["seeds", "rates", "guard", "ablations"]
@@ -85,7 +82,7 @@ class Args:
     """settings of PPO"""
     runs: Path = Path("runs/robustness")
     """folder of checkpoints and logs"""
-    out: Path = Path("benchmarks/results/robustness")
+    out: Path = page.RESULTS / "robustness"
     """path of the results without suffix: .json, .md and .png are written"""
 
     def __post_init__(self) -> None:
@@ -133,9 +130,7 @@ def pretrain(args: Args, seed: int) -> dict[str, Any]:
     folder = _sft(args, seed)
     if not (folder / "policy.json").is_file():
         _started(args, f"sft-seed{seed}")
-        settings = dataclasses.replace(args.sft, seed=seed, threads=1, out=folder)
-        with RunLogger(folder, quiet=True) as logger:
-            sft.run(settings, logger)
+        fine_tuned(dataclasses.replace(args.sft, seed=seed, threads=1, out=folder))
     return measure(args, _settings(args, Run("seeds", seed)), folder)
 
 
@@ -203,20 +198,11 @@ def measure(args: Args, settings: ppo.Args, folder: Path) -> dict[str, Any]:
     Returns:
         Mode -> difficulty -> rate in [0, 1], with ``"mean"`` over the difficulties.
     """
-    torch.set_num_threads(1)
-    tokenizer = make_tokenizer(settings.tokenizer)
     test = held_out(settings, split="test", per_level=args.test_per_level, seed=settings.seed)
-    policy = CausalLMPolicy.from_pretrained(folder).eval()
-    rates = {}
-    with make_grader(settings) as grader:
-        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
-        try:
-            for mode, sampling in (("greedy", Sampling(0.0)), ("sampled", Sampling())):
-                result = evaluate(policy, envs, test, sampling=sampling, seed=settings.seed)
-                rates[mode] = {**result.by_level(), "mean": result.mean_pass_at_1}
-        finally:
-            envs.close()
-    return rates
+    return {
+        mode: {**found.by_level(), "mean": found.mean_pass_at_1}
+        for mode, found in measured(folder, settings, test, seed=settings.seed).items()
+    }
 
 
 def planned(args: Args, part: Part, rows: Iterable[dict[str, Any]]) -> list[Run]:
@@ -281,11 +267,7 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def run(args: Args) -> None:
-    """Runs what is missing and reports after each part.
-
-    Args:
-        args: The command line.
-    """
+    """Runs what is missing and reports after each part."""
     args.runs.mkdir(parents=True, exist_ok=True)
     kept = args.out.with_suffix(".json")
     data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
@@ -298,27 +280,26 @@ def run(args: Args) -> None:
     rows: list[dict[str, Any]] = data.get("rows", [])
     before: dict[str, Any] = data.get("after_sft", {})
     starts: list[dict[str, Any]] = data.get("starts", [])
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
-        for part in args.parts:
-            done = {row["name"] for row in rows}
-            runs = dict.fromkeys(planned(args, part, rows))
-            missing = [run for run in runs if run.name not in done]
-            if part != "seeds":  # several runs begin with the same SFT policy: make it first
-                seeds = sorted({run.seed for run in missing})
-                fits = {seed: pool.submit(pretrain, args, seed) for seed in seeds}
-                before |= {str(seed): fit.result() for seed, fit in fits.items()}
-            do = whole if part == "seeds" else reinforce
-            for job in concurrent.futures.as_completed(
-                [pool.submit(do, args, run) for run in missing]
-            ):
-                row = job.result()
-                if "after_sft" in row:
-                    before[str(row["seed"])] = row.pop("after_sft")
-                rows.append(row)
-                print(f"{part}: {row['name']} done", flush=True)
-                _write(args, rows, before, starts)
-            _write(args, rows, before, starts)  # the page, where no run was missing
+    for part in args.parts:
+        done = {row["name"] for row in rows}
+        runs = dict.fromkeys(planned(args, part, rows))
+        missing = [run for run in runs if run.name not in done]
+        if part != "seeds":  # several runs begin with the same SFT policy: make it first
+            seeds = sorted({run.seed for run in missing})
+            fits = side_by_side(args.parallel, [(_pretrained, args, seed) for seed in seeds])
+            before |= {str(seed): rates for seed, rates in fits}
+        do = whole if part == "seeds" else reinforce
+        for row in side_by_side(args.parallel, [(do, args, run) for run in missing]):
+            if "after_sft" in row:
+                before[str(row["seed"])] = row.pop("after_sft")
+            rows.append(row)
+            print(f"{part}: {row['name']} done", flush=True)
+            _write(args, rows, before, starts)
+        _write(args, rows, before, starts)  # the page, where no run was missing
+
+
+def _pretrained(args: Args, seed: int) -> tuple[int, dict[str, Any]]:
+    return seed, pretrain(args, seed)
 
 
 def _require_same(path: Path, then: Mapping[str, Any], args: Args) -> None:
@@ -344,16 +325,13 @@ def _write(
     log = args.runs / "starts.jsonl"
     told = log.read_text().splitlines() if log.is_file() else []
     starts += [start for start in map(json.loads, told) if start not in starts]
-    write_report(
-        args.out,
-        {
-            "command": shown("robustness"),
-            "arguments": json.loads(_as_json(args)),
-            "starts": starts,
-            "after_sft": before,
-            "rows": rows,
-        },
-    )
+    results = page.environment("robustness", "torch") | {
+        "arguments": json.loads(_as_json(args)),
+        "starts": starts,
+        "after_sft": before,
+        "rows": rows,
+    }
+    page.write(args.out, results, lines, draw, quiet=True, indent=None)
 
 
 if __name__ == "__main__":

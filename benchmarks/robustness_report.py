@@ -2,86 +2,64 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
-from benchmarks.intervals import interval_of_mean
+from benchmarks import page
+from benchmarks.intervals import shown
 
-__all__ = ["write_report"]
+__all__ = ["draw", "lines"]
 
 _LEVELS = ("introductory", "interview", "competition", "mean")
 _MODES = ("sampled", "greedy")
+_PARTS = ("seeds", "rates", "guard", "ablations")
+_KL = "kl/reference_k1"
 _MEAN_GAIN = {"sampled": 50.0, "greedy": 28.0}
 _LEAST_GAIN = {"sampled": 40.0, "greedy": 20.0}
 
 Row = Mapping[str, Any]
 
 
-def write_report(out: Path, data: Mapping[str, Any]) -> None:
-    """Writes .json, .md and .png.
-
-    Args:
-        out: Path without suffix.
-        data: ``command``, ``arguments``, ``starts``, ``after_sft`` (seed -> rates) and ``rows``.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when it is whole: all rows are in it, and the process may be killed at any moment.
-    draft = out.with_suffix(".json.draft")
-    draft.write_text(json.dumps(data, default=str) + "\n")
-    draft.rename(out.with_suffix(".json"))
-    out.with_suffix(".md").write_text("\n".join(_page(data)) + "\n")
-    _plot(out.with_suffix(".png"), data["rows"])
-
-
-def _page(data: Mapping[str, Any]) -> Iterator[str]:
-    rows: Sequence[Row] = data["rows"]
-    before: Mapping[str, Row] = data["after_sft"]
-    ppo, sft = data["arguments"]["ppo"], data["arguments"]["sft"]
-    yield "# Robustness of the main job"
-    yield ""
-    yield (
-        f"`{data['command']}`: SFT of {sft['steps']} steps and PPO of {ppo['iterations']} "
-        f"iterations of {ppo['episodes']} programs on CodeGen-Mini, as `make train` does them, a "
-        "seed each for both. pass@1 in % on the test split, "
-        f"{data['arguments']['test_per_level']} problems a difficulty, from the empty prefix. "
-        "*Last* is the policy after the last iteration, without any selection; *best* the one that "
-        "the validation split chose. Intervals are 95 % (Student's t) over seeds."
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page, from ``command``, ``arguments``, ``starts``, ``after_sft`` and ``rows``."""
+    rows: Sequence[Row] = results["rows"]
+    before: Mapping[str, Row] = results["after_sft"]
+    arguments = results["arguments"]
+    ppo, sft = arguments["ppo"], arguments["sft"]
+    asked = (
+        "Does the main job hold with other seeds, other learning rates, and without its "
+        f"safeguards? SFT of {sft['steps']} steps and PPO of {ppo['iterations']} iterations of "
+        f"{ppo['episodes']} programs on CodeGen-Mini, as `make train` does them, a seed each for "
+        f"both. pass@1 in % on the test split, {arguments['test_per_level']} problems a "
+        "difficulty, from the empty prefix. *Last* is the policy after the last iteration, without "
+        "any selection; *best* the one that the validation split chose. Intervals are 95 % "
+        "(Student's t) over seeds."
     )
-    yield ""
-    yield "![every run](robustness.png)"
-    yield ""
-    seeds = [row for row in rows if row["part"] == "seeds"]
-    if seeds:
-        yield from _seeds(seeds, before)
-    rates = [row for row in rows if row["part"] == "rates"]
-    if rates:
-        yield from _rates(rates, before)
-    unguarded = [row for row in rows if row["part"] == "guard"]
-    if unguarded or seeds:
-        yield from _guard([*seeds, *rates], unguarded)
-    ablations = [row for row in rows if row["part"] == "ablations"]
-    if ablations:
-        yield from _ablations(ablations)
+    yield from page.head("Robustness of the main job", asked, results)
+    yield from ("![every run](robustness.png)", "")
+    parts = {part: [row for row in rows if row["part"] == part] for part in _PARTS}
+    if parts["seeds"]:
+        yield from _seeds(parts["seeds"], before)
+    if parts["rates"]:
+        yield from _rates(parts["rates"], before)
+    if parts["guard"] or parts["seeds"]:
+        yield from _guard([*parts["seeds"], *parts["rates"]], parts["guard"])
+    if parts["ablations"]:
+        yield from _ablations(parts["ablations"])
     finished = {row["name"] for row in rows}
-    starts = [start["run"] for start in data["starts"]]
+    starts = [start["run"] for start in results["starts"]]
     counts = Counter(name for name in starts if not name.startswith("sft"))
     open_ends = [
         f"{name} ({count - (name in finished)} x)"
         for name, count in counts.items()
         if count > (name in finished)
     ]
-    yield "## Starts"
-    yield ""
+    yield from ("## Starts", "")
     yield (
         f"{len(starts)} starts, fine-tuning included; "
         + (f"without a result: {', '.join(open_ends)}." if open_ends else "each with its result.")
@@ -89,109 +67,123 @@ def _page(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _seeds(rows: Sequence[Row], before: Mapping[str, Row]) -> Iterator[str]:
-    yield f"## {len(rows)} seeds, the settings of `make train`"
-    yield ""
-    yield "| | " + " | ".join(_LEVELS) + " |"
-    yield "|---" * (len(_LEVELS) + 1) + "|"
-    for mode in _MODES:
-        phases: list[tuple[str, Callable[[Row], Row]]] = [
-            ("after SFT", lambda row: before[str(row["seed"])]),
-            ("after PPO, last", lambda row: row["last"]),
-            ("after PPO, best", lambda row: row["best"]),
-        ]
-        for name, pick in phases:
-            cells = [_interval([100 * pick(row)[mode][level] for row in rows]) for level in _LEVELS]
-            yield f"| {name}, {mode} | {' | '.join(cells)} |"
-    yield ""
-    yield "Gain of the last policy in points, mean of the levels:"
-    yield ""
-    yield "| | mean | least seed | bars: mean, each seed | met |"
-    yield "|---|---|---|---|---|"
-    for mode in _MODES:
+    yield from (f"## {len(rows)} seeds, the settings of `make train`", "")
+
+    def rates(row: Row, phase: str, mode: str) -> Row:
+        found: Row = (before[str(row["seed"])] if phase == "after SFT" else row[phase[-4:]])[mode]
+        return found
+
+    yield from page.table(
+        ("", *_LEVELS),
+        (
+            [
+                f"{phase}, {mode}",
+                *(
+                    shown([100 * rates(row, phase, mode)[level] for row in rows])
+                    for level in _LEVELS
+                ),
+            ]
+            for mode in _MODES
+            for phase in ("after SFT", "after PPO, last", "after PPO, best")
+        ),
+    )
+    yield from ("", "Gain of the last policy in points, mean of the levels:", "")
+
+    def gain(mode: str) -> list[str]:
         gains = [_gain(row, before, mode) for row in rows]
-        met = np.mean(gains) >= _MEAN_GAIN[mode] and min(gains) >= _LEAST_GAIN[mode]
-        yield (
-            f"| {mode} | {_interval(gains, sign=True)} | {min(gains):+.1f} | "
-            f"{_MEAN_GAIN[mode]:.0f}, {_LEAST_GAIN[mode]:.0f} | {'yes' if met else 'no'} |"
-        )
+        mean, least = _MEAN_GAIN[mode], _LEAST_GAIN[mode]
+        met = np.mean(gains) >= mean and min(gains) >= least
+        cells = [mode, shown(gains, sign=True), f"{min(gains):+.1f}", f"{mean:.0f}, {least:.0f}"]
+        return [*cells, "yes" if met else "no"]
+
+    yield from page.table(
+        ("", "mean", "least seed", "bars: mean, each seed", "met"), map(gain, _MODES)
+    )
     fallen = [
         f"seed {row['seed']}, {level}"
         for row in rows
         for level in _LEVELS[:3]
         if row["last"]["greedy"][level] < before[str(row["seed"])]["greedy"][level]
     ]
-    yield ""
-    yield f"Levels whose greedy rate fell: {'; '.join(fallen) or 'none'}."
-    yield ""
-    yield "Each seed, sampled and greedy:"
-    yield ""
-    yield "| seed | after SFT | last | best | went back |"
-    yield "|---|---|---|---|---|"
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
-        yield (
-            f"| {row['seed']} | {_two(before[str(row['seed'])])} | {_two(row['last'])} | "
-            f"{_two(row['best'])} | {len(row['returns'])} |"
-        )
+    yield from ("", f"Levels whose greedy rate fell: {'; '.join(fallen) or 'none'}.", "")
+    yield from ("Each seed, sampled and greedy:", "")
+    yield from page.table(
+        ("seed", "after SFT", "last", "best", "went back"),
+        (
+            [
+                *(row["seed"], _two(before[str(row["seed"])]), _two(row["last"])),
+                *(_two(row["best"]), len(row["returns"])),
+            ]
+            for row in sorted(rows, key=lambda row: int(row["seed"]))
+        ),
+    )
     yield ""
 
 
 def _rates(rows: Sequence[Row], before: Mapping[str, Row]) -> Iterator[str]:
-    yield "## Other learning rates"
-    yield ""
-    yield "| rates | seed | SFT: sampled, greedy | last | best | went back | below SFT |"
-    yield "|---|---|---|---|---|---|---|"
-    for row in sorted(rows, key=lambda row: (row["factor"], row["seed"])):
+    yield from ("## Other learning rates", "")
+
+    def cells(row: Row) -> list[object]:
         below = [mode for mode in _MODES if _gain(row, before, mode) < 0]
-        yield (
-            f"| x {row['factor']:g} | {row['seed']} | {_two(before[str(row['seed'])])} | "
-            f"{_two(row['last'])} | {_two(row['best'])} | {len(row['returns'])}"
-            f"{', gave up' if row['gave_up'] else ''} | {', '.join(below) or 'no'} |"
-        )
+        return [
+            *(f"x {row['factor']:g}", row["seed"], _two(before[str(row["seed"])])),
+            *(_two(row["last"]), _two(row["best"])),
+            f"{len(row['returns'])}{', gave up' if row['gave_up'] else ''}",
+            ", ".join(below) or "no",
+        ]
+
+    yield from page.table(
+        ("rates", "seed", "SFT: sampled, greedy", "last", "best", "went back", "below SFT"),
+        map(cells, sorted(rows, key=lambda row: (row["factor"], row["seed"]))),
+    )
     yield ""
 
 
 def _guard(guarded: Sequence[Row], unguarded: Sequence[Row]) -> Iterator[str]:
     sent_back = [row for row in guarded if row["returns"]]
-    yield "## What the guard does"
-    yield ""
-    yield (
+    yield from (
+        "## What the guard does",
+        "",
         f"{len(sent_back)} of {len(guarded)} runs went back to an earlier state. The others are "
-        "the same, bit for bit, with the guard switched off (`tests/agents/test_guard.py`)."
+        "the same, bit for bit, with the guard switched off (`tests/agents/test_guard.py`).",
+        "",
     )
-    yield ""
     without = {(row["seed"], row["factor"]): row for row in unguarded}
-    if sent_back:
-        yield "| rates | seed | why it went back | last | last, without the guard |"
-        yield "|---|---|---|---|---|"
-    for row in sent_back:
+
+    def cells(row: Row) -> list[object]:
         other = without.get((row["seed"], row["factor"]))
-        yield (
-            f"| x {row['factor']:g} | {row['seed']} | {'; '.join(row['returns'])} | "
-            f"{_two(row['last'])} | {_two(other['last']) if other else 'not run'} |"
-        )
+        ends = [_two(row["last"]), _two(other["last"]) if other else "not run"]
+        return [f"x {row['factor']:g}", row["seed"], "; ".join(row["returns"]), *ends]
+
+    if sent_back:
+        columns = ("rates", "seed", "why it went back", "last", "last, without the guard")
+        yield from page.table(columns, map(cells, sent_back))
     yield ""
 
 
 def _ablations(rows: Sequence[Row]) -> Iterator[str]:
-    yield "## Each safeguard less"
-    yield ""
-    yield (
+    yield from (
+        "## Each safeguard less",
+        "",
         f"{rows[0]['iterations']} iterations at a rate that does not fall, without the guard; "
         "validation split, one figure a seed. *KL*: to the reference, nats per token; highest of "
-        "the run."
+        "the run.",
+        "",
     )
-    yield ""
-    yield "| | rates | sampled at the end | greedy at the end | highest KL |"
-    yield "|---|---|---|---|---|"
-    arms = dict.fromkeys((row["ablation"], row["factor"]) for row in rows)
-    for ablation, factor in arms:
-        mine = [r for r in rows if (r["ablation"], r["factor"]) == (ablation, factor)]
-        cells = [
-            ", ".join(f"{100 * row['curves'][f'{mode}/mean'][-1][1]:.1f}" for row in mine)
+
+    def cells(arm: tuple[str, float]) -> list[str]:
+        curves = [r["curves"] for r in rows if (r["ablation"], r["factor"]) == arm]
+        ends = [
+            ", ".join(f"{100 * each[f'{mode}/mean'][-1][1]:.1f}" for each in curves)
             for mode in _MODES
         ]
-        kl = ", ".join(f"{max(v for _, v in row['curves']['kl/reference_k1']):.2f}" for row in mine)
-        yield f"| {ablation} | x {factor:g} | {cells[0]} | {cells[1]} | {kl} |"
+        highest = ", ".join(f"{max(v for _, v in each[_KL]):.2f}" for each in curves)
+        return [arm[0], f"x {arm[1]:g}", *ends, highest]
+
+    yield from page.table(
+        ("", "rates", "sampled at the end", "greedy at the end", "highest KL"),
+        map(cells, dict.fromkeys((row["ablation"], row["factor"]) for row in rows)),
+    )
     yield ""
 
 
@@ -200,27 +192,20 @@ def _gain(row: Row, before: Mapping[str, Row], mode: str) -> float:
     return float(100 * (after - first))
 
 
-def _interval(values: Sequence[float], *, sign: bool = False) -> str:
-    """Mean and half a 95 % interval; of one value, the value alone."""
-    mean, half = interval_of_mean(values)
-    shown = f"{mean:{'+' if sign else ''}.1f}"
-    return shown if len(values) < 2 else f"{shown} ± {half:.1f}"
-
-
 def _two(rates: Row) -> str:
     return ", ".join(f"{100 * rates[mode]['mean']:.1f}" for mode in _MODES)
 
 
-def _plot(path: Path, rows: Sequence[Row]) -> None:
+def draw(results: Mapping[str, Any]) -> Figure | None:
     """Every run's curves: validation success above, KL to the reference below."""
-    parts = ("seeds", "rates", "guard", "ablations")
-    shown = [part for part in parts if any(row["part"] == part for row in rows)]
-    if not shown:
-        return
+    rows = results["rows"]
+    present = [part for part in _PARTS if any(row["part"] == part for row in rows)]
+    if not present:
+        return None
     figure, axes = plt.subplots(
-        2, len(shown), figsize=(5 * len(shown), 7), sharex="col", squeeze=False
+        2, len(present), figsize=(5 * len(present), 7), sharex="col", squeeze=False
     )
-    for column, part in enumerate(shown):
+    for column, part in enumerate(present):
         mine = [row for row in rows if row["part"] == part]
         groups = list(dict.fromkeys(_group(row) for row in mine))
         for row in mine:
@@ -240,11 +225,7 @@ def _plot(path: Path, rows: Sequence[Row]) -> None:
     for axis in axes.flat:
         axis.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-_KL = "kl/reference_k1"
+    return figure
 
 
 def _group(row: Row) -> str:

@@ -12,8 +12,6 @@ Growth is the slope of a straight line over the second half of the samples. A ve
 from the first one, or from the suite's, is an error.
 
     python -m benchmarks.soak --data FOLDER [--grades 20000]
-
-Writes ``benchmarks/results/soak.json``, ``soak.md`` and ``soak.png``.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import itertools
-import json
 import os
 import random
 import tempfile
@@ -32,21 +29,19 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+import psutil
 import tyro
 
-from benchmarks import footprint
-from benchmarks.grading_peers.jobs import model_written
-from benchmarks.grading_peers.processes import descendants
-from benchmarks.grading_peers.report import machine
-from benchmarks.soak_report import draw, page, passed
+from benchmarks import footprint, page
+from benchmarks.processes import below
+from benchmarks.programs import model_written
+from benchmarks.soak_report import draw, lines, passed
 from codegym.execution import ExecutionLimits, LocalExecutor
 from codegym.grading import Grade, Grader
 from codegym.problems import Problem
 from conformance.table import CASES
 
-RESULTS = Path(__file__).parent / "results"
 HOSTILE = ExecutionLimits(
     cpu_seconds=0.2, wall_seconds=0.4, memory_bytes=160 * 2**20, output_bytes=2**16
 )
@@ -82,7 +77,7 @@ class Args:
     """of the mixture"""
     data: Path | None = None
     """folder of the data sets; default: $CODEGYM_DATA; without one: no programs of the model"""
-    results: Path = RESULTS
+    results: Path = page.RESULTS
     """where to write"""
 
 
@@ -197,7 +192,7 @@ def block(soak: Soak, drawn: list[Program], number: int) -> int:
     most, waiting = 0, set(futures)
     while waiting:
         waiting = wait(waiting, timeout=0.5).not_done
-        most = max(most, len(descendants(os.getpid())))
+        most = max(most, len(below()))
     for offset, (program, future) in enumerate(zip(drawn, futures, strict=True)):
         soak.note(program, future.result(), number + offset)
     return most
@@ -210,9 +205,9 @@ def settle(rest: int | None = None) -> int:
         How many there are.
     """
     deadline = time.monotonic() + _SETTLING
-    since, count = time.monotonic(), len(descendants(os.getpid()))
+    since, count = time.monotonic(), len(below())
     while time.monotonic() < deadline:
-        now = len(descendants(os.getpid()))
+        now = len(below())
         if now != count:
             since, count = time.monotonic(), now
         if count <= rest if rest is not None else time.monotonic() - since > 1.0:
@@ -224,7 +219,6 @@ def settle(rest: int | None = None) -> int:
 
 def measure(args: Args, folder: Path) -> dict[str, Any]:
     """The whole soak."""
-    started, about = time.perf_counter(), machine()
     host = folder / "host"
     host.mkdir()
     (host / "victim").write_text("untouched")
@@ -238,7 +232,7 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         large = [program for program in candidates if len(program.text) > _LARGE]
         kept, left = soak.sift([program for program in candidates if program not in large])
         sequence = mixture(kept, args)
-        rest, first_workers = settle(), footprint.workers()
+        rest, first_workers = settle(), _workers()
         began = time.perf_counter()
         for index in range(count):
             drawn = list(itertools.islice(sequence, args.every))
@@ -258,14 +252,10 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
                 soak.burst(program)
         settle(rest)
         apart.append(footprint.footprint(folder))
-        replaced = len(first_workers - footprint.workers())
-    about["load_at_end"] = os.getloadavg()[0]
+        replaced = len(first_workers - _workers())
     return {
-        "command": f"python -m benchmarks.soak --data FOLDER --grades {args.grades}",
-        "machine": about,
         "settings": {k: v for k, v in dataclasses.asdict(args).items() if k not in _PLACES},
         "limits": {"hostile": dataclasses.asdict(HOSTILE), "honest": dataclasses.asdict(HONEST)},
-        "minutes": (time.perf_counter() - started) / 60,
         "grades_a_second": count * args.every / seconds,
         "hostile_grades": hostile,
         "programs": dict(sorted(Counter(map(_kind, kept)).items())),
@@ -287,28 +277,28 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
 _PLACES = ("data", "results")
 
 
+def _workers() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
 def _kind(program: Program) -> str:
     return program.name.partition(":")[0]
 
 
 def main(args: Args) -> None:
     """Runs the benchmark and writes its results."""
-    mpl.use("Agg")
     if args.grades < 4 * args.every:
         raise SystemExit(f"--grades must be at least 4 times --every, got {args.grades}.")
+    results = page.environment("soak")
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="codegym-soak-") as folder:
         tempfile.tempdir = folder
         try:
-            found = measure(args, Path(folder))
+            results |= measure(args, Path(folder))
         finally:
             tempfile.tempdir = before
-    args.results.mkdir(exist_ok=True)
-    (args.results / "soak.json").write_text(json.dumps(found) + "\n")
-    (args.results / "soak.md").write_text(page(found))
-    draw(found, args.results / "soak.png")
-    print("\n" + page(found))
-    raise SystemExit(0 if passed(found) else 1)
+    page.write(args.results / "soak", results, lines, draw, indent=None)
+    raise SystemExit(0 if passed(results) else 1)
 
 
 if __name__ == "__main__":

@@ -11,26 +11,25 @@ At most two single-threaded runs stand side by side.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import torch
 import tyro
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from agents import ppo, sft
-from agents.environments import load_split, make_envs, make_grader, make_tokenizer
-from agents.evaluate import evaluate, held_out
+from agents.environments import load_split, make_grader, make_tokenizer
+from agents.evaluate import held_out
 from agents.models import make_policy
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger, read_scalars
+from benchmarks import page
+from benchmarks.runs import fine_tuned, measured, side_by_side
 
 METHODS: dict[str, dict[str, Any]] = {
     "sparse": {"start": "empty", "fgo": False},
@@ -62,29 +61,8 @@ class Args:
     """runs at a time, each with one thread"""
     runs: Path = Path("runs/start_states")
     """folder of checkpoints and logs"""
-    out: Path = Path("benchmarks/results/start_states")
+    out: Path = page.RESULTS / "start_states"
     """path of the results without suffix: .json, .md and .png are written"""
-
-
-def pretrain(args: Args, seed: int) -> None:
-    """Makes the SFT checkpoint of a seed, on problems of all levels.
-
-    Args:
-        args: The command line.
-        seed: Of model, problems and mistakes.
-    """
-    folder = args.runs / f"sft-{seed}"
-    if (folder / "policy.json").is_file():
-        return
-    settings = sft.Args(
-        steps=args.sft_steps,
-        flaw_rate=args.sft_flaw_rate,
-        seed=seed,
-        threads=1,
-        out=folder,
-    )
-    with RunLogger(folder, quiet=True) as logger:
-        sft.run(settings, logger)
 
 
 def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
@@ -93,7 +71,7 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
     Args:
         args: The command line.
         method: Key of :data:`METHODS`.
-        seed: Of the run; names the SFT checkpoint as well.
+        seed: The seed of the run; names the SFT checkpoint as well.
 
     Returns:
         A row of the results.
@@ -114,68 +92,62 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
     )
     tokenizer = make_tokenizer(settings.tokenizer)
     policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
-    train_problems = load_split(settings, split="train", size=args.problems, seed=seed)
+    problems = load_split(settings, split="train", size=args.problems, seed=seed)
     test = held_out(settings, split="test", per_level=args.test_problems, seed=0)
     row: dict[str, Any] = {"method": method, "seed": seed}
     with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
-        trainer = ppo.PPO(
-            settings, policy=policy, problems=train_problems, grader=grader, logger=logger
-        )
-        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
+        trainer = ppo.PPO(settings, policy=policy, problems=problems, grader=grader, logger=logger)
         try:
             for when in ("before", "after"):
-                for mode, temperature in (("greedy", 0.0), ("sampled", 1.0)):
-                    result = evaluate(
-                        trainer.policy, envs, test, sampling=Sampling(temperature), seed=seed
-                    )
-                    row[f"{mode}_{when}"] = result.mean_pass_at_1
+                for mode, found in measured(trainer.policy, settings, test, seed=seed).items():
+                    row[f"{mode}_{when}"] = found.mean_pass_at_1
                 if when == "before":
                     trainer.train()
         finally:
-            envs.close()
             trainer.close()
     row |= {"iterations": trainer.iteration, "episodes": trainer.episodes}
-    last = read_scalars(settings.out)[-1]
-    row["mean_stage_after"] = last.get("curriculum/mean_stage")
+    row["mean_stage_after"] = read_scalars(settings.out)[-1].get("curriculum/mean_stage")
     return row
 
 
-def report(rows: Sequence[dict[str, Any]], args: Args) -> None:
-    """Writes the table, the JSON and the picture.
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page."""
+    args, rows = results["arguments"], results["rows"]
+    low, high = args["conditionals"]
+    asked = (
+        "Do start states help where reward is sparse? PPO from the empty prefix (*sparse*), from "
+        "uniform start states, with the curriculum (*cccs*), and with executed tokens only in the "
+        f"policy loss (*cccs+fgo*). pass@1 on {args['test_problems']} test problems with "
+        f"{low}-{high} conditionals, from the empty prefix, in %, after {_length(args)}; mean over "
+        f"{len(args['seeds'])} seeds (each seed)."
+    )
+    yield from page.head("Start states", asked, results)
+    yield from ("![each method, a dot a seed](start_states.png)", "")
+    keys = ("greedy_before", "greedy_after", "sampled_before", "sampled_after")
 
-    Args:
-        rows: One for each run.
-        args: The command line.
-    """
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    data = {"arguments": dataclasses.asdict(args), "rows": list(rows)}
-    args.out.with_suffix(".json").write_text(json.dumps(data, indent=1, default=str) + "\n")
-    lines = [
-        f"pass@1 on {args.test_problems} test problems with {args.conditionals[0]}-"
-        f"{args.conditionals[1]} conditionals, from the empty prefix, in %, after "
-        f"{args.iterations} iterations; mean over {len(args.seeds)} seeds (each seed).",
-        "",
-        "| method | greedy before | greedy after | sampled before | sampled after | episodes |",
-        "|---|---|---|---|---|---|",
-    ]
-    for method in METHODS:
+    def cells(method: str) -> list[str]:
         mine = [row for row in rows if row["method"] == method]
-        cells = [
-            _cell([100 * row[key] for row in mine])
-            for key in ("greedy_before", "greedy_after", "sampled_before", "sampled_after")
-        ]
         episodes = f"{np.mean([row['episodes'] for row in mine]):.0f}"
-        lines.append(f"| {method} | {' | '.join(cells)} | {episodes} |")
-    args.out.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    _plot(rows, args)
+        return [method, *(_cell([100 * row[key] for row in mine]) for key in keys), episodes]
+
+    columns = ("method", *(key.replace("_", " ") for key in keys), "episodes")
+    yield from page.table(columns, map(cells, METHODS))
+
+
+def _length(args: Mapping[str, Any]) -> str:
+    """How long each run was; it was once bounded by time."""
+    if "iterations" in args:
+        return f"{args['iterations']} iterations"
+    return f"{args['seconds']:g} s of CPU time"
 
 
 def _cell(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f} ({', '.join(f'{value:.1f}' for value in values)})"
 
 
-def _plot(rows: Sequence[dict[str, Any]], args: Args) -> None:
-    mpl.use("Agg")
+def draw(results: Mapping[str, Any]) -> Figure:
+    """A bar a method, a dot a seed."""
+    rows, args = results["rows"], results["arguments"]
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, mode in zip(axes, ("greedy", "sampled"), strict=True):
         for k, method in enumerate(METHODS):
@@ -187,31 +159,36 @@ def _plot(rows: Sequence[dict[str, Any]], args: Args) -> None:
         axis.set_xticks(range(len(METHODS)), list(METHODS))
         axis.set_title(f"{mode} pass@1 in %, a dot a seed")
         axis.legend()
-    low, high = args.conditionals
-    figure.suptitle(f"{low}-{high} conditionals, {args.iterations} iterations each")
+    low, high = args["conditionals"]
+    figure.suptitle(f"{low}-{high} conditionals, {_length(args)} each")
     figure.tight_layout()
-    figure.savefig(args.out.with_suffix(".png"), dpi=120)
-    plt.close(figure)
+    return figure
 
 
 def main(args: Args) -> None:
-    """Runs what is missing and reports.
-
-    Args:
-        args: The command line.
-    """
-    context = multiprocessing.get_context("spawn")
+    """Runs all and reports."""
+    results = page.environment("start_states", "torch")
+    results["arguments"] = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
+    fits = [
+        sft.Args(
+            steps=args.sft_steps,
+            flaw_rate=args.sft_flaw_rate,
+            seed=seed,
+            threads=1,
+            out=args.runs / f"sft-{seed}",
+        )
+        for seed in args.seeds
+    ]
+    for folder in side_by_side(args.parallel, [(fine_tuned, settings) for settings in fits]):
+        print(folder, flush=True)
+    # Methods alternate, so that a slow hour of the machine is shared.
+    jobs = [(reinforce, args, method, seed) for seed in args.seeds for method in METHODS]
     rows: list[dict[str, Any]] = []
-    with concurrent.futures.ProcessPoolExecutor(args.parallel, mp_context=context) as pool:
-        for done in [pool.submit(pretrain, args, seed) for seed in args.seeds]:
-            done.result()
-        # Methods alternate, so that a slow hour of the machine is shared.
-        jobs = [pool.submit(reinforce, args, m, seed) for seed in args.seeds for m in METHODS]
-        for job in concurrent.futures.as_completed(jobs):
-            rows.append(job.result())
-            print(json.dumps(rows[-1]), flush=True)
-    report(sorted(rows, key=lambda row: (list(METHODS).index(row["method"]), row["seed"])), args)
-    print(args.out.with_suffix(".md").read_text())
+    for row in side_by_side(args.parallel, jobs):
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    rows.sort(key=lambda row: (list(METHODS).index(row["method"]), row["seed"]))
+    page.write(args.out, results | {"rows": rows}, lines, draw)
 
 
 if __name__ == "__main__":

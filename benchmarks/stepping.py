@@ -12,16 +12,14 @@ Without `--rl4lms` the row of `TextGenEnv` is left out, and the page says so.
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import tyro
 
-from benchmarks.command import shown
-from benchmarks.stepping_peers import floor, memory, ours, report
+from benchmarks import page
+from benchmarks import stepping_report as report
+from benchmarks.stepping_peers import floor, memory, ours
 from benchmarks.stepping_peers.contender import Contender, Lengths, take_turns
 from benchmarks.stepping_peers.rl4lms import text_gen_env
 
@@ -44,16 +42,12 @@ class Args:
     """of Gymnasium's SyncVectorEnv"""
     asynchronous: int = 8
     """of Gymnasium's AsyncVectorEnv, a process each; 0 leaves it out"""
-    out: Path = Path("benchmarks/results/stepping")
+    out: Path = page.RESULTS / "stepping"
     """path of the results without suffix: .json and .md are written"""
 
 
-def groups(args: Args) -> Iterator[tuple[report.Key, list[Contender]]]:
-    """Those that take turns with each other, one group after the other.
-
-    Args:
-        args: The command line.
-    """
+def groups(args: Args) -> Iterator[tuple[str, int, list[Contender]]]:
+    """Lengths, sub-environments (0: single), and those that take turns with each other."""
     for lengths in _LENGTHS:
         singles = [
             ours.single(lengths, copy=False),
@@ -63,17 +57,13 @@ def groups(args: Args) -> Iterator[tuple[report.Key, list[Contender]]]:
         ]
         if args.rl4lms is not None:
             singles.append(text_gen_env(args.rl4lms, lengths))
-        yield (str(lengths), 0), singles
+        yield str(lengths), 0, singles
         if args.asynchronous:
-            yield (
-                (str(lengths), args.asynchronous),
-                [
-                    ours.asynchronous(lengths, args.asynchronous, copy=False),
-                    ours.synchronous(lengths, args.asynchronous, copy=False),
-                ],
-            )
+            make = (ours.asynchronous, ours.synchronous)
+            pair = [one(lengths, args.asynchronous, copy=False) for one in make]
+            yield str(lengths), args.asynchronous, pair
         for num_envs in args.num_envs:
-            yield (str(lengths), num_envs), list(_vectors(args, lengths, num_envs))
+            yield str(lengths), num_envs, list(_vectors(args, lengths, num_envs))
 
 
 def _vectors(args: Args, lengths: Lengths, num_envs: int) -> Iterator[Contender]:
@@ -91,27 +81,12 @@ def _vectors(args: Args, lengths: Lengths, num_envs: int) -> Iterator[Contender]
 
 
 def main(args: Args) -> None:
-    """Measures, writes the results, prints the page.
-
-    Args:
-        args: The command line.
-    """
-    started, about = time.monotonic(), report.machine()
-    measured: dict[report.Key, list[Contender]] = {}
-    for key, contenders in groups(args):
+    """Measures, and writes the results."""
+    results = page.environment("stepping", "numpy", "gymnasium")
+    rows = []
+    for key, num_envs, contenders in groups(args):
         take_turns(contenders, rounds=args.rounds, block_seconds=args.block_seconds)
-        measured[key] = contenders
-    sizes = [memory.taken(lengths, 1024) for lengths in _LENGTHS]
-    per_token = memory.bytes_per_token(sizes, _LENGTHS, 1024)
-    results: dict[str, Any] = {
-        "command": shown("stepping"),
-        "machine": about,
-        "rounds": args.rounds,
-        "minutes": (time.monotonic() - started) / 60,
-        "bars": [dataclasses.asdict(b) for b in report.bars(measured, _LENGTHS, per_token)],
-        "memory": {str(k): size / 1024 for k, size in zip(_LENGTHS, sizes, strict=True)},
-        "bytes_per_token": per_token,
-        "rows": [
+        rows += [
             {
                 "lengths": key,
                 "num_envs": num_envs,
@@ -120,15 +95,18 @@ def main(args: Args) -> None:
                 "token_steps_per_second": one.tokens_per_second,
                 "blocks": one.seconds,
             }
-            for (key, num_envs), group in measured.items()
-            for one in group
-        ],
+            for one in contenders
+        ]
+    sizes = [memory.taken(lengths, 1024) for lengths in _LENGTHS]
+    per_token = memory.bytes_per_token(sizes, _LENGTHS, 1024)
+    results |= {
+        "rounds": args.rounds,
+        "bars": [bar._asdict() for bar in report.bars(rows, per_token)],
+        "memory": {str(k): size / 1024 for k, size in zip(_LENGTHS, sizes, strict=True)},
+        "bytes_per_token": per_token,
+        "rows": rows,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-    text = report.page(results, measured, _LENGTHS)
-    args.out.with_suffix(".md").write_text(text)
-    print(text)
+    page.write(args.out, results, report.lines)
 
 
 if __name__ == "__main__":

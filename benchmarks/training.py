@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import importlib.util
-import json
 import tempfile
 from pathlib import Path
 
@@ -28,9 +28,11 @@ import tyro
 import codegym
 from agents import ppo, sft
 from agents.environments import fitting, load_split, make_grader, make_tokenizer
-from benchmarks.command import shown
-from benchmarks.training_peers import ours, report
+from benchmarks import page
+from benchmarks import training_report as report
+from benchmarks.training_peers import ours
 from benchmarks.training_peers.job import Iteration, Job
+from benchmarks.turns import rotated
 
 _LEETCODE = Path("leetcode_as_appsplus.json.gz")
 
@@ -57,19 +59,16 @@ class Args:
         )
     )
     """the job"""
-    out: Path = Path("benchmarks/results/training")
+    out: Path = page.RESULTS / "training"
     """path of the results without suffix: .json and .md are written"""
 
 
 def main(args: Args) -> None:
-    """Measures, and writes the page.
-
-    Args:
-        args: The command line.
-    """
+    """Measures, and writes the results."""
+    results = page.environment("training", "torch", "transformers", "trl")
     torch.set_num_threads(args.threads)
-    rates: dict[str, list[list[Iteration]]] = {}
-    waits: dict[str, list[Iteration]] = {}
+    blocks: dict[str, list[list[dict[str, float]]]] = {}
+    waits: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         mini = _job(args, args.ppo, Path(folder) / "mini")
         with contextlib.ExitStack() as stack:
@@ -79,28 +78,30 @@ def main(args: Args) -> None:
             names += [report.TRL] if importlib.util.find_spec("trl") else []
             graders = {name: stack.enter_context(make_grader(mini.args)) for name in names}
             for number in range(args.rounds):
-                for name in names[number % len(names) :] + names[: number % len(names)]:
-                    block = _run(name, mini, graders[name], args.seed + number)
-                    rates.setdefault(name, []).append(block)
+                for name in rotated(names, number):
+                    block = _measured(_run(name, mini, graders[name], args.seed + number))
+                    blocks.setdefault(name, []).append(block)
                     print(f"round {number + 1}/{args.rounds}: {name}: {report.rate(block):.0f}/s")
-        waits["Mini"] = [one for block in rates[report.ASYNC] for one in block]
+        waits["Mini"] = [one for block in blocks[report.ASYNC] for one in block]
         if args.data is not None:
             leetcode = _job(args, _on_leetcode(args), Path(folder) / "leetcode")
             with make_grader(leetcode.args) as grader:
-                waits["leetcode_as_appsplus"] = ours.run(leetcode, grader, args.seed, "async")
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    data = report.as_json(rates, waits)
-    args.out.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
-    text = report.page(rates, waits, command=shown("training"), job=mini)
-    args.out.with_suffix(".md").write_text(text)
-    print(text)
+                found = ours.run(leetcode, grader, args.seed, "async")
+                waits["leetcode_as_appsplus"] = _measured(found)
+    results |= {"ppo": dataclasses.asdict(mini.args), "rounds": blocks, "waiting": waits}
+    page.write(args.out, results, report.lines)
+
+
+def _measured(block: list[Iteration]) -> list[dict[str, float]]:
+    return list(map(dataclasses.asdict, block))
 
 
 def _run(name: str, job: Job, grader: codegym.Grader, seed: int) -> list[Iteration]:
     if name == report.TRL:
-        from benchmarks.training_peers import grpo  # needs TRL
-
-        return grpo.run(job, grader, seed)
+        # Not an import statement: it needs TRL.
+        grpo = importlib.import_module("benchmarks.training_peers.grpo")
+        found: list[Iteration] = grpo.run(job, grader, seed)
+        return found
     return ours.run(job, grader, seed, "async" if name == report.ASYNC else "sync")
 
 

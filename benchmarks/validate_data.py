@@ -1,19 +1,15 @@
 """Validates the data sets: is each reference solution accepted, twice, and a stub rejected?
 
-Usage::
+    python -m benchmarks.validate_data --data FOLDER [--runs 2] [--only humaneval mbpp]
 
-    python benchmarks/validate_data.py --data FOLDER [--runs 2] [--only humaneval mbpp]
-
-Looks in FOLDER (default: $CODEGYM_DATA) for the files in `SETS` and skips those that are not
-there; the sample ships with the package and needs no folder. Prints a table and writes
-``benchmarks/results/validation.json`` and ``validation.md``: counts, each exception with its cause,
-and how each set's tests are judged (pairs, expressions, test code). Sets that are not validated
-this time keep their rows if those were made with the same settings.
+Looks in FOLDER for the files in `SETS` and skips those that are not there; the sample ships with
+the package and needs no folder. The page, ``validation.md``, has counts, each exception with its
+cause, and how each set's tests are judged (pairs, expressions, test code). Sets that are not
+validated this time keep their rows if those were made with the same settings.
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
 import dataclasses
 import json
@@ -21,14 +17,28 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import tyro
+
+from benchmarks import page
+from benchmarks.programs import DATA
 from codegym.execution import ExecutionLimits
 from codegym.grading import Grader
 from codegym.problems import CallTest, CodeTest, ProblemSet, load_problems, validate
 
-SETS = {
+Name = Literal[
+    "humaneval",
+    "mbpp",
+    "leetcode-train",
+    "leetcode-test",
+    "leetcode-as-apps-plus",
+    "apps-sample",
+    "apps-plus-sample",
+]
+SETS: dict[Name, tuple[str, str]] = {
     "humaneval": ("humaneval", "HumanEval.jsonl.gz"),
     "mbpp": ("mbpp", "sanitized-mbpp.json"),
     "leetcode-train": ("leetcode", "LeetCodeDataset-v0.2.0-train.jsonl.gz"),
@@ -49,7 +59,20 @@ CAUSES = {
     "MBPP/123": "The solution tries every divisor of 9,999 numbers: about 5 s without tracing.",
 }
 """What was found out by hand about reference solutions that are not accepted."""
-RESULTS = Path(__file__).parent / "results"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Validates the data sets."""
+
+    data: Path = DATA
+    """folder of the data sets"""
+    runs: int = 2
+    """how often each reference solution is graded"""
+    only: tuple[Name, ...] = tuple(SETS)
+    """sets to validate"""
+    results: Path = page.RESULTS
+    """folder to write to"""
 
 
 def roads(problems: ProblemSet) -> dict[str, dict[str, int]]:
@@ -71,7 +94,7 @@ def _road(test: object) -> str:
     return "stdin"
 
 
-def measure(name: str, folder: Path | None, runs: int) -> dict[str, Any]:
+def measure(name: Name, folder: Path, runs: int) -> dict[str, Any]:
     """Loads and validates one set."""
     source, file = SETS[name]
     started = time.perf_counter()
@@ -102,18 +125,16 @@ def measure(name: str, folder: Path | None, runs: int) -> dict[str, Any]:
     }
 
 
-def _data(name: str, folder: Path | None) -> str | Path | None:
+def _data(name: Name, folder: Path) -> str | Path | None:
     """What ``data=`` is for a set; None if its file is not in the folder."""
     file = SETS[name][1]
     if file == _PACKAGED:
         return file
-    path = None if folder is None else folder / file
-    return path if path is not None and path.is_file() else None
+    return folder / file if (folder / file).is_file() else None
 
 
-def kept(settings: dict[str, Any], measured: list[str]) -> list[dict[str, Any]]:
+def kept(path: Path, settings: dict[str, Any], measured: list[str]) -> list[dict[str, Any]]:
     """Earlier results of other sets, if they were made with the same settings."""
-    path = RESULTS / "validation.json"
     if not path.is_file():
         return []
     earlier = json.loads(path.read_text())
@@ -122,64 +143,55 @@ def kept(settings: dict[str, Any], measured: list[str]) -> list[dict[str, Any]]:
     return [result for result in earlier["results"] if result["set"] not in measured]
 
 
-def as_markdown(results: list[dict[str, Any]], settings: dict[str, Any]) -> str:
-    """The results as a page."""
-    lines = [
-        "# Validation of the data sets",
-        "",
-        f"`python benchmarks/validate_data.py --runs {settings['runs']}`: every reference "
-        f"solution {settings['runs']} times, and a program that does nothing, once. "
-        f"Python {settings['python']}, {settings['cpus']} CPUs, "
-        f"{settings['cpu_seconds']:g} s of CPU time a test.",
-        "",
-        "| set | rows | skipped | accepted | pair | expression | code | stdin | load s | run s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in results:
-        tests = r["roads"]["tests"]
-        counts = " | ".join(str(tests.get(k, 0)) for k in ("pair", "expression", "code", "stdin"))
-        lines.append(
-            f"| {r['set']} | {r['rows']} | {len(r['skipped'])} | {r['accepted']} of "
-            f"{r['problems']} | {counts} | {r['load_seconds']} | {r['validation_seconds']} |"
-        )
-    lines += ["", "Columns pair to stdin count tests. Exceptions:", ""]
-    for r in results:
-        lines += [f"- {r['set']}, {reason}" for reason in r["skipped"]]
-        lines += [
-            f"- {r['set']}, `{f['problem_id']}` {f['kind']}: {f['message']} Cause: {f['cause']}"
-            for f in r["findings"]
-        ]
-    return "\n".join(lines) + "\n"
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page."""
+    settings = results["settings"]
+    asked = (
+        "Does our grader accept every reference solution, and reject a program that does nothing? "
+        f"The solutions {settings['runs']} times, the stub once; {settings['cpu_seconds']:g} s of "
+        "CPU time a test."
+    )
+    yield from page.head("Validation of the data sets", asked, results)
+    roads_shown = ("pair", "expression", "code", "stdin")
+    yield from page.table(
+        ("set", "rows", "skipped", "accepted", *roads_shown, "load s", "run s"),
+        (
+            [
+                *(r["set"], r["rows"], len(r["skipped"])),
+                f"{r['accepted']} of {r['problems']}",
+                *(r["roads"]["tests"].get(road, 0) for road in roads_shown),
+                *(r["load_seconds"], r["validation_seconds"]),
+            ]
+            for r in results["results"]
+        ),
+    )
+    yield from ("", "Columns pair to stdin count tests. Exceptions:", "")
+    for r in results["results"]:
+        yield from (f"- {r['set']}, {reason}" for reason in r["skipped"])
+        for f in r["findings"]:
+            yield (
+                f"- {r['set']}, `{f['problem_id']}` {f['kind']}: {f['message']} Cause: {f['cause']}"
+            )
 
 
-def main() -> None:
-    """Runs the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=os.environ.get("CODEGYM_DATA"))
-    parser.add_argument("--runs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
-    args = parser.parse_args()
-    folder = None if args.data is None else Path(args.data)
-    present = [name for name in args.only if _data(name, folder) is not None]
+def main(args: Args) -> None:
+    """Runs the benchmark."""
+    found = page.environment("validate_data")
+    present = [name for name in args.only if _data(name, args.data) is not None]
     for name in sorted(set(args.only) - set(present)):
-        print(
-            f"{name}: {SETS[name][1]} is not in --data or $CODEGYM_DATA, skipped", file=sys.stderr
-        )
+        print(f"{name}: {SETS[name][1]} is not in {args.data}, skipped", file=sys.stderr)
     settings = {
         "runs": args.runs,
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         "cpu_seconds": ExecutionLimits().cpu_seconds,
     }
-    results = [measure(name, folder, args.runs) for name in present]
-    results = sorted(kept(settings, present) + results, key=lambda r: list(SETS).index(r["set"]))
-    RESULTS.mkdir(exist_ok=True)
-    content = {"settings": settings, "results": results}
-    (RESULTS / "validation.json").write_text(json.dumps(content, indent=1) + "\n")
-    page = as_markdown(results, settings)
-    (RESULTS / "validation.md").write_text(page)
-    print(page)
+    results = [measure(name, args.data, args.runs) for name in present]
+    results += kept(args.results / "validation.json", settings, list(present))
+    results.sort(key=lambda r: list(SETS).index(r["set"]))
+    found |= {"settings": settings, "results": results}
+    page.write(args.results / "validation", found, lines)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Args))

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from benchmarks.turns import rotated
+
 __all__ = ["Contender", "Lengths", "take_turns"]
 
 
@@ -89,8 +91,7 @@ def take_turns(contenders: Sequence[Contender], *, rounds: int, block_seconds: f
     gc.disable()
     try:
         for turn in range(rounds + 1):
-            for k in range(len(contenders)):
-                contender = contenders[(turn + k) % len(contenders)]
+            for contender in rotated(contenders, turn):
                 print(f"\r{turn}/{rounds} {contender.name:60.60}", end="", file=sys.stderr)
                 contender.block(block_seconds)
             if turn == 0:  # a round to warm up

@@ -46,8 +46,3 @@ class Iteration:
     generate: float
     judge: float
     solved: float
-
-    @property
-    def update(self) -> float:
-        """The rest: log-probabilities, losses, optimiser steps, bookkeeping."""
-        return self.seconds - self.generate - self.judge

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.conformance import outcome, task_of
-from benchmarks.graders.adapters.table import ADAPTERS
-from benchmarks.graders.report import as_markdown
-from benchmarks.graders.task import Task
+from benchmarks.conformance_report import lines
+from benchmarks.peers.adapters import ADAPTERS
+from benchmarks.peers.task import Task
 from conformance.host import Host
 from conformance.table import CASES
 
@@ -65,14 +65,16 @@ def test_effects_of_programs_made_for_another_machine_are_not_counted() -> None:
 def test_the_page_counts_and_shows_every_case() -> None:
     said = [("accept", "false reject"), ("accept", "ok"), ("reject", "crash"), ("accept", "n/a")]
     content = {
-        "settings": {"command": "c", "date": "d", "python": "3", "kernel": "6", "cpus": 2},
+        "command": "c",
+        "date": "d",
+        "machine": {"python": "3", "kernel": "6", "cpus": 2},
         "graders": {"g": {"version": "v", "function": "f", "source": "s", "remark": ""}},
         "cases": [
             {"name": f"case {i}", "kind": kind, "said": {"g": {"outcome": outcome}}}
             for i, (kind, outcome) in enumerate(said)
         ],
     }
-    page = as_markdown(content)
+    page = "\n".join(lines(content))
     assert "| g | v | 1 of 2 | 0 of 1 | 0 | 1 |" in page
     assert "| case 0 | accept | **rejects** |" in page
     assert "| case 3 | accept |  |" in page

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmarks.intervals import Interval, median_of_ratios, percentiles, ratio_of_sums
+from benchmarks.intervals import Interval, median_of_ratios, percentiles, ratio_of_sums, shown
 
 
 def test_a_burst_that_hits_both_halves_of_a_block_moves_no_ratio() -> None:
@@ -49,3 +49,9 @@ def test_percentiles_are_milliseconds() -> None:
     assert percentiles([k / 1000 for k in range(101)]) == pytest.approx(
         {"p50": 50.0, "p95": 95.0, "p99": 99.0}
     )
+
+
+def test_one_block_and_one_value_have_no_interval() -> None:
+    assert median_of_ratios([3.0], [2.0]) == Interval(1.5, 1.5, 1.5)
+    assert shown([2.0]) == "2.0"
+    assert shown([1.0, 2.0, 3.0], sign=True) == "+2.0 ± 2.5"  # t(2) = 4.303

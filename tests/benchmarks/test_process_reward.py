@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from agents.policy import CausalLMPolicy
-from agents.prm.storage import LabelStore
-from benchmarks.intervals import interval_of_mean
+from benchmarks.intervals import mean_and_half
 from benchmarks.prm_exact import Errors, judge_model, label, written_programs
-from benchmarks.process_reward.report import write_report
+from benchmarks.prm_report import lines
 from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
@@ -143,70 +139,60 @@ def test_falls_are_those_at_the_first_other_line() -> None:
     }
 
 
-def test_the_page_tells_means_and_intervals(tmp_path: Path) -> None:
-    mean, half = interval_of_mean([1.0, 2.0, 3.0])
+def test_the_page_tells_means_and_intervals() -> None:
+    mean, half = mean_and_half([1.0, 2.0, 3.0])
     assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
-    levels = {"a": "introductory", "b": "competition"}
     greedy = {"introductory": 1.0, "competition": 0.0}
 
     def row(arm: str, seed: int, a: int, b: int) -> dict[str, object]:
-        solved = {"a": a, "b": b}
-        return {
-            "arm": arm,
-            "seed": seed,
-            "seconds": 9.0,
-            "programs": 128,
-            "solved": solved,
-            "greedy": greedy,
-        }
+        measured = {"solved": {"a": a, "b": b}, "greedy": greedy}
+        return {"arm": arm, "seed": seed, "seconds": 9.0, "programs": 128, **measured}
 
-    LabelStore(tmp_path / "labels", {})
-    (tmp_path / "model").mkdir()
+    audit = {"responses": 0, "not_monotone": 0, "lines": 0, "labels_differ": 0}
+    kinds = {"correct": 1, "revised": 0, "wrong": 0}
     line = {"lines": 3, "good": 0.5, "mse": 0.5, "mse_of_mean": 1.0, "sign_accuracy": 1.0}
-    (tmp_path / "model" / "report.json").write_text(
-        json.dumps(
-            {
-                "training_responses": 1,
-                "validation_responses": 1,
-                "validation": {"all": {**line, "auc": 0.75}},
-            }
-        )
-    )
-    write_report(
-        tmp_path / "page",
-        rows=[
+    results = {
+        "command": "python -m benchmarks.prm",
+        "machine": {},
+        "rows": [
             row("tests only", 0, 2, 0),
             row("tests only", 1, 4, 0),
             row("dense", 0, 3, 1),
             row("dense", 1, 4, 2),
         ],
-        before=row("before", 0, 1, 0),
-        lengths={"a": 30, "b": 120},
-        levels=levels,
-        samples=4,
-        ks=(1, 4),
-        compared={"before": {"lines": 9, "right": 0.5, "auc": 0.8, "falls": 0.4, "falls_share": 1}},
-        seconds={"labels": 3.0},
-        labels=tmp_path / "labels",
-        models={"full": tmp_path / "model"},
-        command="python -m benchmarks.prm",
-        arguments={
+        "before": row("before", 0, 1, 0),
+        "lengths": {"a": 30, "b": 120},
+        "levels": {"a": "introductory", "b": "competition"},
+        "compared": {
+            "before": {"lines": 9, "right": 0.5, "auc": 0.8, "falls": 0.4, "falls_share": 1}
+        },
+        "preparation_seconds": {"labels": 3.0},
+        "labels": {"responses": 1, "completions": 5, "audit": audit, **kinds},
+        "models": {
+            "full": {
+                "training_responses": 1,
+                "validation_responses": 1,
+                "validation": {"all": {**line, "auc": 0.75}},
+            }
+        },
+        "arguments": {
             "iterations": 2,
             "conditionals": (6, 8),
             "gae_lambda": 0.5,
             "seeds": (0, 1),
             "control_seeds": (0,),
             "selection": "full",
+            "samples": 5,
         },
-    )
-    text = (tmp_path / "page.md").read_text()
-    # Seeds 0 and 1: 2/4 and 4/4 of "a".
-    assert "| tests only | 75.0 ± 317.7 | 0.0 ± 0.0 | 37.5" in text
-    assert "| after SFT | 25.0 | 0.0 | 12.5 |" in text
+    }
+    text = "\n".join(lines(results))
+    # Seeds 0 and 1: 2/5 and 4/5 of "a".
+    assert "| tests only | 60.0 ± 254.1 | 0.0 ± 0.0 | 30.0" in text
+    assert "| after SFT | 20.0 | 0.0 | 10.0 |" in text
     assert "| tests only | 100.0 ± 0.0 | 0.0 ± 0.0 | 50.0 ± 0.0 |" in text  # greedy
     assert "CodeGen-Mini, problems with 6-8 conditionals, from the empty prefix, 2 it" in text
-    # Paired: (75 - 50, 100 - 100) and (25, 50).
-    assert "| dense | +12.5 ± 158.8 | +37.5 ± 158.8 |" in text
+    # Paired: (60 - 40, 80 - 80) and (20, 40).
+    assert "| dense | +10.0 ± 127.1 | +30.0 ± 127.1 |" in text
     assert "| full | 1 | all | 3 | 0.50 | 0.500 | 1.000 | 1.000 | 0.750 |" in text
-    # Best of 4: "a" is always solved, "b" by both seeds of the dense arm.
-    assert "| dense | 62.5 ± 158.8 | 100.0 ± 0.0 |" in text
+    # Best of 5: "a" is always solved, "b" by both seeds of the dense arm.
+    assert "| dense | 30.0 ± 127.1 | 100.0 ± 0.0 |" in text

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks import page as pages
 from benchmarks import robustness
 from benchmarks.robustness import ABLATIONS, Args, Run, planned
-from benchmarks.robustness_report import write_report
+from benchmarks.robustness_report import draw, lines
 from codegym.errors import ConfigurationError
 
 
@@ -68,12 +69,13 @@ def _kept(folder: Path, args: Args) -> Path:
     starts = [{"time": "now", "run": row["name"]} for row in rows]
     data = {
         "command": "",
+        "machine": {},
         "arguments": json.loads(robustness._as_json(args)),
         "starts": starts,
         "after_sft": {str(row["seed"]): _rates(0.2) for row in rows},
         "rows": rows,
     }
-    write_report(folder / "results", data)
+    pages.write(folder / "results", data, lines, draw)
     return folder / "results.json"
 
 
@@ -108,6 +110,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
     ]
     data = {
         "command": "python -m benchmarks.robustness",
+        "machine": {},
         "arguments": {
             "ppo": {"iterations": 120, "episodes": 128},
             "sft": {"steps": 5000},
@@ -118,7 +121,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
         "after_sft": {"31": _rates(0.2), "32": _rates(0.2)},
         "rows": rows,
     }
-    write_report(tmp_path / "page", data)
+    pages.write(tmp_path / "page", data, lines, draw)
     page = (tmp_path / "page.md").read_text()
     assert "| sampled | +25.0 ± 444.7 | -10.0 | 50, 40 | no |" in page  # t(1) = 12.706
     assert "seed 32, introductory" in page

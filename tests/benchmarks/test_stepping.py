@@ -8,8 +8,11 @@ import pytest
 
 pytest.importorskip("tyro")
 
-from benchmarks import stepping
-from benchmarks.stepping_peers import ours, report
+from typing import Any
+
+from benchmarks import page, stepping
+from benchmarks import stepping_report as report
+from benchmarks.stepping_peers import ours
 from benchmarks.stepping_peers.contender import Contender, Lengths, take_turns
 from benchmarks.stepping_peers.floor import function
 
@@ -55,33 +58,40 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
 
 
 def test_bars_and_page() -> None:
-    def timed(name: str, width: int, seconds: float) -> Contender:
-        return Contender(name, width, lambda: None, lambda: None, 1, seconds=[seconds] * 3)
+    def timed(lengths: Lengths, num_envs: int, name: str, width: int, each: float) -> Any:
+        return {
+            "lengths": str(lengths),
+            "num_envs": num_envs,
+            "name": name,
+            "seconds": each,
+            "token_steps_per_second": width / each,
+            "blocks": [each] * 3,
+        }
 
-    lengths = [Lengths(64, 48), Lengths(1024, 512)]
-    measured: dict[report.Key, list[Contender]] = {}
-    for k, one in enumerate(lengths):
-        measured[str(one), 0] = [timed("codegym single, copy=False", 1, 2e-6 * (1 + k))]
+    rows = []
+    short, long = Lengths(64, 48), Lengths(1024, 512)
+    for k, one in enumerate((short, long)):
+        rows.append(timed(one, 0, "codegym single, copy=False", 1, 2e-6 * (1 + k)))
         for n in (1024, 4096, 8192):
             name = "codegym vector, sync, copy=False"
-            measured[str(one), n] = [timed(name, n, 1e-5 + n * 1e-8)]
-        peer = timed("Gymnasium SyncVectorEnv, copy=False", 1024, 40 * (1e-5 + 1024e-8))
-        measured[str(one), 1024].append(peer)
-    bars = {bar.what: bar for bar in report.bars(measured, lengths, 9.5)}
-    met = {what: bar.met for what, bar in bars.items()}
+            rows.append(timed(one, n, name, n, 1e-5 + n * 1e-8))
+        peer = "Gymnasium SyncVectorEnv, copy=False"
+        rows.append(timed(one, 1024, peer, 1024, 40 * (1e-5 + 1024e-8)))
+    bars = {bar.what: bar for bar in report.bars(rows, 9.5)}
     slow = "single env, copy=False: 1024+512 at most 10 % slower than 64+48"
-    assert [what for what, reached in met.items() if not reached] == [slow]
+    assert [what for what, bar in bars.items() if not bar.met] == [slow]
     assert bars[slow].reached == "+100 %"
     assert any(bar.reached == "40x, 40x" for bar in bars.values())
     assert any("10 us + 10.0 ns each; exponent 0." in bar.reached for bar in bars.values())
-    about = report.machine()
-    results = {"command": "c", "machine": about, "rounds": 3, "bars": [], "memory": {}}
     steps = 48 * (1e-5 + 1024e-8)
     name = "codegym vector, sync, copy=False, with ends and resets"
-    measured[str(lengths[0]), 1024].append(timed(name, 1024 * 48, steps + 1024 * 1e-4))
-    (line,) = report.ends(measured, lengths)
+    rows.append(timed(short, 1024, name, 1024 * 48, steps + 1024 * 1e-4))
+    (line,) = report.ends(rows)
     assert line.startswith("- 1,024 sub-envs, 64+48, sync: 100 us for each end and reset;")
-    assert "was not run here" in report.page(results, measured, lengths)
+    results = {"rounds": 3, "rows": rows, "memory": {}, "bytes_per_token": 9.5}
+    text = "\n".join(report.lines(results | page.environment("stepping")))
+    assert "was not run here" in text
+    assert f"| {slow} | +100 % | **no** |" in text
 
 
 def test_arguments_have_defaults() -> None:

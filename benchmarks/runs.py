@@ -1,0 +1,78 @@
+"""Runs of training that are compared: fine-tuned once, measured on test problems, side by side."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents import sft
+from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer
+from agents.evaluate import Evaluation, evaluate
+from agents.policy import CausalLMPolicy
+from agents.rollout import Sampling
+from agents.telemetry import RunLogger
+from codegym.problems import ProblemSet
+
+__all__ = ["fine_tuned", "measured", "side_by_side"]
+
+
+def fine_tuned(settings: sft.Args) -> Path:
+    """Makes a fine-tuned policy in `settings.out` unless one is there; returns that folder."""
+    if not (settings.out / "policy.json").is_file():
+        with RunLogger(settings.out, quiet=True) as logger:
+            sft.run(settings, logger)
+    return settings.out
+
+
+def measured(
+    policy: CausalLMPolicy | Path,
+    settings: TaskSettings,
+    test: ProblemSet,
+    *,
+    seed: int,
+    samples: int = 1,
+) -> dict[str, Evaluation]:
+    """What a policy passes from the empty prefix.
+
+    Args:
+        policy: The policy, or its folder.
+        settings: Say what the environment is.
+        test: Problems that it was not trained on.
+        seed: Decides the samples.
+        samples: Sampled programs a problem.
+
+    Returns:
+        `"greedy"`, and `"sampled"` at temperature 1.
+    """
+    torch.set_num_threads(1)
+    if isinstance(policy, Path):
+        policy = CausalLMPolicy.from_pretrained(policy).eval()
+    tokenizer = make_tokenizer(settings.tokenizer)
+    with make_grader(settings) as grader:
+        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
+        try:
+            return {
+                "greedy": evaluate(policy, envs, test, sampling=Sampling(0.0), seed=seed),
+                "sampled": evaluate(policy, envs, test, samples=samples, seed=seed),
+            }
+        finally:
+            envs.close()
+
+
+def side_by_side(parallel: int, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """The results of functions that are called in processes of their own, as they come.
+
+    Args:
+        parallel: Processes at a time.
+        jobs: Function and arguments.
+    """
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(parallel, mp_context=context) as pool:
+        futures = [pool.submit(function, *arguments) for function, *arguments in jobs]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
