@@ -51,7 +51,7 @@ from agents.losses import (
 )
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from agents.rewards import TokenReward, environment_reward, kl_reward, total_reward
+from agents.rewards import TokenReward, environment_rewards, kl_reward, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
 from agents.scoring import Scored, Scores, score, scored
 from agents.sequences import Sequences, length_buckets
@@ -70,6 +70,7 @@ __all__ = [
     "make_trainer",
     "prepare",
     "run",
+    "token_rewards",
     "update",
 ]
 
@@ -95,8 +96,8 @@ class Args(RunSettings):
     clip_range: float = 0.2
     """of the probability *ratio*"""
     reward_clip: float | None = None
-    """what the environment pays for a token is clipped to plus and minus this (StepCoder's 0.8);
-    None: not"""
+    """the reward for the tests' outcome is clipped to plus and minus this (StepCoder's 0.8); None:
+    not"""
     value_clip: float | None = None
     """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
     head that starts at zero"""
@@ -156,8 +157,7 @@ class PPO(Trainer):
         grader: Judges; shared, not closed here.
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
-        reward: Of the environment, in place of the one that the command line names; a process
-            reward comes in here.
+        reward: Of the environment, in place of the one that the command line names.
         critic: Is changed; by default the one that the command line names.
 
     Raises:
@@ -177,6 +177,7 @@ class PPO(Trainer):
         critic: Critic | None = None,
     ) -> None:
         self.args = args
+        self.rewards = token_rewards(args, reward)
         policy = policy.to(args.device).eval()
         if critic is None:
             critic = critics.make_critic(args.critic, policy, args.model)
@@ -229,7 +230,7 @@ class PPO(Trainer):
         rollout = written.finish()
 
         # Token rewards, advantages, and the tokens that are learned from.
-        batch = prepare(scores, rollout.sequences, args)
+        batch = prepare(scores, rollout.sequences, self.rewards, args)
 
         # Update.
         began = time.perf_counter()
@@ -285,13 +286,32 @@ class Batch(NamedTuple):
     metrics: Mapping[str, float]
 
 
-def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
+def token_rewards(args: Args, reward: Any = None) -> dict[str, TokenReward]:
+    """The named token rewards whose sum is learned from.
+
+    Args:
+        args: Where the KL penalty stands, and its weight; the clip of the outcome.
+        reward: Of the environment, in place of the one that the command line names.
+
+    Returns:
+        What the environment pays, and the KL penalty if it is a part of the reward.
+    """
+    terms = environment_rewards(reward or args.reward, clip=args.reward_clip)
+    if args.kl == "reward":
+        terms["kl"] = kl_reward(args.kl_coefficient)
+    return terms
+
+
+def prepare(
+    scores: Scores, sequences: Sequences, rewards: Mapping[str, TokenReward], args: Args
+) -> Batch:
     """Token rewards, advantages, returns and mask.
 
     Args:
         scores: Of the sequences' tokens.
         sequences: The episodes.
-        args: Beta, gamma, lambda, FGO.
+        rewards: Of :func:`token_rewards`.
+        args: Gamma, lambda, FGO.
 
     Returns:
         A batch for :func:`update`.
@@ -302,12 +322,9 @@ def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
         values=scores.values,
         reference_logprobs=scores.reference_logprobs,
     )
-    terms: dict[str, TokenReward] = {"environment": environment_reward(args.reward_clip)}
-    if args.kl == "reward":
-        terms["kl"] = kl_reward(args.kl_coefficient)
-    rewards = total_reward(terms, known).total
+    paid = total_reward(rewards, known)
     estimate = gae(gamma=args.gamma, lam=args.gae_lambda, whitened=args.whiten_advantages)
-    advantages, returns = estimate(rewards, known)
+    advantages, returns = estimate(paid.total, known)
     mask = masks.executed if args.fgo else masks.generated
     return Batch(
         sequences=sequences,
@@ -318,7 +335,10 @@ def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
         reference_logprobs=known.reference_logprobs,
         advantages=advantages,
         returns=returns,
-        metrics=_metrics(known, returns),
+        metrics={
+            **_metrics(known, returns),
+            **{f"reward/{name}": mean for name, mean in paid.means.items()},
+        },
     )
 
 

@@ -22,7 +22,9 @@ from agents.prm.reinforce import (
     make_dense_reward,
     make_value_init,
 )
+from agents.rewards import environment_rewards, total_reward
 from agents.rollout import play
+from agents.scoring import scored
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
@@ -87,7 +89,7 @@ def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.PPO:
 @pytest.mark.parametrize("dense", ["outcome", "online", "difference", "potential"])
 def test_dense_rewards_reach_the_tokens_and_the_trainer(
     grader: codegym.Grader, reward_model: Path, tmp_path: Path, dense: str
-):
+) -> None:
     args = dataclasses.replace(SMALL, reward_model=reward_model, dense=dense, judging="async")  # type: ignore[arg-type]
     model = load_reward_model(args, TOKENIZER, device="cpu")
     policy = make_policy(args, vocab_size=TOKENIZER.vocab_size, seed=0)
@@ -111,11 +113,19 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     assert not paid[outside].any()
     last = columns == sequences.length[:, None] - 1
     assert paid[~last].any(), "nothing was paid before the end"
+    known = scored(sequences, torch.zeros_like(paid))
+    terms = environment_rewards(make_dense_reward(args, "binary", model))
+    assert list(terms) == ["tests", "process"]
+    assert torch.equal(total_reward(terms, known).total, paid)
+    assert torch.equal(terms["tests"](known).sum(1), sequences.solved.float())
     if dense == "potential":
         assert torch.allclose(sequences.reward, sequences.solved.float(), atol=1e-5)
     trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, value_init="affine")
     assert trainer.iteration == 2
-    assert all("loss/value" in row for row in read_scalars(tmp_path))
+    for row in read_scalars(tmp_path):
+        assert "loss/value" in row
+        both = row["reward/tests"] + row["reward/process"]
+        assert both == pytest.approx(row["rollout/reward"], abs=1e-5)
 
 
 def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader):
