@@ -15,7 +15,14 @@ from transformers import AutoTokenizer
 import codegym
 from agents.command import refuse_unused
 from agents.hub import loading
-from codegym.envs import TASK_ARGUMENTS, make_prompt_format, prompt_tokens
+from codegym.envs import (
+    TASK_ARGUMENTS,
+    CodeTask,
+    CodeVectorEnv,
+    ProblemSampler,
+    make_prompt_format,
+    prompt_tokens,
+)
 from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
 from codegym.problems import (
     SOURCES,
@@ -28,7 +35,15 @@ from codegym.problems import (
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
 
-__all__ = ["TaskSettings", "fitting", "load_split", "make_envs", "make_grader", "make_tokenizer"]
+__all__ = [
+    "TaskSettings",
+    "fitting",
+    "load_split",
+    "make_envs",
+    "make_grader",
+    "make_tokenizer",
+    "task_of",
+]
 
 _OWN_TOKENIZERS = ("mini", "byte")
 _ENV_ID = "CodeGen-Mini-v0"
@@ -218,6 +233,7 @@ def make_envs(
     tokenizer: Tokenizer,
     num_envs: int | None = None,
     reward: Any = None,
+    sampler: ProblemSampler | None = None,
 ) -> VectorEnv[Any, Any, Any]:
     """A vector env without autoreset, as :mod:`agents.rollout` needs it.
 
@@ -229,6 +245,7 @@ def make_envs(
         tokenizer: Of the policy.
         num_envs: Overrides the settings.
         reward: A reward of codegym; overrides the settings.
+        sampler: Draws the problems; overrides the settings.
 
     Returns:
         The environment; the caller closes it.
@@ -242,7 +259,7 @@ def make_envs(
         tokenizer=tokenizer,
         prompt_format=settings.prompt_format,
         start=start,
-        sampler=settings.sampler,
+        sampler=settings.sampler if sampler is None else sampler,
         reward=reward or settings.reward,
         max_new_tokens=settings.max_new_tokens,
         context_length=settings.context_length,
@@ -250,3 +267,23 @@ def make_envs(
         judging=settings.judging,
         copy=False,
     )
+
+
+def task_of(envs: VectorEnv[Any, Any, Any]) -> CodeTask:
+    """The task that all sub-environments share: its problems, sampler and start states.
+
+    Args:
+        envs: A vector env of codegym.
+
+    Returns:
+        Its task.
+
+    Raises:
+        ConfigurationError: If it is another vector env.
+    """
+    vector_env = envs.unwrapped
+    if not isinstance(vector_env, CodeVectorEnv):
+        raise ConfigurationError(
+            f"Expected a vector env of codegym, got {type(vector_env).__name__}."
+        )
+    return vector_env.task

@@ -58,6 +58,7 @@ from agents.sequences import Sequences, length_buckets
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
 from agents.trainer import RunSettings, Trainer, command, train
+from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 
@@ -159,6 +160,7 @@ class PPO(Trainer):
         screen: Shows progress and tables, if not `logger` does.
         reward: Of the environment, in place of the one that the command line names.
         critic: Is changed; by default the one that the command line names.
+        sampler: Draws the problems, in place of the one that the command line names.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -175,6 +177,7 @@ class PPO(Trainer):
         screen: RunLogger | None = None,
         reward: Any = None,
         critic: Critic | None = None,
+        sampler: ProblemSampler | None = None,
     ) -> None:
         self.args = args
         self.rewards = token_rewards(args, reward)
@@ -191,6 +194,7 @@ class PPO(Trainer):
             logger=logger,
             screen=screen,
             reward=reward,
+            sampler=sampler,
         )
 
     def iterate(self) -> dict[str, float]:
