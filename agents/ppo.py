@@ -49,9 +49,9 @@ from agents.losses import (
     masked_mean,
     value_loss,
 )
-from agents.models import make_policy
+from agents.models import make_policy, uses_checkpointing
 from agents.policy import CausalLMPolicy
-from agents.rewards import TokenReward, environment_rewards, kl_reward, total_reward
+from agents.rewards import TokenReward, TokenRewards, token_rewards, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
 from agents.scoring import Scored, Scores, score, scored
 from agents.sequences import Sequences, length_buckets
@@ -71,7 +71,6 @@ __all__ = [
     "make_trainer",
     "prepare",
     "run",
-    "token_rewards",
     "update",
 ]
 
@@ -180,7 +179,11 @@ class PPO(Trainer):
         sampler: ProblemSampler | None = None,
     ) -> None:
         self.args = args
-        self.rewards = token_rewards(args, reward)
+        self.rewards = token_rewards(
+            reward or args.reward,
+            clip=args.reward_clip,
+            kl_coefficient=args.kl_coefficient if args.kl == "reward" else 0.0,
+        )
         policy = policy.to(args.device).eval()
         if critic is None:
             critic = critics.make_critic(args.critic, policy, args.model)
@@ -290,22 +293,6 @@ class Batch(NamedTuple):
     metrics: Mapping[str, float]
 
 
-def token_rewards(args: Args, reward: Any = None) -> dict[str, TokenReward]:
-    """The named token rewards whose sum is learned from.
-
-    Args:
-        args: Where the KL penalty stands, and its weight; the clip of the outcome.
-        reward: Of the environment, in place of the one that the command line names.
-
-    Returns:
-        What the environment pays, and the KL penalty if it is a part of the reward.
-    """
-    terms = environment_rewards(reward or args.reward, clip=args.reward_clip)
-    if args.kl == "reward":
-        terms["kl"] = kl_reward(args.kl_coefficient)
-    return terms
-
-
 def prepare(
     scores: Scores, sequences: Sequences, rewards: Mapping[str, TokenReward], args: Args
 ) -> Batch:
@@ -314,7 +301,7 @@ def prepare(
     Args:
         scores: Of the sequences' tokens.
         sequences: The episodes.
-        rewards: Of :func:`token_rewards`.
+        rewards: Named terms, whose sum is learned from.
         args: Gamma, lambda, FGO.
 
     Returns:
@@ -339,20 +326,18 @@ def prepare(
         reference_logprobs=known.reference_logprobs,
         advantages=advantages,
         returns=returns,
-        metrics={
-            **_metrics(known, returns),
-            **{f"reward/{name}": mean for name, mean in paid.means.items()},
-        },
+        metrics=_metrics(known, paid, returns),
     )
 
 
-def _metrics(known: Scored, returns: Tensor) -> dict[str, float]:
-    """Distances, entropy, and how well the critic foretells the returns."""
+def _metrics(known: Scored, paid: TokenRewards, returns: Tensor) -> dict[str, float]:
+    """Rewards, distances, entropy, and how well the critic foretells the returns."""
     _, generated, logprobs, values, reference_logprobs = known
     variance = returns[generated].var(correction=0)
     residual = (returns - values)[generated].var(correction=0)
     distance = approximate_kl(logprobs, reference_logprobs, generated)
     return {
+        **{f"reward/{name}": mean for name, mean in paid.means.items()},
         "kl/reference_k1": float(distance.k1),
         "kl/reference_k3": float(distance.k3),
         "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
@@ -424,7 +409,7 @@ def update(
         entropy_coefficient=args.entropy_coefficient,
     )
     # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
-    nn.Module.train(policy.trunk, _uses_checkpointing(policy))
+    nn.Module.train(policy.trunk, uses_checkpointing(policy))
     totals: dict[str, float] = {}
     steps = policy_steps = 0
     first_ratio_error = 0.0
@@ -465,10 +450,6 @@ def update(
         "update/first_ratio_error": first_ratio_error,
         "update/policy_steps": policy_steps / steps,
     }
-
-
-def _uses_checkpointing(policy: CausalLMPolicy) -> bool:
-    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
 
 
 class _Minibatch:

@@ -20,10 +20,10 @@ from codegym.rewards import ProcessReward
 __all__ = [
     "TokenReward",
     "TokenRewards",
-    "environment_rewards",
     "kl_reward",
     "outcome_reward",
     "process_reward",
+    "token_rewards",
     "total_reward",
 ]
 
@@ -61,19 +61,24 @@ def total_reward(terms: Mapping[str, TokenReward], scored: Scored) -> TokenRewar
     return TokenRewards(total, {name: float(p.sum(1).mean()) for name, p in parts.items()})
 
 
-def environment_rewards(reward: object, *, clip: float | None = None) -> dict[str, TokenReward]:
-    """All that an environment pays, by what it is paid for.
+def token_rewards(
+    reward: object, *, clip: float | None = None, kl_coefficient: float = 0.0
+) -> dict[str, TokenReward]:
+    """All that a token is paid, by what it is paid for.
 
     Args:
         reward: The reward that the environment was made with.
         clip: See :func:`outcome_reward`.
+        kl_coefficient: Weight of :func:`kl_reward`; 0: no such term.
 
     Returns:
-        ``"tests"``, and ``"process"`` if the reward is a process reward.
+        ``"tests"``; ``"process"`` if the reward is a process reward; ``"kl"`` if it has a weight.
     """
     terms: dict[str, TokenReward] = {"tests": outcome_reward(clip)}
     if isinstance(reward, ProcessReward):
         terms["process"] = process_reward
+    if kl_coefficient:
+        terms["kl"] = kl_reward(kl_coefficient)
     return terms
 
 

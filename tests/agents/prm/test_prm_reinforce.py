@@ -22,7 +22,7 @@ from agents.prm.reinforce import (
     make_dense_reward,
     make_value_init,
 )
-from agents.rewards import environment_rewards, total_reward
+from agents.rewards import token_rewards, total_reward
 from agents.rollout import play
 from agents.scoring import scored
 from agents.telemetry import RunLogger, read_scalars
@@ -114,7 +114,7 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     last = columns == sequences.length[:, None] - 1
     assert paid[~last].any(), "nothing was paid before the end"
     known = scored(sequences, torch.zeros_like(paid))
-    terms = environment_rewards(make_dense_reward(args, "binary", model))
+    terms = token_rewards(make_dense_reward(args, "binary", model))
     assert list(terms) == ["tests", "process"]
     assert torch.equal(total_reward(terms, known).total, paid)
     assert torch.equal(terms["tests"](known).sum(1), sequences.solved.float())
