@@ -37,12 +37,12 @@ from transformers import PreTrainedTokenizerFast
 import codegym
 from agents import ppo, sft
 from agents.command import command_line, main, refuse_set_elsewhere, set_up_torch
-from agents.environments import load_split, make_envs, make_grader, make_tokenizer
+from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.rollout import play
 from agents.telemetry import RunLogger, read_scalars
-from codegym.envs import CodeVectorEnv, make_prompt_format
+from codegym.envs import make_prompt_format
 from codegym.grading import Verdict
 from codegym.problems import Problem, ProblemSet
 from codegym.rewards import StepCoderReward
@@ -238,13 +238,12 @@ def written(
     envs = make_envs(
         settings, problems, start=CurriculumOfSubtasks(), grader=grader, tokenizer=tokenizer
     )
-    vector_env = envs.unwrapped
-    assert isinstance(vector_env, CodeVectorEnv)
+    task = task_of(envs)
     starts = CurriculumOfSubtasks()
     wanted = [
         (problem.id, stage)
         for problem in problems
-        for stage in range(starts.num_stages(vector_env.task.reference(problem)))
+        for stage in range(starts.num_stages(task.reference(problem)))
         for _ in range(samples)
     ]
     n = envs.num_envs

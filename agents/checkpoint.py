@@ -5,7 +5,7 @@
     policy/        the policy, as CausalLMPolicy.save_pretrained writes it, and critic/ in it
     reference/     the frozen reference, the same way
     best/          the best policy so far, the same way
-    state.pt       iteration, episodes, seconds, optimiser, start states, guard
+    state.pt       iteration, episodes, seconds, optimiser, start states, sampler, guard
     settings.json  of the run
 
 Written under another name first and then renamed, so a folder that exists is whole. What it
@@ -53,6 +53,7 @@ class TrainerState:
         seconds: Of PPO so far, without evaluations.
         optimizer: Its state dict.
         start_states: State dict of the start distribution.
+        sampler: State dict of the problem sampler.
         guard: Fields of the guard's state.
         solved: Share of episodes that passed, for each iteration since the guard's last check.
     """
@@ -62,6 +63,7 @@ class TrainerState:
     seconds: float
     optimizer: dict[str, Any]
     start_states: dict[str, Any]
+    sampler: dict[str, Any]
     guard: dict[str, Any]
     solved: list[float]
 
@@ -144,7 +146,7 @@ def load(
         reference: Of the same shape; its weights are replaced.
 
     Returns:
-        Iteration, optimiser and start states.
+        Iteration, optimiser, start states and sampler.
 
     Raises:
         ConfigurationError: If the folder is not a checkpoint, or a damaged one.

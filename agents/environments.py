@@ -5,52 +5,78 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium
+import tyro
 from gymnasium.vector import AutoresetMode, VectorEnv
 from transformers import AutoTokenizer
 
 import codegym
 from agents.command import refuse_unused
 from agents.hub import loading
-from codegym.envs import make_prompt_format, prompt_tokens
+from codegym.envs import (
+    TASK_ARGUMENTS,
+    CodeTask,
+    CodeVectorEnv,
+    ProblemSampler,
+    make_prompt_format,
+    prompt_tokens,
+)
 from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
-from codegym.problems import Problem, ProblemSet, load_mini, load_problems
+from codegym.problems import (
+    SOURCES,
+    GeneratedSource,
+    Problem,
+    ProblemSet,
+    Source,
+    load_problems,
+)
 from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
 
-__all__ = ["TaskSettings", "fitting", "load_split", "make_envs", "make_grader", "make_tokenizer"]
+__all__ = [
+    "TaskSettings",
+    "fitting",
+    "load_split",
+    "make_envs",
+    "make_grader",
+    "make_tokenizer",
+    "task_of",
+]
 
 _OWN_TOKENIZERS = ("mini", "byte")
+_ENV_ID = "CodeGen-Mini-v0"
+_DEFAULTS: dict[str, Any] = {
+    **{name: argument.default for name, argument in TASK_ARGUMENTS.items()},
+    **codegym.ENVIRONMENTS[_ENV_ID],
+}
+
+
+def _help(name: str) -> Any:
+    """The help text of a setting that is an argument of the environment: codegym's own."""
+    return tyro.conf.arg(help=TASK_ARGUMENTS[name].doc)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """The environment."""
+    """The environment.
 
-    env_id: str = "CodeGen-Mini-v0"
+    Of the environment's arguments, these are the ones that a command line can say. Their defaults
+    are those of ``CodeGen-Mini-v0``, their meaning is codegym's (``TASK_ARGUMENTS``).
+    """
+
+    env_id: str = _ENV_ID
     """any id that codegym registers"""
-    split: str | None = "train"
-    """split that is trained on; None: all problems of the source"""
-    data: str | None = None
-    """data file of sources that need one; "sample": codegym's own problems in APPS+'s format"""
-    difficulty: str | None = None
-    """one difficulty; None: all"""
-    conditionals: tuple[int, int] | None = None
-    """Mini: fewest and most conditional statements, in place of a difficulty"""
-    tokenizer: str = "mini"
-    """"mini", "byte", or the hub name or folder of a Hugging Face tokenizer"""
-    prompt_format: str = "auto"
-    """what the model is shown of a problem"""
-    reward: str = "stepcoder"
-    """name of a codegym reward"""
-    sampler: Literal["stages", "uniform"] = "stages"
-    """problems are drawn in proportion to their number of stages, or uniformly"""
-    max_new_tokens: int = 192
-    """budget of generated tokens"""
-    context_length: int = 384
-    """prompt, given code and generated tokens"""
+    split: Annotated[str | None, _help("split")] = "train"
+    data: Annotated[str | None, _help("data")] = _DEFAULTS["data"]
+    difficulty: Annotated[str | None, _help("difficulty")] = _DEFAULTS["difficulty"]
+    tokenizer: Annotated[str, _help("tokenizer")] = _DEFAULTS["tokenizer"]
+    prompt_format: Annotated[str, _help("prompt_format")] = _DEFAULTS["prompt_format"]
+    reward: Annotated[str, _help("reward")] = _DEFAULTS["reward"]
+    sampler: Annotated[str, _help("sampler")] = _DEFAULTS["sampler"]
+    max_new_tokens: Annotated[int, _help("max_new_tokens")] = _DEFAULTS["max_new_tokens"]
+    context_length: Annotated[int, _help("context_length")] = _DEFAULTS["context_length"]
     cpu_seconds: float = 1.0
     """CPU time of a program, per test"""
     num_envs: int = 128
@@ -64,18 +90,18 @@ class TaskSettings:
         """Refuses settings of a task that this task has no use for.
 
         Raises:
+            UnknownNameError: If there is no such environment.
             ConfigurationError: If one was given.
         """
         if self.env_id not in codegym.ENVIRONMENTS:
             raise UnknownNameError("environment", self.env_id, codegym.ENVIRONMENTS)
-        refuse_unused(self, ("conditionals",), self.is_mini, "problems of CodeGen-Mini")
-        refuse_unused(self, ("data",), not self.is_mini, "a source that is read from a file")
-        refuse_unused(self, ("difficulty",), self.conditionals is None, "conditionals=None")
+        read = isinstance(self.source, Source)
+        refuse_unused(self, ("data",), read, "a source that is read from a file")
 
     @property
-    def is_mini(self) -> bool:
-        """Whether the problems are Mini's, which are generated."""
-        return "-Mini-" in self.env_id
+    def source(self) -> Source | GeneratedSource:
+        """Where the environment's problems come from; says what can be asked of them."""
+        return SOURCES[str(codegym.ENVIRONMENTS[self.env_id]["source"])]
 
 
 def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: int) -> ProblemSet:
@@ -84,8 +110,8 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
     Args:
         settings: Source and selection.
         split: Its name; None: all.
-        size: How many, 0 for all. Mini generates them, without an end; of other sources a shuffled
-            part is taken.
+        size: How many. Of problems that are read from a file, a shuffled part is taken, and 0
+            stands for all; generated ones have no end.
         seed: Which ones.
 
     Returns:
@@ -95,22 +121,19 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
         ConfigurationError: If no problem is left.
         UnknownNameError: If there is no such split or difficulty.
     """
-    if settings.is_mini:
+    source = settings.source
+    if isinstance(source, GeneratedSource):
         if size < 1:
             raise ConfigurationError(
-                f"CodeGen-Mini's problems have no end: expected a number of them, got {size}."
+                f"The problems of {settings.env_id} are generated without an end: expected a "
+                f"number of them, got {size}."
             )
-        problems = load_mini(
-            split=split or "train",  # type: ignore[arg-type]  # checked by load_mini
-            difficulty=settings.difficulty,  # type: ignore[arg-type]  # checked by load_mini
-            conditionals=settings.conditionals,
-            size=size,
-            seed=seed,
+        problems = load_problems(
+            source.name, split=split, difficulty=settings.difficulty, size=size, seed=seed
         )
     else:
-        source = str(codegym.ENVIRONMENTS[settings.env_id]["source"])
         problems = load_problems(
-            source,
+            source.name,
             data=settings.data,
             split=split,
             difficulty=settings.difficulty,
@@ -210,6 +233,7 @@ def make_envs(
     tokenizer: Tokenizer,
     num_envs: int | None = None,
     reward: Any = None,
+    sampler: ProblemSampler | None = None,
 ) -> VectorEnv[Any, Any, Any]:
     """A vector env without autoreset, as :mod:`agents.rollout` needs it.
 
@@ -221,6 +245,7 @@ def make_envs(
         tokenizer: Of the policy.
         num_envs: Overrides the settings.
         reward: A reward of codegym; overrides the settings.
+        sampler: Draws the problems; overrides the settings.
 
     Returns:
         The environment; the caller closes it.
@@ -234,7 +259,7 @@ def make_envs(
         tokenizer=tokenizer,
         prompt_format=settings.prompt_format,
         start=start,
-        sampler=settings.sampler,
+        sampler=settings.sampler if sampler is None else sampler,
         reward=reward or settings.reward,
         max_new_tokens=settings.max_new_tokens,
         context_length=settings.context_length,
@@ -242,3 +267,23 @@ def make_envs(
         judging=settings.judging,
         copy=False,
     )
+
+
+def task_of(envs: VectorEnv[Any, Any, Any]) -> CodeTask:
+    """The task that all sub-environments share: its problems, sampler and start states.
+
+    Args:
+        envs: A vector env of codegym.
+
+    Returns:
+        Its task.
+
+    Raises:
+        ConfigurationError: If it is another vector env.
+    """
+    vector_env = envs.unwrapped
+    if not isinstance(vector_env, CodeVectorEnv):
+        raise ConfigurationError(
+            f"Expected a vector env of codegym, got {type(vector_env).__name__}."
+        )
+    return vector_env.task

@@ -33,7 +33,7 @@ from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling, play
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
-from codegym.problems import ProblemSet
+from codegym.problems import GeneratedSource, ProblemSet
 
 __all__ = [
     "Evaluation",
@@ -166,8 +166,10 @@ def held_out(
     """
     if per_level < 1:
         raise ConfigurationError(f"Expected a problem or more a difficulty, got {per_level}.")
-    chosen = settings.difficulty is not None or settings.conditionals is not None
-    if settings.is_mini and not chosen:
+    source = settings.source
+    if isinstance(source, GeneratedSource):
+        if settings.difficulty is not None or not source.difficulties:
+            return load_split(settings, split=split, size=per_level, seed=seed)
         each = [
             load_split(
                 dataclasses.replace(settings, difficulty=level),
@@ -175,11 +177,9 @@ def held_out(
                 size=per_level,
                 seed=seed,
             )
-            for level in _ORDER
+            for level in source.difficulties
         ]
         return ProblemSet.of(problem for problems in each for problem in problems)
-    if settings.is_mini:
-        return load_split(settings, split=split, size=per_level, seed=seed)
     everything = load_split(settings, split=split, size=0, seed=seed).shuffle(seed)
     levels = sorted(everything.difficulties, key=_rank)
     parts = [everything.filter(difficulty=level).take(per_level) for level in levels]

@@ -11,7 +11,7 @@ from agents.command import refuse_unused
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
-__all__ = ["ModelSettings", "make_policy"]
+__all__ = ["ModelSettings", "make_policy", "uses_checkpointing"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,11 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
     if settings.gradient_checkpointing:
         _enable_checkpointing(policy)
     return policy.eval()
+
+
+def uses_checkpointing(policy: CausalLMPolicy) -> bool:
+    """Whether the policy's activations are computed again in the backward pass."""
+    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
 
 
 def _enable_checkpointing(policy: CausalLMPolicy) -> None:

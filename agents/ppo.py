@@ -49,15 +49,16 @@ from agents.losses import (
     masked_mean,
     value_loss,
 )
-from agents.models import make_policy
+from agents.models import make_policy, uses_checkpointing
 from agents.policy import CausalLMPolicy
-from agents.rewards import TokenReward, environment_reward, kl_reward, total_reward
+from agents.rewards import TokenReward, TokenRewards, token_rewards, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
 from agents.scoring import Scored, Scores, score, scored
 from agents.sequences import Sequences, length_buckets
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
 from agents.trainer import RunSettings, Trainer, command, train
+from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 
@@ -95,8 +96,8 @@ class Args(RunSettings):
     clip_range: float = 0.2
     """of the probability *ratio*"""
     reward_clip: float | None = None
-    """what the environment pays for a token is clipped to plus and minus this (StepCoder's 0.8);
-    None: not"""
+    """the reward for the tests' outcome is clipped to plus and minus this (StepCoder's 0.8); None:
+    not"""
     value_clip: float | None = None
     """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
     head that starts at zero"""
@@ -156,9 +157,9 @@ class PPO(Trainer):
         grader: Judges; shared, not closed here.
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
-        reward: Of the environment, in place of the one that the command line names; a process
-            reward comes in here.
+        reward: Of the environment, in place of the one that the command line names.
         critic: Is changed; by default the one that the command line names.
+        sampler: Draws the problems, in place of the one that the command line names.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -175,8 +176,14 @@ class PPO(Trainer):
         screen: RunLogger | None = None,
         reward: Any = None,
         critic: Critic | None = None,
+        sampler: ProblemSampler | None = None,
     ) -> None:
         self.args = args
+        self.rewards = token_rewards(
+            reward or args.reward,
+            clip=args.reward_clip,
+            kl_coefficient=args.kl_coefficient if args.kl == "reward" else 0.0,
+        )
         policy = policy.to(args.device).eval()
         if critic is None:
             critic = critics.make_critic(args.critic, policy, args.model)
@@ -190,6 +197,7 @@ class PPO(Trainer):
             logger=logger,
             screen=screen,
             reward=reward,
+            sampler=sampler,
         )
 
     def iterate(self) -> dict[str, float]:
@@ -229,7 +237,7 @@ class PPO(Trainer):
         rollout = written.finish()
 
         # Token rewards, advantages, and the tokens that are learned from.
-        batch = prepare(scores, rollout.sequences, args)
+        batch = prepare(scores, rollout.sequences, self.rewards, args)
 
         # Update.
         began = time.perf_counter()
@@ -285,13 +293,16 @@ class Batch(NamedTuple):
     metrics: Mapping[str, float]
 
 
-def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
+def prepare(
+    scores: Scores, sequences: Sequences, rewards: Mapping[str, TokenReward], args: Args
+) -> Batch:
     """Token rewards, advantages, returns and mask.
 
     Args:
         scores: Of the sequences' tokens.
         sequences: The episodes.
-        args: Beta, gamma, lambda, FGO.
+        rewards: Named terms, whose sum is learned from.
+        args: Gamma, lambda, FGO.
 
     Returns:
         A batch for :func:`update`.
@@ -302,12 +313,9 @@ def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
         values=scores.values,
         reference_logprobs=scores.reference_logprobs,
     )
-    terms: dict[str, TokenReward] = {"environment": environment_reward(args.reward_clip)}
-    if args.kl == "reward":
-        terms["kl"] = kl_reward(args.kl_coefficient)
-    rewards = total_reward(terms, known).total
+    paid = total_reward(rewards, known)
     estimate = gae(gamma=args.gamma, lam=args.gae_lambda, whitened=args.whiten_advantages)
-    advantages, returns = estimate(rewards, known)
+    advantages, returns = estimate(paid.total, known)
     mask = masks.executed if args.fgo else masks.generated
     return Batch(
         sequences=sequences,
@@ -318,17 +326,18 @@ def prepare(scores: Scores, sequences: Sequences, args: Args) -> Batch:
         reference_logprobs=known.reference_logprobs,
         advantages=advantages,
         returns=returns,
-        metrics=_metrics(known, returns),
+        metrics=_metrics(known, paid, returns),
     )
 
 
-def _metrics(known: Scored, returns: Tensor) -> dict[str, float]:
-    """Distances, entropy, and how well the critic foretells the returns."""
+def _metrics(known: Scored, paid: TokenRewards, returns: Tensor) -> dict[str, float]:
+    """Rewards, distances, entropy, and how well the critic foretells the returns."""
     _, generated, logprobs, values, reference_logprobs = known
     variance = returns[generated].var(correction=0)
     residual = (returns - values)[generated].var(correction=0)
     distance = approximate_kl(logprobs, reference_logprobs, generated)
     return {
+        **{f"reward/{name}": mean for name, mean in paid.means.items()},
         "kl/reference_k1": float(distance.k1),
         "kl/reference_k3": float(distance.k3),
         "policy/entropy_estimate": float(-masked_mean(logprobs, generated)),
@@ -400,7 +409,7 @@ def update(
         entropy_coefficient=args.entropy_coefficient,
     )
     # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
-    nn.Module.train(policy.trunk, _uses_checkpointing(policy))
+    nn.Module.train(policy.trunk, uses_checkpointing(policy))
     totals: dict[str, float] = {}
     steps = policy_steps = 0
     first_ratio_error = 0.0
@@ -441,10 +450,6 @@ def update(
         "update/first_ratio_error": first_ratio_error,
         "update/policy_steps": policy_steps / steps,
     }
-
-
-def _uses_checkpointing(policy: CausalLMPolicy) -> bool:
-    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
 
 
 class _Minibatch:

@@ -261,6 +261,7 @@ class _Wave:
         self._ended = np.zeros(n, dtype=bool)
         self._truncated = np.zeros(n, dtype=bool)
         self._reward = np.zeros(n, dtype=np.float32)
+        self._outcome = np.zeros(n, dtype=np.float32)
         self._token_rewards = np.zeros((n, width), dtype=np.float32)
         self._loss_mask = np.zeros((n, width), dtype=bool)
         self._verdict = [""] * n
@@ -341,6 +342,7 @@ class _Wave:
             *tokens,
             loss_mask=tensor(self._loss_mask[:, :width]),
             reward=tensor(self._reward),
+            outcome=tensor(self._outcome),
             token_rewards=tensor(self._token_rewards[:, :width]),
             solved=tensor(solved),
             truncated=tensor(self._truncated),
@@ -375,7 +377,9 @@ class _Wave:
         self._loss_mask[new] = infos["loss_mask"][new].astype(bool)
         if "token_rewards" in infos:
             self._token_rewards[new] = infos["token_rewards"][new]
+            self._outcome[new] = _outcome(infos["reward_terms"])[new]
         else:
+            self._outcome[new] = self._reward[new]
             self._token_rewards[new, self._length()[new] - 1] = self._reward[new]
         for i in np.flatnonzero(new):
             self._verdict[i] = str(infos["verdict"][i])
@@ -393,6 +397,13 @@ def _same_start(
     ]
     problem_ids = [str(infos["problem_id"][i]) for i in first.tolist()]
     return {"problem_id": problem_ids, "prefix": given, "check_prefix": False}
+
+
+def _outcome(terms: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n,) sum of the terms of the tests' outcome, which "process" does not belong to."""
+    told = [terms[name] for name in terms if name != "process" and not name.startswith("_")]
+    total: np.ndarray[Any, np.dtype[np.float64]] = np.sum(told, axis=0, dtype=np.float64)
+    return total
 
 
 def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

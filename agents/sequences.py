@@ -51,6 +51,8 @@ class Sequences(NamedTuple):
         length: (B,) int64: all tokens without padding.
         loss_mask: (B, T) bool: true on generated tokens that were executed.
         reward: (B,) float32: the return of the episode.
+        outcome: (B,) float32: what of it the tests' outcome paid; the rest was paid for scores of
+            lines.
         token_rewards: (B, T) float32: what of it was paid for each token; all of it for the last
             one, unless the reward is dense.
         solved: (B,) bool: all tests passed.
@@ -70,6 +72,7 @@ class Sequences(NamedTuple):
     length: Tensor
     loss_mask: Tensor
     reward: Tensor
+    outcome: Tensor
     token_rewards: Tensor
     solved: Tensor
     truncated: Tensor

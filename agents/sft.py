@@ -1,9 +1,10 @@
 """Supervised fine-tuning: the policy imitates programs before it is reinforced.
 
-On Mini the programs are those of a weak coder (``flawed_solution``), which leaves reinforcement
-learning something to correct; on any other source the canonical ones. What counts are the tokens
-behind the prompt, the end token included. The prompt's own are learned beside them, with a small
-weight (``prompt_weight``): it teaches a model that begins from nothing to look back sooner.
+Where the source of the problems has a weak coder, as Mini has, the programs are that coder's, which
+leaves reinforcement learning something to correct; elsewhere they are the canonical ones. What
+counts are the tokens behind the prompt, the end token included. The prompt's own are learned beside
+them, with a small weight (``prompt_weight``): it teaches a model that begins from nothing to look
+back sooner.
 
     python -m agents.sft --steps 3500 --out runs/sft
 """
@@ -30,7 +31,7 @@ from agents.sequences import generated_mask
 from agents.telemetry import RunLogger
 from codegym.envs import PromptFormat, make_prompt_format
 from codegym.errors import ConfigurationError, ContextLengthError
-from codegym.problems import ProblemSet, flawed_solution
+from codegym.problems import GeneratedSource, ProblemSet, WeakCoder
 from codegym.tokenization import Tokenizer
 
 __all__ = ["Args", "example_stream", "finetune"]
@@ -43,7 +44,8 @@ class Args(TaskSettings, ModelSettings):
     problems: int = 4096
     """size of the training set"""
     flaw_rate: float = 1.0
-    """Mini: factor on the weak coder's probability of each mistake; 0: canonical solutions"""
+    """factor on the weak coder's probability of each mistake, where the source of the problems has
+    such a coder, as Mini has; 0: canonical solutions"""
     steps: int = 3500
     """budget, in steps of the optimiser"""
     prompt_weight: float = 0.2
@@ -80,7 +82,14 @@ class Args(TaskSettings, ModelSettings):
             raise ConfigurationError(f"batch_size must be 1 or more, got {self.batch_size}.")
         self.refuse_unused_task()
         self.refuse_unused_model()
-        refuse_unused(self, ("flaw_rate",), self.is_mini, "problems of CodeGen-Mini")
+        flawed = self.weak_coder is not None
+        refuse_unused(self, ("flaw_rate",), flawed, "problems that have a weak coder, as Mini's do")
+
+    @property
+    def weak_coder(self) -> WeakCoder | None:
+        """Writes programs with typical mistakes, if the source of the problems has one."""
+        source = self.source
+        return source.weak_coder if isinstance(source, GeneratedSource) else None
 
 
 def example_stream(
@@ -257,8 +266,8 @@ def run(
         problems = load_split(args, split=args.split, size=args.problems, seed=args.seed)
     problems = ProblemSet.of(problems)  # made once, not anew in each round
     solution: Solution = canonical
-    if args.is_mini and args.flaw_rate > 0.0:
-        solution = partial(flawed_solution, rate=args.flaw_rate)
+    if args.weak_coder is not None and args.flaw_rate > 0.0:
+        solution = partial(args.weak_coder, rate=args.flaw_rate)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     stream = example_stream(
         problems,

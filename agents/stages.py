@@ -7,8 +7,7 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 
-from codegym.envs import CodeVectorEnv
-from codegym.errors import ConfigurationError
+from agents.environments import task_of
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, StartStates
 
@@ -33,12 +32,8 @@ def stage_histogram(
     """
     if not isinstance(start_states, CurriculumOfSubtasks):
         return {}
-    vector_env = envs.unwrapped
-    if not isinstance(vector_env, CodeVectorEnv):
-        raise ConfigurationError(
-            f"Expected a vector env of codegym, got {type(vector_env).__name__}."
-        )
-    references = [vector_env.task.reference(problem) for problem in problems]
+    task = task_of(envs)
+    references = [task.reference(problem) for problem in problems]
     counts = Counter(start_states.stage(reference) for reference in references)
     return dict(sorted(counts.items()))
 

@@ -25,13 +25,14 @@ import codegym
 from agents import checkpoint
 from agents.command import command_line, refuse_unused, set_up_torch
 from agents.critic import Critic
-from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer
+from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer, task_of
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.guard import DivergedError, Guard, GuardSettings, GuardState, RunawayError
 from agents.models import ModelSettings
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
+from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
 from codegym.start_states import CurriculumOfSubtasks, StartStates
@@ -129,6 +130,7 @@ class Trainer(abc.ABC):
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
         reward: Of the environment, in place of the one that the settings name.
+        sampler: Draws the problems, in place of the one that the settings name.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -149,6 +151,7 @@ class Trainer(abc.ABC):
         logger: RunLogger,
         screen: RunLogger | None = None,
         reward: Any = None,
+        sampler: ProblemSampler | None = None,
     ) -> None:
         self._run, self.logger, self.screen = args, logger, screen or logger
         tokenizer = make_tokenizer(args.tokenizer)
@@ -163,7 +166,9 @@ class Trainer(abc.ABC):
             grader=grader,
             tokenizer=tokenizer,
             reward=reward,
+            sampler=sampler,
         )
+        self.sampler = task_of(self.envs).sampler
         self.guard = Guard(args, held_out=args.eval_every > 0)
         self.iteration = 0
         self.seconds = 0.0
@@ -232,6 +237,7 @@ class Trainer(abc.ABC):
             seconds=self.seconds,
             optimizer=self.optimizer.state_dict(),
             start_states=self.start_states.state_dict(),
+            sampler=self.sampler.state_dict(),
             guard=dataclasses.asdict(self.guard.state),
             solved=self._solved,
         )
@@ -296,12 +302,13 @@ class Trainer(abc.ABC):
         checkpoint.require_settings(folder, dataclasses.asdict(self._run), may_differ=may_differ)
 
     def _load(self, folder: Path) -> checkpoint.TrainerState:
-        """Weights, optimiser and start states of a checkpoint; not the counters."""
+        """Weights, optimiser, start states and sampler of a checkpoint; not the counters."""
         state = checkpoint.load(
             folder, policy=self.policy, critic=self.critic, reference=self.reference
         )
         self.optimizer.load_state_dict(state.optimizer)
         self.start_states.load_state_dict(state.start_states)
+        self.sampler.load_state_dict(state.sampler)
         return state
 
     def _step(self) -> str | None:

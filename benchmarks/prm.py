@@ -204,7 +204,7 @@ def prepare(args: Args) -> dict[str, float]:
         settings = collect.Args(
             policies=tuple(folder / "policy" for folder in checkpoints),
             problems=args.label_problems,
-            conditionals=args.conditionals,
+            difficulty=_difficulty(args),
             responses=args.responses,
             out=labels,
         )
@@ -299,6 +299,10 @@ def test_problems(args: Args, settings: ppo.Args) -> ProblemSet:
     return held_out(settings, split="test", per_level=args.test_per_level, seed=0)
 
 
+def _difficulty(args: Args) -> str | None:
+    return None if args.conditionals is None else "{}-{}".format(*args.conditionals)
+
+
 def _model(args: Args, selection: Selection) -> Path:
     return args.runs / "models" / selection
 
@@ -310,7 +314,7 @@ def _settings(args: Args, arm: str, seed: int) -> reinforce_prm.Args:
         "start": "empty",
         "reward": "binary",
         "iterations": args.iterations,
-        "conditionals": args.conditionals,
+        "difficulty": _difficulty(args),
         "gae_lambda": args.gae_lambda,
         "eval_every": 0,
         "threads": 1,

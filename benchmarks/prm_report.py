@@ -159,8 +159,17 @@ def _labels(counts: Mapping[str, Any], models: Mapping[str, Any], used: str) -> 
         f"the one of *{used}*.",
         "",
     )
-    columns = ("selection", "learned from", "lines of", "lines", "good")
-    columns += ("MSE", "MSE of the mean", "sign accuracy", "AUC")
+    columns = (
+        "selection",
+        "learned from",
+        "lines of",
+        "lines",
+        "good",
+        "MSE",
+        "MSE of the mean",
+        "sign accuracy",
+        "AUC",
+    )
     yield from page.table(
         columns,
         (

@@ -80,7 +80,7 @@ def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
     settings = ppo.Args(
         **METHODS[method],
         model=str(args.runs / f"sft-{seed}"),
-        conditionals=args.conditionals,
+        difficulty="{}-{}".format(*args.conditionals),
         problems=args.problems,
         iterations=args.iterations,
         critic="head",

@@ -18,7 +18,15 @@ from codegym.problems.problem import (
 )
 from codegym.problems.problem_set import LoadReport, ProblemSet, SkippedRow, Summary
 from codegym.problems.reading.asserts import read_asserts, read_check
-from codegym.problems.source import GeneratedSource, Generator, RemoteFile, Row, Source, hash_split
+from codegym.problems.source import (
+    GeneratedSource,
+    Generator,
+    RemoteFile,
+    Row,
+    Source,
+    WeakCoder,
+    hash_split,
+)
 from codegym.problems.sources.mini import load_mini
 from codegym.problems.validation import Finding, FindingKind, ValidationReport, validate
 
@@ -44,6 +52,7 @@ __all__ = [
     "Summary",
     "UnitTest",
     "ValidationReport",
+    "WeakCoder",
     "flawed_solution",
     "hash_split",
     "load_mini",

@@ -12,11 +12,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from codegym.errors import ConfigurationError, ProblemError
 from codegym.problems.problem import Problem
 from codegym.problems.problem_set import ProblemSet
 
-__all__ = ["GeneratedSource", "Generator", "RemoteFile", "Row", "Source", "hash_split"]
+__all__ = [
+    "GeneratedSource",
+    "Generator",
+    "RemoteFile",
+    "Row",
+    "Source",
+    "WeakCoder",
+    "hash_split",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,6 +196,20 @@ class Generator(Protocol):
         ...
 
 
+class WeakCoder(Protocol):
+    """Writes programs with typical mistakes for problems of a :class:`GeneratedSource`."""
+
+    def __call__(self, problem: Problem, rng: np.random.Generator, rate: float = 1.0) -> str:
+        """A program that begins with the prompt's header.
+
+        Args:
+            problem: A problem of the source.
+            rng: Decides which mistakes are made.
+            rate: Factor on their probabilities; 0 gives the canonical solution.
+        """
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class GeneratedSource:
     """A data set whose problems are generated, not read.
@@ -196,6 +220,9 @@ class GeneratedSource:
             asked for.
         generate: Makes the problems.
         size: How many, if that is not asked for.
+        difficulties: The difficulties of the problems that are generated if none is asked for,
+            from easy to hard; empty if they are not known.
+        weak_coder: Writes programs with typical mistakes; None if it has no such writer.
 
     Raises:
         ConfigurationError: If an attribute has the wrong type.
@@ -205,11 +232,16 @@ class GeneratedSource:
     splits: tuple[str, ...]
     generate: Generator
     size: int = 10_000
+    difficulties: tuple[str, ...] = ()
+    weak_coder: WeakCoder | None = None
 
     def __post_init__(self) -> None:
         _require_text(self, "name")
         _require_texts(self, "splits", at_least_one=True)
+        _require_texts(self, "difficulties")
         _require_callable(self, "generate")
+        if self.weak_coder is not None:
+            _require_callable(self, "weak_coder")
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise _complaint(self, "size", "a positive int")
 

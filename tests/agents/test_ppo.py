@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,9 @@ from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
+from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
+from codegym.problems import Problem
 
 SMALL = ppo.Args(
     model_width=16,
@@ -50,6 +53,7 @@ def _train(
     *,
     iterations: int,
     resume: Path | None = None,
+    sampler: ProblemSampler | None = None,
     **changes: Any,
 ) -> tuple[ppo.PPO, Path]:
     args = dataclasses.replace(SMALL, iterations=iterations, out=folder, resume=resume, **changes)
@@ -57,7 +61,9 @@ def _train(
     problems = load_split(args, split="train", size=args.problems, seed=args.seed)
     resume_at = None if resume is None else saved_iteration(resume) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
-        trainer = ppo.PPO(args, policy=policy, problems=problems, grader=grader, logger=logger)
+        trainer = ppo.PPO(
+            args, policy=policy, problems=problems, grader=grader, logger=logger, sampler=sampler
+        )
         try:
             trainer.train()
         finally:
@@ -91,6 +97,45 @@ def test_four_iterations_are_two_and_two_more_bit_for_bit(
     for a, b in zip(*scalars, strict=True):
         same = {name for name in a if not name.startswith("time/")}
         assert {name: a[name] for name in same} == {name: b[name] for name in same}
+
+
+class LeastTried:
+    """Draws a problem that was drawn least often: what it has seen decides all that it draws."""
+
+    def __init__(self, problems: int) -> None:
+        self.drawn = [0] * problems
+        self.seen: list[str] = []
+
+    def draw(self, rng: np.random.Generator) -> int:
+        fewest = [i for i, n in enumerate(self.drawn) if n == min(self.drawn)]
+        index = int(rng.choice(fewest))
+        self.drawn[index] += 1
+        return index
+
+    def update(self, problem: Problem, grade: codegym.Grade) -> None:
+        self.seen.append(f"{problem.id} {grade.verdict.value}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"drawn": list(self.drawn), "seen": list(self.seen)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.drawn, self.seen = list(state["drawn"]), list(state["seen"])
+
+
+def test_a_sampler_that_learns_goes_on_where_it_stood(
+    grader: codegym.Grader, tmp_path: Path
+) -> None:
+    def train(name: str, **options: Any) -> ppo.PPO:
+        sampler = LeastTried(SMALL.problems)
+        return _train(tmp_path / name, grader, iterations=2, sampler=sampler, **options)[0]
+
+    whole = train("whole", checkpoint_every=1)
+    resumed = train("on", resume=tmp_path / "whole" / "checkpoints" / "000001")
+    assert sum(whole.sampler.state_dict()["drawn"]) == 2 * SMALL.episodes
+    assert len(whole.sampler.state_dict()["seen"]) == 2 * SMALL.episodes
+    assert whole.sampler.state_dict() == resumed.sampler.state_dict()
+    for name, weight in whole.policy.state_dict().items():
+        assert torch.equal(weight, resumed.policy.state_dict()[name]), name
 
 
 def test_the_way_of_judging_decides_nothing(grader: codegym.Grader, tmp_path: Path) -> None:
@@ -190,9 +235,7 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("setting", "needs"),
     [
-        ({"conditionals": (3, 5), "env_id": "CodeGen-MBPP-v0"}, "CodeGen-Mini"),
         ({"data": "file.json"}, "read from a file"),
-        ({"conditionals": (3, 5), "difficulty": "interview"}, "conditionals=None"),
         ({"model": "runs/sft", "model_width": 32}, "tiny"),
         ({"start": "empty", "cccs_alpha": 0.5}, "cccs"),
         ({"eval_every": 0, "eval_per_level": 7}, "eval_every"),

@@ -14,7 +14,7 @@ from agents.completions import Completed, Completions, Prefix, prefix_of
 from agents.completions import state_values as completed_values
 from agents.losses import LossInput, clipped_loss
 from agents.policy import CausalLMPolicy
-from agents.rewards import environment_reward, kl_reward, total_reward
+from agents.rewards import kl_reward, outcome_reward, process_reward, total_reward
 from agents.rollout import Sampling, play
 from agents.scoring import Scored, score_tokens, scored
 from agents.sequences import Sequences
@@ -29,6 +29,7 @@ def _policy(*, seed: int = 0) -> CausalLMPolicy:
 def _episodes(
     token_rewards: Tensor, start: list[int], length: list[int], group: list[int]
 ) -> Sequences:
+    """Episodes that were paid so; what the last token got is the tests' outcome."""
     rows, width = token_rewards.shape
     zeros = torch.zeros(rows, dtype=torch.int64)
     return Sequences(
@@ -37,6 +38,7 @@ def _episodes(
         length=tensor(length),
         loss_mask=torch.ones(rows, width, dtype=torch.bool),
         reward=token_rewards.sum(1),
+        outcome=token_rewards[torch.arange(rows), tensor(length) - 1],
         token_rewards=token_rewards,
         solved=token_rewards.sum(1) > 0,
         truncated=zeros.bool(),
@@ -61,14 +63,16 @@ def test_token_rewards_are_a_sum_of_named_terms() -> None:
     known = _scored(
         _episodes(paid, [1, 2], [4, 3], [0, 1]), logprobs=logprobs, reference_logprobs=reference
     )
-    terms = {"environment": environment_reward(), "kl": kl_reward(0.1)}
+    terms = {"tests": outcome_reward(), "process": process_reward, "kl": kl_reward(0.1)}
     rewards = total_reward(terms, known)
     expected = tensor([[0.0, -0.05, 0.1 + 0.25, 1.0], [0.0, 0.0, -0.1 - 0.3, 0.0]])
     assert torch.allclose(rewards.total, expected)
-    assert rewards.means["environment"] == pytest.approx((1.25 - 0.3) / 2)
+    assert rewards.means["tests"] == pytest.approx((1.0 - 0.3) / 2)
+    assert rewards.means["process"] == pytest.approx(0.25 / 2)
     assert rewards.means["kl"] == pytest.approx((0.05 - 0.1) / 2)
-    clipped = total_reward({"environment": environment_reward(0.8)}, known).total
-    assert clipped[0].tolist() == pytest.approx([0.0, 0.0, 0.25, 0.8])
+    clipped = total_reward({**terms, "tests": outcome_reward(0.8)}, known).total
+    assert clipped[0].tolist() == pytest.approx([0.0, -0.05, 0.35, 0.8])
+    assert process_reward(known)[0].tolist() == [0.0, 0.0, 0.25, 0.0]
 
 
 def test_a_group_is_its_own_baseline() -> None:
@@ -195,7 +199,7 @@ def test_a_method_without_a_critic_learns_to_copy_a_token() -> None:
             policy, env, episodes=env.num_envs, seed=iteration, group_size=32
         ).sequences
         known = scored(sequences, score_tokens(policy, sequences))
-        rewards = total_reward({"environment": environment_reward()}, known).total
+        rewards = total_reward({"tests": outcome_reward()}, known).total
         advantages = group_baseline()(rewards, known).advantages
         for _ in range(4):
             _step(policy, optimizer, known, advantages)

@@ -12,6 +12,7 @@ from agents.guard import DivergedError
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.ppo import Args, Batch, make_optimizer, prepare, update
+from agents.rewards import token_rewards
 from agents.rollout import Sampling, play
 from agents.scoring import score
 from agents.sequences import Sequences
@@ -44,7 +45,9 @@ def _prepared(
     agent: Agent, reference: CausalLMPolicy, sequences: Sequences, settings: Args
 ) -> Batch:
     scores = score(*agent, reference, sequences, temperature=settings.temperature)
-    return prepare(scores, sequences, settings)
+    beta = settings.kl_coefficient if settings.kl == "reward" else 0.0
+    rewards = token_rewards(settings.reward, kl_coefficient=beta)
+    return prepare(scores, sequences, rewards, settings)
 
 
 def _parameters(agent: Agent) -> list[torch.nn.Parameter]:

@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("tyro")
 
-from typing import Any
 
 from benchmarks import page, stepping
 from benchmarks import stepping_report as report
@@ -46,13 +45,12 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
     ):
         begun: Any = contender.begin()
         for _ in range(contender.steps):
-            result = contender.step()
-            assert isinstance(result, tuple)
+            result: Any = contender.step()
             assert not (result[2] or result[3]) if contender.width == 1 else not result[2].any()
         if isinstance(begun, tuple):
             prompt = begun[1]["start_length"]
             assert (prompt if contender.width == 1 else prompt[0]) == SHORT.prompt
-            last = contender.step()
+            last: Any = contender.step()
             assert last[3] if contender.width == 1 else last[3].all()
         contender.close()
 

@@ -62,7 +62,7 @@ def test_a_shape_has_problems_of_its_own_and_plain_ones_stay_what_they_were() ->
 
 
 def test_a_weak_coder_gets_openings_wrong_and_ends_as_often_as_elsewhere() -> None:
-    problems = load_mini(shape="opening", conditionals=(6, 8), size=60)
+    problems = load_mini(shape="opening", difficulty="6-8", size=60)
     rng = np.random.default_rng(0)
     first, last = [], []
     for problem in problems:
@@ -76,7 +76,7 @@ def test_a_weak_coder_gets_openings_wrong_and_ends_as_often_as_elsewhere() -> No
 
 
 def test_a_test_of_a_dispatch_runs_one_arm(grader: Grader) -> None:
-    problems = load_mini(shape="dispatch", conditionals=(6, 8), size=20)
+    problems = load_mini(shape="dispatch", difficulty="6-8", size=20)
 
     def executed(tests: int) -> float:
         shown = list(problems.with_tests(tests))

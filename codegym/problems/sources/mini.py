@@ -6,12 +6,19 @@ statements. How problems are made is in :mod:`codegym.problems.mini`.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
 
 from codegym.errors import ConfigurationError, UnknownNameError
-from codegym.problems.mini.generator import LEVELS, SHAPES, SPLITS, MiniProblems
+from codegym.problems.mini.generator import (
+    LEVELS,
+    SHAPES,
+    SPLITS,
+    MiniProblems,
+    flawed_solution,
+)
 from codegym.problems.problem_set import LoadReport, ProblemSet
 from codegym.problems.source import GeneratedSource
 
@@ -22,9 +29,8 @@ _CACHED = 16_384  # problems; some 6 kB each
 
 def load_mini(
     *,
-    split: Literal["train", "validation", "test"] = "train",
-    difficulty: Literal["introductory", "interview", "competition"] | None = None,
-    conditionals: tuple[int, int] | None = None,
+    split: str = "train",
+    difficulty: str | None = None,
     shape: Literal["plain", "opening", "dispatch"] = "plain",
     size: int = 10_000,
     seed: int = 0,
@@ -35,10 +41,11 @@ def load_mini(
     on `size`, the process or the version of Python.
 
     Args:
-        split: The name of one of three sets of programs that have none in common.
+        split: Which of three sets of programs that have none in common: ``"train"``,
+            ``"validation"`` or ``"test"``.
         difficulty: ``"introductory"`` (1 conditional statement), ``"interview"`` (2-3) or
-            ``"competition"`` (4-8). None: the three levels in turn.
-        conditionals: Fewest and most conditional statements (1-8), in place of a difficulty.
+            ``"competition"`` (4-8), or the fewest and most conditional statements, such as
+            ``"6-8"``. None: the three levels in turn.
         shape: ``"plain"`` programs are alike at the beginning and at the end, and their tests run
             every line. With an ``"opening"`` they begin with two steps and up to two guard clauses
             of phrases that occur nowhere else and that :func:`flawed_solution` gets wrong nine
@@ -50,13 +57,11 @@ def load_mini(
 
     Raises:
         UnknownNameError: If there is no such split, difficulty or shape.
-        ConfigurationError: If `size` or `seed` is negative or no whole number, `conditionals` is no
-            range within 1 to 8, or comes together with a difficulty.
+        ConfigurationError: If `size` or `seed` is negative or no whole number, or `difficulty` is a
+            range that is not within 1 to 8.
     """
     if split not in SPLITS:
         raise UnknownNameError("split of Mini", split, SPLITS)
-    if difficulty is not None and difficulty not in LEVELS:
-        raise UnknownNameError("difficulty of Mini", difficulty, LEVELS)
     if shape not in SHAPES:
         raise UnknownNameError("shape of Mini's programs", shape, SHAPES)
     if not (_is_natural(size) and _is_natural(seed)):
@@ -64,23 +69,10 @@ def load_mini(
             "size and seed of Mini must be whole numbers of 0 or more, got "
             f"size={size!r}, seed={seed!r}."
         )
-    ranges: tuple[tuple[int, int], ...]
-    if conditionals is not None:
-        if difficulty is not None:
-            raise ConfigurationError(
-                "Mini takes a difficulty or a range of conditionals, not both: got "
-                f"difficulty={difficulty!r} and conditionals={conditionals!r}."
-            )
-        if not 1 <= conditionals[0] <= conditionals[1] <= 8:
-            raise ConfigurationError(
-                "conditionals must be (fewest, most) with 1 <= fewest <= most <= 8, got "
-                f"{conditionals!r}."
-            )
-        ranges, name = (conditionals,), f"{conditionals[0]}-{conditionals[1]}"
-    elif difficulty is not None:
-        ranges, name = (LEVELS[difficulty],), difficulty
-    else:
+    if difficulty is None:
         ranges, name = tuple(LEVELS.values()), "mixed"
+    else:
+        ranges, name = (_conditionals(difficulty),), difficulty
     if shape != "plain":
         name = f"{shape}-{name}"
     made = MiniProblems(split, name, ranges, seed, shape)
@@ -92,13 +84,26 @@ def _is_natural(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
 
 
-def _generate(*, split: str, difficulty: str | None, size: int, seed: int) -> ProblemSet:
-    return load_mini(
-        split=split,  # type: ignore[arg-type]  # checked by load_mini
-        difficulty=difficulty,  # type: ignore[arg-type]  # checked by load_mini
-        size=size,
-        seed=seed,
-    )
+def _conditionals(difficulty: str) -> tuple[int, int]:
+    """The fewest and the most conditional statements of a difficulty."""
+    if difficulty in LEVELS:
+        return LEVELS[difficulty]
+    numbers = re.fullmatch(r"([0-9])-([0-9])", str(difficulty))
+    if numbers is None:
+        raise UnknownNameError("difficulty of Mini", difficulty, (*LEVELS, "6-8"))
+    fewest, most = map(int, numbers.groups())
+    if not 1 <= fewest <= most <= 8:
+        raise ConfigurationError(
+            "A range of conditional statements must be fewest-most with 1 <= fewest <= most <= 8, "
+            f"got difficulty={difficulty!r}."
+        )
+    return fewest, most
 
 
-MINI = GeneratedSource(name="mini", splits=SPLITS, generate=_generate)
+MINI = GeneratedSource(
+    name="mini",
+    splits=SPLITS,
+    generate=load_mini,
+    difficulties=tuple(LEVELS),
+    weak_coder=flawed_solution,
+)

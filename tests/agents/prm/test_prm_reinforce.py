@@ -22,7 +22,9 @@ from agents.prm.reinforce import (
     make_dense_reward,
     make_value_init,
 )
+from agents.rewards import token_rewards, total_reward
 from agents.rollout import play
+from agents.scoring import scored
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 
@@ -111,11 +113,19 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
     assert not paid[outside].any()
     last = columns == sequences.length[:, None] - 1
     assert paid[~last].any(), "nothing was paid before the end"
+    known = scored(sequences, torch.zeros_like(paid))
+    terms = token_rewards(make_dense_reward(args, "binary", model))
+    assert list(terms) == ["tests", "process"]
+    assert torch.equal(total_reward(terms, known).total, paid)
+    assert torch.equal(terms["tests"](known).sum(1), sequences.solved.float())
     if dense == "potential":
         assert torch.allclose(sequences.reward, sequences.solved.float(), atol=1e-5)
     trainer = trained(tmp_path, grader, reward_model=reward_model, dense=dense, value_init="affine")
     assert trainer.iteration == 2
-    assert all("loss/value" in row for row in read_scalars(tmp_path))
+    for row in read_scalars(tmp_path):
+        assert "loss/value" in row
+        both = row["reward/tests"] + row["reward/process"]
+        assert both == pytest.approx(row["rollout/reward"], abs=1e-5)
 
 
 def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader) -> None:

@@ -176,7 +176,7 @@ def test_sets_of_other_seeds_and_selections_differ() -> None:
         load_mini(size=9, seed=1),
         load_mini(size=9, split="test"),
         load_mini(size=9, difficulty="competition"),
-        load_mini(size=9, conditionals=(4, 8)),
+        load_mini(size=9, difficulty="4-8"),
     ]
     ids = [problem.id for problems in sets for problem in problems]
     assert len(set(ids)) == len(ids)
@@ -237,13 +237,13 @@ def test_there_are_at_least_a_million_distinct_programs() -> None:
 
 
 def test_a_range_of_conditionals_can_be_asked_for() -> None:
-    problems = load_mini(conditionals=(6, 8), size=40)
+    problems = load_mini(difficulty="6-8", size=40)
     assert {problem.metadata["conditionals"] for problem in problems} == {6, 7, 8}
 
 
 def test_programs_and_comments_are_short() -> None:
     tokenizer = MiniTokenizer()
-    for problem in load_mini(conditionals=(8, 8), size=40):
+    for problem in load_mini(difficulty="8-8", size=40):
         assert len(tokenizer.encode(problem.canonical_solution)) <= 320
 
 
@@ -303,10 +303,10 @@ def test_sets_survive_pickling() -> None:
         ({"size": 2.5}, ConfigurationError, "whole numbers"),
         ({"seed": "a"}, ConfigurationError, "whole numbers"),
         ({"seed": -1}, ConfigurationError, "0 or more"),
-        ({"conditionals": (0, 3)}, ConfigurationError, "1 <= fewest"),
-        ({"conditionals": (5, 9)}, ConfigurationError, "1 <= fewest"),
-        ({"conditionals": (4, 2)}, ConfigurationError, "1 <= fewest"),
-        ({"conditionals": (1, 2), "difficulty": "interview"}, ConfigurationError, "not both"),
+        ({"difficulty": "0-3"}, ConfigurationError, "1 <= fewest"),
+        ({"difficulty": "5-9"}, ConfigurationError, "1 <= fewest"),
+        ({"difficulty": "4-2"}, ConfigurationError, "1 <= fewest"),
+        ({"difficulty": "4-12"}, UnknownNameError, "6-8"),
     ],
 )
 def test_arguments_without_meaning_are_refused(

@@ -99,7 +99,8 @@ def odd_digit_sum(number: int) -> int:
 def halving_steps(number: int) -> int:
     if number == 1:
         return 0
-    return 1 + halving_steps(number // 2 if number % 2 == 0 else number + 1)
+    rest: int = halving_steps(number // 2 if number % 2 == 0 else number + 1)
+    return 1 + rest
 
 
 @second_opinion
