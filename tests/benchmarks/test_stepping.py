@@ -41,7 +41,7 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
         ours.synchronous(SHORT, 2, copy=True),
         function(SHORT),
     ):
-        begun: Any = contender.begin()
+        begun = contender.begin()
         for _ in range(contender.steps):
             result = contender.step()
             assert isinstance(result, tuple)
@@ -49,7 +49,7 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
         if isinstance(begun, tuple):
             prompt = begun[1]["start_length"]
             assert (prompt if contender.width == 1 else prompt[0]) == SHORT.prompt
-            last = contender.step()
+            last: Any = contender.step()
             assert last[3] if contender.width == 1 else last[3].all()
         contender.close()
 
