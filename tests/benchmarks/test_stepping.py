@@ -43,7 +43,7 @@ def test_what_is_timed_ends_no_episode_and_has_the_lengths_it_says() -> None:
         ours.synchronous(SHORT, 2, copy=True),
         function(SHORT),
     ):
-        begun: Any = contender.begin()
+        begun = contender.begin()
         for _ in range(contender.steps):
             result: Any = contender.step()
             assert not (result[2] or result[3]) if contender.width == 1 else not result[2].any()

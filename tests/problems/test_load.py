@@ -149,8 +149,8 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 def test_arguments_without_meaning(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", custom(4))
-    meaningless: list[dict[str, Any]] = [{"size": 3}, {"seed": 0}, {"limit": 0}]
-    for arguments in meaningless:
+    senseless: list[dict[str, Any]] = [{"size": 3}, {"seed": 0}, {"limit": 0}]
+    for arguments in senseless:
         with pytest.raises(ConfigurationError):
             load_problems("custom", data=path, **arguments)
     with pytest.raises(ConfigurationError, match="generated"):

@@ -16,12 +16,13 @@ import operator
 import os.path
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+F = TypeVar("F", bound=Callable[..., Any])
 SECOND_OPINIONS: dict[str, Callable[..., Any]] = {}
 
 
-def second_opinion(function: Callable[..., Any]) -> Callable[..., Any]:
+def second_opinion(function: F) -> F:
     SECOND_OPINIONS[function.__name__] = function
     return function
 
