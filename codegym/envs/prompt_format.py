@@ -83,7 +83,7 @@ class CompletionFormat:
     stop: tuple[str, ...] = ()
 
     def render(self, problem: Problem) -> Prompt:
-        """Comments and header."""
+        """The description as comments, and the starter code as header."""
         starter = problem.starter_code
         is_header = bool(starter) and problem.canonical_solution.startswith(starter)
         told = [line.strip(" #") for line in starter.splitlines()]
@@ -147,10 +147,9 @@ def _names(problem: Problem, name: str) -> bool:
         return True
     if _SPELLED_AS_CODE.search(name):
         return re.search(rf"\b{name}\b", problem.description) is not None
-    called_quoted_introduced = (
-        rf"\b{name}\(|([`'\"]){name}(\(.*?\))?\1|\b(def|class|function|method|named|called) {name}\b"
-    )
-    return re.search(called_quoted_introduced, problem.description) is not None
+    called, quoted = rf"\b{name}\(", rf"([`'\"]){name}(\(.*?\))?\1"
+    introduced = rf"\b(def|class|function|method|named|called) {name}\b"
+    return re.search(f"{called}|{quoted}|{introduced}", problem.description) is not None
 
 
 _SPELLED_AS_CODE = re.compile(r"_|\d|[a-z][A-Z]")

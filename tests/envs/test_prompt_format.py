@@ -43,7 +43,9 @@ def test_the_entry_point_is_named_where_the_problem_does_not(asked: Problem, sen
     "asked",
     [
         problem("x", starter_code="def double(x):\n"),
-        problem("x", starter_code="def double(x):\n", solution="def double(x):\n    return 2 * x\n"),
+        problem(
+            "x", starter_code="def double(x):\n", solution="def double(x):\n    return 2 * x\n"
+        ),
         problem("x", "A().run", "class A:\n    def run(self):\n"),
         problem("Write double(x)."),
         problem("Write `double`, which takes x."),
