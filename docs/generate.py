@@ -109,7 +109,7 @@ def _sources() -> dict[str, str]:
         for match in _LINK.finditer(page.read_text(encoding="utf-8"))
     }
     pages = {}
-    for source in filter(_is_source, linked):
+    for source in filter(_is_source, linked - set(_MODULE_PAGES)):
         page = _page_of(source)
         path = os.path.relpath(source, (DOCS / page).parent)
         language = "python" if source.suffix == ".py" else "text"
