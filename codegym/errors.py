@@ -75,16 +75,20 @@ class UnknownNameError(ConfigurationError):
     Args:
         kind: What was named, such as ``"reward"``.
         name: The name that came.
-        legal: The names that are known.
+        legal: The names that are known, or some of them.
+        known: How many are known, if `legal` are some of them.
     """
 
-    def __init__(self, kind: str, name: object, legal: Iterable[str]) -> None:
+    def __init__(
+        self, kind: str, name: object, legal: Iterable[str], *, known: int | None = None
+    ) -> None:
         self.kind, self.name, self.legal = kind, name, tuple(sorted(legal))
         near = _nearest(str(name), self.legal)
         hint = "" if near is None else f" Did you mean {near!r}?"
-        super().__init__(
-            f"Unknown {kind} {name!r}.{hint} Known are: {', '.join(map(repr, self.legal))}."
-        )
+        all_are_listed = known is None or known == len(self.legal)
+        are = "Known are:" if all_are_listed else f"There are {known}, such as"
+        names = ", ".join(map(repr, self.legal))
+        super().__init__(f"Unknown {kind} {name!r}.{hint} {are} {names}.")
 
 
 def _nearest(name: str, legal: Iterable[str]) -> str | None:

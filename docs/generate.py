@@ -1,14 +1,17 @@
 """Writes the pages that follow from the code, so that none can drift from it.
 
 Sphinx's configuration calls :func:`write_pages` before it reads anything. There is a page for each
-environment (the docstring of its data source, and what it is registered with), one for each room's
-public names, and one for each page of results that a benchmark wrote.
+environment (the docstring of its data source, its splits, and what it is registered with), one for
+each room's public names, one for each page of results that a benchmark wrote, and one for each
+source file that a page links to.
 """
 
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
+import itertools
 import os
 import re
 import shutil
@@ -18,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 
 import codegym
+from codegym.problems import SOURCES, load_mini
+from codegym.problems.mini.generator import LEVELS, SHAPES
 
 __all__ = ["site_links", "write_pages"]
 
@@ -28,6 +33,11 @@ ROOMS = [
     *("problems", "tokenization", "programs", "start_states", "execution", "grading"),
     *("masks", "rewards", "envs", "wrappers", "errors"),
 ]
+# Modules without public names of their own, whose docstring others lead to.
+MODULES = ["execution.isolation", "grading.printed", "problems.sources.custom"]
+_MODULE_PAGES = {
+    ROOT / "codegym" / f"{name.replace('.', '/')}.py": f"api/{name}.md" for name in MODULES
+}
 ROOT_PAGES = {
     name: f"{name.lower()}" for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 }
@@ -37,10 +47,10 @@ _LINK = re.compile(r"(!?)\[([^][]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 
 def write_pages() -> None:
     """Writes docs/environments, docs/api, docs/results/full, and the root's pages anew."""
-    pages = {**_environments(), **_api(), **_results()}
+    pages = {**_environments(), **_api(), **_results(), **_sources()}
     for name, page in ROOT_PAGES.items():
         pages[page] = site_links((ROOT / name).read_text(encoding="utf-8"), ROOT, DOCS)
-    for folder in ("environments", "api", "results/full"):
+    for folder in ("environments", "api", "results/full", "source"):
         keep = {path for path in pages if path.startswith(f"{folder}/")}
         _remove_others(DOCS / folder, keep)
     for path, text in pages.items():
@@ -70,9 +80,44 @@ def site_links(text: str, folder: Path, page_folder: Path) -> str:
             target = DOCS / "results" / "full" / target.name
         elif target.parent == ROOT and target.name in ROOT_PAGES:
             target = DOCS / ROOT_PAGES[target.name]
+        elif target in _MODULE_PAGES:
+            target = DOCS / _MODULE_PAGES[target]
+        elif _is_source(target):
+            target = DOCS / _page_of(target)
         return f"{mark}[{label}]({os.path.relpath(target, page_folder)}{anchor or ''})"
 
     return _LINK.sub(lead, text)
+
+
+def _is_source(target: Path) -> bool:
+    """Whether the site shows a file on a page of its own, as it has no page otherwise."""
+    return target.suffix in (".py", ".txt") and target.is_relative_to(ROOT) and target.is_file()
+
+
+def _page_of(source: Path) -> str:
+    return f"source/{source.relative_to(ROOT)}.md"
+
+
+def _sources() -> dict[str, str]:
+    """The pages of the source files that other pages link to."""
+    readers = [ROOT / name for name in ROOT_PAGES] + [
+        path for folder in (DOCS, DOCS / "results") for path in folder.glob("*.md")
+    ]
+    linked = {
+        (page.parent / match[3]).resolve()
+        for page in readers
+        for match in _LINK.finditer(page.read_text(encoding="utf-8"))
+    }
+    pages = {}
+    for source in filter(_is_source, linked - set(_MODULE_PAGES)):
+        page = _page_of(source)
+        path = os.path.relpath(source, (DOCS / page).parent)
+        language = "python" if source.suffix == ".py" else "text"
+        pages[page] = (
+            f"---\norphan: true\n---\n\n# {source.relative_to(ROOT)}\n\n"
+            f"```{{literalinclude}} {path}\n:language: {language}\n```\n"
+        )
+    return pages
 
 
 def _write(path: Path, text: str) -> None:
@@ -83,7 +128,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _remove_others(folder: Path, keep: set[str]) -> None:
-    for path in folder.glob("*.md"):
+    for path in folder.rglob("*.md"):
         if str(path.relative_to(DOCS)) not in keep:
             path.unlink()
 
@@ -118,10 +163,16 @@ def _environment(env_id: str, about: str) -> str:
     arguments = codegym.ENVIRONMENTS[env_id]
     data = "" if arguments["source"] == "mini" else ', data="FILE"'
     table = "\n".join(f"| `{name}` | `{value!r}` |" for name, value in arguments.items())
+    source = SOURCES[arguments["source"]]
+    splits = ", ".join(f"`{split!r}`" for split in source.splits)
+    default = "the first" if data == "" else "all rows"
+    mini = "" if data else f"\n{_mini()}"
     return f"""# {env_id}
 
 {about}
 
+Splits: {splits}; without `split=`, {default}.
+{mini}
 ```python
 import gymnasium
 import codegym
@@ -149,6 +200,24 @@ Rewards, starting states, the end of an episode, `info` and all other arguments 
 """
 
 
+def _mini() -> str:
+    """What Mini can be asked for, and one of its problems."""
+    levels = ", ".join(
+        f"`{name!r}` ({fewest if fewest == most else f'{fewest} to {most}'})"
+        for name, (fewest, most) in LEVELS.items()
+    )
+    shapes = ", ".join(f"`{shape!r}`" for shape in SHAPES)
+    problem = load_mini(difficulty="interview", size=1)[0]
+    return (
+        f"Difficulties, by number of conditional statements: {levels}; without `difficulty=`, "
+        f"the three in turn. Programs of three shapes, {shapes}, and other numbers of "
+        "conditionals are made by {py:func}`codegym.problems.load_mini`, which says what they are:"
+        ' `gymnasium.make("CodeGen-Mini-v0", problems=load_mini(shape="dispatch"))`.\n\n'
+        f"One problem, `{problem.id}`, as its canonical solution; a prompt shows all up to the "
+        f"end of the line of `def`:\n\n```python\n{problem.canonical_solution}```\n"
+    )
+
+
 def _source_docstring(source: str) -> str:
     """The docstring of the module that is named after a source."""
     places = sorted((ROOT / "codegym" / "problems").rglob(f"{source}.py"), key=_outside_sources)
@@ -162,16 +231,22 @@ def _outside_sources(path: Path) -> bool:
 
 def _api() -> dict[str, str]:
     pages = {f"api/{name}.md": _room(name, getattr(codegym, name)) for name in ROOMS}
+    for name in MODULES:
+        pages[f"api/{name}.md"] = (
+            f"# codegym.{name}\n\n```{{eval-rst}}\n.. automodule:: codegym.{name}\n```\n"
+        )
     listed = "\n".join(
         f"| [codegym.{name}]({name}.md) | {_first_sentence(_markdown(_doc(name)))} |"
         for name in ROOMS
     )
-    toctree = "\n".join(ROOMS)
+    toctree = "\n".join([*ROOMS, *MODULES])
+    modules = ", ".join(f"[codegym.{name}]({name}.md)" for name in MODULES)
     own = ", ".join(f"`{name}`" for name in codegym.__all__ if name not in ROOMS)
     pages["api/index.md"] = (
         "# API reference\n\nThe rooms of the package in the order in which data flows; a room "
         "imports only from rooms before it.\n\n| room | question |\n|---|---|\n"
         f"{listed}\n\nThe package itself has what is needed most: {own}.\n\n"
+        f"Modules whose rules have a page: {modules}.\n\n"
         f"```{{toctree}}\n:hidden:\n\n{toctree}\n```\n"
     )
     return pages
@@ -189,21 +264,53 @@ def _room(name: str, room: ModuleType) -> str:
 def _directive(module: str, room: ModuleType, name: str) -> str:
     value = getattr(room, name)
     if inspect.isclass(value):
-        members = "" if module.endswith("errors") else "\n   :members:"
-        return f".. autoclass:: {module}.{name}{members}\n"
-    if inspect.isfunction(value):
+        options = "" if module.endswith("errors") else "".join(_options(value))
+        return f".. autoclass:: {module}.{name}{options}\n"
+    if inspect.isfunction(inspect.unwrap(value)):
         return f".. autofunction:: {module}.{name}\n"
-    return f".. autodata:: {module}.{name}\n   :no-value:\n"
+    shown = f"\n   :value: {value!r}" if isinstance(value, tuple) else ""
+    text = textwrap.indent(_constant_docstring(module, name), "   ")
+    return f".. py:data:: {module}.{name}{shown}\n\n{text}\n"
+
+
+def _options(value: type) -> Iterator[str]:
+    """What autodoc is to show of a class besides its docstring."""
+    yield "\n   :members:"
+    if issubclass(value, enum.Enum):
+        yield "\n   :undoc-members:"
+    if "__call__" in vars(value):
+        yield "\n   :special-members: __call__"
+    if issubclass(value, tuple):  # named tuples: their docstrings list the fields
+        yield f"\n   :exclude-members: {', '.join(getattr(value, '_fields', ()))}"
+
+
+def _constant_docstring(room: str, name: str) -> str:
+    """The text below a constant, which autodoc does not find where a room hands it on."""
+    for path in sorted((ROOT / room.replace(".", "/")).rglob("*.py")):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, below in itertools.pairwise(body):
+            match statement, below:
+                case (
+                    ast.Assign(targets=[ast.Name(id=found)])
+                    | ast.AnnAssign(target=ast.Name(id=found)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ) if found == name:
+                    return inspect.cleandoc(text)
+    return ""
 
 
 def _results() -> dict[str, str]:
-    pages, names = {}, []
+    pages, names, titles = {}, [], set()
     for path in sorted(RESULTS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        title = path.stem.replace("_", " ").capitalize()
-        pages[f"results/full/{path.name}"] = (
-            text if text.startswith("# ") else f"# {title}\n\n{text}"
-        )
+        stem = path.stem.replace("_", " ")
+        if not text.startswith("# "):
+            text = f"# {stem.capitalize()}\n\n{text}"
+        title, rest = text.split("\n", 1)
+        if title in titles:  # two pages of one benchmark
+            title = f"{title}: {stem}"
+        titles.add(title)
+        pages[f"results/full/{path.name}"] = f"{title}\n{rest}"
         names.append(path.stem)
     listed = "\n".join(names)
     pages["results/full/index.md"] = (

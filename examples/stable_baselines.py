@@ -1,6 +1,6 @@
 """Stable-Baselines3 on a codegym environment, through plain `gymnasium.make`.
 
-    pip install 'codegym[sb3]'
+    pip install -e '.[sb3]'
     python examples/stable_baselines.py
 
 A thousand steps of MaskablePPO: wrappers give it the last three tokens to look at and the tokens of

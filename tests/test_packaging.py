@@ -30,7 +30,7 @@ print(codegym.__file__, info["verdict"], len(sample) > 0, sep="\\n")
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None,
-    reason="hatchling, the build backend, is not installed: pip install 'codegym[dev]'",
+    reason="hatchling, the build backend, is not installed: pip install -e '.[dev]'",
 )
 
 

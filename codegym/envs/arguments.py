@@ -50,10 +50,16 @@ __all__ = [
 
 # Drawing by number of stages looks at every problem of the set once, and generators have no end.
 _GENERATED_SIZE = 1000
+_VECTOR_ONLY = ("num_envs", "judging", "autoreset_mode")
 
 
 class Argument(NamedTuple):
-    """What is said of an argument besides its name and type."""
+    """What is said of an argument besides its name and type.
+
+    Attributes:
+        default: Its value where none is given.
+        doc: Its meaning, in a sentence.
+    """
 
     default: Any
     doc: str
@@ -220,16 +226,25 @@ def complete(arguments: Mapping[str, Any], *, owner: type) -> TaskArguments:
 
 
 def check_names(arguments: Mapping[str, Any], owner: type) -> None:
-    """Raises an UnknownNameError that suggests the nearest argument if one is not known.
+    """Checks that each argument is known.
 
     Args:
         arguments: Keyword arguments.
         owner: The class that was called; its own arguments are known as well.
+
+    Raises:
+        ConfigurationError: If one is known to vector environments only.
+        UnknownNameError: If one is not known at all; suggests the nearest.
     """
     for name in arguments:
         if name not in TASK_ARGUMENTS:
             own = inspect.signature(owner).parameters.values()
             named = {one.name for one in own if one.kind is not one.VAR_KEYWORD}
+            if name in _VECTOR_ONLY:
+                raise ConfigurationError(
+                    f"{name} is an argument of vector environments only: make one with "
+                    "gymnasium.make_vec, or leave it out."
+                )
             raise UnknownNameError("argument", name, {*TASK_ARGUMENTS, *named})
 
 

@@ -83,7 +83,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     the program does not compile.
 
     A :class:`~codegym.rewards.ProcessReward` adds the scores of the lines that were written. In its
-    mode ``"outcome"`` it is paid with the outcome. In the others, a step whose token ends a line
+    form ``"outcome"`` it is paid with the outcome. In the others, a step whose token ends a line
     that is scored pays what that changes, and the last step the rest: the outcome, and what a last
     line without newline earns.
 

@@ -49,7 +49,7 @@ class _WithoutMemory:
         return
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing but the kind."""
+        """Only the kind of the sampler, which learns nothing."""
         return {"kind": type(self).__name__}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class UniformSampler(_WithoutMemory):
         self.num_problems = num_problems
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Index of a problem."""
+        """Draws the index of a problem."""
         return int(rng.integers(self.num_problems))
 
 
@@ -92,7 +92,7 @@ class StageSampler(_WithoutMemory):
         self._problems, self._num_stages = problems, num_stages
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Index of a problem."""
+        """Draws the index of a problem."""
         point = rng.random() * self._cumulative_stages[-1]
         return int(np.searchsorted(self._cumulative_stages, point, side="right"))
 

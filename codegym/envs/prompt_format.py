@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -72,7 +73,8 @@ class CompletionFormat:
 
     The description comes first, as comments, unless the starter code tells it already (HumanEval,
     Mini). The starter code is a header only where the canonical solution begins with it; elsewhere
-    it is shown as part of the comments, and the whole program is to be written.
+    it is shown as part of the comments, and the whole program is to be written. A last comment
+    names the function to write where neither description nor starter code does.
 
     Attributes:
         stop: Texts that end the program.
@@ -81,7 +83,7 @@ class CompletionFormat:
     stop: tuple[str, ...] = ()
 
     def render(self, problem: Problem) -> Prompt:
-        """Comments and header."""
+        """The description as comments, and the starter code as header."""
         starter = problem.starter_code
         is_header = bool(starter) and problem.canonical_solution.startswith(starter)
         told = [line.strip(" #") for line in starter.splitlines()]
@@ -90,6 +92,8 @@ class CompletionFormat:
         comment = [*lines] if untold else []
         if starter and not is_header:
             comment += ["Begin with:", *starter.splitlines()]
+        if wanted := _untold_name(problem):
+            comment.append(wanted)
         text = "".join(f"# {line}".rstrip() + "\n" for line in comment)
         return Prompt(text, starter if is_header else "", self.stop)
 
@@ -105,14 +109,54 @@ class InstructionFormat:
     stop: tuple[str, ...] = ()
 
     def render(self, problem: Problem) -> Prompt:
-        """Question, starter code, the way of input and output, and the answer to begin."""
+        """Question, starter code, what is called, the way of input and output, and `ANSWER:`.
+
+        The function to write is named where neither description nor starter code does.
+        """
         reads = isinstance(problem.tests[0], StdinTest)
         way = "Standard Input" if reads else "Call-Based"
         starter = f"\n{problem.starter_code.strip()}\n" if problem.starter_code.strip() else ""
-        return Prompt(
-            f"\nQUESTION:\n{problem.description.strip()}\n{starter}\nUse {way} format\n\nANSWER:\n",
-            stop=self.stop,
-        )
+        wanted = _untold_name(problem)
+        named = f"\n{wanted}\n" if wanted else ""
+        question = f"\nQUESTION:\n{problem.description.strip()}\n{starter}{named}"
+        return Prompt(f"{question}\nUse {way} format\n\nANSWER:\n", stop=self.stop)
+
+
+def _untold_name(problem: Problem) -> str:
+    """A sentence that names the problem's entry point; empty where the problem does so itself."""
+    if problem.entry_point is None:
+        return ""
+    owner, is_method, name = problem.entry_point.rpartition("().")
+    names = (owner, name) if is_method else (name,)
+    if all(_names(problem, one) for one in names):
+        return ""
+    if is_method:
+        return f"Write a class `{owner}` with a method `{name}`."
+    kind = _definition_of(name, problem.canonical_solution)
+    return f"Write a {kind} `{name}`."
+
+
+def _names(problem: Problem, name: str) -> bool:
+    """Whether starter code or description names a function or class.
+
+    In starter code every word is code. In a description a word may be plain English ("double each
+    item" names no function), unless it is spelled as only code is (``snake_case``, ``camelCase``),
+    called, quoted, or introduced.
+    """
+    if re.search(rf"\b{name}\b", problem.starter_code):
+        return True
+    if _SPELLED_AS_CODE.search(name):
+        return re.search(rf"\b{name}\b", problem.description) is not None
+    called, quoted = rf"\b{name}\(", rf"([`'\"]){name}(\(.*?\))?\1"
+    introduced = rf"\b(def|class|function|method|named|called) {name}\b"
+    return re.search(f"{called}|{quoted}|{introduced}", problem.description) is not None
+
+
+_SPELLED_AS_CODE = re.compile(r"_|\d|[a-z][A-Z]")
+
+
+def _definition_of(name: str, program: str) -> str:
+    return "class" if re.search(rf"^class {name}\b", program, flags=re.M) else "function"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

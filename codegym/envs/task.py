@@ -109,13 +109,16 @@ class CodeTask:
             self.process, reward = reward, reward.outcome
         self.reward = make_reward(reward)
         sampler = given["sampler"]
-        if isinstance(sampler, str):  # a wrong name is told before the problems are loaded
+        if isinstance(sampler, str):
             make_sampler(sampler, (), None)
-        self.problems = make_problems(given)
+        self.grader = Grader(executor, limits) if grader is None else grader
+        if given["tests"] is not None:
+            positive("tests", given["tests"])
+        self.problems = make_problems(given)  # which may take long: wrong arguments are told before
+        self._check_named_problems()
         self._warn_without_solutions()
         one_stage = isinstance(self.start_states, EmptyPrefix)
         self.sampler = make_sampler(sampler, self.problems, None if one_stage else self._num_stages)
-        self.grader = Grader(executor, limits) if grader is None else grader
         # The tasks that share it, copies of environments having one each; None: not ours to close.
         self._users: weakref.WeakSet[CodeTask] | None
         self._users = weakref.WeakSet((self,)) if grader is None else None
@@ -305,6 +308,11 @@ class CodeTask:
                 f"{type(self.sampler).__name__} drew {drawn!r:.80}."
             )
         return self.problems[int(drawn)]
+
+    def _check_named_problems(self) -> None:
+        """Raises an UnknownNameError if the start distribution names a problem that is not here."""
+        for problem_id in getattr(self.start_states, "problem_ids", ()):
+            self.problems.check_id(problem_id)
 
     def _warn_without_solutions(self) -> None:
         needs = getattr(self.start_states, "needs_solutions", False)

@@ -156,13 +156,13 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         self.copy = boolean("copy", copy)
         self.render_mode = checked_render_mode(render_mode)
         self.metadata = {**CodeEnv.metadata, "autoreset_mode": self.autoreset_mode}
+        limit = checked_limit(max_episode_steps)
         self.task = CodeTask(**task)
         self.single_action_space = self.task.action_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         lengths = self.tokenizer.vocab_size, self.task.context_length
         self.single_observation_space = observation_space(*lengths)
         self.observation_space = observation_space(*lengths, num_envs)
-        limit = checked_limit(max_episode_steps)
         self._budget = min(self.task.max_new_tokens, limit or self.task.max_new_tokens)
         self._rows = TokenRows(num_envs, self.task.context_length, self.tokenizer)
         self._lane = JudgingLane(self.task)

@@ -269,7 +269,7 @@ def _connect(address: str | None) -> ModuleType:
         import ray
     except ImportError as error:
         raise ConfigurationError(
-            "RayExecutor needs the package ray: pip install 'codegym[ray]'"
+            "RayExecutor needs the package ray: pip install -e '.[ray]' (in codegym's checkout)"
         ) from error
     if not ray.is_initialized():
         try:

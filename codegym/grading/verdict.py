@@ -11,13 +11,13 @@ __all__ = ["Grade", "TestGrade", "Verdict"]
 class Verdict(enum.StrEnum):
     """The verdicts of online judges."""
 
-    ACCEPTED = "accepted"
-    WRONG_ANSWER = "wrong_answer"
-    RUNTIME_ERROR = "runtime_error"
-    TIME_LIMIT = "time_limit"
-    MEMORY_LIMIT = "memory_limit"
-    OUTPUT_LIMIT = "output_limit"
-    COMPILE_ERROR = "compile_error"
+    ACCEPTED = "accepted"  #: Every test passed.
+    WRONG_ANSWER = "wrong_answer"  #: An answer differs from what is expected.
+    RUNTIME_ERROR = "runtime_error"  #: An exception left the program, or it crashed.
+    TIME_LIMIT = "time_limit"  #: It took more CPU time, or time on the clock, than it may.
+    MEMORY_LIMIT = "memory_limit"  #: It used more memory than it may.
+    OUTPUT_LIMIT = "output_limit"  #: It printed or returned more than it may.
+    COMPILE_ERROR = "compile_error"  #: It is not a Python program; nothing ran.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

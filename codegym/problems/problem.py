@@ -35,8 +35,10 @@ Comparison = Literal["tolerant", "exact", "apps", "livecodebench"]
 
 ``"tolerant"``: an expected float is met within tolerance, a tuple equals a list of the same items.
 ``"exact"`` is Python's ``==``, which is what an ``assert`` asks. ``"apps"`` and ``"livecodebench"``
-compare what is printed as the judge of that data set does (:mod:`codegym.grading.printed`), and
-what is returned as ``"tolerant"`` does. See :func:`~codegym.grading.same_value`.
+compare what is printed as the judge of that data set does: words as text or as numbers of the same
+value, ``3.0`` for ``3``, and of ``"apps"`` floats within tolerance and without blank lines (all
+rules: :mod:`codegym.grading.printed`). What is returned they compare as
+:func:`~codegym.grading.same_value` says.
 """
 
 
@@ -122,6 +124,7 @@ class CodeTest:
 
 
 UnitTest = StdinTest | CallTest | CodeTest
+"""A test of any kind."""
 
 LONGEST_ANSWER = 48 * 2**20
 """Bytes of an expected answer, at most: a child's report has room for 64 MiB."""

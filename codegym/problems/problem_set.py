@@ -26,7 +26,12 @@ _Value = TypeVar("_Value")
 
 
 class Summary(NamedTuple):
-    """What can be known of a problem without building it."""
+    """What can be known of a problem without building it.
+
+    Attributes:
+        id: The problem's id.
+        difficulty: The source's own word.
+    """
 
     id: str
     difficulty: str
@@ -223,10 +228,19 @@ class ProblemSet(Sequence[Problem]):
         Raises:
             UnknownNameError: If there is none; suggests near ids.
         """
+        self.check_id(problem_id)
+        return self._get(self._key_of[problem_id])
+
+    def check_id(self, problem_id: str) -> None:
+        """Does nothing if a problem has this id; builds no problem.
+
+        Raises:
+            UnknownNameError: If none has it; suggests near ids.
+        """
         if problem_id not in self._key_of:
             near = difflib.get_close_matches(str(problem_id), self._key_of, n=3, cutoff=0.5)
-            raise UnknownNameError("problem id", problem_id, near or list(self._key_of)[:3])
-        return self._get(self._key_of[problem_id])
+            some = near or list(self._key_of)[:3]
+            raise UnknownNameError("problem id", problem_id, some, known=len(self._key_of))
 
     def filter(
         self,

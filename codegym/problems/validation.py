@@ -63,11 +63,11 @@ class GradesPrograms(Protocol):
 class FindingKind(enum.StrEnum):
     """What can be wrong with a problem."""
 
-    NO_SOLUTION = "no solution"
-    FAILS = "fails"
-    TIMES_OUT = "times out"
-    DISAGREES = "disagrees between runs"
-    STUB_PASSES = "stub passes"
+    NO_SOLUTION = "no solution"  #: The problem has no canonical solution.
+    FAILS = "fails"  #: Its canonical solution does not pass its tests.
+    TIMES_OUT = "times out"  #: Its canonical solution reaches the time limit.
+    DISAGREES = "disagrees between runs"  #: Its canonical solution passes in some runs only.
+    STUB_PASSES = "stub passes"  #: A program that does nothing passes its tests.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class PassRatioReward:
     """Share of the tests that pass, in [0, 1]."""
 
     def __call__(self, grade: Grade) -> Mapping[str, float]:
-        """The share."""
+        """One term, ``"pass_ratio"``: the share of the tests that passed."""
         return {"pass_ratio": grade.pass_ratio}
 
 

@@ -63,7 +63,7 @@ class JumpStart:
         return self.guide is _canonical
 
     def num_stages(self, reference: Reference) -> int:
-        """Number of horizons."""
+        """The number of horizons, the same for every problem."""
         return self.horizons
 
     def draw(

@@ -46,7 +46,7 @@ class MemorylessStarts(abc.ABC):
         return {"num_stages": self.num_stages(reference)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing but the kind."""
+        """Only the kind of the distribution, which learns nothing."""
         return {"kind": type(self).__name__}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -99,9 +99,13 @@ class GivenPrefixes(MemorylessStarts):
 
     Args:
         prefixes: Problem id to prefixes of its canonical program (after the prompt's header).
+
+    Attributes:
+        problem_ids: The problems that are named. An environment refuses one that it does not have.
     """
 
     def __init__(self, prefixes: Mapping[str, Sequence[str]]) -> None:
+        self.problem_ids = tuple(prefixes)
         self._prefixes = {key: sorted({"", *value}, key=len) for key, value in prefixes.items()}
 
     def prefixes(self, reference: Reference) -> Sequence[str]:

@@ -62,8 +62,9 @@ class StartState:
 class StartStates(Protocol):
     """A distribution over start states, shared by all sub-environments that use it.
 
-    An attribute is optional: ``needs_solutions``, True if all start states are taken from canonical
-    solutions. An environment warns where no problem has one.
+    Two attributes are optional: ``needs_solutions``, True if all start states are taken from
+    canonical solutions (an environment warns where no problem has one); and ``problem_ids``, the
+    problems that it names (an environment refuses one that it does not have).
     """
 
     def num_stages(self, reference: Reference) -> int:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
     """Variables that keep Ray's files, and its token, out of the user's home and `/tmp/ray`."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'codegym[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
     folder = tempfile.mkdtemp(prefix="ray-")  # pytest's are too long for the path of a socket
     inherited = {
         name: value
@@ -86,7 +86,7 @@ wait_until_dead(family)
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'codegym\[ray\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[ray\]'"):
         RayExecutor()
 
 

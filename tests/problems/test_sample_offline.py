@@ -285,7 +285,7 @@ def test_a_missing_package_is_an_error_that_names_both_ways_out(
     with nothing_warned(), pytest.raises(DataNotFoundError) as caught:
         load_problems("apps_plus")
     assert not isinstance(caught.value, OfflineError)
-    assert "pip install 'codegym[download]'" in str(caught.value)
+    assert "pip install -e '.[download]'" in str(caught.value)
     assert 'data="sample"' in str(caught.value)
 
 

@@ -25,18 +25,18 @@ class ExitReason(enum.StrEnum):
     worker reports the one that counts.
     """
 
-    KILLED = "killed"  # died by a signal or left without a word (os._exit, crash)
-    FINISHED = "finished"  # end of program, return of the call, or SystemExit
-    EXCEPTION = "exception"  # an exception left the program
-    COMPILE_ERROR = "compile_error"  # the source is not a Python program; nothing ran
-    CPU_LIMIT = "cpu_limit"
-    WALL_LIMIT = "wall_limit"
-    MEMORY_LIMIT = "memory_limit"
-    OUTPUT_LIMIT = "output_limit"
-    TEST_FAILED = "test_failed"  # TestCode only: the test code raised; the program did not
+    KILLED = "killed"  #: It died by a signal or left without a word (os._exit).
+    FINISHED = "finished"  #: The program ended, the call returned, or SystemExit.
+    EXCEPTION = "exception"  #: An exception left the program.
+    COMPILE_ERROR = "compile_error"  #: The source is not a Python program; nothing ran.
+    CPU_LIMIT = "cpu_limit"  #: It used more CPU time than it may.
+    WALL_LIMIT = "wall_limit"  #: It took more time on the clock than it may.
+    MEMORY_LIMIT = "memory_limit"  #: It used more memory than it may.
+    OUTPUT_LIMIT = "output_limit"  #: It printed or returned more than it may.
+    TEST_FAILED = "test_failed"  #: TestCode only: the test code raised; the program did not.
     # The problem is at fault: no observation has these, an executor raises an ExecutionError.
-    PRELUDE_FAILED = "prelude_failed"
-    TEST_BROKEN = "test_broken"
+    PRELUDE_FAILED = "prelude_failed"  #: The prelude raised.
+    TEST_BROKEN = "test_broken"  #: The test code cannot be run.
 
 
 LIMITS = frozenset(

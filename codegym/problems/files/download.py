@@ -19,7 +19,7 @@ __all__ = ["download", "verify"]
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _RETRIES = 1
-_PIP_LINE = "pip install 'codegym[download]'"
+_PIP_LINE = "pip install -e '.[download]' (in codegym's checkout)"
 
 
 def download(url: str, target: Path, check: Callable[[Path], None]) -> Path:

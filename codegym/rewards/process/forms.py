@@ -95,12 +95,12 @@ class OutcomeWeighted:
 
     @property
     def pays(self) -> Pays:
-        """At the end."""
+        """All is paid at the end, as T is known only then."""
         return "at the end"
 
     @property
     def scores_the_end(self) -> bool:
-        """Yes."""
+        """True: the last step is paid for its score as any other is."""
         return True
 
     @property
@@ -139,12 +139,12 @@ class RunningMean:
 
     @property
     def pays(self) -> Pays:
-        """At steps."""
+        """Each step is paid when it ends."""
         return "at steps"
 
     @property
     def scores_the_end(self) -> bool:
-        """Yes."""
+        """True: the last step is paid for its score as any other is."""
         return True
 
     @property
@@ -183,12 +183,12 @@ class Difference:
 
     @property
     def pays(self) -> Pays:
-        """At steps."""
+        """Each step is paid when it ends."""
         return "at steps"
 
     @property
     def scores_the_end(self) -> bool:
-        """Yes."""
+        """True: the last step is paid for its score as any other is."""
         return True
 
     @property
@@ -236,17 +236,17 @@ class Potential:
 
     @property
     def pays(self) -> Pays:
-        """At steps if gamma is 1, else at each token."""
+        """Each step is paid when it ends if gamma is 1, else each token at once."""
         return "at steps" if self.gamma == 1 else "at each token"
 
     @property
     def scores_the_end(self) -> bool:
-        """No: the potential is 0 there."""
+        """False: the potential is 0 at the end, whatever the score."""
         return False
 
     @property
     def spread(self) -> float:
-        """0: it changes no ranking of programs."""
+        """0, since a potential changes no ranking of programs."""
         return 0.0
 
     def token_rewards(
