@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from codegym.programs import step_tokens
+from codegym.programs import scored_line_ends
 from codegym.tokenization import Tokenizer
 
 __all__ = ["Lines", "lines_of", "vocabulary_hash"]
@@ -45,8 +45,8 @@ def lines_of(
         Their ends, and which are neutral.
     """
     generated = input_ids[start_length:]
-    every = step_tokens(tokenizer, generated, before=before, kinds=())
-    scored = set(step_tokens(tokenizer, generated, before=before, kinds=neutral))
+    every = scored_line_ends(tokenizer, generated, before=before, kinds=())
+    scored = set(scored_line_ends(tokenizer, generated, before=before, kinds=neutral))
     return Lines(
         ends=tuple(start_length + token for token in every),
         neutral=tuple(token not in scored for token in every),

@@ -57,7 +57,7 @@ class Args(ppo.Args):
 
 
 class ModelScorer:
-    """Scores lines with a process reward model: a ``StepScorer`` of codegym.
+    """Scores lines with a process reward model: a ``LineScorer`` of codegym.
 
     Args:
         model: In evaluation mode.

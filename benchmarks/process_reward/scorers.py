@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from agents.prm.report import area_under_curve
 from codegym.problems import ProblemSet
-from codegym.rewards import StepScorer
+from codegym.rewards import LineScorer
 from codegym.tokenization import Tokenizer
 
 __all__ = ["ComparedScorer", "RandomScorer", "ReferenceScorer"]
@@ -65,7 +65,7 @@ class ComparedScorer:
         reference: Says what is right.
     """
 
-    def __init__(self, model: StepScorer, reference: ReferenceScorer) -> None:
+    def __init__(self, model: LineScorer, reference: ReferenceScorer) -> None:
         self._model = model
         self._reference = reference
         self._scores: list[float] = []

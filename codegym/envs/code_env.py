@@ -212,7 +212,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
             ResetNeededError: Before the first reset and after the end of an episode, also one
                 whose program could not be run.
             ExecutionError: If the program could not be run. Never the program's fault.
-            RewardError: If the reward is not a reward, or a step scorer failed. Before the end, the
+            RewardError: If the reward is not a reward, or a line scorer failed. Before the end, the
                 token is written and the episode goes on: what has no score is asked for with the
                 next line, and paid then.
             KeyboardInterrupt: If interrupted while the program is judged. The step has then not

@@ -3,7 +3,7 @@
 from codegym.programs.executed import ExecutedLines
 from codegym.programs.lines import NEUTRAL, neutral_lines
 from codegym.programs.program import Program, token_spans
-from codegym.programs.steps import step_tokens
+from codegym.programs.scored_lines import scored_line_ends
 from codegym.programs.syntax import (
     CONDITIONALS,
     Statement,
@@ -21,7 +21,7 @@ __all__ = [
     "comments",
     "conditional_starts",
     "neutral_lines",
+    "scored_line_ends",
     "statements",
-    "step_tokens",
     "token_spans",
 ]

@@ -15,7 +15,7 @@ from codegym.rewards.process.forms import (
     make_process_form,
 )
 from codegym.rewards.process.reward import ProcessReward
-from codegym.rewards.process.scorer import StepScorer
+from codegym.rewards.process.scorer import LineScorer
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import (
     FunctionReward,
@@ -28,6 +28,7 @@ __all__ = [
     "BinaryReward",
     "Difference",
     "FunctionReward",
+    "LineScorer",
     "OutcomeWeighted",
     "PassRatioReward",
     "Potential",
@@ -37,7 +38,6 @@ __all__ = [
     "Reward",
     "RunningMean",
     "StepCoderReward",
-    "StepScorer",
     "WeightedReward",
     "checked_terms",
     "make_process_form",

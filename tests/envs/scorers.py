@@ -1,4 +1,4 @@
-"""Step scorers without a model, and process rewards of every form."""
+"""Line scorers without a model, and process rewards of every form."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from codegym.programs import NEUTRAL
 from codegym.rewards import (
     BinaryReward,
     Difference,
+    LineScorer,
     OutcomeWeighted,
     Potential,
     ProcessForm,
     ProcessReward,
     RunningMean,
-    StepScorer,
     WeightedReward,
     make_process_form,
     make_reward,
@@ -192,13 +192,13 @@ def test_defaults() -> None:
     ]  # fmt: skip
     assert isinstance(reward.outcome, BinaryReward)
     assert reward.neutral == NEUTRAL
-    assert isinstance(zeros, StepScorer)
+    assert isinstance(zeros, LineScorer)
 
 
 class Half:
     """A form of one's own: the last token of each step earns half its score."""
 
-    pays: Literal["at steps"] = "at steps"
+    pays: Literal["at line ends"] = "at line ends"
     scores_the_end, spread = True, 0.0
 
     def token_rewards(self, ends: Any, scores: Any, count: int, *, solved: Any) -> Any:
@@ -209,7 +209,7 @@ class Half:
 
 def test_a_form_of_ones_own() -> None:
     assert isinstance(Half(), ProcessForm)
-    assert ProcessReward(zeros, form=Half()).form.pays == "at steps"
+    assert ProcessReward(zeros, form=Half()).form.pays == "at line ends"
 
 
 BAD: list[tuple[dict[str, Any], type[CodegymError], str]] = [

@@ -1,7 +1,7 @@
 r"""How scores of lines become rewards of tokens: one small class for each form, behind one method.
 
-Notation: an episode has N generated tokens and T steps; step m ends with token t_m and has the
-score R_m in [-1, 1]. A sum over no step is 0.
+Notation: an episode has N generated tokens and T scored lines; line m ends with token t_m and
+has the score R_m in [-1, 1]. A sum over no line is 0.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 
-Pays = Literal["at the end", "at steps", "at each token"]
-"""When something is paid while an episode goes on: never, with the steps, or with each token."""
+Pays = Literal["at the end", "at line ends", "at each token"]
+"""When something is paid while an episode goes on: never, at the ends of scored lines, or with each token."""
 
 
 @runtime_checkable
 class ProcessForm(Protocol):
-    """Turns the scores of an episode's steps into rewards of its tokens."""
+    """Turns the scores of an episode's lines into rewards of its tokens."""
 
     @property
     def pays(self) -> Pays:
@@ -43,7 +43,7 @@ class ProcessForm(Protocol):
 
     @property
     def scores_the_end(self) -> bool:
-        """Whether the score of a step that ends with the program matters."""
+        """Whether the score of a line that ends with the program matters."""
         ...
 
     @property
@@ -54,12 +54,12 @@ class ProcessForm(Protocol):
     def token_rewards(
         self, ends: Sequence[int], scores: Sequence[float], count: int, *, solved: bool | None
     ) -> FloatArray:
-        """What generated tokens earn for the steps, the outcome aside.
+        """What generated tokens earn for the scored lines, the outcome aside.
 
         What an earlier call said of a token that is no longer the last one stays so.
 
         Args:
-            ends: (T,) the last token of each step, counted from the first generated one,
+            ends: (T,) the last token of each scored line, counted from the first generated one,
                 ascending.
             scores: (T,) in [-1, 1].
             count: N, the number of generated tokens.
@@ -100,7 +100,7 @@ class OutcomeWeighted:
 
     @property
     def scores_the_end(self) -> bool:
-        """True: the last step is paid for its score as any other is."""
+        """True: the last line is paid for its score as any other is."""
         return True
 
     @property
@@ -139,12 +139,12 @@ class RunningMean:
 
     @property
     def pays(self) -> Pays:
-        """Each step is paid when it ends."""
-        return "at steps"
+        """Each scored line is paid when it ends."""
+        return "at line ends"
 
     @property
     def scores_the_end(self) -> bool:
-        """True: the last step is paid for its score as any other is."""
+        """True: the last line is paid for its score as any other is."""
         return True
 
     @property
@@ -183,12 +183,12 @@ class Difference:
 
     @property
     def pays(self) -> Pays:
-        """Each step is paid when it ends."""
-        return "at steps"
+        """Each scored line is paid when it ends."""
+        return "at line ends"
 
     @property
     def scores_the_end(self) -> bool:
-        """True: the last step is paid for its score as any other is."""
+        """True: the last line is paid for its score as any other is."""
         return True
 
     @property
@@ -209,10 +209,10 @@ class Difference:
 class Potential:
     """``gamma * Phi(s') - Phi(s)`` for each token (Ng, Harada and Russell, ICML 1999).
 
-    Phi is ``w`` times the score of the last step that has ended, and 0 at the start and after the
+    Phi is ``w`` times the score of the last line that has ended, and 0 at the start and after the
     last token, whether the end is a termination or a truncation. For a learner with the same
     discount per token, no policy gains or loses by it; with ``gamma=1`` it sums to 0. The score
-    of a step that ends with the last token, or of a last line without newline, cannot matter and
+    of a line that ends with the last token, or of a last line without newline, cannot matter and
     is not asked for.
 
     Attributes:
@@ -236,8 +236,8 @@ class Potential:
 
     @property
     def pays(self) -> Pays:
-        """Each step is paid when it ends if gamma is 1, else each token at once."""
-        return "at steps" if self.gamma == 1 else "at each token"
+        """Each scored line is paid when it ends if gamma is 1, else each token at once."""
+        return "at line ends" if self.gamma == 1 else "at each token"
 
     @property
     def scores_the_end(self) -> bool:
@@ -253,9 +253,9 @@ class Potential:
         self, ends: Sequence[int], scores: Sequence[float], count: int, *, solved: bool | None
     ) -> FloatArray:
         """What the discounted potential grows by, (N,)."""
-        # State t is that after t tokens; a step is in force from the state after its last one.
-        steps = np.searchsorted(_places(ends), np.arange(count + 1), side="left")
-        potential = self.weight * np.concatenate([[0.0], np.array(scores, np.float64)])[steps]
+        # State t is that after t tokens; a line is in force from the state after its last one.
+        ended = np.searchsorted(_places(ends), np.arange(count + 1), side="left")
+        potential = self.weight * np.concatenate([[0.0], np.array(scores, np.float64)])[ended]
         if solved is not None:
             potential[count] = 0.0
         rewards = np.zeros(count)

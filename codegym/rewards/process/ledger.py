@@ -1,4 +1,4 @@
-"""What is owed for lines: the steps of episodes, found while tokens come, scored, and paid for.
+"""What is owed for lines: the scored lines of episodes, found as tokens come, and what they are paid.
 
 Every number that is paid comes from :meth:`ProcessForm.token_rewards`: what a step of the
 environment pays is what that has grown by. So all that was paid for an episode is the sum of its
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from codegym.errors import RewardError
 from codegym.programs.program import Program
-from codegym.programs.steps import Step, StepReader
+from codegym.programs.scored_lines import ScoredLine, ScoredLineReader
 from codegym.rewards.process.reward import PROCESS, ProcessReward
 from codegym.rewards.process.scorer import ask_scorer
 from codegym.tokenization.tokenizer import Tokenizer
@@ -32,7 +32,7 @@ class Scored:
     """What of an episode's scores cannot be worked out again.
 
     Attributes:
-        scores: Scores of the steps that were scored, in order.
+        scores: Scores of the lines that were scored, in order.
         paid: Sum of what the steps of the environment have paid.
     """
 
@@ -68,7 +68,7 @@ class Paid:
 class Ledger:
     """The accounts of all episodes of an environment, single or vector.
 
-    A scorer that fails fails like a program that could not be run: nothing is paid for the steps
+    A scorer that fails fails like a program that could not be run: nothing is paid for the lines
     that have no score, and no episode ends that has one. The next call asks again.
 
     Args:
@@ -111,7 +111,7 @@ class Ledger:
         return self._accounts[i].scored
 
     def is_complete(self, i: int) -> bool:
-        """Whether all steps of a row that were found are scored."""
+        """Whether all lines of a row that were found are scored."""
         return self._accounts[i].is_complete
 
     def pay_after(self, token: int) -> float:
@@ -198,7 +198,7 @@ class Ledger:
                 rewards[i] += self._pay(i)
 
     def settle(self, i: int, terms: Mapping[str, float], count: int, *, solved: bool) -> Paid:
-        """What a row is owed at its end; all its steps are scored.
+        """What a row is owed at its end; all its lines are scored.
 
         Args:
             i: The row.
@@ -209,13 +209,13 @@ class Ledger:
         return self._accounts[i].settle(terms, count, solved=solved)
 
     def _pay(self, i: int) -> float:
-        """What a row that goes on is owed, and paid with this; all its steps are scored."""
+        """What a row that goes on is owed, and paid with this; all its lines are scored."""
         self._touched.discard(i)
         return self._accounts[i].pay(len(self._tokens_of(i)))
 
 
 class _Account:
-    """The steps of one episode, their scores, and what was paid for them."""
+    """The scored lines of one episode, their scores, and what was paid for them."""
 
     def __init__(
         self,
@@ -227,8 +227,10 @@ class _Account:
     ) -> None:
         self._reward, self._tokenizer = reward, tokenizer
         self._given, self._start_length = given, start_length
-        self._reader: StepReader | None = None  # made at the first line end: it reads given code
-        self._steps: list[Step] = []
+        self._reader: ScoredLineReader | None = (
+            None  # made at the first line end: it reads given code
+        )
+        self._lines: list[ScoredLine] = []
         self._scores, self._paid = list(scored.scores), scored.paid
 
     @property
@@ -237,19 +239,19 @@ class _Account:
 
     @property
     def is_complete(self) -> bool:
-        return len(self._steps) <= len(self._scores)
+        return len(self._lines) <= len(self._scores)
 
     def follow(self, tokens: IntArray) -> None:
-        """Finds the steps that have ended."""
+        """Finds the lines that have ended."""
         reader = self._reader
         if reader is None:
-            self._reader = reader = StepReader(self._given, self._reward.neutral)
+            self._reader = reader = ScoredLineReader(self._given, self._reward.neutral)
             self._given = b""  # is kept by the reader, as far as it is needed
         new = tokens[self._start_length + reader.num_tokens :].tolist()
-        self._steps += reader.read(map(self._tokenizer.token_bytes, new))
+        self._lines += reader.read(map(self._tokenizer.token_bytes, new))
 
     def finish(self, tokens: IntArray, program: Program) -> None:
-        """Finds the steps of an episode that has ended: the last line is one as well.
+        """Finds the lines of an episode that has ended: the last line is one as well.
 
         Args:
             tokens: (n,) all of the episode.
@@ -258,18 +260,18 @@ class _Account:
         self.follow(tokens)
         if not self._reward.form.scores_the_end:
             last_token = len(tokens) - self._start_length - 1
-            self._keep([step for step in self._steps if step.token < last_token])
+            self._keep([line for line in self._lines if line.token < last_token])
             return
         size = len(program.source)
-        self._keep([step for step in self._steps if step.start < size])
+        self._keep([line for line in self._lines if line.start < size])
         last = None if self._reader is None else self._reader.last(size)
         if last is not None:
-            self._steps.append(last)
+            self._lines.append(last)
 
     def unscored(self) -> IntArray:
-        """After how many tokens each step ends that has no score, (k,)."""
-        missing = self._steps[len(self._scores) :]
-        return np.array([self._start_length + step.token + 1 for step in missing], dtype=np.int64)
+        """After how many tokens each line ends that has no score, (k,)."""
+        missing = self._lines[len(self._scores) :]
+        return np.array([self._start_length + line.token + 1 for line in missing], dtype=np.int64)
 
     def add(self, scores: Sequence[float]) -> None:
         self._scores += scores
@@ -285,13 +287,13 @@ class _Account:
         rewards[-1] += sum(terms.values())
         return Paid(sum(named.values()) - self._paid, named, rewards)
 
-    def _keep(self, steps: list[Step]) -> None:
-        """Forgets all steps but the first ones."""
-        self._steps = steps
-        del self._scores[len(steps) :]
+    def _keep(self, lines: list[ScoredLine]) -> None:
+        """Forgets all lines but the first ones."""
+        self._lines = lines
+        del self._scores[len(lines) :]
 
     def _token_rewards(self, count: int, solved: bool | None) -> FloatArray:
-        ends = [step.token for step in self._steps]
+        ends = [line.token for line in self._lines]
         return self._reward.form.token_rewards(ends, self._scores, count, solved=solved)
 
 

@@ -33,10 +33,10 @@ class ProcessReward:
     gap. ``"pass_ratio"`` and ``"rltf"`` have none: there, it is not checked.
 
     Neutral lines (comments, blank lines, docstrings, statements that do nothing, repeats; see
-    :data:`codegym.programs.NEUTRAL`) are not steps: they are not scored, and not counted in T.
+    :data:`codegym.programs.NEUTRAL`) are not scored: they cost nothing, and do not count in T.
 
     Args:
-        scorer: Scores the steps, see :class:`~codegym.rewards.StepScorer`.
+        scorer: Scores the lines, see :class:`~codegym.rewards.LineScorer`.
         outcome: The reward of the grade: a name or callable, see
             :func:`~codegym.rewards.make_reward`. Must have no term named ``"process"``.
         form: How scores become rewards: a name or a :class:`~codegym.rewards.ProcessForm`.
@@ -66,7 +66,7 @@ class ProcessReward:
         if not callable(scorer):
             raise ConfigurationError(
                 "scorer must be callable with tokens and ends, got "
-                f"{type(scorer).__name__}. See codegym.rewards.StepScorer."
+                f"{type(scorer).__name__}. See codegym.rewards.LineScorer."
             )
         if isinstance(neutral, str):
             raise ConfigurationError(f"neutral must be a collection of names, got {neutral!r}.")

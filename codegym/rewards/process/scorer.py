@@ -12,19 +12,19 @@ from codegym.errors import ConfigurationError, RewardError
 from codegym.tokenization.registry import make_tokenizer
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
-__all__ = ["AnyScorer", "StepScorer", "ask_scorer", "check_scorer"]
+__all__ = ["AnyScorer", "LineScorer", "ask_scorer", "check_scorer"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 AnyScorer = Callable[[Sequence[IntArray], Sequence[IntArray]], npt.ArrayLike]
-"""A :class:`StepScorer`, or a function with the same arguments."""
+"""A :class:`LineScorer`, or a function with the same arguments."""
 
 _NAMED = 8
 
 
 @runtime_checkable
-class StepScorer(Protocol):
+class LineScorer(Protocol):
     """Says how good programs are that are being written, as a process reward model does.
 
     Two attributes are optional. An environment whose tokens are others than the scorer's is refused
@@ -82,19 +82,19 @@ def ask_scorer(
         scores = np.asarray(scorer(tokens, ends))
     except Exception as error:
         raise RewardError(
-            f"The step scorer {name} raised {type(error).__name__}: {error}{_of(sub_envs)}"
+            f"The line scorer {name} raised {type(error).__name__}: {error}{_of(sub_envs)}"
         ) from error
     lengths = np.concatenate(ends)
     if scores.shape != lengths.shape or scores.dtype.kind not in "iuf":
         raise RewardError(
-            f"A step scorer must return one number for each of the {len(lengths)} ends; {name} "
+            f"A line scorer must return one number for each of the {len(lengths)} ends; {name} "
             f"returned an array of shape {scores.shape} and dtype {scores.dtype}{_of(sub_envs)}"
         )
     bad = np.flatnonzero(~np.isfinite(scores)).tolist()
     if bad:
         owners = sub_envs and np.repeat(sub_envs, [len(each) for each in ends])[bad].tolist()
         raise RewardError(
-            f"A step scorer must return finite numbers; {name} returned {scores[bad[0]]} for "
+            f"A line scorer must return finite numbers; {name} returned {scores[bad[0]]} for "
             f"{len(bad)} of {len(lengths)} ends, first for one after {lengths[bad[0]]} tokens"
             f"{_of(owners)}"
         )
@@ -112,7 +112,7 @@ def check_scorer(scorer: object, tokenizer: Tokenizer) -> None:
     size = getattr(scorer, "vocab_size", None)
     if size is not None and size != tokenizer.vocab_size:
         raise ConfigurationError(
-            f"The step scorer {name} reads {size} tokens, but the environment's tokenizer has "
+            f"The line scorer {name} reads {size} tokens, but the environment's tokenizer has "
             f"{tokenizer.vocab_size}. Use the tokenizer that the scorer was trained with."
         )
     spec = getattr(scorer, "tokenizer", None)
@@ -120,7 +120,7 @@ def check_scorer(scorer: object, tokenizer: Tokenizer) -> None:
     token = None if other is tokenizer else _first_difference(tokenizer, other)
     if token is not None:
         raise ConfigurationError(
-            f"The step scorer {name} reads other tokens than the environment's tokenizer gives: "
+            f"The line scorer {name} reads other tokens than the environment's tokenizer gives: "
             f"they differ from token {token} on. Use the tokenizer that the scorer was trained "
             "with."
         )

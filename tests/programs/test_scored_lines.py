@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegym.programs import neutral_lines, step_tokens
-from codegym.programs.steps import Step, StepReader
+from codegym.programs import neutral_lines, scored_line_ends
+from codegym.programs.scored_lines import ScoredLine, ScoredLineReader
 from codegym.tokenization import ByteTokenizer
 
 
@@ -53,25 +53,27 @@ class Words:
 )
 def test_which_tokens_end_a_step(words: list[str], steps: list[int]) -> None:
     tokenizer = Words(*words)
-    assert step_tokens(tokenizer, range(len(words))) == steps
-    assert step_tokens(tokenizer, range(len(words) + 1)) == steps  # and the end token
+    assert scored_line_ends(tokenizer, range(len(words))) == steps
+    assert scored_line_ends(tokenizer, range(len(words) + 1)) == steps  # and the end token
 
 
 def test_the_line_in_which_generation_begins_is_generated() -> None:
     tokens = list(b" + 1\nreturn x\n")
-    assert step_tokens(ByteTokenizer(), tokens, before="x = 0\nx = x") == [4, 13]
-    assert step_tokens(ByteTokenizer(), tokens, before="x = x + 1\nx = x") == [13]  # a repeat
-    assert step_tokens(ByteTokenizer(), [256], before="x = 0\nx = 1") == []  # nothing generated
-    assert step_tokens(ByteTokenizer(), [10], before="x = 0\nx = 1") == [0]
-    assert step_tokens(ByteTokenizer(), [10], before="x = 0\r") == []  # half of a line end
+    assert scored_line_ends(ByteTokenizer(), tokens, before="x = 0\nx = x") == [4, 13]
+    assert scored_line_ends(ByteTokenizer(), tokens, before="x = x + 1\nx = x") == [13]  # a repeat
+    assert (
+        scored_line_ends(ByteTokenizer(), [256], before="x = 0\nx = 1") == []
+    )  # nothing generated
+    assert scored_line_ends(ByteTokenizer(), [10], before="x = 0\nx = 1") == [0]
+    assert scored_line_ends(ByteTokenizer(), [10], before="x = 0\r") == []  # half of a line end
 
 
 def test_steps_of_a_program_that_was_cut() -> None:
-    reader = StepReader(b"a = 0\nb")
-    assert reader.read([b" = 1", b"\n", b"c = ", b"2 # d"]) == [Step(1, 7)]
-    assert reader.last(len(b"a = 0\nb = 1\nc = 2 # d")) == Step(3, 12)
-    assert reader.last(len(b"a = 0\nb = 1\nc = 2")) == Step(3, 12)
-    assert reader.last(len(b"a = 0\nb = 1\nc =")) == Step(2, 12)
+    reader = ScoredLineReader(b"a = 0\nb")
+    assert reader.read([b" = 1", b"\n", b"c = ", b"2 # d"]) == [ScoredLine(1, 7)]
+    assert reader.last(len(b"a = 0\nb = 1\nc = 2 # d")) == ScoredLine(3, 12)
+    assert reader.last(len(b"a = 0\nb = 1\nc = 2")) == ScoredLine(3, 12)
+    assert reader.last(len(b"a = 0\nb = 1\nc =")) == ScoredLine(2, 12)
     for size in (12, 11, 7, 6):
         assert reader.last(size) is None
     assert reader.num_tokens == 4
@@ -80,7 +82,7 @@ def test_steps_of_a_program_that_was_cut() -> None:
 @given(st.text(alphabet="ab=1 \n#'", max_size=40), st.integers(0, 40))
 def test_bytes_as_tokens_have_a_step_for_each_line_that_is_not_neutral(text: str, cut: int) -> None:
     before, written = text[:cut], text[cut:]
-    steps = step_tokens(ByteTokenizer(), list(written.encode()), before=before)
+    steps = scored_line_ends(ByteTokenizer(), list(written.encode()), before=before)
     lines = text.splitlines(keepends=True)
     ends = [sum(map(len, lines[: k + 1])) - 1 - cut for k in range(len(lines))]
     kinds = neutral_lines(text) if text else ()
@@ -90,7 +92,7 @@ def test_bytes_as_tokens_have_a_step_for_each_line_that_is_not_neutral(text: str
 
 @given(st.lists(st.sampled_from([b"a", b"\n", b" = 1\n", b"", b"\n\n ", b"#"])), st.integers(0, 9))
 def test_steps_are_found_alike_at_once_and_one_by_one(words: list[bytes], cut: int) -> None:
-    whole, parts = StepReader(), StepReader()
+    whole, parts = ScoredLineReader(), ScoredLineReader()
     found = parts.read(words[:cut])
     found += [step for word in words[cut:] for step in parts.read([word])]
     assert whole.read(words) == found
