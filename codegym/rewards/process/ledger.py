@@ -1,4 +1,4 @@
-"""What is owed for lines: the scored lines of episodes, found as tokens come, and what they are paid.
+"""What is owed for the scored lines of episodes, which are found while tokens come.
 
 Every number that is paid comes from :meth:`ProcessForm.token_rewards`: what a step of the
 environment pays is what that has grown by. So all that was paid for an episode is the sum of its
