@@ -29,7 +29,7 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 
 Pays = Literal["at the end", "at line ends", "at each token"]
-"""When something is paid before an episode's end: never, at the ends of lines, or with each token."""
+"""When something is paid before an end: never, at the ends of lines, or with each token."""
 
 
 @runtime_checkable
