@@ -300,7 +300,8 @@ def _constant_docstring(room: str, name: str) -> str:
 
 
 def _results() -> dict[str, str]:
-    pages, names, titles = {}, [], set()
+    pages, names = {}, []
+    titles: set[str] = set()
     for path in sorted(RESULTS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
         stem = path.stem.replace("_", " ")
