@@ -401,8 +401,9 @@ def _same_start(
 
 def _outcome(terms: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n,) sum of the terms of the tests' outcome, which "process" does not belong to."""
-    told = [terms[name] for name in terms if name != "process" and not name.startswith("_")]
-    return np.sum(told, axis=0, dtype=np.float64)
+    named = [terms[name] for name in terms if name != "process" and not name.startswith("_")]
+    total: np.ndarray[Any, np.dtype[np.float64]] = np.sum(named, axis=0, dtype=np.float64)
+    return total
 
 
 def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
