@@ -262,16 +262,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "one that was found not to be.",
         "",
     )
-    columns = (
-        "K",
-        "binary: wrong",
-        "missed",
-        "questions a program",
-        "exhaustive: wrong",
-        "missed",
-        "questions",
-        "not monotone",
-    )
+    columns = ["K", "binary: wrong", "missed", "questions a program"]
+    columns += ["exhaustive: wrong", "missed", "questions", "not monotone"]
 
     def cells(found: Mapping[str, Any]) -> list[str]:
         shares = [f"{100 * found[key] / found['lines']:.1f} %" for key in ("wrong", "missed")]

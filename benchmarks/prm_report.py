@@ -142,7 +142,7 @@ def _costs(arms: Mapping[str, Rows], seconds: Mapping[str, float]) -> Iterator[s
     def mean(rows: Rows, key: str) -> str:
         return f"{np.mean([row[key] for row in rows]):.0f}"
 
-    columns = ("arm", "s a run", "programs executed a run")
+    columns = ["arm", "s a run", "programs executed a run"]
     cells = ([arm, mean(rows, "seconds"), mean(rows, "programs")] for arm, rows in arms.items())
     yield from page.table(columns, cells)
     yield ""
@@ -159,17 +159,8 @@ def _labels(counts: Mapping[str, Any], models: Mapping[str, Any], used: str) -> 
         f"the one of *{used}*.",
         "",
     )
-    columns = (
-        "selection",
-        "learned from",
-        "lines of",
-        "lines",
-        "good",
-        "MSE",
-        "MSE of the mean",
-        "sign accuracy",
-        "AUC",
-    )
+    columns = ["selection", "learned from", "lines of", "lines", "good"]
+    columns += ["MSE", "MSE of the mean", "sign accuracy", "AUC"]
     yield from page.table(
         columns,
         (
