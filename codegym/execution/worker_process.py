@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,7 +29,9 @@ _START = (
     "del sys.path[0]; main(sys.argv[2:], hooks)"
 )
 _START_SECONDS = 60.0
+_MOST_WAITS = 10
 _LARGEST = 1 << 31
+_CHUNK = 1 << 16
 
 
 class WorkerProcess:
@@ -73,8 +76,8 @@ class WorkerProcess:
                 "3.11 or later as `python=`; this process needs a few free descriptors and the "
                 "right to start processes (`ulimit -n`, `ulimit -u`)."
             ) from error
-        self._socket.settimeout(_START_SECONDS)
-        self._stream = self._socket.makefile("rb", 1 << 16)
+        self._received = bytearray()
+        self._listen(_START_SECONDS)
         try:
             length = int.from_bytes(self._exactly(4), "little")
             self.hello: dict[str, Any] = json.loads(self._exactly(length))
@@ -92,14 +95,16 @@ class WorkerProcess:
         Args:
             message: The encoded request.
             codes: Test code, handed over as a file that only the tester reads; or None.
-            patience: Seconds to wait for the next word at most.
+            patience: Seconds to wait for the next word. A worker that has had some of the CPU
+                meanwhile is on its way, on a machine that has little to give, and is waited for
+                that long again, up to ten times.
 
         Raises:
             OSError: If the worker is dead or silent.
             EOFError: If it died while it answered.
             ValueError: If the answer makes no sense.
         """
-        self._socket.settimeout(patience)
+        self._listen(patience)
         if codes is not None:
             descriptor = os.memfd_create("tests")
             with open(descriptor, "wb") as file:
@@ -116,10 +121,28 @@ class WorkerProcess:
     def _exactly(self, length: int) -> bytes:
         if length > _LARGEST:
             raise ValueError(f"a message of {length} bytes")
-        data: bytes = self._stream.read(length)
-        if len(data) < length:
-            raise EOFError("the worker closed the connection")
+        while len(self._received) < length:
+            part = self._receive()
+            if not part:
+                raise EOFError("the worker closed the connection")
+            self._received += part
+        data = bytes(self._received[:length])
+        del self._received[:length]
         return data
+
+    def _listen(self, patience: float) -> None:
+        self._socket.settimeout(patience)
+        self._worked = _cpu_seconds(self._process.pid)
+
+    def _receive(self) -> bytes:
+        for _ in range(_MOST_WAITS):
+            try:
+                return self._socket.recv(_CHUNK)
+            except TimeoutError:
+                before, self._worked = self._worked, _cpu_seconds(self._process.pid)
+                if self._worked == before:
+                    raise
+        raise TimeoutError(f"it said nothing {_MOST_WAITS} times as long as it may")
 
     def last_words(self) -> str:
         """Kills the process and returns what it had written to its standard error."""
@@ -138,7 +161,6 @@ class WorkerProcess:
         if os.getpid() != self._pid:
             self.abandon()
             return
-        self._stream.close()
         self._socket.close()
         self._process.kill()
         self._process.wait()
@@ -148,13 +170,20 @@ class WorkerProcess:
 
     def abandon(self) -> None:
         """Forgets the process in a forked copy of the parent, to which it does not belong."""
-        self._stream.close()
         self._socket.close()
         if self._process.stderr is not None:
             self._process.stderr.close()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._process.returncode = 0
+
+
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used of the CPU, by the clock that Linux has for each."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return 0.0  # it is dead
 
 
 def _start(

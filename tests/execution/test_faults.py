@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -24,6 +25,7 @@ from codegym.execution import (
     LocalExecutor,
     Request,
     Stdin,
+    worker_process,
 )
 from codegym.execution.sandbox import supervise
 from codegym.execution.sandbox.protocol import Frame
@@ -194,6 +196,38 @@ def test_a_worker_killed_while_it_starts_loses_no_grade() -> None:
         future = executor.submit(Request("print(1)", (Stdin(""),)))
         os.kill(min(wait_until(lambda: children_of(os.getpid()) - others)), signal.SIGKILL)
         assert future.result().observations[0].stdout == "1\n"
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_silent_worker_is_waited_for_while_it_gets_some_of_the_cpu(
+    works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it may be silent for long, and is at no fault."""
+    exchange, used = WorkerProcess.exchange, itertools.count()
+    monkeypatch.setattr(worker_process, "_cpu_seconds", lambda _: next(used) if works else 1.0)
+    monkeypatch.setattr(worker_process, "_MOST_WAITS", 10**9)
+    with started(1) as pool:
+        monkeypatch.setattr(
+            WorkerProcess, "exchange", lambda one, said, codes, _: exchange(one, said, codes, 1e-3)
+        )
+        future = pool.executor.submit(WAITING)
+        if works:
+            let_go(pool.wait_for_program()[1])
+            assert future.result().observations[0].stdout == "1\n"
+        else:
+            with pytest.raises(WorkerError, match="timed out"):
+                future.result()
+
+
+def test_a_worker_that_only_ever_works_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange, used = WorkerProcess.exchange, itertools.count()
+    monkeypatch.setattr(worker_process, "_cpu_seconds", lambda _: next(used))
+    with started(1) as pool:
+        monkeypatch.setattr(
+            WorkerProcess, "exchange", lambda one, said, codes, _: exchange(one, said, codes, 1e-3)
+        )
+        with pytest.raises(WorkerError, match="10 times as long"):
+            pool.executor.submit(WAITING).result()
 
 
 def test_a_stopped_worker_is_replaced_and_holds_up_nobody(
