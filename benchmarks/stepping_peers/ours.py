@@ -34,6 +34,7 @@ __all__ = [
 
 LETTER = 97
 _SHOWN = "# \n"
+_NAME = "`f` "  # a prompt that does not name it would be given a line that does
 
 
 def idle() -> FakeExecutor:
@@ -46,7 +47,7 @@ def arguments(lengths: Lengths) -> dict[str, Any]:
     """Keyword arguments of an environment of these lengths: a byte is a token."""
     problem = Problem(
         id="p",
-        description="x" * (lengths.prompt - len(_SHOWN)),
+        description=_NAME + "x" * (lengths.prompt - len(_SHOWN) - len(_NAME)),
         canonical_solution="",
         tests=(CallTest((1,), 1),),
         entry_point="f",

@@ -12,7 +12,7 @@ from gymnasium.wrappers import vector
 from packaging.version import Version
 
 from codegym.envs import CodeEnv, CodeVectorEnv
-from codegym.errors import UnknownNameError
+from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.grading import Grader
 from codegym.problems import ProblemSet
 
@@ -158,7 +158,7 @@ def test_make_vec_passes_arguments_on(arguments: dict[str, Any]) -> None:
     with pytest.raises(UnknownNameError, match="way of judging"):
         make("CodeGen-Mini-v0", num_envs=N, judging=True, **arguments)
     # Gymnasium's own vector environments are another thing, and have no judging.
-    with pytest.raises(UnknownNameError, match="argument 'judging'"):
+    with pytest.raises(ConfigurationError, match="judging is an argument of vector environments"):
         make("CodeGen-Mini-v0", num_envs=N, vectorization_mode="sync", judging="async", **arguments)
 
 

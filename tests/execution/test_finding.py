@@ -230,5 +230,5 @@ for one in gc.get_objects():
         one.write(b"E", b'{"type": "x", "message": "", "line": null, "checks": 9}')
 def f(a, b): raise SystemExit
 """
-    seen = run(program, TestCode("assert f(1, 1) == 2", "f", checks=(1, 2, 3)))
+    seen = run(program, TestCode("assert f(1, 1) == 2\n" * 3, "f", checks=(1, 2, 3)))
     assert seen.checks_passed == 0

@@ -175,7 +175,7 @@ def test_without_the_optional_package_the_error_says_which(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(OSError, match=r"codegym\[download\]") as caught:
+    with pytest.raises(OSError, match=r"pip install -e '\.\[download\]'") as caught:
         download(f"{server}/rows.jsonl", tmp_path / "rows.jsonl", anything)
     assert not isinstance(caught.value, ConnectionError)
 
