@@ -234,6 +234,18 @@ def test_a_right_program_passes(name: str, run: Run) -> None:
             "    error.has = lambda *a: True\n    raise error",
             "try: f()\nexcept ValueError as error: assert error.has('a')",
         ),
+        # Types can be called as well, and so can objects of a class that has `__call__`.
+        (YES.replace("lambda *a: True", "bool"), "assert f().equals([1])"),
+        (YES.replace("lambda *a: True", "ValueError"), "assert f().equals([1])"),
+        (
+            "from collections import namedtuple\ndef f(): return namedtuple('R', 'index')(int)",
+            "assert f().index(3) == 3",
+        ),
+        (
+            "class Bad(ValueError): pass\ndef f():\n    error = Bad()\n    error.has = bool\n"
+            "    raise error",
+            "try: f()\nexcept ValueError as error: assert error.has('a')",
+        ),
         # A class of the test's own that equals everything.
         (
             "class Any: pass\ndef f(): return Any()",

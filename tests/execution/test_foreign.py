@@ -230,3 +230,38 @@ def test_a_program_cannot_swallow_the_failure_of_an_assert(run: Run) -> None:
     for expected, reason in ((4, ExitReason.FINISHED), (5, ExitReason.TEST_FAILED)):
         test = TestCode(code.format(expected), "F", classes=(("F", ("__enter__", "__exit__")),))
         assert run(program, test, entry_point="F").reason is reason
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "names"),
+    [
+        # `all` would take the end of its iterator for the end of what is to be checked.
+        (
+            "class S:\n    @property\n    def ok(self): raise StopIteration",
+            "assert all(map(lambda s: s.ok, [S(), S()]))",
+            ("ok",),
+        ),
+        (
+            "class S:\n    def __len__(self): raise StopIteration",
+            "assert all(map(lambda s: len(s) == 3, [S(), S()]))",
+            ("__len__",),
+        ),
+        # What a script leaves with is asked whether it is true.
+        (
+            "class S:\n    def __bool__(self): return False",
+            "import sys\nsys.exit(S())",
+            ("__bool__",),
+        ),
+        (
+            "class S:\n    def __bool__(self): raise ValueError\n"
+            "    def go(self): raise SystemExit(self)",
+            "S().go()",
+            ("__bool__", "go"),
+        ),
+    ],
+)
+def test_the_special_methods_of_a_program_end_no_test(
+    program: str, code: str, names: tuple[str, ...], run: Run
+) -> None:
+    seen = run(program, TestCode(code, "S", classes=(("S", names),)), entry_point="S")
+    assert seen.reason in (ExitReason.TEST_FAILED, ExitReason.EXCEPTION)

@@ -45,7 +45,8 @@ PLAIN = {
     "caught exceptions": "def f(x):\n    try:\n        return int(x)\n"
     "    except (ValueError, TypeError) as error:\n        return 0\n",
     "a generator": "def g(x):\n    yield from range(x)\ndef f(x):\n    return sum(g(x))\n",
-    "texts": "def f(x):\n    return f'{x:>3}'.strip().upper() + '%d' % x\n",
+    "texts": "def f(x):\n    if isinstance(x, (str, bytes)):\n        return x.strip().upper()\n"
+    "    return ''.join([chr(x), 'a'])\n",
     "lambda and sort": "def f(x):\n    x.sort(key=lambda one: -one)\n    return x[::-1]\n",
 }
 NOT_PLAIN = {
@@ -92,6 +93,10 @@ NOT_PLAIN = {
     "    return int.mro()\n",
     "a member of a module by a name of its own": "import operator\ndef attrgetter(x): pass\n"
     "def f(x):\n    return operator.attrgetter('__class__')(x)\n",
+    "an address as text": "def f(x): return int(str(f).split('0x')[1].rstrip('>'), 16)",
+    "an address in an f-string": "def f(x): return f'{f}'",
+    "an address behind a percent sign": "def f(x): return '%s' % f",
+    "text as a function": "def f(x): return list(map(str, [f]))",
     "a cache of typing": "from typing import List\ndef f(x):\n    return str(List[x])\n",
     "one in an annotation": "from typing import List\ndef f(x):\n    def g(y: List[x]): pass\n",
     "one under another name": "import typing as t\ndef f(x):\n    return t.List[x]\n",

@@ -48,6 +48,8 @@ def test_script_is_main_and_a_called_module_is_not(run: Run) -> None:
     [
         "def main(): print(int(input()) * 2)\nglobals()['main']()",
         "def run(g):\n    g()\n    return g\n@run\ndef main(): print(int(input()) * 2)",
+        # Its name alone is no call.
+        "__all__ = ['main']\ndef main(): print(int(input()) * 2)",
         # A wrapper calls it later: somebody else has to call that.
         "def wrap(g):\n    def inner(): g()\n    return inner\n"
         "@wrap\ndef main(): print(int(input()) * 2)",

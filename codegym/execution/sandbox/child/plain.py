@@ -11,6 +11,8 @@ from the syntax tree, before anything of the program runs. A program is *plain* 
 - uses `typing` in annotations only, and on types that are written out there: its caches outlive a
   module;
 - uses no name but its own, those functions, and builtins that neither print nor look around;
+- makes no text of objects (`str`, f-strings, `%`): that of a function holds its address, which
+  tells how much memory was used before;
 - catches only exceptions that do not tell how much memory or stack is left.
 
 So nothing that outlives a module can be reached: not by `sys`, a class of the library, a default
@@ -40,7 +42,7 @@ _NODES = _words(
     "Module FunctionDef ClassDef Return Assign AugAssign AnnAssign Delete For While If Expr Pass "
     "Break Continue Assert Raise Try ExceptHandler Import ImportFrom alias Global Nonlocal "
     "BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp "
-    "Yield YieldFrom Compare Call FormattedValue JoinedStr Constant Attribute Subscript Starred "
+    "Yield YieldFrom Compare Call Constant Attribute Subscript Starred "
     "Name List Tuple Slice comprehension arguments arg keyword Load Store Del And Or Add Sub Mult "
     "Div Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE "
     "Gt GtE Is IsNot In NotIn"
@@ -146,6 +148,7 @@ class _Names:
         self._bases: set[int] = set()
         self._typing = {name for name, value in given.items() if id(value) in _OF_TYPING}
         self._annotating: set[int] = set()
+        self._kinds: set[int] = set()  # what `isinstance` asks for
         self._given = given
         for node in nodes:
             kind = type(node).__name__
@@ -166,6 +169,8 @@ class _Names:
                 self._functions.add(node.name)
             elif kind in ("Global", "Nonlocal"):
                 self._own.update(node.names)
+            elif kind == "Call" and getattr(node.func, "id", None) == "isinstance":
+                self._kinds.update(id(part) for asked in node.args[1:] for part in _below(asked))
             elif kind == "ClassDef":
                 self._classes.add(node.name)
                 self._bases.update(map(id, node.bases))
@@ -217,6 +222,8 @@ class _Names:
             return bool(node.id == "object")
         if node.id in self._typing:
             return id(node) in self._annotating
+        if node.id == "str" and node.id not in self._own:
+            return id(node) in self._annotating or id(node) in self._kinds
         if node.id in self._own or node.id in _BUILTINS:
             return True
         return node.id in self._given and _is_safe(self._given[node.id])
@@ -227,6 +234,9 @@ class _Names:
 
     def _class(self, node: Any) -> bool:
         return not (node.keywords or node.decorator_list)
+
+    def _constant(self, node: Any) -> bool:
+        return not (type(node.value) in (str, bytes) and "%" in str(node.value))
 
     def _import(self, node: Any) -> bool:
         return all(alias.name in _MODULES for alias in node.names)
@@ -246,6 +256,7 @@ class _Names:
 _CHECKS = {
     "Name": _Names._name,
     "Attribute": _Names._attribute,
+    "Constant": _Names._constant,
     "ClassDef": _Names._class,
     "Import": _Names._import,
     "ImportFrom": _Names._import_from,

@@ -25,9 +25,11 @@ def defines_only(text: str, name: str) -> bool:
     reached: set[str] = set()
     while waiting:
         for node in ast.walk(waiting.pop()):
-            found = node.value if isinstance(node, ast.Constant) else None
+            found: object = None
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 found = node.id
+            elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                found = node.slice.value
             if isinstance(found, str) and found in functions and found not in reached:
                 reached.add(found)
                 waiting.append(functions[found])

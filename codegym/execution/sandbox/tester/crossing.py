@@ -68,12 +68,21 @@ class Shared:
 
 
 class Uncallable:
-    """A function of the program, where a test must not call it. It goes back as what it is."""
+    """A function or class from the program, where a test must not call it.
+
+    It goes back as what it is, and equals that.
+    """
 
     __slots__ = ("function",)
 
     def __init__(self, function: Any) -> None:
         self.function = function
+
+    def __eq__(self, other: object) -> bool:
+        return self.function is (other.function if type(other) is Uncallable else other)
+
+    def __hash__(self) -> int:
+        return hash(self.function)
 
 
 class Crossing:
@@ -281,9 +290,8 @@ class Crossing:
         return self._values(message["v"])
 
     def uncallable(self, value: Any) -> Any:
-        """A value that a test may look at; if it is a function of the program, not more."""
-        known = self._shared.get(self._keys.get(id(value), -1))
-        return Uncallable(value) if self._strict and known and known.kind == "c" else value
+        """A value that a test may look at; if it can be called, not more."""
+        return Uncallable(value) if self._strict and callable(value) else value
 
     def _learn(self, key: Any, kind: str, value: Any, detail: str) -> Shared:
         if type(key) is not int or key <= 1 or key % 2 == self._next % 2 or key in self._shared:

@@ -92,6 +92,10 @@ class Peer:
     def ask(self, key: int, /, *args: Any, **kwargs: Any) -> Any:
         """What the other side's function returns, or raises."""
         self._send(["call", key, list(kwargs)], [*args, *kwargs.values()])
+        return self._answer()
+
+    def _answer(self) -> Any:
+        """What the other side's own code returns or raises."""
         try:
             return self._until_answered()
         except StopIteration as error:
@@ -109,7 +113,7 @@ class Peer:
             self.fault = "a copy of an object of the program cannot be asked for anything"
             raise CannotCrossError(self.fault)
         self._send(["get", key, []], [name])
-        return self._until_answered()
+        return self._answer()
 
     def entry_class(self, name: str) -> type | None:
         """What stands for the other side's entry point, if that is to be a class."""

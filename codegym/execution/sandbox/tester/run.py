@@ -82,6 +82,11 @@ def run_tester(
     os._exit(0)
 
 
+def _is_success(code: object) -> bool:
+    """Whether an exit code is None, 0 or False; an object of the program's is not asked."""
+    return code is None or (type(code) in (int, bool) and code == 0)
+
+
 class _Words:
     """What test code gives names to, and what it imports by name.
 
@@ -169,7 +174,7 @@ class _Run:
             self._prepare()
             exec(compile(self._source, _PROBLEM_FILE, "exec", dont_inherit=True), self._namespace)
         except SystemExit as end:
-            if end.code or blamed_on_program(end):
+            if blamed_on_program(end) or not _is_success(end.code):
                 failures.append(end)
         except BaseException as error:
             failures.append(error)
