@@ -53,9 +53,9 @@ __all__ = ["Args", "Rates", "copied", "train", "train_vocabulary"]
 _TASK: dict[str, Any] = {
     "env_id": "CodeGen-APPSPlus-v0",
     "data": "sample",
-    "max_new_tokens": 320,
     "context_length": 640,
 }
+_MAX_NEW_TOKENS = 320
 _VOCABULARY = 768
 
 Rates = dict[int, tuple[int, int]]
@@ -90,6 +90,7 @@ class Args:
     ppo: ppo.Args = dataclasses.field(
         default_factory=lambda: ppo.Args(
             **_TASK,
+            max_new_tokens=_MAX_NEW_TOKENS,
             problems=0,
             iterations=30,
             episodes=64,

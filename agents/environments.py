@@ -36,6 +36,7 @@ from codegym.start_states import StartStates
 from codegym.tokenization import Tokenizer
 
 __all__ = [
+    "ProblemSettings",
     "TaskSettings",
     "fitting",
     "load_split",
@@ -59,11 +60,12 @@ def _help(name: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TaskSettings:
-    """The environment.
+class ProblemSettings:
+    """The problems, and how a policy reads them.
 
-    Of the environment's arguments, these are the ones that a command line can say. Their defaults
-    are those of ``CodeGen-Mini-v0``, their meaning is codegym's (``TASK_ARGUMENTS``).
+    Of the environment's arguments, these and those of :class:`TaskSettings` are the ones that a
+    command line can say. Their defaults are those of ``CodeGen-Mini-v0``, their meaning is
+    codegym's (``TASK_ARGUMENTS``).
     """
 
     env_id: str = _ENV_ID
@@ -73,18 +75,7 @@ class TaskSettings:
     difficulty: Annotated[str | None, _help("difficulty")] = _DEFAULTS["difficulty"]
     tokenizer: Annotated[str, _help("tokenizer")] = _DEFAULTS["tokenizer"]
     prompt_format: Annotated[str, _help("prompt_format")] = _DEFAULTS["prompt_format"]
-    reward: Annotated[str, _help("reward")] = _DEFAULTS["reward"]
-    sampler: Annotated[str, _help("sampler")] = _DEFAULTS["sampler"]
-    max_new_tokens: Annotated[int, _help("max_new_tokens")] = _DEFAULTS["max_new_tokens"]
     context_length: Annotated[int, _help("context_length")] = _DEFAULTS["context_length"]
-    cpu_seconds: float = 1.0
-    """CPU time of a program, per test"""
-    num_envs: int = 128
-    """sub-environments"""
-    judging: Literal["sync", "async"] = "async"
-    """whether programs are run while others are still being written; the episodes are the same"""
-    workers: int | None = None
-    """processes that run programs; None: one for each CPU"""
 
     def refuse_unused_task(self) -> None:
         """Refuses settings of a task that this task has no use for.
@@ -104,7 +95,24 @@ class TaskSettings:
         return SOURCES[str(codegym.ENVIRONMENTS[self.env_id]["source"])]
 
 
-def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: int) -> ProblemSet:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskSettings(ProblemSettings):
+    """The environment: problems, rewards, budgets and judging."""
+
+    reward: Annotated[str, _help("reward")] = _DEFAULTS["reward"]
+    sampler: Annotated[str, _help("sampler")] = _DEFAULTS["sampler"]
+    max_new_tokens: Annotated[int, _help("max_new_tokens")] = _DEFAULTS["max_new_tokens"]
+    cpu_seconds: float = 1.0
+    """CPU time of a program, per test"""
+    num_envs: int = 128
+    """sub-environments"""
+    judging: Literal["sync", "async"] = "async"
+    """whether programs are run while others are still being written; the episodes are the same"""
+    workers: int | None = None
+    """processes that run programs; None: one for each CPU"""
+
+
+def load_split(settings: ProblemSettings, *, split: str | None, size: int, seed: int) -> ProblemSet:
     """Problems of a split.
 
     Args:
@@ -149,7 +157,7 @@ def load_split(settings: TaskSettings, *, split: str | None, size: int, seed: in
     return problems
 
 
-def fitting(problems: ProblemSet, settings: TaskSettings, tokenizer: Tokenizer) -> ProblemSet:
+def fitting(problems: ProblemSet, settings: ProblemSettings, tokenizer: Tokenizer) -> ProblemSet:
     """The problems whose prompt and canonical program fit the context, wherever an episode begins.
 
     A program that the tokenizer cannot spell to the byte does not fit.

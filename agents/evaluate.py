@@ -22,6 +22,7 @@ from rich.table import Table
 
 from agents.command import command_line, main, set_up_torch
 from agents.environments import (
+    ProblemSettings,
     TaskSettings,
     load_split,
     make_envs,
@@ -148,7 +149,7 @@ def wilson_interval(rate: float, n: int, *, z: float = 1.959964) -> tuple[float,
 
 
 def held_out(
-    settings: TaskSettings, *, split: str | None, per_level: int, seed: int = 0
+    settings: ProblemSettings, *, split: str | None, per_level: int, seed: int = 0
 ) -> ProblemSet:
     """Problems to evaluate on: as many of each difficulty, from easy to hard.
 

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from codegym.errors import CodegymError, ConfigurationError
+from codegym.errors import CodegymError
 
-__all__ = ["DivergedError", "Guard", "GuardSettings", "GuardState", "RunawayError"]
+__all__ = ["DivergedError", "Guard", "GuardState", "RunawayError"]
 
+_MAX_KL = 1.0  # to the reference, nats per token; a useful policy stays below 0.3
+_LOWEST_SUCCESS = 0.5  # share of the best held-out success
 _LOWEST_IN_TRAINING = 0.2  # share of the best training success; moving start states may halve it
+_BACKOFF = 0.5  # factor on the learning rates at each return
+_MAX_RETURNS = 3
 
 
 class DivergedError(CodegymError, ArithmeticError):
@@ -27,23 +31,6 @@ class DivergedError(CodegymError, ArithmeticError):
 
 class RunawayError(CodegymError, ArithmeticError):
     """The policy ran away again and again, however small the step."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GuardSettings:
-    """What a run may do before it is sent back."""
-
-    guard: bool = True
-    """whether a run that goes wrong goes back to its last good state"""
-    max_kl: float = 1.0
-    """KL to the reference above which a policy has run away, in nats per token; a useful one stays
-    below 0.3"""
-    lowest_success: float = 0.5
-    """held-out success below this share of the best so far is a collapse"""
-    backoff: float = 0.5
-    """factor on both learning rates at each return"""
-    max_returns: int = 3
-    """returns before the run gives up"""
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,28 +52,19 @@ class Guard:
     """Judges iterations and evaluations. It changes nothing; the trainer does.
 
     Args:
-        settings: The bounds.
+        enabled: Whether it judges; otherwise it only remembers the best.
         held_out: Whether success is measured on held-out problems.
-
-    Raises:
-        ConfigurationError: If a bound has no meaning.
     """
 
-    def __init__(self, settings: GuardSettings, *, held_out: bool) -> None:
-        for name, high in (("lowest_success", 1.0), ("backoff", 1.0), ("max_kl", float("inf"))):
-            value = getattr(settings, name)
-            if not 0.0 < value <= high:
-                raise ConfigurationError(f"{name} must be above 0 and at most {high}, got {value}.")
-        if settings.max_returns < 0:
-            raise ConfigurationError(f"max_returns must be 0 or more, got {settings.max_returns}.")
-        self.settings = settings
+    def __init__(self, *, enabled: bool, held_out: bool) -> None:
+        self.enabled = enabled
         self.state = GuardState()
-        self._lowest = settings.lowest_success if held_out else _LOWEST_IN_TRAINING
+        self._lowest = _LOWEST_SUCCESS if held_out else _LOWEST_IN_TRAINING
 
     @property
     def rate_factor(self) -> float:
         """Factor on the learning rates."""
-        return float(self.settings.backoff ** len(self.state.returns))
+        return float(_BACKOFF ** len(self.state.returns))
 
     def after_iteration(self, reference_kl: float) -> str | None:
         """Judges an iteration.
@@ -97,8 +75,8 @@ class Guard:
         Returns:
             Why the run must go back; None if it need not.
         """
-        if self.settings.guard and not reference_kl <= self.settings.max_kl:
-            return f"KL to the reference {reference_kl:.2f}, at most {self.settings.max_kl:g}"
+        if self.enabled and not reference_kl <= _MAX_KL:  # NaN is not, either
+            return f"KL to the reference {reference_kl:.2f}, at most {_MAX_KL:g}"
         return None
 
     def after_check(self, success: float, iteration: int) -> str | None:
@@ -112,7 +90,7 @@ class Guard:
             Why the run must go back; None if this state is a good one.
         """
         state = self.state
-        if self.settings.guard and success < self._lowest * state.best:
+        if self.enabled and success < self._lowest * state.best:
             return (
                 f"success {success:.3f}, less than {self._lowest:g} of the best, {state.best:.3f} "
                 f"at iteration {state.best_iteration}"
@@ -132,10 +110,10 @@ class Guard:
             RunawayError: If it has gone back as often as it may.
         """
         self.state.returns.append(f"iteration {iteration}: {reason}")
-        if len(self.state.returns) > self.settings.max_returns:
+        if len(self.state.returns) > _MAX_RETURNS:
             raise RunawayError(
                 f"Expected a run that stays near its best; it ran away {len(self.state.returns)} "
                 f"times ({'; '.join(self.state.returns)}), the last time with the learning rates "
-                f"x {self.rate_factor / self.settings.backoff:g}. The best policy is kept. Lower "
-                "learning_rate, raise kl_coefficient, or allow more returns with max_returns."
+                f"x {self.rate_factor / _BACKOFF:g}. The best policy is kept. Lower learning_rate, "
+                "or raise kl_coefficient."
             )

@@ -63,7 +63,6 @@ class LossInput(NamedTuple):
 
     Attributes:
         logprobs: Of the current policy, with a gradient.
-        entropy: Of the current policy, with a gradient; None if it was not asked for.
         old_logprobs: Of the policy that wrote the tokens.
         reference_logprobs: Of the frozen reference.
         advantages: Of the tokens.
@@ -74,7 +73,6 @@ class LossInput(NamedTuple):
     """
 
     logprobs: Tensor
-    entropy: Tensor | None
     old_logprobs: Tensor
     reference_logprobs: Tensor
     advantages: Tensor
@@ -88,29 +86,21 @@ Loss = Callable[[LossInput], tuple[Tensor, dict[str, Tensor]]]
 """A group -> its () part of the minibatch's loss, and named () scalars that add up likewise."""
 
 
-def clipped_loss(
-    *, clip_range: float = 0.2, kl_coefficient: float = 0.0, entropy_coefficient: float = 0.0
-) -> Loss:
-    """PPO's loss: clipped surrogate, KL penalty and entropy bonus.
+def clipped_loss(*, clip_range: float = 0.2, kl_coefficient: float = 0.0) -> Loss:
+    """PPO's loss: clipped surrogate and KL penalty.
 
     Args:
         clip_range: See :func:`policy_loss`.
         kl_coefficient: Weight of :func:`kl_penalty`; 0: no such term.
-        entropy_coefficient: Weight of the bonus; 0: no such term.
 
     Returns:
         A loss that says ``loss/policy``, ``policy/clip_fraction`` and ``kl/update_k3``.
     """
-    return partial(
-        _clipped_loss,
-        clip_range=clip_range,
-        kl_coefficient=kl_coefficient,
-        entropy_coefficient=entropy_coefficient,
-    )
+    return partial(_clipped_loss, clip_range=clip_range, kl_coefficient=kl_coefficient)
 
 
 def _clipped_loss(
-    group: LossInput, *, clip_range: float, kl_coefficient: float, entropy_coefficient: float
+    group: LossInput, *, clip_range: float, kl_coefficient: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     surrogate = policy_loss(
         group.logprobs,
@@ -129,9 +119,6 @@ def _clipped_loss(
             normaliser=group.generated_count,
         )
         loss = loss + kl_coefficient * penalty
-    if group.entropy is not None and entropy_coefficient:
-        bonus = masked_mean(group.entropy, group.generated, normaliser=group.generated_count)
-        loss = loss - entropy_coefficient * bonus
     return loss, {
         "loss/policy": surrogate.loss.detach(),
         "policy/clip_fraction": surrogate.clip_fraction,
@@ -195,31 +182,23 @@ def policy_loss(
 
 def value_loss(
     values: Tensor,
-    old_values: Tensor,
     returns: Tensor,
     mask: Tensor,
     *,
-    clip_range: float | None = 0.2,
     normaliser: Tensor | float | None = None,
 ) -> Tensor:
-    """Half the squared error of the value head, clipped as PPO's reference code does.
+    """Half the squared error of the critic.
 
     Args:
         values: (B, T) of the current critic, with gradient.
-        old_values: (B, T) of the critic before the update.
         returns: (B, T) targets.
         mask: (B, T) bool: all generated tokens, unless the critic is masked by FGO as well.
-        clip_range: How far a value may move before its gradient stops; None: not clipped.
         normaliser: See :func:`masked_mean`.
 
     Returns:
         () loss.
     """
-    error = (values - returns).square()
-    if clip_range is not None:
-        near = old_values + (values - old_values).clamp(-clip_range, clip_range)
-        error = torch.maximum(error, (near - returns).square())
-    return 0.5 * masked_mean(error, mask, normaliser=normaliser)
+    return 0.5 * masked_mean((values - returns).square(), mask, normaliser=normaliser)
 
 
 def kl_penalty(

@@ -13,6 +13,8 @@ from codegym.errors import ConfigurationError
 
 __all__ = ["ModelSettings", "make_policy", "uses_checkpointing"]
 
+_HEAD_WIDTH = 16
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSettings:
@@ -23,10 +25,8 @@ class ModelSettings:
     saved policy, a hub name or folder of a checkpoint, or "config:NAME" for that architecture with
     random weights"""
     model_width: int = 64
-    """of "tiny" and "random-qwen2" """
+    """of "tiny" and "random-qwen2"; heads of attention are 16 wide"""
     model_layers: int = 2
-    """of "tiny" and "random-qwen2" """
-    model_heads: int = 4
     """of "tiny" and "random-qwen2" """
     dtype: str = "float32"
     """of the trunk: "float32", "bfloat16" or "float16" """
@@ -39,7 +39,7 @@ class ModelSettings:
         Raises:
             ConfigurationError: If one was given.
         """
-        sizes = ("model_width", "model_layers", "model_heads")
+        sizes = ("model_width", "model_layers")
         ours = self.model in ("tiny", "random-qwen2")
         refuse_unused(self, sizes, ours, 'model="tiny" or model="random-qwen2"')
 
@@ -56,15 +56,23 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
         A policy in evaluation mode.
 
     Raises:
-        ConfigurationError: If the dtype is unknown or the model does not fit the actions.
+        ConfigurationError: If the dtype is unknown, the width is none of a whole number of heads,
+            or the model does not fit the actions.
     """
     dtype = _dtype(settings.dtype)
+    heads, rest = divmod(settings.model_width, _HEAD_WIDTH)
+    if rest or not heads:
+        raise ConfigurationError(
+            f"model_width must be a multiple of {_HEAD_WIDTH}, the width of a head of attention, "
+            f"got {settings.model_width}."
+        )
     if settings.model == "tiny":
         policy = CausalLMPolicy.from_config_tiny(
             vocab_size,
             d=settings.model_width,
             layers=settings.model_layers,
-            heads=settings.model_heads,
+            heads=heads,
+            key_value_heads=max(1, heads // 2),
             context_length=4096,
             seed=seed,
             dtype=dtype,
@@ -75,8 +83,8 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             hidden_size=settings.model_width,
             intermediate_size=4 * settings.model_width,
             num_hidden_layers=settings.model_layers,
-            num_attention_heads=settings.model_heads,
-            num_key_value_heads=max(1, settings.model_heads // 2),
+            num_attention_heads=heads,
+            num_key_value_heads=max(1, heads // 2),
         )
         policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
     elif settings.model.startswith("config:"):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -35,19 +35,7 @@ from agents.hub import loading
 from agents.sequences import generated_mask
 from codegym.errors import ConfigurationError
 
-__all__ = ["CausalLMPolicy", "TokenScores", "load_trunk"]
-
-
-class TokenScores(NamedTuple):
-    """Column t speaks of token t, given those before it; 0 where it was not generated.
-
-    Attributes:
-        logprobs: (B, T) float32, over the action space, at the policy's temperature.
-        entropy: (B, T) float32; None if it was not asked for.
-    """
-
-    logprobs: Tensor
-    entropy: Tensor | None
+__all__ = ["CausalLMPolicy", "load_trunk"]
 
 
 class CausalLMPolicy(nn.Module):
@@ -224,8 +212,7 @@ class CausalLMPolicy(nn.Module):
         length: Tensor,
         *,
         temperature: float = 1.0,
-        entropy: bool = False,
-    ) -> TokenScores:
+    ) -> Tensor:
         """Log-probabilities of the generated tokens of stored sequences.
 
         Only generated tokens reach the output head, so prompt and padding cost no logits.
@@ -235,10 +222,10 @@ class CausalLMPolicy(nn.Module):
             start_length: (B,) first generated column, at least 1.
             length: (B,) first padding column.
             temperature: The policy is ``softmax(logits / temperature)``.
-            entropy: Whether the exact entropy is wanted.
 
         Returns:
-            Scores aligned with the tokens.
+            (B, T) float32: column t speaks of token t, given those before it; 0 where it was not
+            generated.
         """
         rows, width = input_ids.shape
         mask = generated_mask(start_length, length, width)
@@ -254,16 +241,8 @@ class CausalLMPolicy(nn.Module):
             logits = logits / temperature
         targets = input_ids.flatten().index_select(0, target_index)
         chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
-
-        def place(flat: Tensor) -> Tensor:
-            canvas = flat.new_zeros(rows * width)
-            return canvas.index_copy(0, target_index, flat).view(rows, width)
-
-        exact = None
-        if entropy:
-            log_softmax = logits.log_softmax(-1)
-            exact = place(-(log_softmax.exp() * log_softmax).sum(-1))
-        return TokenScores(place(chosen), exact)
+        canvas = chosen.new_zeros(rows * width)
+        return canvas.index_copy(0, target_index, chosen).view(rows, width)
 
     def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Last hidden states, and logits where they are more than ``head(hidden)``."""

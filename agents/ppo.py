@@ -61,6 +61,7 @@ from agents.trainer import RunSettings, Trainer, command, train
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
+from codegym.start_states import StartStates
 
 __all__ = [
     "PPO",
@@ -98,11 +99,6 @@ class Args(RunSettings):
     reward_clip: float | None = None
     """the reward for the tests' outcome is clipped to plus and minus this (StepCoder's 0.8); None:
     not"""
-    value_clip: float | None = None
-    """how far a value may move in one iteration; None: not clipped. Clipping at 0.2 slowed a value
-    head that starts at zero"""
-    entropy_coefficient: float = 0.0
-    """weight of an entropy bonus"""
     kl_coefficient: float = 0.02
     """beta: weight of the token-level penalty for leaving the reference"""
     kl: Literal["loss", "reward"] = "loss"
@@ -115,8 +111,6 @@ class Args(RunSettings):
     """discount per token"""
     gae_lambda: float = 1.0
     """1: Monte-Carlo returns; less trusts the critic more"""
-    whiten_advantages: bool = True
-    """to zero mean and unit variance over the generated tokens"""
     fgo: bool = True
     """Fine-Grained Optimization: the policy learns from executed tokens only"""
     warmup_updates: int = 3
@@ -139,10 +133,10 @@ class Args(RunSettings):
                 f"warmup_updates must be 0 or more, got {self.warmup_updates}."
             )
         rates = ("learning_rate", "critic_learning_rate")
-        refuse_outside(self, (*rates, "kl_coefficient", "entropy_coefficient"), low=0.0)
+        refuse_outside(self, (*rates, "kl_coefficient"), low=0.0)
         positive = ("clip_range", "max_grad_norm", "temperature", "microbatch_tokens")
         refuse_outside(self, positive, above=0.0)
-        refuse_outside(self, ("reward_clip", "value_clip", "target_kl"), above=0.0, optional=True)
+        refuse_outside(self, ("reward_clip", "target_kl"), above=0.0, optional=True)
         refuse_outside(self, ("gamma", "gae_lambda"), low=0.0, high=1.0)
         self.refuse_meaningless_run()
 
@@ -160,6 +154,7 @@ class PPO(Trainer):
         reward: Of the environment, in place of the one that the command line names.
         critic: Is changed; by default the one that the command line names.
         sampler: Draws the problems, in place of the one that the command line names.
+        start_states: Where episodes begin, in place of what the command line names.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -177,6 +172,7 @@ class PPO(Trainer):
         reward: Any = None,
         critic: Critic | None = None,
         sampler: ProblemSampler | None = None,
+        start_states: StartStates | None = None,
     ) -> None:
         self.args = args
         self.rewards = token_rewards(
@@ -198,6 +194,7 @@ class PPO(Trainer):
             screen=screen,
             reward=reward,
             sampler=sampler,
+            start_states=start_states,
         )
 
     def iterate(self) -> dict[str, float]:
@@ -314,7 +311,7 @@ def prepare(
         reference_logprobs=scores.reference_logprobs,
     )
     paid = total_reward(rewards, known)
-    estimate = gae(gamma=args.gamma, lam=args.gae_lambda, whitened=args.whiten_advantages)
+    estimate = gae(gamma=args.gamma, lam=args.gae_lambda)
     advantages, returns = estimate(paid.total, known)
     mask = masks.executed if args.fgo else masks.generated
     return Batch(
@@ -406,7 +403,6 @@ def update(
     loss = clipped_loss(
         clip_range=args.clip_range,
         kl_coefficient=args.kl_coefficient if args.kl == "loss" else 0.0,
-        entropy_coefficient=args.entropy_coefficient,
     )
     # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
     nn.Module.train(policy.trunk, uses_checkpointing(policy))
@@ -487,16 +483,11 @@ class _Minibatch:
         batch, totals = self._batch, dict[str, float]()
         largest = 0.0
         for rows in self._groups:
-            fresh = policy.score(
-                *self._inputs(rows),
-                temperature=self._args.temperature,
-                entropy=self._args.entropy_coefficient != 0.0,
-            )
+            fresh = policy.score(*self._inputs(rows), temperature=self._args.temperature)
             old_logprobs = self._cut(batch.logprobs, rows)
             part, stats = loss(
                 LossInput(
-                    logprobs=fresh.logprobs,
-                    entropy=fresh.entropy,
+                    logprobs=fresh,
                     old_logprobs=old_logprobs,
                     reference_logprobs=self._cut(batch.reference_logprobs, rows),
                     advantages=self._cut(batch.advantages, rows),
@@ -509,7 +500,7 @@ class _Minibatch:
             part.backward()  # type: ignore[no-untyped-call]
             for name, value in stats.items():
                 totals[name] = totals.get(name, 0.0) + float(value)
-            shift = (fresh.logprobs.detach() - old_logprobs).exp() - 1.0
+            shift = (fresh.detach() - old_logprobs).exp() - 1.0
             largest = max(largest, float(shift.abs().max()))
         return {**totals, "largest": largest}
 
@@ -518,10 +509,8 @@ class _Minibatch:
         for rows in self._groups:
             loss = value_loss(
                 critic.values(*self._inputs(rows)),
-                self._cut(batch.values, rows),
                 self._cut(batch.returns, rows),
                 self._cut(batch.generated, rows),
-                clip_range=self._args.value_clip,
                 normaliser=self._generated_count,
             )
             loss.backward()  # type: ignore[no-untyped-call]

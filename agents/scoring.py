@@ -138,6 +138,6 @@ def score_tokens(
     """
     logprobs = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
     for rows, *inputs in token_groups(tokens, microbatch_tokens):
-        found = policy.score(*inputs, temperature=temperature).logprobs
+        found = policy.score(*inputs, temperature=temperature)
         logprobs[rows, : found.shape[1]] = found
     return logprobs

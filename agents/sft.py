@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from agents.command import command_line, main, refuse_unused, set_up_torch
-from agents.environments import TaskSettings, load_split, make_tokenizer
+from agents.environments import ProblemSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
 from agents.losses import masked_mean
 from agents.models import ModelSettings, make_policy
@@ -38,7 +38,7 @@ __all__ = ["Args", "example_stream", "finetune"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args(TaskSettings, ModelSettings):
+class Args(ProblemSettings, ModelSettings):
     """Supervised fine-tuning."""
 
     problems: int = 4096
@@ -240,10 +240,10 @@ def _losses(
     """Mean cross entropy over the programs' tokens, and over the prompts' (0 if not wanted)."""
     width = batch.input_ids.shape[1]
     first = torch.ones_like(batch.start_length) if prompts else batch.start_length
-    scores = policy.score(batch.input_ids, first, batch.length)
+    logprobs = policy.score(batch.input_ids, first, batch.length)
     program = generated_mask(batch.start_length, batch.length, width)
     prompt = generated_mask(first, batch.start_length, width)
-    return -masked_mean(scores.logprobs, program), -masked_mean(scores.logprobs, prompt)
+    return -masked_mean(logprobs, program), -masked_mean(logprobs, prompt)
 
 
 def run(

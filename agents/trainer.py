@@ -27,7 +27,7 @@ from agents.command import command_line, refuse_unused, set_up_torch
 from agents.critic import Critic
 from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer, task_of
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
-from agents.guard import DivergedError, Guard, GuardSettings, GuardState, RunawayError
+from agents.guard import DivergedError, Guard, GuardState, RunawayError
 from agents.models import ModelSettings
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
@@ -35,26 +35,22 @@ from agents.telemetry import RunLogger
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
-from codegym.start_states import CurriculumOfSubtasks, StartStates
+from codegym.start_states import StartStates, make_start_states
 
-__all__ = ["RunSettings", "Trainer", "command", "make_start", "train"]
+__all__ = ["RunSettings", "Trainer", "command", "train"]
 
 Settings = TypeVar("Settings", bound="RunSettings")
 Trained = TypeVar("Trained", bound="Trainer")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSettings(TaskSettings, ModelSettings, GuardSettings):
+class RunSettings(TaskSettings, ModelSettings):
     """What every run has, whatever its method."""
 
     problems: int = 2048
     """size of the training set; 0: all"""
     start: str = "cccs"
     """"cccs", "empty", "uniform", or another start distribution of codegym"""
-    cccs_threshold: float = 0.6
-    """moving average of success above which a problem's start state moves back"""
-    cccs_alpha: float = 0.2
-    """weight of the newest episode in that average"""
     iterations: int = 120
     """budget; iterations whose outcome was thrown away count as well"""
     anneal: bool = True
@@ -68,10 +64,10 @@ class RunSettings(TaskSettings, ModelSettings, GuardSettings):
     eval_every: int = 20
     """iterations between evaluations on held-out problems, which choose the best policy and show a
     collapse; 0: none, so the guard looks at training success and the last policy is the best"""
-    eval_split: str = "validation"
-    """what is held out"""
     eval_per_level: int = 60
-    """problems a difficulty in these evaluations"""
+    """problems a difficulty in these evaluations, of the validation split"""
+    guard: bool = True
+    """whether a run that goes wrong goes back to its last good state, with half the step"""
     checkpoint_every: int = 0
     """iterations between checkpoints; 0: only at the end"""
     resume: Path | None = None
@@ -94,19 +90,16 @@ class RunSettings(TaskSettings, ModelSettings, GuardSettings):
         for name in ("eval_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        if self.eval_every and self.split in (None, self.eval_split):
+        if self.eval_every and self.split in (None, _HELD_OUT):
             raise ConfigurationError(
                 f"What is held out must not be trained on, but split={self.split!r} has the "
-                f"problems of eval_split={self.eval_split!r} as well. Train on another split, or "
-                "go without evaluations with eval_every=0."
+                f"problems of the {_HELD_OUT} split. Train on another split, or go without "
+                "evaluations with eval_every=0."
             )
         self.refuse_unused_task()
         self.refuse_unused_model()
-        cccs = self.start == "cccs"
-        refuse_unused(self, ("cccs_threshold", "cccs_alpha"), cccs, 'start="cccs"')
-        refuse_unused(self, ("eval_split", "eval_per_level"), self.eval_every > 0, "eval_every > 0")
-        bounds = ("max_kl", "lowest_success", "backoff", "max_returns")
-        refuse_unused(self, bounds, self.guard, "guard=True")
+        make_start_states(self.start)  # refused before anything is loaded
+        refuse_unused(self, ("eval_per_level",), self.eval_every > 0, "eval_every > 0")
 
 
 _MAY_DIFFER = frozenset(
@@ -114,6 +107,7 @@ _MAY_DIFFER = frozenset(
     | {"checkpoint_every", "gradient_checkpointing"}
 )
 """Settings that a resumed run may change: none of them decides what is learned."""
+_HELD_OUT = "validation"
 _CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
 
 
@@ -131,6 +125,7 @@ class Trainer(abc.ABC):
         screen: Shows progress and tables, if not `logger` does.
         reward: Of the environment, in place of the one that the settings name.
         sampler: Draws the problems, in place of the one that the settings name.
+        start_states: Where episodes begin, in place of what the settings name.
 
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
@@ -152,13 +147,14 @@ class Trainer(abc.ABC):
         screen: RunLogger | None = None,
         reward: Any = None,
         sampler: ProblemSampler | None = None,
+        start_states: StartStates | None = None,
     ) -> None:
         self._run, self.logger, self.screen = args, logger, screen or logger
         tokenizer = make_tokenizer(args.tokenizer)
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         self.reference = copy.deepcopy(policy).requires_grad_(False).eval()
         self.problems = problems
-        self.start_states = make_start(args)
+        self.start_states = make_start_states(start_states or args.start)
         self.envs = make_envs(
             args,
             problems,
@@ -169,7 +165,7 @@ class Trainer(abc.ABC):
             sampler=sampler,
         )
         self.sampler = task_of(self.envs).sampler
-        self.guard = Guard(args, held_out=args.eval_every > 0)
+        self.guard = Guard(enabled=args.guard, held_out=args.eval_every > 0)
         self.iteration = 0
         self.seconds = 0.0
         self.episodes = 0
@@ -261,7 +257,7 @@ class Trainer(abc.ABC):
         ]
         if self._run.eval_every:
             lines.append(
-                f"Best on the {self._run.eval_split} split: iteration {state.best_iteration}, "
+                f"Best on the {_HELD_OUT} split: iteration {state.best_iteration}, "
                 f"{100 * state.best:.1f} % (mean of greedy and sampled), in "
                 f"{self._run.out / 'policy'}."
             )
@@ -399,7 +395,7 @@ class Trainer(abc.ABC):
         scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
         self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
         done = f"iteration {self.iteration}, {self.seconds:.0f} s of {self.name}"
-        title = f"{self._run.eval_split}, {done}"
+        title = f"{_HELD_OUT}, {done}"
         self.screen.show(evaluation_table(title, results))
         return float(np.mean([result.mean_pass_at_1 for result in results.values()]))
 
@@ -410,27 +406,13 @@ class Trainer(abc.ABC):
         return self.guard.rate_factor * (1.0 - 0.9 * done if self._run.anneal else 1.0)
 
 
-def make_start(args: RunSettings) -> StartStates:
-    """The start distribution of the command line.
-
-    Args:
-        args: Its name, and threshold and alpha of CCCS.
-
-    Returns:
-        A new object.
-    """
-    if args.start == "cccs":
-        return CurriculumOfSubtasks(threshold=args.cccs_threshold, alpha=args.cccs_alpha)
-    return codegym.start_states.make_start_states(args.start)
-
-
 def _held_out(args: RunSettings) -> ProblemSet:
     try:
-        return held_out(args, split=args.eval_split, per_level=args.eval_per_level, seed=args.seed)
+        return held_out(args, split=_HELD_OUT, per_level=args.eval_per_level, seed=args.seed)
     except (ConfigurationError, UnknownNameError) as error:
         raise ConfigurationError(
-            f"There must be held-out problems to evaluate on, but eval_split={args.eval_split!r} "
-            f"has none: {error} Name another eval_split, or go without with eval_every=0."
+            f"There must be held-out problems to evaluate on, but the {_HELD_OUT} split has none: "
+            f"{error} Go without evaluations with eval_every=0."
         ) from error
 
 

@@ -20,7 +20,7 @@ from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError, UnknownNameError
 
-TINY: Any = {"model_width": 16, "model_layers": 1, "model_heads": 2, "workers": 1}
+TINY: Any = {"model_width": 16, "model_layers": 1, "workers": 1}
 
 
 def test_a_command_that_is_refused_leaves_an_earlier_run_as_it_is(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_results_name_the_settings_that_ran(tmp_path: Path) -> None:
         seed=3,
         test_per_level=1,
         sft=sft.Args(
-            steps=1, problems=4, model_width=16, model_layers=1, model_heads=2
+            steps=1, problems=4, model_width=16, model_layers=1
         ),
         ppo=ppo.Args(
             workers=1, problems=2, num_envs=2, episodes=2, max_new_tokens=2, iterations=1,
@@ -201,3 +201,8 @@ def test_the_results_name_the_settings_that_ran(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "results.json").read_text())["arguments"]
     assert told["ppo"]["seed"] == told["sft"]["seed"] == 3
     assert told["ppo"]["model"] == told["sft"]["out"] == str(tmp_path / "sft")
+
+
+def test_a_width_that_is_not_a_whole_number_of_heads_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="model_width must be a multiple of 16"):
+        make_policy(sft.Args(model_width=40), vocab_size=8, seed=0)

@@ -44,7 +44,7 @@ def test_all_zero_mask_gives_zero_loss_and_zero_gradient() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     result = policy_loss(logprobs, torch.randn(2, 3), torch.randn(2, 3), nothing)
     values = torch.randn(2, 3, requires_grad=True)
-    loss = result.loss + value_loss(values, torch.randn(2, 3), torch.randn(2, 3), nothing)
+    loss = result.loss + value_loss(values, torch.randn(2, 3), nothing)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0.0
     assert logprobs.grad is not None
@@ -74,12 +74,11 @@ def test_pieces_with_one_normaliser_sum_to_the_whole() -> None:
     assert torch.allclose(whole, torch.as_tensor(pieces), atol=1e-6)
 
 
-def test_value_loss_takes_the_worse_of_clipped_and_unclipped() -> None:
-    mask = torch.ones(1, 1, dtype=torch.bool)
-    values, old, returns = tensor([[1.0]]), tensor([[0.0]]), tensor([[1.0]])
-    # unclipped error 0; clipped value 0.2, error 0.64
-    assert value_loss(values, old, returns, mask).item() == pytest.approx(0.32)
-    assert value_loss(values, old, returns, mask, clip_range=None).item() == pytest.approx(0.0)
+def test_value_loss_is_half_the_squared_error_where_it_counts() -> None:
+    mask = tensor([[1, 1, 0]]).bool()
+    values, returns = tensor([[1.0, 0.5, 9.0]]), tensor([[0.0, 1.0, 0.0]])
+    assert value_loss(values, returns, mask).item() == pytest.approx(0.5 * (1.0 + 0.25) / 2)
+    assert value_loss(values, returns, mask, normaliser=5.0).item() == pytest.approx(0.125)
 
 
 def test_the_kl_penalty_has_the_gradient_of_the_kl_itself() -> None:

@@ -51,20 +51,15 @@ def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy) ->
     start = torch.tensor([2, 1, 4])
     logits = policy(input_ids)
     assert logits.shape == (3, 7, 13)
-    scores = policy.score(input_ids, start, length, entropy=True, temperature=0.7)
-    assert scores.entropy is not None
+    scores = policy.score(input_ids, start, length, temperature=0.7)
     mask = generated_mask(start, length, 7)
     for row, tokens in enumerate(ROWS):
         for t in range(7):
             if not mask[row, t]:
-                assert scores.logprobs[row, t] == 0.0
+                assert scores[row, t] == 0.0
                 continue
             expected = (logits[row, t - 1] / 0.7).log_softmax(-1)
-            assert scores.logprobs[row, t].item() == pytest.approx(
-                expected[tokens[t]].item(), abs=1e-5
-            )
-            entropy = -(expected.exp() * expected).sum().item()
-            assert scores.entropy[row, t].item() == pytest.approx(entropy, abs=1e-5)
+            assert scores[row, t].item() == pytest.approx(expected[tokens[t]].item(), abs=1e-5)
 
 
 def test_padding_does_not_change_scores(policy: CausalLMPolicy) -> None:
@@ -74,7 +69,7 @@ def test_padding_does_not_change_scores(policy: CausalLMPolicy) -> None:
     for row, tokens in enumerate(ROWS):
         alone = policy.score(torch.tensor([tokens]), start[row, None], length[row, None])
         n = len(tokens)
-        assert torch.allclose(together.logprobs[row, :n], alone.logprobs[0], atol=1e-5)
+        assert torch.allclose(together[row, :n], alone[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("room", [1, 2, 64])

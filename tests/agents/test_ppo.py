@@ -21,11 +21,11 @@ from agents.telemetry import RunLogger, read_scalars
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import Problem
+from codegym.start_states import CurriculumOfSubtasks
 
 SMALL = ppo.Args(
     model_width=16,
     model_layers=1,
-    model_heads=2,
     problems=4,
     num_envs=6,
     episodes=12,
@@ -35,9 +35,6 @@ SMALL = ppo.Args(
     anneal=False,  # a schedule over the budget, which differs between two and four iterations
     workers=1,
     threads=1,
-    # Every episode counts as a move's worth, so that a few of them move the curriculum.
-    cccs_threshold=0.0,
-    cccs_alpha=1.0,
 )
 
 
@@ -62,7 +59,14 @@ def _train(
     resume_at = None if resume is None else saved_iteration(resume) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
         trainer = ppo.PPO(
-            args, policy=policy, problems=problems, grader=grader, logger=logger, sampler=sampler
+            args,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            sampler=sampler,
+            # Every episode counts as a move's worth, so that a few of them move the curriculum.
+            start_states=CurriculumOfSubtasks(threshold=0.0, alpha=1.0),
         )
         try:
             trainer.train()
@@ -190,7 +194,6 @@ def test_a_random_qwen2_on_apps_plus(data_dir: Path, tmp_path: Path) -> None:
         tokenizer="byte",
         model="random-qwen2",
         model_width=16,
-        model_heads=2,
         context_length=2048,
         max_new_tokens=8,
         num_envs=4,
@@ -227,9 +230,7 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match="not a checkpoint"):
         _train_with(grader, tmp_path, iterations=1, resume=tmp_path / "nothing")
     with pytest.raises(ConfigurationError, match="cccs"):
-        _train_with(grader, tmp_path, iterations=1, start="ccs", cccs_threshold=0.6, cccs_alpha=0.2)
-    with pytest.raises(ConfigurationError, match="backoff must be above 0 and at most 1"):
-        _train_with(grader, tmp_path, backoff=2.0)
+        ppo.Args(start="ccs")
 
 
 @pytest.mark.parametrize(
@@ -237,9 +238,7 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path) -> None
     [
         ({"data": "file.json"}, "read from a file"),
         ({"model": "runs/sft", "model_width": 32}, "tiny"),
-        ({"start": "empty", "cccs_alpha": 0.5}, "cccs"),
         ({"eval_every": 0, "eval_per_level": 7}, "eval_every"),
-        ({"guard": False, "max_kl": 2.0}, "guard"),
     ],
 )
 def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str) -> None:
@@ -267,7 +266,7 @@ def test_nothing_held_out_is_an_error_that_says_what_to_do(
     args = dataclasses.replace(SMALL, eval_every=1, tokenizer="byte", **changes)
     problems = load_split(args, split="test", size=4, seed=0)
     policy = make_policy(args, vocab_size=make_tokenizer("byte").vocab_size, seed=0)
-    with pytest.raises(ConfigurationError, match=r"eval_split.*eval_every=0"):
+    with pytest.raises(ConfigurationError, match=r"validation split.*eval_every=0"):
         ppo.PPO(
             args,
             policy=policy,

@@ -173,8 +173,7 @@ def _step(
     fresh = policy.score(sequences.input_ids, sequences.start_length, sequences.length)
     objective, _ = clipped_loss()(
         LossInput(
-            logprobs=fresh.logprobs,
-            entropy=None,
+            logprobs=fresh,
             old_logprobs=known.logprobs,
             reference_logprobs=known.reference_logprobs,
             advantages=advantages,

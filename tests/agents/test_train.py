@@ -8,7 +8,7 @@ import pytest
 
 from agents import ppo, sft, train
 
-TINY: dict[str, Any] = {"model_width": 16, "model_layers": 1, "model_heads": 2, "max_new_tokens": 4}
+TINY: dict[str, Any] = {"model_width": 16, "model_layers": 1}
 
 
 def _args(folder: Path) -> train.Args:

@@ -20,7 +20,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has learned a few programs by heart, right and wrong ones."""
     folder = tmp_path_factory.mktemp("policy")
     settings = sft.Args(
-        model_width=32,
+        model_width=64,
         model_layers=1,
         difficulty="interview",
         problems=4,

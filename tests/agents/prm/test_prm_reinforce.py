@@ -31,7 +31,6 @@ from codegym.errors import ConfigurationError
 SMALL = Args(
     model_width=16,
     model_layers=1,
-    model_heads=2,
     problems=4,
     num_envs=6,
     episodes=12,
