@@ -23,7 +23,6 @@ PAGES = {
     "prm_exact": "prm_exact",
     "robustness": "robustness_report",
     "soak": "soak_report",
-    "start_states": "start_states",
     "stepping": "stepping_report",
     "system_calls": "system_calls",
     "training": "training_report",

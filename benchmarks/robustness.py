@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,8 +32,7 @@ from agents.guard import DivergedError, RunawayError
 from agents.telemetry import RunLogger, read_scalars
 from benchmarks import page
 from benchmarks.robustness_report import draw, lines
-from benchmarks.runs import fine_tuned, measured, side_by_side
-from codegym.errors import ConfigurationError
+from benchmarks.runs import fine_tuned, measured, require_same, side_by_side
 
 Part = Literal["seeds", "rates", "guard", "ablations"]
 
@@ -271,11 +270,12 @@ def run(args: Args) -> None:
     args.runs.mkdir(parents=True, exist_ok=True)
     kept = args.out.with_suffix(".json")
     data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    now = json.loads(_as_json(args))
     if data:
-        _require_same(kept, data["arguments"], args)
+        require_same(kept, data["arguments"], now, _DECISIVE)
     before_this = args.runs / "arguments.json"
     if before_this.is_file():
-        _require_same(before_this, json.loads(before_this.read_text()), args)
+        require_same(before_this, json.loads(before_this.read_text()), now, _DECISIVE)
     before_this.write_text(_as_json(args))
     rows: list[dict[str, Any]] = data.get("rows", [])
     before: dict[str, Any] = data.get("after_sft", {})
@@ -300,17 +300,6 @@ def run(args: Args) -> None:
 
 def _pretrained(args: Args, seed: int) -> tuple[int, dict[str, Any]]:
     return seed, pretrain(args, seed)
-
-
-def _require_same(path: Path, then: Mapping[str, Any], args: Args) -> None:
-    """Rows of other settings must not stand beside ours."""
-    now = json.loads(_as_json(args))
-    changed = [name for name in _DECISIVE if then.get(name) != now[name]]
-    if changed:
-        raise ConfigurationError(
-            f"{path} is of runs with other settings: {', '.join(changed)} differ. Name other "
-            "folders with runs= and out=, or move the old ones away."
-        )
 
 
 def _as_json(args: Args) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from agents.evaluate import Evaluation, evaluate
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
+from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 
-__all__ = ["fine_tuned", "measured", "side_by_side"]
+__all__ = ["fine_tuned", "measured", "require_same", "side_by_side"]
 
 
 def fine_tuned(settings: sft.Args) -> Path:
@@ -76,3 +77,25 @@ def side_by_side(parallel: int, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any
         futures = [pool.submit(function, *arguments) for function, *arguments in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
+
+
+def require_same(
+    path: Path, then: Mapping[str, Any], now: Mapping[str, Any], decisive: Sequence[str]
+) -> None:
+    """Refuses to put rows beside others that were made with other settings.
+
+    Args:
+        path: Where those are.
+        then: Their settings.
+        now: The settings of the new ones.
+        decisive: The names that must agree.
+
+    Raises:
+        ConfigurationError: If one does not.
+    """
+    changed = [name for name in decisive if then.get(name) != now[name]]
+    if changed:
+        raise ConfigurationError(
+            f"{path} is of runs with other settings: {', '.join(changed)} differ. Name other "
+            "folders with runs= and out=, or move the old ones away."
+        )

@@ -1,62 +1,62 @@
-"""Do start states help? Four ways to train on problems with 6-8 conditionals, equal iterations.
+"""Do start states help? PPO on problems with 6-8 conditionals, ten ways, equal generated tokens.
 
-``sparse``: PPO from the empty prefix. ``uniform``: start states drawn uniformly from the prefixes
-that end before a conditional. ``cccs``: the curriculum. ``cccs+fgo``: with executed tokens only in
-the policy loss. Each seed has an SFT checkpoint of its own, which its four runs share.
+Arms, regime and what was expected are in ``docs/results/plans/start_states.md``, written before the
+runs. Each seed has an SFT checkpoint of its own, which its runs share. Results are kept run by run
+and not made again; two single-threaded runs stand side by side.
 
-At most two single-threaded runs stand side by side.
-
-    python -m benchmarks.start_states --seeds 0 1 2 --out benchmarks/results/start_states
+    python -m benchmarks.start_states --arms core --seeds 101 102 103 104 105
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
-import tyro
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from agents import ppo, sft
+from agents.command import command_line, main
 from agents.environments import load_split, make_grader, make_tokenizer
-from agents.evaluate import held_out
+from agents.evaluate import Evaluation, held_out
 from agents.models import make_policy
-from agents.telemetry import RunLogger, read_scalars
+from agents.policy import CausalLMPolicy
+from agents.telemetry import RunLogger
 from benchmarks import page
-from benchmarks.runs import fine_tuned, measured, side_by_side
+from benchmarks.first_errors import first_errors
+from benchmarks.runs import fine_tuned, measured, require_same, side_by_side
+from benchmarks.start_state_arms import ARMS, CORE
+from benchmarks.start_states_report import draw, lines
+from codegym.problems import ProblemSet
+from codegym.programs import conditional_starts
 
-METHODS: dict[str, dict[str, Any]] = {
-    "sparse": {"start": "empty", "fgo": False},
-    "uniform": {"start": "uniform", "fgo": False},
-    "cccs": {"start": "cccs", "fgo": False},
-    "cccs+fgo": {"start": "cccs", "fgo": True},
-}
+_DECISIVE = ("flaw_rate", "tokens", "points", "difficulty", "problems", "test_problems", "samples")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
     """Comparison of start distributions."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    arms: Literal["core", "all"] = "core"
+    """sparse, uniform and CCCS; or all ten"""
+    seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT checkpoint, problems and episodes"""
-    sft_steps: int = 5000
-    """steps of supervised fine-tuning, on problems of all levels"""
-    sft_flaw_rate: float = 0.5
-    """factor on the weak coder's mistakes: with 1, hardly any program of this length is solved"""
-    iterations: int = 150
-    """of each PPO run"""
-    conditionals: tuple[int, int] = (6, 8)
-    """fewest and most conditionals of a problem"""
-    problems: int = 256
+    flaw_rate: float = 1.0
+    """factor on the weak coder's mistakes in SFT: how sparse success is"""
+    tokens: int = 1_000_000
+    """generated tokens of each run; learning rates fall linearly to a tenth over them"""
+    points: int = 5
+    """evaluations on the way, at equal distances in tokens; the last one is at the end"""
+    difficulty: str = "6-8"
+    """conditionals of a problem"""
+    problems: int = 128
     """training problems"""
-    test_problems: int = 200
-    """test problems"""
+    test_problems: int = 150
+    """test problems, the same for all runs"""
+    samples: int = 4
+    """sampled programs a test problem; the greedy one besides"""
     parallel: int = 2
     """runs at a time, each with one thread"""
     runs: Path = Path("runs/start_states")
@@ -65,131 +65,168 @@ class Args:
     """path of the results without suffix: .json, .md and .png are written"""
 
 
-def reinforce(args: Args, method: str, seed: int) -> dict[str, Any]:
-    """One PPO run and its evaluation on the test split, before and after.
+class TokenBudget(ppo.PPO):
+    """PPO whose budget is in generated tokens."""
+
+    budget = 0.0
+    tokens = 0.0
+
+    @property
+    def rate_factor(self) -> float:
+        """Of the learning rates: falls to a tenth over the budget."""
+        return 1.0 - 0.9 * min(1.0, self.tokens / self.budget)
+
+    def iterate(self) -> dict[str, float]:
+        """One iteration, whose tokens are counted."""
+        scalars = super().iterate()
+        self.tokens += scalars["rollout/tokens"] * self.args.episodes
+        return scalars
+
+
+def base(args: Args, seed: int) -> dict[str, Any]:
+    """The SFT policy of a seed, and by which errors its greedy programs fail first.
 
     Args:
         args: The command line.
-        method: Key of :data:`METHODS`.
-        seed: The seed of the run; names the SFT checkpoint as well.
+        seed: Of everything.
+
+    Returns:
+        ``seed`` and ``first_errors``, on validation problems.
+    """
+    torch.set_num_threads(1)
+    folder = fine_tuned(
+        sft.Args(flaw_rate=args.flaw_rate, seed=seed, threads=1, out=args.runs / f"sft-{seed}")
+    )
+    settings = _settings(args, CORE[0], seed)
+    problems = held_out(settings, split="validation", per_level=args.test_problems, seed=0)
+    policy = CausalLMPolicy.from_pretrained(folder).eval()
+    return {"seed": seed, "first_errors": first_errors(policy, settings, problems)}
+
+
+def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
+    """One PPO run, evaluated on the test split on the way.
+
+    Args:
+        args: The command line.
+        arm: Key of :data:`ARMS`.
+        seed: Of everything; names the SFT checkpoint as well.
 
     Returns:
         A row of the results.
     """
     torch.set_num_threads(1)
-    settings = ppo.Args(
-        **METHODS[method],
-        model=str(args.runs / f"sft-{seed}"),
-        difficulty="{}-{}".format(*args.conditionals),
-        problems=args.problems,
-        iterations=args.iterations,
-        critic="head",
-        eval_every=0,
-        threads=1,
-        workers=1,
-        seed=seed,
-        out=args.runs / f"{method}-{seed}",
-    )
+    settings = _settings(args, arm, seed)
+    began = time.process_time()
+    with (args.runs / "starts.jsonl").open("a") as log:
+        log.write(json.dumps({"arm": arm, "seed": seed, "time": int(time.time())}) + "\n")
     tokenizer = make_tokenizer(settings.tokenizer)
     policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
     problems = load_split(settings, split="train", size=args.problems, seed=seed)
     test = held_out(settings, split="test", per_level=args.test_problems, seed=0)
-    row: dict[str, Any] = {"method": method, "seed": seed}
+    curve: list[dict[str, float]] = []
+    found: dict[str, Evaluation] = {}
     with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
-        trainer = ppo.PPO(settings, policy=policy, problems=problems, grader=grader, logger=logger)
+        trainer = TokenBudget(
+            settings,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            start_states=ARMS[arm].start(),
+        )
         try:
-            for when in ("before", "after"):
-                for mode, found in measured(trainer.policy, settings, test, seed=seed).items():
-                    row[f"{mode}_{when}"] = found.mean_pass_at_1
-                if when == "before":
-                    trainer.train()
+            trainer.budget, scalars = float(args.tokens), dict[str, float]()
+            for point in range(args.points + 1):
+                while trainer.tokens < point * args.tokens / args.points:
+                    scalars = trainer.iterate()
+                    logger.scalars(trainer.iteration, scalars)
+                found = measured(policy, settings, test, seed=seed, samples=args.samples)
+                curve.append(
+                    {
+                        "tokens": trainer.tokens,
+                        "iteration": trainer.iteration,
+                        **{mode: result.mean_pass_at_1 for mode, result in found.items()},
+                        **{name: scalars[name] for name in _WATCHED if name in scalars},
+                    }
+                )
+                policy.save_pretrained(settings.out / f"point-{point}")
         finally:
             trainer.close()
-    row |= {"iterations": trainer.iteration, "episodes": trainer.episodes}
-    row["mean_stage_after"] = read_scalars(settings.out)[-1].get("curriculum/mean_stage")
-    return row
+    return {
+        "arm": arm,
+        "seed": seed,
+        "curve": curve,
+        "by_conditionals": _by_conditionals(test, found),
+        "cpu_seconds": time.process_time() - began,
+    }
 
 
-def lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """The page."""
-    args, rows = results["arguments"], results["rows"]
-    low, high = args["conditionals"]
-    asked = (
-        "Do start states help where reward is sparse? PPO from the empty prefix (*sparse*), from "
-        "uniform start states, with the curriculum (*cccs*), and with executed tokens only in the "
-        f"policy loss (*cccs+fgo*). pass@1 on {args['test_problems']} test problems with "
-        f"{low}-{high} conditionals, from the empty prefix, in %, after {_length(args)}; mean over "
-        f"{len(args['seeds'])} seeds (each seed)."
+_WATCHED = ("curriculum/mean_stage", "rollout/solved", "policy/executed_share", "kl/reference_k1")
+
+
+def _by_conditionals(test: ProblemSet, found: dict[str, Evaluation]) -> dict[str, dict[str, float]]:
+    """Mode -> number of conditionals -> pass@1."""
+    of = {problem.id: len(conditional_starts(problem.canonical_solution or "")) for problem in test}
+    rates: dict[str, dict[str, float]] = {}
+    for mode, result in found.items():
+        level = result.levels[0]
+        for number in sorted(set(of.values())):
+            mine = [n for name, n in level.solved.items() if of[name] == number]
+            rates.setdefault(mode, {})[str(number)] = sum(mine) / (len(mine) * level.samples)
+    return rates
+
+
+def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
+    return ppo.Args(
+        model=str(args.runs / f"sft-{seed}"),
+        difficulty=args.difficulty,
+        sampler="uniform",  # the same mixture of problems in all arms
+        fgo=ARMS[arm].fgo,
+        problems=args.problems,
+        anneal=False,  # by tokens instead
+        guard=False,
+        eval_every=0,
+        threads=1,
+        workers=1,
+        seed=seed,
+        out=args.runs / f"{arm.replace(' ', '-')}-{seed}",
     )
-    yield from page.head("Start states", asked, results)
-    yield from ("![each method, a dot a seed](start_states.png)", "")
-    keys = ("greedy_before", "greedy_after", "sampled_before", "sampled_after")
-
-    def cells(method: str) -> list[str]:
-        mine = [row for row in rows if row["method"] == method]
-        episodes = f"{np.mean([row['episodes'] for row in mine]):.0f}"
-        return [method, *(_cell([100 * row[key] for row in mine]) for key in keys), episodes]
-
-    columns = ("method", *(key.replace("_", " ") for key in keys), "episodes")
-    yield from page.table(columns, map(cells, METHODS))
 
 
-def _length(args: Mapping[str, Any]) -> str:
-    """How long each run was; it was once bounded by time."""
-    if "iterations" in args:
-        return f"{args['iterations']} iterations"
-    return f"{args['seconds']:g} s of CPU time"
-
-
-def _cell(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.1f} ({', '.join(f'{value:.1f}' for value in values)})"
-
-
-def draw(results: Mapping[str, Any]) -> Figure:
-    """A bar a method, a dot a seed."""
-    rows, args = results["rows"], results["arguments"]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axis, mode in zip(axes, ("greedy", "sampled"), strict=True):
-        for k, method in enumerate(METHODS):
-            values = [100 * row[f"{mode}_after"] for row in rows if row["method"] == method]
-            axis.bar(k, float(np.mean(values)), color=f"C{k}", alpha=0.5)
-            axis.scatter([k] * len(values), values, color="black", zorder=3, s=18)
-        before = np.mean([100 * row[f"{mode}_before"] for row in rows])
-        axis.axhline(float(before), color="grey", linestyle="--", label="after SFT")
-        axis.set_xticks(range(len(METHODS)), list(METHODS))
-        axis.set_title(f"{mode} pass@1 in %, a dot a seed")
-        axis.legend()
-    low, high = args["conditionals"]
-    figure.suptitle(f"{low}-{high} conditionals, {_length(args)} each")
-    figure.tight_layout()
-    return figure
-
-
-def main(args: Args) -> None:
-    """Runs all and reports."""
-    results = page.environment("start_states", "torch")
-    results["arguments"] = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
-    fits = [
-        sft.Args(
-            steps=args.sft_steps,
-            flaw_rate=args.sft_flaw_rate,
-            seed=seed,
-            threads=1,
-            out=args.runs / f"sft-{seed}",
-        )
+def run(args: Args) -> None:
+    """Runs what is missing and reports after each run."""
+    args.runs.mkdir(parents=True, exist_ok=True)
+    arguments = json.loads(
+        json.dumps({**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}, default=str)
+    )
+    kept = args.out.with_suffix(".json")
+    data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    if data:
+        require_same(kept, data["arguments"], arguments, _DECISIVE)
+    rows: list[dict[str, Any]] = data.get("rows", [])
+    bases: dict[str, Any] = data.get("bases", {})
+    fits = [(base, args, seed) for seed in args.seeds if str(seed) not in bases]
+    for found in side_by_side(args.parallel, fits):
+        bases[str(found["seed"])] = found["first_errors"]
+        print(f"SFT {found}", flush=True)
+    done = {(row["arm"], row["seed"]) for row in rows}
+    arms = CORE if args.arms == "core" else tuple(ARMS)
+    # Seed by seed: what is done at any moment compares all arms.
+    jobs = [
+        (reinforce, args, arm, seed)
         for seed in args.seeds
+        for arm in arms
+        if (arm, seed) not in done
     ]
-    for folder in side_by_side(args.parallel, [(fine_tuned, settings) for settings in fits]):
-        print(folder, flush=True)
-    # Methods alternate, so that a slow hour of the machine is shared.
-    jobs = [(reinforce, args, method, seed) for seed in args.seeds for method in METHODS]
-    rows: list[dict[str, Any]] = []
     for row in side_by_side(args.parallel, jobs):
         rows.append(row)
-        print(json.dumps(row), flush=True)
-    rows.sort(key=lambda row: (list(METHODS).index(row["method"]), row["seed"]))
-    page.write(args.out, results | {"rows": rows}, lines, draw)
+        rows.sort(key=lambda row: (list(ARMS).index(row["arm"]), row["seed"]))
+        print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
+        results = page.environment("start_states", "torch")
+        results |= {"arguments": arguments, "bases": bases, "rows": rows}
+        results["starts"] = (args.runs / "starts.jsonl").read_text().count("\n")
+        page.write(args.out, results, lines, draw, quiet=True)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(lambda: run(command_line(Args)))

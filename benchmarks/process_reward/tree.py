@@ -20,13 +20,13 @@ from codegym.problems import Problem, flawed_solution
 from codegym.programs import NEUTRAL
 from codegym.tokenization import Tokenizer
 
-__all__ = ["Tree", "texts", "trees"]
+__all__ = ["Script", "Tree", "texts", "trees"]
 
 _MOST_CLAUSES = 8
 _RIGHT, _WRONG = 2.0, 0.0
 
 
-class _Script:
+class Script:
     """In place of a generator: says which clauses go wrong."""
 
     def __init__(self, wrong: Sequence[bool]) -> None:
@@ -70,13 +70,13 @@ class Tree:
 
 def texts(problem: Problem) -> list[str]:
     """Every combination of right and wrong clauses, each text once; none if there are too many."""
-    probe = _Script(())
+    probe = Script(())
     flawed_solution(problem, probe, rate=1.0)  # type: ignore[arg-type]  # only random() is called
     if probe.asked > _MOST_CLAUSES:
         return []
     return list(
         dict.fromkeys(
-            flawed_solution(problem, _Script(wrong), rate=1.0)  # type: ignore[arg-type]
+            flawed_solution(problem, Script(wrong), rate=1.0)  # type: ignore[arg-type]
             for wrong in itertools.product((False, True), repeat=probe.asked)
         )
     )

@@ -1,0 +1,196 @@
+"""The results of `benchmarks/start_states.py` as a page and a picture."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmarks import page
+from benchmarks.intervals import mean_and_half, shown
+from benchmarks.start_state_arms import ARMS
+
+__all__ = ["draw", "lines", "tokens_to"]
+
+Row = Mapping[str, Any]
+
+_MODES = ("sampled", "greedy")
+_PAIRS = (
+    ("cccs", "sparse"),
+    ("uniform", "sparse"),
+    ("cccs", "uniform"),
+    ("cccs", "last stage only"),
+    ("cccs", "cccs, random order"),
+    ("cccs", "reverse by lines"),
+    ("cccs", "jsrl"),
+    ("sparse + fgo", "sparse"),
+    ("uniform + fgo", "uniform"),
+    ("cccs + fgo", "cccs"),
+)
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+
+
+def tokens_to(rate: float, curve: Sequence[Row]) -> float | None:
+    """Generated tokens at which a curve first reaches a sampled pass rate, between two points.
+
+    Args:
+        rate: In [0, 1].
+        curve: Points with ``tokens`` and ``sampled``.
+
+    Returns:
+        None if it never does.
+    """
+    for before, after in itertools.pairwise(curve):
+        if before["sampled"] < rate <= after["sampled"]:
+            share = (rate - before["sampled"]) / (after["sampled"] - before["sampled"])
+            return float(before["tokens"] + share * (after["tokens"] - before["tokens"]))
+    return None
+
+
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page, from ``command``, ``arguments``, ``bases``, ``starts`` and ``rows``."""
+    args, rows = results["arguments"], results["rows"]
+    asked = (
+        "Do start states help where reward is sparse? PPO on problems with "
+        f"{args['difficulty']} conditionals, {args['tokens'] / 1e6:.1f} million generated tokens a "
+        "run, critic with a trunk of its own, problems drawn uniformly in "
+        f"all arms, {args['problems']} training problems. pass@1 in % on {args['test_problems']} "
+        f"test problems from the empty prefix ({args['samples']} samples each, and greedy). Each "
+        "seed has an SFT policy of its own, which all arms share; intervals are 95 % (Student's t) "
+        "over seeds, of differences over pairs with the same seed. What was expected was written "
+        "down before the runs (docs/results/plans/start_states.md)."
+    )
+    yield from page.head("Start states", asked, results)
+    yield from ("![curves of each arm](start_states.png)", "")
+    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+
+    def cells(arm: str) -> Iterator[str]:  # of a row
+        mine = [row for row in rows if row["arm"] == arm]
+        yield arm
+        yield str(len(mine))
+        for mode in _MODES:
+            yield shown([100 * row["curve"][0][mode] for row in mine])
+            yield shown([100 * row["curve"][-1][mode] for row in mine])
+        yield shown([100 * _area(row) for row in mine])
+        for rate in (0.05, 0.10):
+            yield _reached([tokens_to(rate, row["curve"]) for row in mine])
+        yield f"{np.mean([row['curve'][-1]['iteration'] for row in mine]):.0f}"
+        stages = [row["curve"][-1].get("curriculum/mean_stage") for row in mine]
+        known = [stage for stage in stages if stage is not None]
+        yield f"{np.mean(known):.2f}" if known else ""
+
+    columns = ("arm", "seeds", "sampled before", "after", "greedy before", "after")
+    more = ("sampled, mean over the run", "tokens to 5 %", "to 10 %", "iterations", "last stage")
+    yield from page.table((*columns, *more), ([*cells(arm)] for arm in arms))
+    yield ""
+    yield (
+        "Tokens to a rate are thousands, the median of the seeds that reached it, and how many did."
+    )
+    yield from ("", "## Differences", "", "Points of pass@1 at the end, paired by seed.", "")
+    yield from page.table(
+        ("", "seeds", "sampled", "greedy", "sampled, mean over the run"), _differences(rows)
+    )
+    yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
+    numbers = sorted({number for row in rows for number in row["by_conditionals"]["sampled"]})
+    yield from page.table(
+        ("arm", *numbers),
+        (
+            [
+                arm,
+                *(
+                    shown(
+                        [
+                            100 * row["by_conditionals"]["sampled"][number]
+                            for row in rows
+                            if row["arm"] == arm
+                        ]
+                    )
+                    for number in numbers
+                ),
+            ]
+            for arm in arms
+        ),
+    )
+    yield from ("", "## The policies that the runs began with", "")
+    yield "Greedy programs for as many validation problems, by what they fail by first."
+    yield ""
+    yield from page.table(
+        ("seed", "solved", "typical mistake", "copying error", "copying, of the failures in %"),
+        (
+            [seed, *(found.get(kind, 0) for kind in _KINDS), f"{100 * _copying(found):.0f}"]
+            for seed, found in sorted(results["bases"].items())
+        ),
+    )
+    yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
+
+
+_KINDS = ("solved", "typical", "copying")
+
+
+def _copying(found: Mapping[str, int]) -> float:
+    failed = found.get("typical", 0) + found.get("copying", 0)
+    return found.get("copying", 0) / failed if failed else 0.0
+
+
+def _area(row: Row) -> float:
+    """Mean of the sampled pass rate over the run's tokens."""
+    tokens = [point["tokens"] for point in row["curve"]]
+    return float(np.trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
+
+
+def _reached(tokens: Sequence[float | None]) -> str:
+    known = [each for each in tokens if each is not None]
+    if not known:
+        return "never"
+    return f"{np.median(known) / 1e3:.0f} ({len(known)} of {len(tokens)})"
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[list[str]]:
+    by = {(row["arm"], row["seed"]): row for row in rows}
+    for one, other in _PAIRS:
+        seeds = [seed for arm, seed in by if arm == one and (other, seed) in by]
+        if not seeds:
+            continue
+        pairs = [(by[one, seed], by[other, seed]) for seed in seeds]
+        ends = [
+            [100 * (a["curve"][-1][mode] - b["curve"][-1][mode]) for a, b in pairs]
+            for mode in _MODES
+        ]
+        areas = [100 * (_area(a) - _area(b)) for a, b in pairs]
+        found = [shown(values, sign=True) for values in (*ends, areas)]
+        yield [f"{one} - {other}", str(len(seeds)), *found]
+
+
+def draw(results: Mapping[str, Any]) -> Figure:
+    """Sampled and greedy pass@1 over generated tokens: mean and 95 % band of each arm."""
+    rows = results["rows"]
+    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+    plain = [arm for arm in arms if not ARMS[arm].fgo]
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
+    for axis, mode in zip(axes, _MODES, strict=True):
+        for arm in arms:
+            mine = [row["curve"] for row in rows if row["arm"] == arm]
+            points = range(min(map(len, mine)))
+            tokens = [np.mean([curve[k]["tokens"] for curve in mine]) / 1e6 for k in points]
+            found = [mean_and_half([100 * curve[k][mode] for curve in mine]) for k in points]
+            means = np.array([mean for mean, _ in found])
+            halves = np.nan_to_num([half for _, half in found])
+            colour = _COLOURS[plain.index(arm.removesuffix(" + fgo")) % len(_COLOURS)]
+            style = "--" if ARMS[arm].fgo else "-"
+            axis.plot(tokens, means, style, color=colour, label=arm, marker="o", markersize=3)
+            axis.fill_between(
+                tokens, means - halves, means + halves, color=colour, alpha=0.15, lw=0
+            )
+        axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %")
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+    axes[0].legend(frameon=False)
+    conditionals = results["arguments"]["difficulty"]
+    figure.suptitle(f"Problems with {conditionals} conditionals, from the empty prefix")
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.first_errors import first_error
+from benchmarks.start_state_arms import ARMS
+from benchmarks.start_states_report import draw, lines, tokens_to
+from codegym.problems import flawed_solution, load_mini
+from codegym.start_states import Reference, StartStates
+
+# Four conditionals have two stages; seven lines after the header.
+PROGRAM = "if a:\n    x = 1\nif b:\n    x = 2\nif c:\n    x = 3\nif d:\n    x = 4\n"
+REFERENCE = Reference("one", PROGRAM)
+
+
+def visited(starts: StartStates, wins: int) -> list[int]:
+    """The stages of episodes that all succeed."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(wins):
+        start = starts.draw(REFERENCE, rng)
+        found.append(start.stage)
+        starts.update(REFERENCE, start, solved=True)
+    return found
+
+
+def test_the_control_that_never_moves_stays_at_the_last_stage() -> None:
+    starts = ARMS["last stage only"].start()
+    assert visited(starts, 30) == [starts.num_stages(REFERENCE) - 1] * 30 == [1] * 30
+
+
+def test_a_random_order_passes_each_stage_by_the_rule_of_the_curriculum() -> None:
+    orders = set()
+    for name in "abcdefgh":
+        starts, reference = ARMS["cccs, random order"].start(), Reference(name, PROGRAM)
+        rng, found = np.random.default_rng(0), []
+        for _ in range(10):
+            start = starts.draw(reference, rng)
+            found.append(start.stage)
+            starts.update(reference, start, solved=True)
+        # Five successes in a row bring an average of 0.2 each above 0.6.
+        assert found[:5] == [found[0]] * 5
+        assert found[5:] == [1 - found[0]] * 5
+        orders.add(found[0])
+    assert orders == {0, 1}
+
+
+def test_the_reverse_curriculum_moves_back_line_by_line() -> None:
+    starts = ARMS["reverse by lines"].start()
+    assert visited(starts, 18) == [line for line in range(7, -1, -1) for _ in range(2)] + [0, 0]
+
+
+def test_failures_do_not_move_a_problem_and_its_state_is_kept() -> None:
+    starts = ARMS["reverse by lines"].start()
+    visited(starts, 4)
+    other = ARMS["reverse by lines"].start()
+    other.load_state_dict(starts.state_dict())
+    for each in (starts, other):
+        start = each.draw(REFERENCE, np.random.default_rng(0))
+        assert start.stage == 5
+        each.update(REFERENCE, start, solved=False)
+        assert each.describe(REFERENCE)["stage"] == 5
+
+
+def test_a_typical_mistake_is_told_from_a_copying_error() -> None:
+    rng = np.random.default_rng(0)
+    seen = 0
+    for problem in load_mini(split="validation", difficulty="6-8", size=20, seed=0):
+        canonical = problem.canonical_solution
+        assert canonical is not None
+        flawed = flawed_solution(problem, rng)
+        if flawed == canonical:
+            continue
+        seen += 1
+        assert first_error(problem, flawed) == "typical"
+        # Another start value than the one that is asked for, which no weak coder writes.
+        assert first_error(problem, flawed.replace("    r = ", "    r = 7 + ", 1)) == "copying"
+        cut = canonical.replace("    return", "    retrun")
+        assert first_error(problem, cut) == "copying"
+    assert seen > 10
+
+
+def test_tokens_to_a_rate_lie_between_two_points() -> None:
+    curve = [{"tokens": t, "sampled": s} for t, s in ((0, 0.0), (100, 0.04), (200, 0.08))]
+    assert tokens_to(0.05, curve) == pytest.approx(125.0)
+    assert tokens_to(0.10, curve) is None
+
+
+def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
+    def row(arm: str, seed: int, end: float) -> dict[str, object]:
+        points = ((0.0, 0.0), (1e6, end))
+        return {
+            "arm": arm,
+            "seed": seed,
+            "curve": [{"tokens": t, "iteration": 9, "sampled": s, "greedy": s} for t, s in points],
+            "by_conditionals": {mode: {"6": end} for mode in ("sampled", "greedy")},
+        }
+
+    rows = [row("sparse", seed, 0.0) for seed in (1, 2)]
+    rows += [row("cccs", seed, 0.1 * seed) for seed in (1, 2, 3)]
+    results = {
+        "command": "",
+        "machine": {},
+        "arguments": {
+            "difficulty": "6-8",
+            "tokens": 1e6,
+            "problems": 1,
+            "test_problems": 1,
+            "samples": 1,
+        },
+        "bases": {"1": {"typical": 3, "copying": 1}},
+        "starts": 6,
+        "rows": rows,
+    }
+    text = "\n".join(lines(results))
+    # The third seed has no partner; the mean of 10 and 20 is 15, half its interval t * sd / sqrt 2.
+    assert "| cccs - sparse | 2 | +15.0 ± 63.5 |" in text
+    assert "| 1 | 0 | 3 | 1 | 25 |" in text
+    assert "6 runs were started, 5 are shown." in text
+    labels = [line.get_label() for line in draw(results).axes[0].get_lines()]
+    assert labels == ["sparse", "cccs"]
