@@ -210,8 +210,8 @@ def saved_settings(folder: Path, settings: type[Settings]) -> Settings:
     kinds = get_type_hints(settings)
     if values.keys() != kinds.keys():
         raise ConfigurationError(
-            f"{folder} was written by another version of codegym's agents: its settings and ours "
-            f"differ in {', '.join(sorted(values.keys() ^ kinds.keys()))}."
+            f"{folder} was written by another method, or by another version of codegym's agents: "
+            f"its settings and ours differ in {', '.join(sorted(values.keys() ^ kinds.keys()))}."
         )
     return settings(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
 

@@ -26,6 +26,7 @@ What it leaves out, and :mod:`agents.ppo` has:
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,9 +40,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import codegym
-from codegym.errors import ConfigurationError
+from codegym.errors import CodegymError, ConfigurationError, UnknownNameError
 
-__all__ = ["Args", "Episodes", "log_probabilities", "loss", "play", "train"]
+__all__ = ["Args", "Episodes", "log_probabilities", "loss", "play", "run", "train"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,20 +215,29 @@ def train(
         }
 
 
-def main(args: Args) -> None:
+def run(args: Args) -> None:
     """The command: trains, prints a line for each iteration, and saves the model.
 
     Args:
         args: The command line.
 
     Raises:
-        ConfigurationError: If there are too few episodes for a baseline.
+        ConfigurationError: If there are too few episodes for a baseline, or no such model.
+        UnknownNameError: If there is no such environment.
     """
     if args.episodes < 2:
         raise ConfigurationError(
             "The baseline is the mean reward of the other episodes: expected episodes to be 2 or "
             f"more, got {args.episodes}."
         )
+    if args.env_id not in codegym.ENVIRONMENTS:
+        raise UnknownNameError("environment", args.env_id, codegym.ENVIRONMENTS)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(args.model)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"Expected a causal language model in {args.model!r}, but none can be loaded: {error}"
+        ) from error
     codegym.register_environments()
     envs: VectorEnv[Any, Any, Any] = gymnasium.make_vec(
         args.env_id,
@@ -242,7 +252,6 @@ def main(args: Args) -> None:
         context_length=args.context_length,
     )
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(args.model)
         for iteration, numbers in enumerate(train(model, envs, args), start=1):
             told = ", ".join(f"{name} {number:.3f}" for name, number in numbers.items())
             print(f"iteration {iteration}: {told}", flush=True)
@@ -252,4 +261,7 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    try:
+        run(tyro.cli(Args))
+    except CodegymError as mistake:
+        sys.exit(f"{type(mistake).__name__}: {mistake}")

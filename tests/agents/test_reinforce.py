@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from agents import reinforce
 from agents.reinforce import Args, Episodes, log_probabilities, loss, play, train
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, UnknownNameError
 from tests.agents.fake_env import VOCAB, CopyEnv
 
 
@@ -91,12 +91,16 @@ def test_the_command_plays_mini_and_saves_the_model(
         fgo=False,
         out=tmp_path / "out",
     )
-    reinforce.main(args)
+    reinforce.run(args)
     assert "iteration 1: reward" in capsys.readouterr().out
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert saved.config.vocab_size == 512
     with pytest.raises(ConfigurationError, match="episodes to be 2 or more, got 1"):
-        reinforce.main(Args(episodes=1))
+        reinforce.run(Args(episodes=1))
+    with pytest.raises(UnknownNameError, match="CodeGen-Mini-v0"):
+        reinforce.run(Args(env_id="CodeGen-Min-v0"))
+    with pytest.raises(ConfigurationError, match="causal language model in"):
+        reinforce.run(Args(model=str(tmp_path / "nothing")))
 
 
 def test_it_stands_alone() -> None:
