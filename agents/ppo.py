@@ -28,7 +28,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +38,6 @@ from agents.advantages import gae
 from agents.at_once import at_once
 from agents.command import main, refuse_outside
 from agents.critic import Critic, CriticKind
-from agents.environments import fitting, load_split, make_tokenizer
 from agents.guard import DivergedError
 from agents.losses import (
     Loss,
@@ -49,7 +47,7 @@ from agents.losses import (
     masked_mean,
     value_loss,
 )
-from agents.models import make_policy, uses_checkpointing
+from agents.models import uses_checkpointing
 from agents.policy import CausalLMPolicy
 from agents.rewards import TokenReward, TokenRewards, token_rewards, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
@@ -69,7 +67,6 @@ __all__ = [
     "Batch",
     "command",
     "make_optimizer",
-    "make_trainer",
     "prepare",
     "run",
     "update",
@@ -152,7 +149,7 @@ class PPO(Trainer):
         logger: Keeps the scalars.
         screen: Shows progress and tables, if not `logger` does.
         reward: Of the environment, in place of the one that the command line names.
-        critic: Is changed; by default the one that the command line names.
+        make_critic: Makes the critic, or returns None for the one that the command line names.
         sampler: Draws the problems, in place of the one that the command line names.
         start_states: Where episodes begin, in place of what the command line names.
 
@@ -170,7 +167,7 @@ class PPO(Trainer):
         logger: RunLogger,
         screen: RunLogger | None = None,
         reward: Any = None,
-        critic: Critic | None = None,
+        make_critic: Callable[[CausalLMPolicy], Critic | None] | None = None,
         sampler: ProblemSampler | None = None,
         start_states: StartStates | None = None,
     ) -> None:
@@ -181,6 +178,7 @@ class PPO(Trainer):
             kl_coefficient=args.kl_coefficient if args.kl == "reward" else 0.0,
         )
         policy = policy.to(args.device).eval()
+        critic = make_critic(policy) if make_critic else None
         if critic is None:
             critic = critics.make_critic(args.critic, policy, args.model)
         super().__init__(
@@ -216,7 +214,7 @@ class PPO(Trainer):
             self.policy,
             self.envs,
             episodes=args.episodes,
-            seed=_seed(args.seed, self.iteration, 0),
+            seed=self.seed(0),
             sampling=Sampling(args.temperature),
         )
 
@@ -238,7 +236,7 @@ class PPO(Trainer):
 
         # Update.
         began = time.perf_counter()
-        shuffle = torch.Generator().manual_seed(_seed(args.seed, self.iteration, 1))
+        shuffle = torch.Generator().manual_seed(self.seed(1))
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
         stats = update(
@@ -527,53 +525,6 @@ class _Minibatch:
         return tensor[rows, : int(self._batch.sequences.length[rows].max())]
 
 
-def _seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-def make_trainer(
-    args: Args,
-    *,
-    grader: codegym.Grader,
-    logger: RunLogger,
-    screen: RunLogger | None = None,
-    reward: Any = None,
-    make_critic: Callable[[CausalLMPolicy], Critic | None] | None = None,
-) -> PPO:
-    """The trainer of the command line: its model and problems.
-
-    Args:
-        args: The command line.
-        grader: Judges; shared, not closed by the trainer.
-        logger: Keeps the scalars.
-        screen: Shows progress and notes, if not `logger` does.
-        reward: Of the environment, in place of the one that the command line names.
-        make_critic: Makes the critic, or returns None for the one that the command line names.
-
-    Returns:
-        A trainer that the caller closes.
-    """
-    tokenizer = make_tokenizer(args.tokenizer)
-    policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
-    loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
-    problems = fitting(loaded, args, tokenizer)
-    if len(problems) < len(loaded):
-        (screen or logger).note(
-            f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
-            f"context_length={args.context_length} and are left out."
-        )
-    return PPO(
-        args,
-        policy=policy,
-        problems=problems,
-        grader=grader,
-        logger=logger,
-        screen=screen,
-        reward=reward,
-        critic=None if make_critic is None else make_critic(policy),
-    )
-
-
 def run(
     args: Args,
     logger: RunLogger,
@@ -581,8 +532,8 @@ def run(
     screen: RunLogger | None = None,
     grader: codegym.Grader | None = None,
 ) -> PPO:
-    """The command: :func:`agents.trainer.train` with :func:`make_trainer`."""
-    return train(make_trainer, args, logger, screen=screen, grader=grader)
+    """The command: :func:`agents.trainer.train` of this method."""
+    return train(PPO.make, args, logger, screen=screen, grader=grader)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -25,10 +25,18 @@ import codegym
 from agents import checkpoint
 from agents.command import command_line, refuse_unused, set_up_torch
 from agents.critic import Critic
-from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer, task_of
+from agents.environments import (
+    TaskSettings,
+    fitting,
+    load_split,
+    make_envs,
+    make_grader,
+    make_tokenizer,
+    task_of,
+)
 from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
-from agents.models import ModelSettings
+from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling
 from agents.telemetry import RunLogger
@@ -177,6 +185,52 @@ class Trainer(abc.ABC):
             self._held_out = (envs, held)
         if args.resume is not None:
             self._restore(args.resume)
+
+    @classmethod
+    def make(
+        cls,
+        args: Any,
+        *,
+        grader: codegym.Grader,
+        logger: RunLogger,
+        screen: RunLogger | None = None,
+        **objects: Any,
+    ) -> Self:
+        """A run with the model and the problems that the settings name.
+
+        Args:
+            args: The method's settings.
+            grader: Judges; shared, not closed by the trainer.
+            logger: Keeps the scalars.
+            screen: Shows progress and notes, if not `logger` does.
+            **objects: Further arguments of the method.
+
+        Returns:
+            A trainer that the caller closes.
+        """
+        tokenizer = make_tokenizer(args.tokenizer)
+        policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
+        loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
+        problems = fitting(loaded, args, tokenizer)
+        if len(problems) < len(loaded):
+            (screen or logger).note(
+                f"{len(loaded) - len(problems)} of {len(loaded)} problems do not fit "
+                f"context_length={args.context_length} and are left out."
+            )
+        return cls(
+            args,
+            policy=policy,
+            problems=problems,
+            grader=grader,
+            logger=logger,
+            screen=screen,
+            **objects,
+        )
+
+    def seed(self, part: int) -> int:
+        """A seed for a part of the next iteration: of the run's seed, its number and the part."""
+        parts = (self._run.seed, self.iteration, part)
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     @abc.abstractmethod
     def iterate(self) -> dict[str, float]:
@@ -427,7 +481,8 @@ def train(
     """A whole run.
 
     Args:
-        make: Makes the trainer from ``args``, with ``grader``, ``logger`` and ``screen``.
+        make: Makes the trainer from ``args``, with ``grader``, ``logger`` and ``screen``: the
+            method's :meth:`Trainer.make`.
         args: The settings.
         logger: Keeps the scalars.
         screen: Shows progress and notes, if not `logger` does.

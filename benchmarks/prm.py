@@ -257,7 +257,7 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
         trainer = ppo.PPO(
             settings,
             policy=policy,
-            critic=make_value_init(policy, settings, model),
+            make_critic=lambda policy: make_value_init(policy, settings, model),
             problems=problems,
             grader=grader,
             logger=logger,

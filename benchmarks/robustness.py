@@ -163,7 +163,7 @@ def reinforce(args: Args, run: Run) -> dict[str, Any]:
     began = time.process_time()
     error = None
     with RunLogger(settings.out, quiet=True) as logger, make_grader(settings) as grader:
-        trainer = ppo.make_trainer(settings, grader=grader, logger=logger)
+        trainer = ppo.PPO.make(settings, grader=grader, logger=logger)
         try:
             trainer.train()
         except (RunawayError, DivergedError) as gave_up:

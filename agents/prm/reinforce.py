@@ -194,7 +194,7 @@ def make_trainer(
         A trainer that the caller closes.
     """
     model = load_reward_model(args, make_tokenizer(args.tokenizer), device=args.device)
-    return ppo.make_trainer(
+    return ppo.PPO.make(
         args,
         grader=grader,
         logger=logger,

@@ -157,7 +157,7 @@ def test_weights_that_are_no_numbers_are_not_kept(saved: Path, tmp_path: Path) -
     for guard, message in ((True, "a weight is not a finite number"), (False, "Expected finite")):
         out = tmp_path / str(guard)
         with RunLogger(out, quiet=True) as logger, make_grader(args) as grader:
-            trainer = ppo.make_trainer(
+            trainer = ppo.PPO.make(
                 dataclasses.replace(args, guard=guard, out=out), grader=grader, logger=logger
             )
             try:

@@ -95,18 +95,25 @@ _TYPE_CHARACTERS, _MESSAGE_CHARACTERS = 100, 500
 _EXPLAINED = frozenset({ExitReason.EXCEPTION, ExitReason.TEST_FAILED})
 
 
-def frame_of(seen: Seen) -> Frame:
-    """What is reported of a run. What the child said may be forged; it is only ever data."""
+def frame_of(seen: Seen, *, same_for_all: bool = False) -> Frame:
+    """What is reported of a run. What the child said may be forged; it is only ever data.
+
+    Args:
+        seen: The run.
+        same_for_all: Whether the other inputs of the request would have ended in the same way.
+    """
     run = seen.run
     if isinstance(run.told, ExitReason):  # said before the program's own code ran, so it is true
-        return Frame(run.told, error=_error(seen.body) or ErrorReport())
+        error = _error(seen.body) or ErrorReport()
+        return Frame(run.told, error=error, same_for_all=same_for_all)
     if seen.reason is ExitReason.TEST_BROKEN:
-        return Frame(seen.reason, error=_error(seen.body) or ErrorReport())
-    reason, exit_code, error, answer = _outcome(seen)
+        error = _error(seen.body) or ErrorReport()
+        return Frame(seen.reason, error=error, same_for_all=same_for_all)
+    reason, exit_code, what, answer = _outcome(seen)
     return Frame(
         reason=reason,
         exit_code=exit_code,
-        error=error,
+        error=what,
         checks=seen.checks,
         lines=seen.lines,
         statements=seen.statements,
@@ -116,6 +123,7 @@ def frame_of(seen: Seen) -> Frame:
         answer=answer,
         stdout=run.stdout.data,
         stderr=run.stderr.data,
+        same_for_all=same_for_all,
     )
 
 

@@ -227,7 +227,7 @@ class Runner:
         together = seen.run.told is Stage.STARTED_ALL
         stays = seen.fine or seen.loaded or seen.kind == "stdin" or together
         alike = not (begun and stays)
-        self._outbox.put(frame_of(seen)._replace(same_for_all=alike))
+        self._outbox.put(frame_of(seen, same_for_all=alike))
         if alike:
             return False
         return seen.fine or not request.head["stop_on_error"]

@@ -72,7 +72,7 @@ def trained(folder: Path, grader: codegym.Grader, **changes: Any) -> ppo.PPO:
         trainer = ppo.PPO(
             args,
             policy=policy,
-            critic=make_value_init(policy, args, model),
+            make_critic=lambda policy: make_value_init(policy, args, model),
             problems=load_split(args, split="train", size=4, seed=0),
             grader=grader,
             logger=logger,

@@ -13,6 +13,7 @@ import math
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from . import memory
@@ -97,12 +98,16 @@ def rlimits(limits: dict[str, Any], base_memory: int) -> tuple[int, ...]:
     return tuple(granted)
 
 
-def hard_limits() -> tuple[int, ...]:
-    """The present hard limits of what :func:`set_rlimits` sets."""
-    return tuple(resource.getrlimit(which)[1] for which in _RLIMITS)
+def hard_limits() -> list[int]:
+    """The present hard limits of what :func:`set_rlimits` sets.
+
+    A list: a tuple that is made from a generator leaves CPython's list of free tuples one longer,
+    until some 2,000 are kept.
+    """
+    return [resource.getrlimit(which)[1] for which in _RLIMITS]
 
 
-def set_rlimits(values: tuple[int, ...]) -> None:
+def set_rlimits(values: Sequence[int]) -> None:
     """Sets the limits of a run, soft and hard, for good."""
     setrlimit = resource.setrlimit
     for which, value in zip(_RLIMITS, values, strict=True):
