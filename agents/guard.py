@@ -40,11 +40,13 @@ class GuardState:
     Attributes:
         best: Highest success so far, in [0, 1]; -1 before the first.
         best_iteration: When that was.
+        solved_at_best: Share of training episodes that passed before that; None: none was played.
         returns: The reason of each return, in order.
     """
 
     best: float = -1.0
     best_iteration: int = 0
+    solved_at_best: float | None = None
     returns: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -79,12 +81,16 @@ class Guard:
             return f"KL to the reference {reference_kl:.2f}, at most {_MAX_KL:g}"
         return None
 
-    def after_check(self, success: float, iteration: int) -> str | None:
+    def after_check(
+        self, success: float, iteration: int, *, solved: float | None = None
+    ) -> str | None:
         """Judges what was measured, and remembers the best.
 
         Args:
             success: In [0, 1].
             iteration: Iterations done.
+            solved: Share of the training episodes since the last check that passed; None: none
+                was played.
 
         Returns:
             Why the run must go back; None if this state is a good one.
@@ -96,8 +102,29 @@ class Guard:
                 f"at iteration {state.best_iteration}"
             )
         if success > state.best:
-            state.best, state.best_iteration = success, iteration
+            state.best, state.best_iteration, state.solved_at_best = success, iteration, solved
         return None
+
+    def drift(self, success: float, solved: float) -> dict[str, float]:
+        """What training and held-out success did since the best check.
+
+        Where both are above 0, the policy learns what its training problems and their tests let
+        pass, and not what is asked.
+
+        Args:
+            success: Held out.
+            solved: Share of the training episodes since the last check that passed.
+
+        Returns:
+            ``drift/training_rise`` and ``drift/held_out_fall``; nothing where the best check was
+            before all training.
+        """
+        if self.state.solved_at_best is None:
+            return {}
+        return {
+            "drift/training_rise": solved - self.state.solved_at_best,
+            "drift/held_out_fall": self.state.best - success,
+        }
 
     def count_return(self, iteration: int, reason: str) -> None:
         """Notes that the run goes back.

@@ -57,6 +57,9 @@ class RunSettings(TaskSettings, ModelSettings):
 
     problems: int = 2048
     """size of the training set; 0: all"""
+    tests: int | None = None
+    """how many of a problem's unit tests judge a program in training; None: all. What is held out
+    is judged by all"""
     start: str = "cccs"
     """"cccs", "empty", "uniform", or another start distribution of codegym"""
     iterations: int = 120
@@ -116,6 +119,7 @@ _MAY_DIFFER = frozenset(
 )
 """Settings that a resumed run may change: none of them decides what is learned."""
 _HELD_OUT = "validation"
+_NOTICEABLE = 0.05  # of a rise and a fall of success, in [0, 1]
 _CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
 
 
@@ -161,6 +165,8 @@ class Trainer(abc.ABC):
         tokenizer = make_tokenizer(args.tokenizer)
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         self.reference = copy.deepcopy(policy).requires_grad_(False).eval()
+        if args.tests is not None:
+            problems = problems.with_tests(args.tests)
         self.problems = problems
         self.start_states = make_start_states(start_states or args.start)
         self.envs = make_envs(
@@ -400,17 +406,32 @@ class Trainer(abc.ABC):
             if self._run.guard:
                 return "a weight is not a finite number"
             raise DivergedError("Expected finite weights, got NaN. Lower the learning rate.")
+        solved = float(np.mean(self._solved)) if self._solved else None
         success = self._evaluate()
         if success is None:
-            success = float(np.mean(self._solved)) if self._solved else 0.0
+            success = solved or 0.0
+        elif solved is not None:
+            self._tell_drift(success, solved)
         self._solved = []
-        trouble = self.guard.after_check(success, self.iteration)
+        trouble = self.guard.after_check(success, self.iteration, solved=solved)
         if trouble is None:
             # First the policy: a state that calls this iteration the best one must not come alone.
             if self.guard.state.best_iteration == self.iteration:
                 self._save_policy("policy")
             self.save(self._run.out / "good")
         return trouble
+
+    def _tell_drift(self, success: float, solved: float) -> None:
+        drift = self.guard.drift(success, solved)
+        self.logger.scalars(self.iteration, drift)
+        if drift and min(drift.values()) > _NOTICEABLE:
+            rise, fall = (100 * value for value in drift.values())
+            self.screen.note(
+                f"Iteration {self.iteration}: since iteration {self.guard.state.best_iteration}, "
+                f"training success rose by {rise:.0f} points and held-out success fell by "
+                f"{fall:.0f}. The policy may be learning what the training tests let pass: show "
+                "more of them (tests=), or more problems."
+            )
 
     def _go_back(self, trouble: str) -> None:
         """Restores the last good state, and halves the step."""

@@ -79,14 +79,30 @@ def test_without_the_guard_nothing_is_trouble_but_the_best_is_still_known() -> N
     assert guard.state.best == 0.8
 
 
+def test_drift_is_what_happened_since_the_best_check() -> None:
+    guard = Guard(enabled=True, held_out=True)
+    guard.after_check(0.3, 0)
+    assert guard.drift(0.2, 0.9) == {}, "nothing was trained before the best check"
+    guard.after_check(0.6, 20, solved=0.5)
+    guard.after_check(0.5, 40, solved=0.8)
+    assert guard.drift(0.5, 0.8) == pytest.approx(
+        {"drift/training_rise": 0.3, "drift/held_out_fall": 0.1}
+    )
+
+
 class Scripted(ppo.PPO):
     """A trainer whose evaluations and KLs are a script; what it learns is real."""
 
     def __init__(
-        self, *args: Any, successes: list[float], kl: dict[int, float], **kwargs: Any
+        self,
+        *args: Any,
+        successes: list[float],
+        kl: dict[int, float],
+        solved: dict[int, float] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.successes, self.kl = iter(successes), kl
+        self.successes, self.kl, self.solved = iter(successes), kl, solved or {}
         self.rates: list[float] = []
         self.weights: dict[int, torch.Tensor] = {}
 
@@ -97,7 +113,8 @@ class Scripted(ppo.PPO):
         kl = self.kl.get(self.iteration, 0.01)
         if kl == float("inf"):
             raise DivergedError("no finite number")
-        return {**metrics, "kl/reference_k1": kl}
+        solved = self.solved.get(self.iteration, metrics["rollout/solved"])
+        return {**metrics, "kl/reference_k1": kl, "rollout/solved": solved}
 
     def _evaluate(self) -> float | None:
         return next(self.successes)
@@ -112,6 +129,7 @@ def _scripted(
     *,
     successes: list[float],
     kl: dict[int, float],
+    solved: dict[int, float] | None = None,
     kind: type[Scripted] = Scripted,
     **changes: Any,
 ) -> tuple[Scripted, RunawayError | None]:
@@ -127,6 +145,7 @@ def _scripted(
             logger=logger,
             successes=successes,
             kl=kl,
+            solved=solved,
         )
         try:
             trainer.train()
@@ -151,8 +170,8 @@ def test_a_run_that_leaves_goes_back_with_half_the_step_and_loses_nothing(
     assert "Back to the state of iteration 2" in log
     assert "x 0.5" in log
     assert "Went back once at iteration 4" in trainer.summary()
-    scalars = read_scalars(tmp_path)
-    assert scalars[-1]["guard/returns"] == 1.0
+    returns = [row["guard/returns"] for row in read_scalars(tmp_path) if "guard/returns" in row]
+    assert returns[-1] == 1.0
     for name in ("policy", "last"):
         loaded = CausalLMPolicy.from_pretrained(tmp_path / name)
         assert torch.equal(_weights(loaded), trainer.weights[6])
@@ -190,6 +209,17 @@ def test_a_run_that_leaves_again_and_again_gives_up_and_keeps_the_best(tmp_path:
         loaded = CausalLMPolicy.from_pretrained(tmp_path / name)
         fresh = make_policy(SMALL, vocab_size=512, seed=0)
         assert torch.equal(_weights(loaded), _weights(fresh))
+
+
+def test_training_that_rises_while_what_is_held_out_falls_is_told(tmp_path: Path) -> None:
+    rising = {1: 0.2, 2: 0.2, 3: 0.4, 4: 0.4, 5: 0.9, 6: 0.9}
+    _scripted(tmp_path, successes=[0.1, 0.5, 0.48, 0.4], kl={}, solved=rising)
+    log = (tmp_path / "log.txt").read_text()
+    assert log.count("training success rose by") == 1
+    assert "since iteration 2, training success rose by 70 points" in log
+    last = read_scalars(tmp_path)[-1]
+    assert last["drift/training_rise"] == pytest.approx(0.7)
+    assert last["drift/held_out_fall"] == pytest.approx(0.1)
 
 
 def test_a_bad_end_goes_back_as_well(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 import codegym
 from agents import ppo
 from agents.checkpoint import saved_iteration, saved_settings
-from agents.environments import load_split, make_envs, make_grader, make_tokenizer
+from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
 from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
@@ -245,6 +245,18 @@ def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str
     with pytest.raises(ConfigurationError, match="has no effect here") as caught:
         ppo.Args(**setting)
     assert needs in str(caught.value)
+
+
+def test_fewer_tests_are_shown_in_training_and_all_where_it_is_measured(
+    grader: codegym.Grader, tmp_path: Path
+) -> None:
+    trainer, _ = _train(tmp_path, grader, iterations=1, tests=1, eval_every=1, eval_per_level=1)
+    assert all(len(problem.tests) == 1 for problem in trainer.problems)
+    assert trainer._held_out is not None
+    assert all(len(problem.tests) > 1 for problem in trainer._held_out[1])
+    drawn = {problem.id for problem in task_of(trainer.envs).problems}
+    assert drawn == {problem.id for problem in trainer.problems}
+    assert all(len(problem.tests) == 1 for problem in task_of(trainer.envs).problems)
 
 
 def test_a_run_goes_on_with_its_own_settings_only(grader: codegym.Grader, tmp_path: Path) -> None:
