@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from agents import masks
+from agents.advantages import whiten
+from agents.policy import CausalLMPolicy
+from agents.rollout import play
+from agents.scoring import scored
+from benchmarks.fgo import _random_mask, batch_gradients
+from benchmarks.fgo_report import ARMS, cosine, lines, ratio_of_snr, snr
+from tests.agents.fake_env import VOCAB, CopyEnv
+
+Gradients = npt.NDArray[np.float64]
+
+
+def _gradients(signal: float, noise: float, *, batches: int = 400) -> Gradients:
+    rng = np.random.default_rng(0)
+    expected = np.zeros(500)
+    expected[0] = signal
+    found: Gradients = expected + noise * rng.normal(size=(batches, 500)) / np.sqrt(500)
+    return found
+
+
+def test_the_ratio_is_that_of_signal_and_noise() -> None:
+    g = _gradients(0.5, 2.0)
+    assert snr(g @ g.T) == pytest.approx(0.25 / 4.0, rel=0.1)
+    assert snr(9.0 * g @ g.T) == pytest.approx(snr(g @ g.T)), "no scale"
+    nothing = _gradients(0.0, 2.0)
+    assert abs(snr(nothing @ nothing.T)) < 0.002, "noise alone is no signal"
+
+
+def test_a_mask_that_halves_the_variance_doubles_the_ratio() -> None:
+    g = _gradients(0.5, 2.0)
+    other = _gradients(0.5, 2.0 * np.sqrt(2.0))
+    times, low, high = ratio_of_snr(g @ g.T, other @ other.T)
+    assert low < 2.0 < high
+    assert times == pytest.approx(2.0, rel=0.15)
+    assert high / low < 2.0
+    assert ratio_of_snr(g @ g.T, g @ g.T) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_the_cosine_is_that_of_the_expected_gradients() -> None:
+    one, other = _gradients(1.0, 1.0), _gradients(1.0, 1.0)[:, ::-1].copy()
+    assert cosine(one @ one.T, one @ one.T, one @ one.T) == pytest.approx(1.0)
+    assert abs(cosine(one @ one.T, other @ other.T, one @ other.T)) < 0.05
+
+
+def test_gradients_are_those_of_the_masked_loss() -> None:
+    policy = CausalLMPolicy.from_config_tiny(VOCAB, d=16, layers=2, heads=2, seed=0).eval()
+    sequences = play(policy, CopyEnv(32), episodes=32, seed=0).sequences
+    some = sequences.loss_mask & (torch.arange(sequences.loss_mask.shape[1]) % 2 == 0)
+    sequences = sequences._replace(loss_mask=some)
+    known = scored(sequences, torch.zeros(sequences.input_ids.shape))
+    found = batch_gradients(policy, known, seed=0)
+    executed = masks.executed(known)
+    assert 0 < executed.sum() < known.generated.sum()
+    logprobs = policy.score(sequences.input_ids, sequences.start_length, sequences.length)
+    reward = sequences.reward[:, None].expand(executed.shape)
+    loss = -(executed * whiten(reward, executed) * logprobs).sum() / executed.sum()
+    parts = torch.autograd.grad(loss, list(policy.trunk.parameters()))
+    expected = torch.cat([part.flatten() for part in parts]).double()
+    assert torch.allclose(found["FGO, whitened over the mask"], expected, atol=1e-6)
+    # A mask and its complement share out what no mask has, before each is divided by its size.
+    sizes = executed.sum(), (known.generated & ~executed).sum()
+    both = found["FGO"] * sizes[0] + found["complement"] * sizes[1]
+    assert torch.allclose(both / known.generated.sum(), found["no mask"], atol=1e-6)
+    chance = _random_mask(known, 0)
+    assert torch.equal(chance.sum(1), executed.sum(1))
+    assert not (chance & ~known.generated).any()
+    assert not torch.equal(chance, executed)
+
+
+def test_the_page_compares_each_arm_with_no_mask() -> None:
+    g = _gradients(0.5, 2.0, batches=20)
+    better = _gradients(0.5, 1.0, batches=20)
+    names = list(ARMS)
+    products = {f"{n} x {n}": (better @ better.T).tolist() for n in names}
+    products |= {f"{names[0]} x {n}": (g @ better.T).tolist() for n in names[1:]}
+    products[f"{names[0]} x {names[0]}"] = (g @ g.T).tolist()
+    row = {"seed": 1, "phase": "sft", "tests": 0, "executed": 0.8, "solved": 0.2}
+    results = {
+        "command": "",
+        "machine": {},
+        "arguments": {"batches": 20, "episodes": 4, "iterations": 60},
+        "rows": [row | {"products": products}],
+    }
+    text = "\n".join(lines(results))
+    assert "| all | 1 | 20 | 80 | 1.25 |" in text
+    assert "## After SFT" in text
+    assert "## After 60 iterations" not in text
