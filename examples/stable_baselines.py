@@ -5,7 +5,7 @@
 
 A thousand steps of MaskablePPO: wrappers give it the last three tokens to look at and the tokens of
 the solution to choose from, and episodes begin near the end of one program. `agents/sb3_ppo.py` has
-a curriculum and more problems; for language models see `agents/ppo.py`.
+many problems and solves new ones; for language models see `agents/ppo.py`.
 """
 
 from __future__ import annotations
