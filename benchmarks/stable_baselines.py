@@ -55,8 +55,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "Does Stable-Baselines3 learn something through plain `gymnasium.make`? Programs of two "
         "steps of arithmetic, as the prompt says; 194 training problems, 130 new ones (other "
         "combinations of steps). Solved new problems in %, from the empty prefix, with the "
-        "likeliest words; mean over seeds, 95 % interval (Student's t). Both agents see and write the words "
-        "of the training programs; MaskablePPO only those that they have at that place. Settings "
+        "likeliest words; mean over seeds, 95 % interval (Student's t). Both agents see and write "
+        "the words of the training programs; MaskablePPO only those that they have at that place. "
+        "Settings "
         "were chosen on other seeds."
     )
     yield from page.head("Stable-Baselines3", asked, results)
