@@ -12,6 +12,7 @@ import functools
 import io
 import itertools
 import tokenize
+import warnings
 from collections.abc import Iterator
 
 import tree_sitter
@@ -132,7 +133,7 @@ def _join_lines(program: Program) -> tuple[bytes, list[Span]] | None:
     lines = program.text.split("\n")
     starts = [0, *itertools.accumulate(len(_encoded(line)) + 1 for line in lines)]
     try:
-        for token in tokenize.generate_tokens(io.StringIO(program.text, newline="\n").readline):
+        for token in _tokens(program.text):
             if token.type == tokenize.OP:
                 depth += (token.string in _OPENING) - (token.string in _CLOSING)
             if depth and token.type in (tokenize.NL, tokenize.COMMENT):
@@ -142,9 +143,15 @@ def _join_lines(program: Program) -> tuple[bytes, list[Span]] | None:
                 source[start:end] = b" " * (end - start)
                 if token.type == tokenize.COMMENT:
                     hidden.append((start, end))
-    except (SyntaxError, ValueError, tokenize.TokenError):
-        return None
+    except (SyntaxError, ValueError, tokenize.TokenError, SystemError):
+        return None  # from 3.12 on, CPython's tokenizer raises SystemError for some NUL characters
     return bytes(source), hidden
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    with warnings.catch_warnings():  # of the program's own, such as invalid escapes
+        warnings.simplefilter("ignore")
+        return list(tokenize.generate_tokens(io.StringIO(text, newline="\n").readline))
 
 
 def _encoded(text: str) -> bytes:

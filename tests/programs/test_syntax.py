@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import itertools
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from codegym.errors import UnknownNameError
 from codegym.problems import load_problems
@@ -147,3 +150,32 @@ def test_statements_do_not_overlap() -> None:
     found = statements(Program(EVERYTHING))
     for one, other in itertools.pairwise(found):
         assert one.end <= other.start
+
+
+_PIECES = ("(", ")", "[", "{", "}", "\n", "\r", "\x00", "\x1a", "\x0c", "\\", "\\}", "'", '"""')
+_PIECES += (
+    "# a",
+    "if x:",
+    "else",
+    "f'",
+    "{x!r}",
+    "é",
+    "\u2028",
+    "\ufeff",
+    "0x",
+    "x",
+    " = ",
+    "    ",
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=25).map("".join))
+@example("f(\n'\\}'\n")  # CPython warns of the escape
+@example("if x:\n    y\n  h\x00 other\x1a")  # its tokenizer raises SystemError from 3.12 on
+def test_whatever_a_model_writes_is_read_without_an_error_or_a_warning(text: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = statements(Program(text))
+        conditional_starts(text)
+    assert not caught
+    assert all(0 <= one.start <= one.end <= len(text.encode()) for one in found)
