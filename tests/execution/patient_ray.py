@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import psutil
+
 from tests.waiting import wait_until
 
 __all__ = ["start_without_deadline"]
@@ -23,6 +25,9 @@ def start_without_deadline() -> None:
         found = []
 
         def look() -> list[Any]:
+            for child in psutil.Process().children():  # else we would wait for ever
+                dead = child.name() == "raylet" and child.status() == psutil.STATUS_ZOMBIE
+                assert not dead, "Ray's raylet ended while it started: see the log in RAY_TMPDIR"
             with contextlib.suppress(RuntimeError):
                 found.append(get_node(address, node))
             return found

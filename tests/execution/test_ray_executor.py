@@ -39,6 +39,7 @@ def environment() -> Iterator[dict[str, str]]:
         # Ray gives up nothing because the machine is busy.
         "RAY_gcs_server_port_wait_time_s": "3600",
         "RAY_worker_register_timeout_seconds": "3600",
+        "RAY_agent_register_timeout_ms": "3600000",
         "RAY_health_check_failure_threshold": "1000",
     }
     shutil.rmtree(folder)

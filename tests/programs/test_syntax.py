@@ -152,7 +152,22 @@ def test_statements_do_not_overlap() -> None:
         assert one.end <= other.start
 
 
-_PIECES = ("(", ")", "[", "{", "}", "\n", "\r", "\x00", "\x1a", "\x0c", "\\", "\\}", "'", '"""')
+_PIECES: tuple[str, ...] = (
+    "(",
+    ")",
+    "[",
+    "{",
+    "}",
+    "\n",
+    "\r",
+    "\x00",
+    "\x1a",
+    "\x0c",
+    "\\",
+    "\\}",
+    "'",
+    '"""',
+)
 _PIECES += (
     "# a",
     "if x:",
