@@ -210,15 +210,17 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
         groups = list(dict.fromkeys(_group(row) for row in mine))
         for row in mine:
             colour = f"C{groups.index(_group(row)) % 10}"
+            style = "--" if part == "ablations" and row["factor"] > 2 else "-"
             for axis, name in ((axes[0][column], "sampled/mean"), (axes[1][column], _KL)):
-                points = row["curves"][name]
-                axis.plot([p[0] for p in points], [p[1] for p in points], color=colour, alpha=0.7)
+                times, values = zip(*row["curves"][name], strict=True)
+                axis.plot(times, values, style, color=colour, alpha=0.7)
         for k, group in enumerate(groups):
             axes[0][column].plot([], [], color=f"C{k % 10}", label=group)
-        axes[0][column].set_title(part)
+        axes[0][column].set_title("ablations, x 2 (dashed: x 4)" if part == "ablations" else part)
         axes[0][column].set_ylim(0, 1)
-        axes[0][column].legend(fontsize=7)
+        axes[0][column].legend(fontsize=7, loc="best")
         axes[1][column].set_yscale("symlog", linthresh=0.1)
+        axes[1][column].set_ylim(bottom=0)
         axes[1][column].set_xlabel("iterations of PPO")
     axes[0][0].set_ylabel("pass@1, sampled, validation split")
     axes[1][0].set_ylabel("KL to the reference, nats per token")
@@ -232,5 +234,5 @@ def _group(row: Row) -> str:
     if row["part"] == "seeds":
         return f"seed {row['seed']}"
     if row["part"] == "ablations":
-        return f"{row['ablation']}, x {row['factor']:g}"
+        return str(row["ablation"])
     return f"x {row['factor']:g}"

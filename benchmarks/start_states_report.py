@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from scipy.integrate import trapezoid
 
 from benchmarks import page
 from benchmarks.intervals import mean_and_half, shown
@@ -140,7 +141,7 @@ def _copying(found: Mapping[str, int]) -> float:
 def _area(row: Row) -> float:
     """Mean of the sampled pass rate over the run's tokens."""
     tokens = [point["tokens"] for point in row["curve"]]
-    return float(np.trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
+    return float(trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
 
 
 def _reached(tokens: Sequence[float | None]) -> str:
