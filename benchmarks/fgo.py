@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from agents.sequences import token_groups
 from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.fgo_report import ARMS, Arm, lines
-from benchmarks.runs import fine_tuned, require_same, side_by_side
+from benchmarks.runs import fine_tuned, kept_before, side_by_side
 from codegym import Grader
 from codegym.problems import ProblemSet
 
@@ -205,13 +204,7 @@ _MASKS: dict[str, Callable[[Scored, int], Tensor]] = {
 def run(args: Args) -> None:
     """Measures what is missing and reports after each row."""
     args.runs.mkdir(parents=True, exist_ok=True)
-    arguments = json.loads(
-        json.dumps({**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}, default=str)
-    )
-    kept = args.out.with_suffix(".json")
-    data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
-    if data:
-        require_same(kept, data["arguments"], arguments, _DECISIVE)
+    arguments, data = kept_before(args, _DECISIVE)
     rows: list[dict[str, Any]] = data.get("rows", [])
     done = {(row["seed"], row["phase"], row["tests"]) for row in rows}
     cells = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
+import json
 import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 
-__all__ = ["fine_tuned", "measured", "require_same", "side_by_side"]
+__all__ = ["fine_tuned", "kept_before", "measured", "require_same", "side_by_side"]
 
 
 def fine_tuned(settings: sft.Args) -> Path:
@@ -77,6 +79,30 @@ def side_by_side(parallel: int, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any
         futures = [pool.submit(function, *arguments) for function, *arguments in jobs]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
+
+
+def kept_before(args: Any, decisive: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an earlier call of a benchmark kept.
+
+    Args:
+        args: Its command line, with ``out`` and ``runs``.
+        decisive: Settings that must be the same.
+
+    Returns:
+        The command line as JSON has it, without paths, and the results in ``out``; empty if there
+        are none.
+
+    Raises:
+        ConfigurationError: If they were made with other settings.
+    """
+    named = {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}
+    now: dict[str, Any] = json.loads(json.dumps(named, default=str))
+    path = args.out.with_suffix(".json")
+    if not path.is_file():
+        return now, {}
+    data: dict[str, Any] = json.loads(path.read_text())
+    require_same(path, data["arguments"], now, decisive)
+    return now, data
 
 
 def require_same(

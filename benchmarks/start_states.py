@@ -26,7 +26,7 @@ from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.first_errors import first_errors
-from benchmarks.runs import fine_tuned, measured, require_same, side_by_side
+from benchmarks.runs import fine_tuned, kept_before, measured, side_by_side
 from benchmarks.start_state_arms import ARMS, CORE
 from benchmarks.start_states_report import draw, lines
 from codegym.problems import ProblemSet
@@ -196,13 +196,7 @@ def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
 def run(args: Args) -> None:
     """Runs what is missing and reports after each run."""
     args.runs.mkdir(parents=True, exist_ok=True)
-    arguments = json.loads(
-        json.dumps({**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"}, default=str)
-    )
-    kept = args.out.with_suffix(".json")
-    data: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
-    if data:
-        require_same(kept, data["arguments"], arguments, _DECISIVE)
+    arguments, data = kept_before(args, _DECISIVE)
     rows: list[dict[str, Any]] = data.get("rows", [])
     bases: dict[str, Any] = data.get("bases", {})
     fits = [(base, args, seed) for seed in args.seeds if str(seed) not in bases]

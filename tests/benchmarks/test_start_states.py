@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.first_errors import first_error
+from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
+from benchmarks.start_states import Args
 from benchmarks.start_states_report import draw, lines, tokens_to
+from codegym.errors import ConfigurationError
 from codegym.problems import flawed_solution, load_mini
 from codegym.start_states import Reference, StartStates
 
@@ -120,3 +127,14 @@ def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
     assert "6 runs were started, 5 are shown." in text
     labels = [line.get_label() for line in draw(results).axes[0].get_lines()]
     assert labels == ["sparse", "cccs"]
+
+
+def test_what_was_kept_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
+    args = Args(out=tmp_path / "found", runs=tmp_path / "runs")
+    now, nothing = kept_before(args, ("tokens",))
+    assert (now["tokens"], now["runs"], nothing) == (args.tokens, "FOLDER", {})
+    args.out.with_suffix(".json").write_text(json.dumps({"arguments": now, "rows": [1]}))
+    other = dataclasses.replace(args, parallel=7)
+    assert kept_before(other, ("tokens",))[1]["rows"] == [1]
+    with pytest.raises(ConfigurationError, match="tokens differ"):
+        kept_before(dataclasses.replace(args, tokens=5), ("tokens",))
