@@ -4,11 +4,12 @@ What can change or has an identity (lists, dicts, sets, bytearrays, deques, node
 functions, iterators) gets a key when it crosses for the first time, and both sides remember which
 of their objects the key means. So an object that comes back is the same object, and with each
 message go the objects that changed since the last one: work in place is seen by everybody who
-holds them.
+holds them. An object that the program holds no more can neither be changed nor seen there until
+the test names it again, so until then it is not looked at: a test may keep thousands of answers.
 
-A message is flat JSON, whatever the depth of the values: `{"x": keys that are forgotten,
-"d": [[key, kind, detail, items], ...], "v": values}`. An item is `None`, a boolean, float, string
-or small int as itself, `[key]`, or `{tag: body}` for anything else that cannot change::
+A message is flat JSON, whatever the depth of the values: `{"x": keys of what this side holds no
+more, "d": [[key, kind, detail, items], ...], "v": values}`. An item is `None`, a boolean, float,
+string or small int as itself, `[key]`, or `{tag: body}` for anything else that cannot change::
 
     i int (hex)   c complex   b bytes (hex)   D Decimal   F Fraction   R range   S date or time
     B builtin     E Ellipsis and the like     V view of a dict         n numpy's bool
@@ -31,6 +32,7 @@ import itertools
 import operator
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -115,6 +117,12 @@ class Crossing:
         self._classes = classes
         self._shared: dict[int, Shared] = {}
         self._keys: dict[int, int] = {}
+        # Those of them that the program may hold, and that may hold others. Of the rest it is known
+        # here, if this is the program's side, which they hold.
+        self._awake: dict[int, Shared] = {}
+        self._at_rest: dict[int, list[int]] = {}
+        self._held_at_rest: collections.Counter[int] = collections.Counter()
+        self._until_search = 0
         self._waiting: list[int] = []
         self._defined: list[list[Any]] = []
         self._named_tuples: dict[str, Any] = {}
@@ -128,11 +136,15 @@ class Crossing:
         found = self._shared.get(key) if type(key) is int else None
         if found is None or found.kind not in kinds or key % 2 != self._next % 2:
             raise ValueError(key)
+        self._wake(key)
         return found.value
 
     def key_of(self, value: Any) -> int | None:
-        """The key of an object, if both sides know it."""
-        return self._keys.get(id(value))
+        """The key of an object that is to be named in a message, if both sides know it."""
+        key = self._keys.get(id(value))
+        if key is not None:
+            self._wake(key)
+        return key
 
     def keep(self, value: Any, kind: str) -> int:
         """The key of an object that is only ever named."""
@@ -147,17 +159,73 @@ class Crossing:
             CannotCrossError: If this side is strict and a value cannot cross.
         """
         forgotten = self._forget_dead() if self._strict else []
-        self._waiting = [key for key, one in self._shared.items() if _changed(one)]
+        self._waiting = [key for key, one in self._awake.items() if _changed(one)]
+        released = forgotten if self._strict else self._let_rest()
         self._defined = []
         items = [self._item(value, 0) for value in values]
         for key in self._waiting:  # grows meanwhile
             one = self._shared[key]
             one.state = _state(one)
             self._defined.append([key, one.kind, one.detail, self._body(one)])
-        return {"x": forgotten, "d": self._defined, "v": items}
+        return {"x": released, "d": self._defined, "v": items}
+
+    def _let_rest(self) -> list[int]:
+        """What nobody here holds any more, but the other side may: it rests until it is named."""
+        rest: list[int] = []
+        changed = set(self._waiting)
+        keys = list(self._awake)
+        while keys:
+            again: list[int] = []
+            for key in keys:
+                one = self._awake.get(key)
+                if one is None or key in changed:
+                    continue
+                if sys.getrefcount(one.value) > _ONLY_HERE + self._held_at_rest[key]:
+                    continue
+                if weakref.getweakrefcount(one.value):
+                    continue
+                del self._awake[key]
+                rest.append(key)
+                self._at_rest[key] = held = self._held_by(one)
+                self._held_at_rest.update(held)
+                again += held
+            keys = again
+        return rest
+
+    def _held_by(self, one: Shared) -> list[int]:
+        """The keys in an object, as often as it and what is remembered of it hold each."""
+        base: Any = {"t": tuple, "f": frozenset}.get(one.kind)
+        items = one.state if base is None else base.__iter__(one.value)
+        held = [key for item in items if (key := self._keys.get(id(item))) is not None]
+        return held * 2 if base is None else held
+
+    def _wake(self, key: int) -> None:
+        """An object is named again: both sides look at it, and at what it holds."""
+        waiting = [key]
+        while waiting:
+            key = waiting.pop()
+            one = self._shared.get(key)
+            if one is None or key in self._awake or not _holds(one):
+                continue
+            self._awake[key] = one
+            if self._strict:
+                if _changed(one):
+                    self._waiting.append(key)
+                waiting += self._held_by(one)
+            else:
+                held = self._at_rest.pop(key)
+                self._held_at_rest.subtract(held)
+                waiting += held
 
     def _forget_dead(self) -> list[int]:
-        """Drops what nobody here holds any more: it cannot be asked for again."""
+        """Drops what nobody here holds any more: it cannot be asked for again.
+
+        Where thousands of objects are held, only from time to time.
+        """
+        self._until_search -= 1
+        if self._until_search > 0:
+            return []
+        self._until_search = len(self._shared) // 64
         dead = []
         for key in list(self._shared):
             one = self._shared[key]  # lets go of the one before, and of what only that one held
@@ -167,8 +235,12 @@ class Crossing:
         return dead
 
     def _drop(self, key: int) -> None:
+        if not self._strict:
+            self._wake(key)
+            self._held_at_rest.pop(key, None)
         one = self._shared.pop(key, None)
         if one is not None:
+            self._awake.pop(key, None)
             del self._keys[id(one.value)]
 
     def _body(self, one: Shared) -> list[Any]:
@@ -187,7 +259,7 @@ class Crossing:
             return value
         if kind is Uncallable:
             value = value.function
-        known = self._keys.get(id(value))
+        known = self.key_of(value)
         if known is not None:
             return [known]
         atom = atoms.encode(value, kind, functions=self._strict)
@@ -246,9 +318,14 @@ class Crossing:
 
     def _new_key(self, value: Any, kind: str, detail: str) -> int:
         self._next += 2
-        self._shared[self._next] = Shared(value, kind, detail)
-        self._keys[id(value)] = self._next
+        self._share(self._next, Shared(value, kind, detail))
         return self._next
+
+    def _share(self, key: int, one: Shared) -> None:
+        self._shared[key] = one
+        self._keys[id(one.value)] = key
+        if _holds(one):
+            self._awake[key] = one
 
     # What comes in
 
@@ -258,10 +335,11 @@ class Crossing:
         Raises:
             Exception: Of any type, if the message is none of :meth:`pack`'s.
         """
-        if message["x"] and self._strict:
-            raise ValueError("a program forgets nothing that a test may hold")
         for key in message["x"]:
-            self._drop(key)
+            if self._strict:  # a program forgets nothing that a test may hold
+                self._awake.pop(key, None)
+            else:
+                self._drop(key)
         fill = []
         for key, kind, detail, items in message["d"]:
             one = self._shared.get(key)
@@ -270,6 +348,7 @@ class Crossing:
             if one is not None:
                 if one.kind != kind or kind in "tf":
                     raise ValueError("another kind")
+                self._wake(key)
                 fill.append((one, items))
         for key, kind, detail, items in message["d"]:
             if kind in "tf":
@@ -296,8 +375,8 @@ class Crossing:
     def _learn(self, key: Any, kind: str, value: Any, detail: str) -> Shared:
         if type(key) is not int or key <= 1 or key % 2 == self._next % 2 or key in self._shared:
             raise ValueError("not a key of the other side's")
-        one = self._shared[key] = Shared(value, kind, detail)
-        self._keys[id(value)] = key
+        one = Shared(value, kind, detail)
+        self._share(key, one)
         return one
 
     def _values(self, items: list[Any]) -> list[Any]:
@@ -307,6 +386,7 @@ class Crossing:
 
     def _value(self, item: Any) -> Any:
         if type(item) is list:
+            self._wake(item[0])
             return self._shared[item[0]].value
         if type(item) is not dict:
             return item
@@ -395,6 +475,11 @@ def _state(one: Shared) -> list[Any]:
     """What is in an object, one level deep; nothing for one that cannot change."""
     state = _STATES.get(one.kind)
     return [] if state is None else state(one.value)
+
+
+def _holds(one: Shared) -> bool:
+    """Whether an object may hold others, or change."""
+    return one.kind in _STATES or one.kind in "tf"
 
 
 def _changed(one: Shared) -> bool:
