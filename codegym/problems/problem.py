@@ -157,8 +157,9 @@ class Problem:
 
     Raises:
         ProblemError: If there is no test, something that is not a test, a call without entry point,
-            an entry point that names no function, a package that is not a name, an empty id, or if
-            an attribute is of another type or no known comparison.
+            an entry point that names no function, a package that is not a name, an empty id, a text
+            with half of a surrogate pair, or if an attribute is of another type or no known
+            comparison.
     """
 
     id: str
@@ -186,6 +187,7 @@ class Problem:
                     f"Problem {self.id!r}: {name} must be a str, got {getattr(self, name)!r:.80}. "
                     "Where there is none, give an empty one or leave it out."
                 )
+            _require_unicode(self.id, name, getattr(self, name))
         if self.comparison not in get_args(Comparison):
             raise ProblemError(
                 f"Problem {self.id!r} has the comparison {self.comparison!r:.80}. Give one of "
@@ -249,6 +251,19 @@ _TEXTS = (
     "source",
     "prelude",
 )
+
+
+def _require_unicode(problem_id: str, name: str, text: str) -> None:
+    """Refuses text that neither a file nor a tokenizer can hold."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError as error:
+        raise ProblemError(
+            f"Problem {problem_id!r}: {name} must be Unicode text, and holds half of a "
+            f"surrogate pair at position {error.start}. Decode its bytes with errors='replace'."
+        ) from None
+
+
 _LONG_INT_BITS = 10_000
 _ATOMS = (
     type(None),

@@ -48,6 +48,10 @@ def test_script_is_main_and_a_called_module_is_not(run: Run) -> None:
     [
         "def main(): print(int(input()) * 2)\nglobals()['main']()",
         "def run(g):\n    g()\n    return g\n@run\ndef main(): print(int(input()) * 2)",
+        "def run(g):\n    g()\n    return g\ndef main(): print(int(input()) * 2)\nmain = run(main)",
+        "import functools\ndef main(): print(int(input()) * 2)\nmain = functools.cache(main)",
+        "import functools\ndef main(): print(int(input()) * 2)\n"
+        "main = functools.lru_cache(None)(main)\nif __name__ == '__main__': main()",
         # Its name alone is no call.
         "__all__ = ['main']\ndef main(): print(int(input()) * 2)",
         # A wrapper calls it later: somebody else has to call that.

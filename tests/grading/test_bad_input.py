@@ -121,6 +121,11 @@ def test_texts_of_a_problem_are_strings(name: str, value: Any) -> None:
         dataclasses.replace(DOUBLE, **{name: value})
 
 
+def test_half_a_surrogate_pair_is_no_text_of_a_problem() -> None:
+    with pytest.raises(ProblemError, match=r"'p': canonical_solution .* at position 5"):
+        Problem("p", "", "x = '\ud800'", (StdinTest("", ""),))
+
+
 def test_a_problem_has_a_name_a_comparison_and_metadata() -> None:
     for id_ in (1, None, ""):
         with pytest.raises(ProblemError, match="id"):

@@ -12,16 +12,21 @@ def defines_only(text: str, name: str) -> bool:
 
     It calls it itself if a statement outside of functions names it (also below
     ``if __name__ == "__main__"``, and as the target of a thread), or names a function whose body
-    names it, and so on; or if a decorator of its own calls what it decorates.
+    names it, and so on; or if a decorator of its own calls what it decorates (``@shown``, or
+    ``main = shown(main)``).
     """
     body = ast.parse(text.removeprefix("\ufeff")).body
     functions = {node.name: node for node in body if isinstance(node, _DEFINITIONS)}
     if name not in functions:
         return False
-    decorators = {one.id for one in functions[name].decorator_list if isinstance(one, ast.Name)}
-    if any(_calls_its_argument(functions[one]) for one in decorators & functions.keys()):
+    applied = {node: found for node in body if (found := _decorator(node, name)) is not None}
+    decorators = [*functions[name].decorator_list, *applied.values()]
+    named = {one.id for one in decorators if isinstance(one, ast.Name)}
+    if any(_calls_its_argument(functions[one]) for one in named & functions.keys()):
         return False
-    waiting: list[ast.AST] = [node for node in body if not isinstance(node, _DEFINITIONS)]
+    waiting: list[ast.AST] = [
+        node for node in body if not isinstance(node, _DEFINITIONS) and node not in applied
+    ]
     reached: set[str] = set()
     while waiting:
         for node in ast.walk(waiting.pop()):
@@ -34,6 +39,14 @@ def defines_only(text: str, name: str) -> bool:
                 reached.add(found)
                 waiting.append(functions[found])
     return name not in reached
+
+
+def _decorator(node: ast.stmt, name: str) -> ast.expr | None:
+    """What a statement ``name = decorator(name)`` applies; None for any other statement."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
+        return None
+    names = [getattr(one, "id", None) for one in (*node.targets, *node.value.args)]
+    return node.value.func if names == [name, name] else None
 
 
 def _calls_its_argument(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
