@@ -8,11 +8,12 @@ same grader.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from rich.table import Table
 
+import codegym
+from agents.at_once import at_once
 from agents.command import command_line, main, set_up_torch
 from agents.environments import (
     ProblemSettings,
@@ -35,12 +38,14 @@ from agents.rollout import Sampling, play
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
 from codegym.problems import GeneratedSource, ProblemSet
+from codegym.tokenization import Tokenizer
 
 __all__ = [
     "Evaluation",
     "LevelResult",
     "evaluate",
     "evaluation_table",
+    "greedy_and_sampled",
     "held_out",
     "pass_at_k",
     "wilson_interval",
@@ -255,6 +260,45 @@ def evaluate(
     return Evaluation(sampling.temperature, tuple(levels), time.perf_counter() - began)
 
 
+def greedy_and_sampled(
+    policy: CausalLMPolicy,
+    settings: TaskSettings,
+    problems: ProblemSet,
+    *,
+    grader: codegym.Grader,
+    tokenizer: Tokenizer,
+    samples: int = 1,
+    ks: Sequence[int] = (1,),
+    seed: int = 0,
+) -> dict[str, Evaluation]:
+    """What a policy passes from the empty prefix in both ways, which are written at the same time.
+
+    Args:
+        policy: Writes the programs.
+        settings: Say what the environment is.
+        problems: All are evaluated.
+        grader: Judges; shared.
+        tokenizer: Of the policy.
+        samples: Sampled programs a problem; of greedy ones there is one.
+        ks: Which pass@k of the samples; each at most `samples`.
+        seed: Of the sampler.
+
+    Returns:
+        ``"greedy"``, and ``"sampled"`` at temperature 1.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def way(sampling: Sampling, samples: int, ks: Sequence[int]) -> Callable[[], Evaluation]:
+            envs = make_envs(settings, problems, start="empty", grader=grader, tokenizer=tokenizer)
+            stack.callback(envs.close)
+            return lambda: evaluate(
+                policy, envs, problems, samples=samples, ks=ks, sampling=sampling, seed=seed
+            )
+
+        greedy, sampled = at_once(way(Sampling(0.0), 1, (1,)), way(Sampling(), samples, ks))
+    return {"greedy": greedy, "sampled": sampled}
+
+
 def evaluation_table(title: str, evaluations: Mapping[str, Evaluation]) -> Table:
     """pass@k of several evaluations side by side, in percent with 95 % intervals.
 
@@ -333,16 +377,16 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     problems = held_out(args, split=args.split, per_level=args.per_level, seed=args.seed)
     with make_grader(args) as grader:
-        envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
-        try:
-            results = {
-                "greedy": evaluate(policy, envs, problems, sampling=Sampling(0.0), seed=args.seed),
-                "sampled": evaluate(
-                    policy, envs, problems, samples=args.samples, ks=args.ks, seed=args.seed
-                ),
-            }
-        finally:
-            envs.close()
+        results = greedy_and_sampled(
+            policy,
+            args,
+            problems,
+            grader=grader,
+            tokenizer=tokenizer,
+            samples=args.samples,
+            ks=args.ks,
+            seed=args.seed,
+        )
     logger.show(evaluation_table(f"{args.env_id}, {args.split}, pass@k in %", results))
     data = {name: result.to_json() for name, result in results.items()}
     (args.out / "evaluation.json").write_text(json.dumps(data, indent=1) + "\n")

@@ -16,6 +16,7 @@ status 1, if the last policy is not better than the one before PPO.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -23,18 +24,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import codegym
 from agents import ppo, sft
 from agents.command import command_line, main, refuse_set_elsewhere, set_up_torch
 from agents.curves import plot_run
-from agents.environments import make_envs, make_grader, make_tokenizer
-from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.environments import make_grader, make_tokenizer
+from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out
 from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling
 from agents.stages import stage_histogram
 from agents.telemetry import RunLogger, read_scalars
-from codegym.problems import ProblemSet
-from codegym.tokenization import Tokenizer
 
 __all__ = ["Args", "Results", "gains", "train"]
 
@@ -90,18 +87,26 @@ def train(args: Args) -> Results:
     tokenizer = make_tokenizer(ppo_args.tokenizer)
     test = held_out(ppo_args, split="test", per_level=args.test_per_level, seed=args.seed)
     with RunLogger(args.out) as logger, make_grader(ppo_args) as grader:
+        tested = functools.partial(
+            greedy_and_sampled,
+            settings=ppo_args,
+            problems=test,
+            grader=grader,
+            tokenizer=tokenizer,
+            seed=args.seed,
+        )
         policy = sft.run(sft_args, logger)
         logger.end_progress()
-        results["SFT"] = _test(ppo_args, policy, test, grader, tokenizer, args.seed)
+        results["SFT"] = tested(policy)
         logger.show(evaluation_table("after SFT, test split, pass@1 in %", results["SFT"]))
         with RunLogger(ppo_args.out, quiet=True) as ppo_logger:
             run = ppo.run(ppo_args, ppo_logger, screen=logger, grader=grader)
-        results["PPO, last"] = _test(ppo_args, run.policy, test, grader, tokenizer, args.seed)
+        results["PPO, last"] = tested(run.policy)
         if run.guard.state.best_iteration == run.iteration or not ppo_args.eval_every:
             results["PPO, best"] = results["PPO, last"]
         else:
             policy = CausalLMPolicy.from_pretrained(ppo_args.out / "policy").eval()
-            results["PPO, best"] = _test(ppo_args, policy, test, grader, tokenizer, args.seed)
+            results["PPO, best"] = tested(policy)
         settings = {
             **dataclasses.asdict(args),
             "sft": dataclasses.asdict(sft_args),
@@ -124,24 +129,6 @@ def gains(results: Results) -> dict[str, float]:
         mode: 100 * (results["PPO, last"][mode].mean_pass_at_1 - before.mean_pass_at_1)
         for mode, before in results["SFT"].items()
     }
-
-
-def _test(
-    args: ppo.Args,
-    policy: CausalLMPolicy,
-    problems: ProblemSet,
-    grader: codegym.Grader,
-    tokenizer: Tokenizer,
-    seed: int,
-) -> dict[str, Evaluation]:
-    envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
-    try:
-        return {
-            "greedy": evaluate(policy, envs, problems, sampling=Sampling(0.0), seed=seed),
-            "sampled": evaluate(policy, envs, problems, sampling=Sampling(1.0), seed=seed),
-        }
-    finally:
-        envs.close()
 
 
 def _report(

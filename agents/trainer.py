@@ -11,6 +11,7 @@ import abc
 import contextlib
 import copy
 import dataclasses
+import functools
 import shutil
 import time
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 
 import codegym
 from agents import checkpoint
@@ -34,11 +34,10 @@ from agents.environments import (
     make_tokenizer,
     task_of,
 )
-from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -184,11 +183,16 @@ class Trainer(abc.ABC):
         self.seconds = 0.0
         self.episodes = 0
         self._solved: list[float] = []  # by iteration, since the last check
-        self._held_out: tuple[VectorEnv[Any, Any, Any], ProblemSet] | None = None
+        self._examine: Callable[[CausalLMPolicy], dict[str, Evaluation]] | None = None
         if args.eval_every:
-            held = _held_out(args)
-            envs = make_envs(args, held, start="empty", grader=grader, tokenizer=tokenizer)
-            self._held_out = (envs, held)
+            self._examine = functools.partial(
+                greedy_and_sampled,
+                settings=args,
+                problems=_held_out(args),
+                grader=grader,
+                tokenizer=tokenizer,
+                seed=args.seed,
+            )
         if args.resume is not None:
             self._restore(args.resume)
 
@@ -327,8 +331,6 @@ class Trainer(abc.ABC):
     def close(self) -> None:
         """Closes the environments."""
         self.envs.close()
-        if self._held_out is not None:
-            self._held_out[0].close()
 
     def _restore(self, folder: Path) -> None:
         self._require_same_settings(folder)
@@ -455,13 +457,9 @@ class Trainer(abc.ABC):
 
     def _evaluate(self) -> float | None:
         """Mean of the greedy and the sampled pass rate on what is held out; None: nothing is."""
-        if self._held_out is None:
+        if self._examine is None:
             return None
-        envs, problems = self._held_out
-        results: dict[str, Evaluation] = {
-            name: evaluate(self.policy, envs, problems, sampling=sampling, seed=self._run.seed)
-            for name, sampling in (("greedy", Sampling(0.0)), ("sampled", Sampling()))
-        }
+        results = self._examine(self.policy)
         scalars = {
             f"{name}/{level}": rate
             for name, result in results.items()

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 
 from agents import sft
-from agents.environments import TaskSettings, make_envs, make_grader, make_tokenizer
-from agents.evaluate import Evaluation, evaluate
+from agents.environments import TaskSettings, make_grader, make_tokenizer
+from agents.evaluate import Evaluation, greedy_and_sampled
 from agents.policy import CausalLMPolicy
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
@@ -57,14 +56,9 @@ def measured(
         policy = CausalLMPolicy.from_pretrained(policy).eval()
     tokenizer = make_tokenizer(settings.tokenizer)
     with make_grader(settings) as grader:
-        envs = make_envs(settings, test, start="empty", grader=grader, tokenizer=tokenizer)
-        try:
-            return {
-                "greedy": evaluate(policy, envs, test, sampling=Sampling(0.0), seed=seed),
-                "sampled": evaluate(policy, envs, test, samples=samples, seed=seed),
-            }
-        finally:
-            envs.close()
+        return greedy_and_sampled(
+            policy, settings, test, grader=grader, tokenizer=tokenizer, samples=samples, seed=seed
+        )
 
 
 def side_by_side(parallel: int, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:

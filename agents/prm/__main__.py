@@ -18,12 +18,11 @@ from typing import Any
 
 from agents import ppo, sft
 from agents.command import command_line, main, set_up_torch
-from agents.environments import make_envs, make_grader, make_tokenizer
-from agents.evaluate import Evaluation, evaluate, evaluation_table, held_out
+from agents.environments import make_grader, make_tokenizer
+from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out
 from agents.policy import CausalLMPolicy
 from agents.prm import collect, reinforce
 from agents.prm import train as reward_model
-from agents.rollout import Sampling
 from agents.telemetry import RunLogger
 
 __all__ = ["Args", "evenly", "main"]
@@ -159,18 +158,15 @@ def _test(
     problems = held_out(settings, split="test", per_level=args.test_per_level, seed=args.seed)
     results = {}
     with make_grader(settings) as grader:
-        envs = make_envs(settings, problems, start="empty", grader=grader, tokenizer=tokenizer)
-        try:
-            for name, folder in policies.items():
-                policy = CausalLMPolicy.from_pretrained(folder).eval()
-                results[name] = {
-                    mode: evaluate(
-                        policy, envs, problems, sampling=Sampling(temperature), seed=args.seed
-                    )
-                    for mode, temperature in (("greedy", 0.0), ("sampled", 1.0))
-                }
-        finally:
-            envs.close()
+        for name, folder in policies.items():
+            results[name] = greedy_and_sampled(
+                CausalLMPolicy.from_pretrained(folder).eval(),
+                settings,
+                problems,
+                grader=grader,
+                tokenizer=tokenizer,
+                seed=args.seed,
+            )
     return results
 
 

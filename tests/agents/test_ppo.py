@@ -252,8 +252,8 @@ def test_fewer_tests_are_shown_in_training_and_all_where_it_is_measured(
 ) -> None:
     trainer, _ = _train(tmp_path, grader, iterations=1, tests=1, eval_every=1, eval_per_level=1)
     assert all(len(problem.tests) == 1 for problem in trainer.problems)
-    assert trainer._held_out is not None
-    assert all(len(problem.tests) > 1 for problem in trainer._held_out[1])
+    held_out = trainer._examine.keywords["problems"]  # type: ignore[union-attr]
+    assert all(len(problem.tests) > 1 for problem in held_out)
     drawn = {problem.id for problem in task_of(trainer.envs).problems}
     assert drawn == {problem.id for problem in trainer.problems}
     assert all(len(problem.tests) == 1 for problem in task_of(trainer.envs).problems)
