@@ -2,7 +2,8 @@
 
 Arms, regime and what was expected are in ``docs/results/plans/start_states.md``, written before the
 runs. Each seed has an SFT checkpoint of its own, which its runs share. Results are kept run by run
-and not made again; two single-threaded runs stand side by side.
+and not made again; a run that was cut off goes on where it was last evaluated. Two single-threaded
+runs stand side by side.
 
     python -m benchmarks.start_states --arms core --seeds 101 102 103 104 105
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from typing import Any, Literal
 import torch
 
 from agents import ppo, sft
+from agents.checkpoint import saved_iteration
 from agents.command import command_line, main
 from agents.environments import load_split, make_grader, make_tokenizer
 from agents.evaluate import Evaluation, held_out
@@ -116,16 +119,21 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
     """
     torch.set_num_threads(1)
     settings = _settings(args, arm, seed)
-    began = time.process_time()
+    done = _Done.read(settings.out)
+    if done.point >= 0:
+        settings = dataclasses.replace(settings, resume=settings.out / f"state-{done.point}")
     with (args.runs / "starts.jsonl").open("a") as log:
-        log.write(json.dumps({"arm": arm, "seed": seed, "time": int(time.time())}) + "\n")
+        began = {"arm": arm, "seed": seed, "after_point": done.point, "time": int(time.time())}
+        log.write(json.dumps(began) + "\n")
     tokenizer = make_tokenizer(settings.tokenizer)
     policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
     problems = load_split(settings, split="train", size=args.problems, seed=seed)
     test = held_out(settings, split="test", per_level=args.test_problems, seed=0)
-    curve: list[dict[str, float]] = []
-    found: dict[str, Evaluation] = {}
-    with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
+    resume_at = None if settings.resume is None else saved_iteration(settings.resume) + 1
+    with (
+        make_grader(settings) as grader,
+        RunLogger(settings.out, quiet=True, resume_at=resume_at) as logger,
+    ):
         trainer = TokenBudget(
             settings,
             policy=policy,
@@ -135,13 +143,15 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
             start_states=ARMS[arm].start(),
         )
         try:
-            trainer.budget, scalars = float(args.tokens), dict[str, float]()
-            for point in range(args.points + 1):
+            trainer.budget, trainer.tokens = float(args.tokens), done.tokens
+            scalars: dict[str, float] = {}
+            for point in range(done.point + 1, args.points + 1):
+                before = time.process_time()
                 while trainer.tokens < point * args.tokens / args.points:
                     scalars = trainer.iterate()
                     logger.scalars(trainer.iteration, scalars)
                 found = measured(policy, settings, test, seed=seed, samples=args.samples)
-                curve.append(
+                done.curve.append(
                     {
                         "tokens": trainer.tokens,
                         "iteration": trainer.iteration,
@@ -150,15 +160,45 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
                     }
                 )
                 policy.save_pretrained(settings.out / f"point-{point}")
+                done.point, done.tokens = point, trainer.tokens
+                done.by_conditionals = _by_conditionals(test, found)
+                done.cpu_seconds += time.process_time() - before
+                trainer.save(settings.out / f"state-{point}")
+                done.write(settings.out)
         finally:
             trainer.close()
     return {
         "arm": arm,
         "seed": seed,
-        "curve": curve,
-        "by_conditionals": _by_conditionals(test, found),
-        "cpu_seconds": time.process_time() - began,
+        "curve": done.curve,
+        "by_conditionals": done.by_conditionals,
+        "cpu_seconds": done.cpu_seconds,
     }
+
+
+@dataclasses.dataclass
+class _Done:
+    """What a run has done, up to its last evaluation; it stands beside the state to go on from."""
+
+    point: int = -1
+    tokens: float = 0.0
+    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    by_conditionals: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    cpu_seconds: float = 0.0
+
+    @classmethod
+    def read(cls, folder: Path) -> _Done:
+        """Of a run's folder; of an empty one, nothing is done."""
+        path = folder / "done.json"
+        return cls(**json.loads(path.read_text())) if path.is_file() else cls()
+
+    def write(self, folder: Path) -> None:
+        """Whole or not at all; the states before the last are not needed any more."""
+        draft = folder / "done.json.draft"
+        draft.write_text(json.dumps(dataclasses.asdict(self)))
+        draft.replace(folder / "done.json")
+        for point in range(self.point):
+            shutil.rmtree(folder / f"state-{point}", ignore_errors=True)
 
 
 _WATCHED = ("curriculum/mean_stage", "rollout/solved", "policy/executed_share", "kl/reference_k1")
@@ -218,7 +258,8 @@ def run(args: Args) -> None:
         print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
         results = page.environment("start_states", "torch")
         results |= {"arguments": arguments, "bases": bases, "rows": rows}
-        results["starts"] = (args.runs / "starts.jsonl").read_text().count("\n")
+        begun = map(json.loads, (args.runs / "starts.jsonl").read_text().splitlines())
+        results["starts"] = sum(one.get("after_point", -1) < 0 for one in begun)
         page.write(args.out, results, lines, draw, quiet=True)
 
 

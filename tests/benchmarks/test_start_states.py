@@ -3,10 +3,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from agents.environments import make_tokenizer
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from benchmarks import start_states
 from benchmarks.first_errors import first_error
 from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
@@ -138,3 +144,49 @@ def test_what_was_kept_goes_on_with_the_same_settings_only(tmp_path: Path) -> No
     assert kept_before(other, ("tokens",))[1]["rows"] == [1]
     with pytest.raises(ConfigurationError, match="tokens differ"):
         kept_before(dataclasses.replace(args, tokens=5), ("tokens",))
+
+
+def test_a_run_that_is_cut_off_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"episodes": 8, "num_envs": 8, "minibatches": 1, "max_new_tokens": 16}
+    whole = start_states._settings
+    monkeypatch.setattr(
+        start_states,
+        "_settings",
+        lambda *given: dataclasses.replace(whole(*given), **small),
+    )
+
+    def args(name: str) -> Args:
+        found = Args(tokens=240, points=3, problems=8, test_problems=4, runs=tmp_path / name)
+        settings = whole(found, "cccs", 5)
+        policy = make_policy(
+            dataclasses.replace(settings, model="tiny"),
+            vocab_size=make_tokenizer(settings.tokenizer).vocab_size,
+            seed=5,
+        )
+        policy.save_pretrained(found.runs / "sft-5")
+        return found
+
+    expected = start_states.reinforce(args("whole"), "cccs", 5)
+    cut, measured = args("cut"), start_states.measured
+    calls = []
+
+    def fails(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return measured(*given, **named)
+
+    monkeypatch.setattr(start_states, "measured", fails)
+    with pytest.raises(KeyboardInterrupt):
+        start_states.reinforce(cut, "cccs", 5)
+    found = start_states.reinforce(cut, "cccs", 5)
+    assert len(calls) == 3 + 2
+    assert {**found, "cpu_seconds": 0} == {**expected, "cpu_seconds": 0}
+    assert [point["tokens"] >= 80 * n for n, point in enumerate(found["curve"])] == [True] * 4
+    weights = [
+        CausalLMPolicy.from_pretrained(p / "cccs-5" / "point-3").state_dict()
+        for p in (tmp_path / "whole", cut.runs)
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
