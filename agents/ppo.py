@@ -34,7 +34,7 @@ from torch import Tensor, nn
 import codegym
 from agents import critic as critics
 from agents import masks
-from agents.advantages import gae
+from agents.advantages import Estimator, gae
 from agents.at_once import at_once
 from agents.command import main, refuse_outside
 from agents.critic import Critic, CriticKind
@@ -153,6 +153,10 @@ class PPO(Trainer):
         sampler: Draws the problems, in place of the one that the command line names.
         start_states: Where episodes begin, in place of what the command line names.
 
+    Attributes:
+        rewards: Named terms of what a token is paid; may be changed before the first iteration.
+        estimate: Of advantages and returns; likewise.
+
     Raises:
         ConfigurationError: If the run to resume was made with other settings.
     """
@@ -177,6 +181,7 @@ class PPO(Trainer):
             clip=args.reward_clip,
             kl_coefficient=args.kl_coefficient if args.kl == "reward" else 0.0,
         )
+        self.estimate = gae(gamma=args.gamma, lam=args.gae_lambda)
         policy = policy.to(args.device).eval()
         critic = make_critic(policy) if make_critic else None
         if critic is None:
@@ -232,7 +237,7 @@ class PPO(Trainer):
         rollout = written.finish()
 
         # Token rewards, advantages, and the tokens that are learned from.
-        batch = prepare(scores, rollout.sequences, self.rewards, args)
+        batch = prepare(scores, rollout.sequences, self.rewards, self.estimate, args)
 
         # Update.
         began = time.perf_counter()
@@ -289,7 +294,11 @@ class Batch(NamedTuple):
 
 
 def prepare(
-    scores: Scores, sequences: Sequences, rewards: Mapping[str, TokenReward], args: Args
+    scores: Scores,
+    sequences: Sequences,
+    rewards: Mapping[str, TokenReward],
+    estimate: Estimator,
+    args: Args,
 ) -> Batch:
     """Token rewards, advantages, returns and mask.
 
@@ -297,7 +306,8 @@ def prepare(
         scores: Of the sequences' tokens.
         sequences: The episodes.
         rewards: Named terms, whose sum is learned from.
-        args: Gamma, lambda, FGO.
+        estimate: Of advantages and returns.
+        args: FGO.
 
     Returns:
         A batch for :func:`update`.
@@ -309,7 +319,6 @@ def prepare(
         reference_logprobs=scores.reference_logprobs,
     )
     paid = total_reward(rewards, known)
-    estimate = gae(gamma=args.gamma, lam=args.gae_lambda)
     advantages, returns = estimate(paid.total, known)
     mask = masks.executed if args.fgo else masks.generated
     return Batch(

@@ -19,22 +19,26 @@ import torch
 
 import codegym
 from agents import ppo
+from agents.advantages import gae
 from agents.command import main
 from agents.critic import Critic
 from agents.environments import make_tokenizer
 from agents.policy import CausalLMPolicy
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel, initialise_critic
+from agents.prm.steps import StepCredit, with_credit
 from agents.sequences import length_buckets, pad_tokens
 from agents.telemetry import RunLogger
 from agents.trainer import command, train
+from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
-from codegym.rewards import ProcessReward
+from codegym.rewards import Difference, ProcessReward
 from codegym.tokenization import Tokenizer
 
 __all__ = [
     "Args",
     "ModelScorer",
+    "add_step_credit",
     "load_reward_model",
     "make_dense_reward",
     "make_trainer",
@@ -49,11 +53,15 @@ class Args(ppo.Args):
 
     reward_model: Path | None = None
     """folder of a process reward model"""
-    dense: Literal["off", "outcome", "online", "difference", "potential"] = "off"
-    """dense reward: the paper's, weighted by the outcome; or one of three with a single weight"""
+    dense: Literal["off", "outcome", "online", "difference", "potential", "step"] = "off"
+    """dense reward: the paper's, weighted by the outcome; or one of three with a single weight.
+    "step" pays nothing: what a line changes of the score is an advantage of its own tokens"""
     value_init: Literal["off", "raw", "affine"] = "off"
     """the critic's trunk begins as the reward model ("raw"), or as (reward model + 1) / 2
     ("affine"), in place of the policy's"""
+
+
+_STEP_WEIGHT = 1.0  # a line that loses the solution is as bad as the outcome that it loses
 
 
 class ModelScorer:
@@ -153,7 +161,29 @@ def make_dense_reward(
     """
     if settings.dense == "off" or model is None:
         return outcome
-    return ProcessReward(ModelScorer(model), outcome=outcome, form=settings.dense)
+    form = "difference" if settings.dense == "step" else settings.dense
+    return ProcessReward(ModelScorer(model), outcome=outcome, form=form)
+
+
+def add_step_credit(trainer: ppo.PPO, settings: Args) -> None:
+    """Makes advantages of what the environment pays for lines, if the settings say so.
+
+    Args:
+        trainer: Made with the reward of :func:`make_dense_reward`, or another of the same form.
+        settings: Mode, gamma and lambda.
+    """
+    if settings.dense != "step":
+        return
+    tokenizer = make_tokenizer(settings.tokenizer)
+    credit = StepCredit(
+        trainer.rewards.pop("process"),
+        weight=_STEP_WEIGHT / Difference().weight,
+        tokenizer=tokenizer,
+        prompt_format=make_prompt_format(settings.prompt_format, tokenizer),
+        problems=trainer.problems,
+    )
+    estimate = gae(gamma=settings.gamma, lam=settings.gae_lambda, whitened=False)
+    trainer.estimate = with_credit(estimate, credit)
 
 
 def make_value_init(
@@ -194,7 +224,7 @@ def make_trainer(
         A trainer that the caller closes.
     """
     model = load_reward_model(args, make_tokenizer(args.tokenizer), device=args.device)
-    return ppo.PPO.make(
+    trainer = ppo.PPO.make(
         args,
         grader=grader,
         logger=logger,
@@ -202,6 +232,8 @@ def make_trainer(
         reward=make_dense_reward(args, args.reward, model),
         make_critic=lambda policy: make_value_init(policy, args, model),
     )
+    add_step_credit(trainer, args)
+    return trainer
 
 
 def run(

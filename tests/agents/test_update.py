@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 import torch
 
+from agents.advantages import gae
 from agents.critic import Critic, HeadCritic, make_critic
 from agents.guard import DivergedError
 from agents.models import ModelSettings, make_policy
@@ -47,7 +48,8 @@ def _prepared(
     scores = score(*agent, reference, sequences, temperature=settings.temperature)
     beta = settings.kl_coefficient if settings.kl == "reward" else 0.0
     rewards = token_rewards(settings.reward, kl_coefficient=beta)
-    return prepare(scores, sequences, rewards, settings)
+    estimate = gae(gamma=settings.gamma, lam=settings.gae_lambda)
+    return prepare(scores, sequences, rewards, estimate, settings)
 
 
 def _parameters(agent: Agent) -> list[torch.nn.Parameter]:

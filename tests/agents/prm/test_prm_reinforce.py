@@ -10,6 +10,7 @@ import torch
 
 import codegym
 from agents import ppo
+from agents.advantages import gae, whiten
 from agents.critic import TrunkCritic, make_critic
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer
 from agents.models import make_policy
@@ -20,9 +21,10 @@ from agents.prm.reinforce import (
     Args,
     load_reward_model,
     make_dense_reward,
+    make_trainer,
     make_value_init,
 )
-from agents.rewards import token_rewards, total_reward
+from agents.rewards import process_reward, token_rewards, total_reward
 from agents.rollout import play
 from agents.scoring import scored
 from agents.telemetry import RunLogger, read_scalars
@@ -125,6 +127,43 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
         assert "loss/value" in row
         both = row["reward/tests"] + row["reward/process"]
         assert both == pytest.approx(row["rollout/reward"], abs=1e-5)
+
+
+def test_each_token_of_a_line_is_credited_with_what_the_line_changed(
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path
+) -> None:
+    args = dataclasses.replace(SMALL, reward_model=reward_model, dense="step", out=tmp_path)
+    with RunLogger(tmp_path, quiet=True) as logger:
+        trainer = make_trainer(args, grader=grader, logger=logger)
+        try:
+            assert list(trainer.rewards) == ["tests"]
+            sequences = play(trainer.policy, trainer.envs, episodes=12, seed=0).sequences
+            trainer.train()
+        finally:
+            trainer.close()
+    zeros = torch.zeros_like(sequences.token_rewards)
+    known = scored(sequences, zeros, values=zeros, reference_logprobs=zeros)
+    paid = process_reward(known)
+    lines = 0
+    credit = torch.zeros_like(paid)
+    for row in range(len(paid)):
+        ids = sequences.input_ids[row, : int(sequences.length[row])].tolist()
+        begin = int(sequences.start_length[row])
+        for column in range(begin, len(ids)):
+            if set("\r\n") & set(TOKENIZER.decode([ids[column]])):
+                credit[row, begin : column + 1] = 4.0 * paid[row, column]
+                begin, lines = column + 1, lines + 1
+        end = len(ids) - (0 if sequences.truncated[row] else 1)  # without the end token
+        if begin < end:
+            credit[row, begin:end] = 4.0 * paid[row, end - 1]
+    assert lines > 5
+    assert paid.any()
+    plain = gae(whitened=False)(total_reward(trainer.rewards, known).total, known)
+    found = trainer.estimate(total_reward(trainer.rewards, known).total, known)
+    assert torch.equal(found.returns, plain.returns)
+    expected = whiten(plain.advantages + credit, known.generated)
+    assert torch.allclose(found.advantages, expected, atol=1e-5)
+    assert not torch.allclose(found.advantages, whiten(plain.advantages, known.generated))
 
 
 def test_a_sparse_reward_is_paid_for_the_last_token(grader: codegym.Grader) -> None:
