@@ -156,7 +156,7 @@ def compare_labels_with_reference(args: Args) -> dict[str, float]:
     settings = _settings(args, "dense", 0)
     tokenizer = make_tokenizer(settings.tokenizer)
     problems = load_split(settings, split="train", size=args.label_problems, seed=0)
-    labels: list[int] = []
+    labels: list[float] = []
     scorer = ComparedScorer(lambda *_: labels, ReferenceScorer(problems, tokenizer))
     for response in read_labels(args.runs / "labels").responses:
         tokens = np.array(response.input_ids)

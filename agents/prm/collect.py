@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -32,7 +32,7 @@ from agents.environments import (
     make_tokenizer,
 )
 from agents.policy import CausalLMPolicy
-from agents.prm.labels import Kind, is_monotone, kind_of, labels_of
+from agents.prm.labels import Kind, is_monotone, kind_of, labels_of, labels_of_rates
 from agents.prm.lines import Lines, lines_of, vocabulary_hash
 from agents.prm.oracle import Oracle, Searched
 from agents.prm.storage import LabelledResponse, LabelStore, read_labels
@@ -59,7 +59,13 @@ class Args(TaskSettings):
     responses: int = 4
     """n: programs that each policy writes for each problem"""
     completions: int = 20
-    """K: a prefix is recoverable if one of so many completions passes"""
+    """K: so many are written for a prefix"""
+    labelling: Literal["any", "rate"] = "any"
+    """"any": a prefix is good if one completion passes, which is searched for (the paper's);
+    "rate": the label is the share that passes, of every prefix, which costs many times as much"""
+    completer: Path | None = None
+    """folder of the policy that completes; None: who wrote the program. Of a policy that seldom
+    passes, nearly no completion does, and nearly all lines are called lost"""
     temperature: float = 1.0
     """of responses and completions"""
     group: int = 64
@@ -97,6 +103,14 @@ class _Response(NamedTuple):
         ]
 
 
+class _Labels(NamedTuple):
+    """What was found out of a program; `recoverable` where every prefix was asked."""
+
+    labels: tuple[float, ...]
+    searched: Searched
+    recoverable: tuple[bool, ...] | None
+
+
 def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
     """The command.
 
@@ -126,6 +140,7 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
     groups = list(_groups(args, problems))
     with make_grader(args) as grader:
         envs = make_envs(args, problems, start="empty", grader=grader, tokenizer=tokenizer)
+        completer = None if args.completer is None else _load(args, args.completer, tokenizer)
         try:
             loaded: tuple[int, CausalLMPolicy] | None = None
             for number, (index, part) in enumerate(groups):
@@ -133,8 +148,11 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
                 if number in store.groups:
                     continue
                 if loaded is None or loaded[0] != index:
-                    loaded = index, _load(args, index, tokenizer)
-                collector = _Collector(args, loaded[1], envs, tokenizer, headers, number)
+                    loaded = index, _load(args, args.policies[index], tokenizer)
+                writer = loaded[1]
+                collector = _Collector(
+                    args, writer, completer or writer, envs, tokenizer, headers, number
+                )
                 store.append(number, collector.group(index, part))
         finally:
             envs.close()
@@ -184,45 +202,68 @@ class _Collector:
     def __init__(
         self,
         args: Args,
-        policy: CausalLMPolicy,
+        writer: CausalLMPolicy,
+        completer: CausalLMPolicy,
         envs: VectorEnv[Any, Any, Any],
         tokenizer: Tokenizer,
         headers: Mapping[str, str],
         number: int,
     ) -> None:
-        self._headers = headers
-        self._args, self._policy, self._envs, self._tokenizer = args, policy, envs, tokenizer
+        self._headers, self._writer, self._completer = headers, writer, completer
+        self._args, self._envs, self._tokenizer = args, envs, tokenizer
         self._seed = int(np.random.SeedSequence([args.seed, number]).generate_state(1)[0])
 
     def group(self, policy: int, problem_ids: Sequence[str]) -> list[LabelledResponse]:
-        responses = self._write(problem_ids)
-        failed = [one for one in responses if not one.solved and one.lines.ends]
+        responses = [one for one in self._write(problem_ids) if one.lines.ends]
+        label = self._search if self._args.labelling == "any" else self._rate
+        return [
+            LabelledResponse(
+                policy=policy,
+                problem_id=one.problem_id,
+                difficulty=one.difficulty,
+                input_ids=one.input_ids,
+                start_length=one.start_length,
+                line_ends=one.lines.ends,
+                labels=found.labels,
+                kind=kind_of(solved=one.solved, recoverable_lines=found.searched.lines),
+                recoverable_lines=found.searched.lines,
+                verdict=one.verdict,
+                questions=found.searched.questions,
+                completions=found.searched.completions,
+                recoverable=found.recoverable,
+            )
+            for one, found in zip(responses, label(responses), strict=True)
+        ]
+
+    def _search(self, responses: Sequence[_Response]) -> list[_Labels]:
+        """The paper's labels: of failed programs, the last recoverable prefix is searched for."""
+        failed = [one for one in responses if not one.solved]
         searches = self._oracle(1).search([one.prefixes() for one in failed])
-        found = {id(one): searched for one, searched in zip(failed, searches, strict=True)}
         audited = failed[: self._args.audit]
         answers = dict(zip(map(id, audited), self._ask_all(audited), strict=True))
+        found = {id(one): searched for one, searched in zip(failed, searches, strict=True)}
         labelled = []
         for one in responses:
-            if not one.lines.ends:
-                continue
-            whole = Searched(len(one.lines.ends), 0, 0)
-            known, questions, completions = whole if one.solved else found[id(one)]
+            searched = found.get(id(one), Searched(len(one.lines.ends), 0, 0))
+            labels = labels_of(
+                one.lines.neutral, solved=one.solved, recoverable_lines=searched.lines
+            )
+            labelled.append(_Labels(labels, searched, answers.get(id(one))))
+        return labelled
+
+    def _rate(self, responses: Sequence[_Response]) -> list[_Labels]:
+        """Of every prefix, how often it is completed; whole programs are known to pass or fail."""
+        rates = iter(self._oracle(1).rates([p for one in responses for p in one.prefixes()[:-1]]))
+        labelled = []
+        for one in responses:
+            asked = len(one.lines.ends) - 1
+            mine = [*(next(rates) for _ in range(asked)), float(one.solved)]
+            good = tuple(rate > 0.0 for rate in mine)
+            last = max((m for m, is_good in enumerate(good, 1) if is_good), default=0)
+            searched = Searched(last, asked, asked * self._args.completions)
+            recoverable = None if one.solved else good[:-1]
             labelled.append(
-                LabelledResponse(
-                    policy=policy,
-                    problem_id=one.problem_id,
-                    difficulty=one.difficulty,
-                    input_ids=one.input_ids,
-                    start_length=one.start_length,
-                    line_ends=one.lines.ends,
-                    labels=labels_of(one.lines.neutral, solved=one.solved, recoverable_lines=known),
-                    kind=kind_of(solved=one.solved, recoverable_lines=known),
-                    recoverable_lines=known,
-                    verdict=one.verdict,
-                    questions=questions,
-                    completions=completions,
-                    recoverable=answers.get(id(one)),
-                )
+                _Labels(labels_of_rates(one.lines.neutral, mine), searched, recoverable)
             )
         return labelled
 
@@ -231,7 +272,7 @@ class _Collector:
         wanted = [name for name in problem_ids for _ in range(self._args.responses)]
         waves = [wanted[i : i + size] for i in range(0, len(wanted), size)]
         sequences = play(
-            self._policy,
+            self._writer,
             self._envs,
             episodes=len(wanted),
             seed=self._seed,
@@ -269,7 +310,7 @@ class _Collector:
 
     def _oracle(self, part: int) -> Oracle:
         source = Completions(
-            self._policy,
+            self._completer,
             self._envs,
             sampling=Sampling(self._args.temperature),
             seed=int(np.random.SeedSequence([self._seed, part]).generate_state(1)[0]),
@@ -284,8 +325,8 @@ def _groups(args: Args, problems: ProblemSet) -> Iterator[tuple[int, list[str]]]
             yield index, names[first : first + args.group]
 
 
-def _load(args: Args, index: int, tokenizer: Tokenizer) -> CausalLMPolicy:
-    policy = CausalLMPolicy.from_pretrained(args.policies[index], vocab_size=tokenizer.vocab_size)
+def _load(args: Args, folder: Path, tokenizer: Tokenizer) -> CausalLMPolicy:
+    policy = CausalLMPolicy.from_pretrained(folder, vocab_size=tokenizer.vocab_size)
     return policy.to(args.device).eval()
 
 
@@ -296,6 +337,8 @@ def _manifest(args: Args, problems: ProblemSet, tokenizer: Tokenizer) -> dict[st
         # These change nothing of what is found.
         if field.name not in ("policies", "out", "threads", "device", "workers", "judging", "audit")
     }
+    if args.completer is not None:
+        decisive["completer"] = _weights_hash(args.completer)
     content = hashlib.sha256("".join(problem.content_hash for problem in problems).encode())
     return {
         "format": 1,

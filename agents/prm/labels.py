@@ -22,6 +22,7 @@ __all__ = [
     "is_monotone",
     "kind_of",
     "labels_of",
+    "labels_of_rates",
     "search_all",
     "search_binary",
 ]
@@ -123,6 +124,20 @@ def labels_of(
     """
     good = len(neutral) if solved else recoverable_lines
     return tuple(0 if skip else 1 if i < good else -1 for i, skip in enumerate(neutral))
+
+
+def labels_of_rates(neutral: Sequence[bool], rates: Sequence[float]) -> tuple[float, ...]:
+    """The label of each line, from how often its prefix was completed.
+
+    Args:
+        neutral: (T,) whether the line is a comment or another line that does nothing.
+        rates: (T,) in [0, 1], the share of completions of the first 1, 2, ..., T lines that pass.
+
+    Returns:
+        (T,): 0 on neutral lines, twice the rate less 1 on the others.
+    """
+    pairs = zip(neutral, rates, strict=True)
+    return tuple(0.0 if skip else 2.0 * rate - 1.0 for skip, rate in pairs)
 
 
 def kind_of(*, solved: bool, recoverable_lines: int) -> Kind:

@@ -33,12 +33,13 @@ class Searched(NamedTuple):
 class _Question:
     prefix: Prefix
     left: int  # completions that may still be tried
+    counts: bool = False  # whether all of them are wanted, and not only one that passes
     tried: int = 0
-    passed: bool = False
+    passed: int = 0
 
     @property
     def open(self) -> bool:
-        return self.left > 0 and not self.passed
+        return self.left > 0 and (self.counts or not self.passed)
 
 
 class Oracle:
@@ -61,10 +62,25 @@ class Oracle:
         Returns:
             One answer for each.
         """
-        questions = [_Question(prefix, self._completions) for prefix in prefixes]
+        return [bool(question.passed) for question in self._asked(prefixes, counts=False)]
+
+    def rates(self, prefixes: Sequence[Prefix]) -> list[float]:
+        """The share of K completions that pass all tests.
+
+        Args:
+            prefixes: Each of a problem of the environment.
+
+        Returns:
+            One rate in [0, 1] for each.
+        """
+        asked = self._asked(prefixes, counts=True)
+        return [question.passed / self._completions for question in asked]
+
+    def _asked(self, prefixes: Sequence[Prefix], *, counts: bool) -> list[_Question]:
+        questions = [_Question(prefix, self._completions, counts) for prefix in prefixes]
         while any(question.open for question in questions):
             self._wave(questions)
-        return [question.passed for question in questions]
+        return questions
 
     def search(self, programs: Sequence[Sequence[Prefix]]) -> list[Searched]:
         """Finds the last recoverable prefix of failed programs, all at the same time.
@@ -80,7 +96,7 @@ class Oracle:
         while True:
             for search, prefixes, questions in zip(searches, programs, asked, strict=True):
                 if questions and not questions[-1].open and not search.done:
-                    search.answer(recoverable=questions[-1].passed)
+                    search.answer(recoverable=bool(questions[-1].passed))
                 if not search.done and not (questions and questions[-1].open):
                     questions.append(_Question(prefixes[search.question - 1], self._completions))
             latest = [questions[-1] for questions in asked if questions and questions[-1].open]
@@ -99,7 +115,7 @@ class Oracle:
         for question, (solved, _) in zip(slots, outcomes, strict=True):
             question.left -= 1
             question.tried += 1
-            question.passed |= solved
+            question.passed += solved
 
 
 def _slots(questions: Sequence[_Question], size: int) -> list[_Question]:

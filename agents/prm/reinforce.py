@@ -56,6 +56,9 @@ class Args(ppo.Args):
     dense: Literal["off", "outcome", "online", "difference", "potential", "step"] = "off"
     """dense reward: the paper's, weighted by the outcome; or one of three with a single weight.
     "step" pays nothing: what a line changes of the score is an advantage of its own tokens"""
+    value_model: Path | None = None
+    """folder of what the critic begins as; None: the reward model. One that was fitted to every
+    token (`--fit tokens`) has seen the states that a critic values"""
     value_init: Literal["off", "raw", "affine"] = "off"
     """the critic's trunk begins as the reward model ("raw"), or as (reward model + 1) / 2
     ("affine"), in place of the policy's"""
@@ -127,12 +130,18 @@ def load_reward_model(
             f"value_init={settings.value_init!r} is for a critic with a trunk of its own, got "
             f'critic={settings.critic!r}. Use critic="policy".'
         )
-    if settings.dense == "off" and settings.value_init == "off":
+    inits = settings.value_init != "off"
+    if settings.value_model is not None and not inits:
+        raise ConfigurationError(
+            f"value_model={str(settings.value_model)!r} is given and not used: ask for a critic "
+            'that begins as the model (value_init="affine"), or leave it out.'
+        )
+    if settings.dense == "off" and (not inits or settings.value_model is not None):
         if settings.reward_model is not None:
             raise ConfigurationError(
                 f"reward_model={str(settings.reward_model)!r} is given and not used: ask for a "
                 'dense reward (dense="outcome") or for a critic that begins as the model '
-                '(value_init="affine"), or leave it out.'
+                '(value_init="affine" without a value_model), or leave it out.'
             )
         return None
     if settings.reward_model is None:
@@ -140,9 +149,11 @@ def load_reward_model(
             f"dense={settings.dense!r} and value_init={settings.value_init!r} need a process "
             "reward model: give reward_model=FOLDER (train one with `python -m agents.prm.train`)."
         )
-    model = ProcessRewardModel.from_pretrained(
-        settings.reward_model, vocabulary=vocabulary_hash(tokenizer)
-    )
+    return _load(settings.reward_model, tokenizer, device)
+
+
+def _load(folder: Path, tokenizer: Tokenizer, device: str) -> ProcessRewardModel:
+    model = ProcessRewardModel.from_pretrained(folder, vocabulary=vocabulary_hash(tokenizer))
     return model.to(device)
 
 
@@ -194,13 +205,16 @@ def make_value_init(
     Args:
         policy: Whose states it will value.
         settings: Whether and how.
-        model: The process reward model.
+        model: The process reward model, which a value model of the settings goes before.
 
     Returns:
         A critic; None where the settings do not ask for it, so that PPO makes its own.
     """
     if settings.value_init == "off":
         return None
+    if settings.value_model is not None:
+        tokenizer = make_tokenizer(settings.tokenizer)
+        model = _load(settings.value_model, tokenizer, settings.device)
     assert model is not None
     return initialise_critic(policy, model, how=settings.value_init)
 

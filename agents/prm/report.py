@@ -28,13 +28,13 @@ class LineScores:
 
     Attributes:
         scores: (N,) of the model.
-        labels: (N,) +1 or -1.
+        labels: (N,) in [-1, 1], not 0.
         line: (N,) number of the line in its program, from 0.
         lines: (N,) number of lines of its program.
     """
 
     scores: FloatArray
-    labels: IntArray
+    labels: FloatArray
     line: IntArray
     lines: IntArray
 
@@ -51,7 +51,7 @@ class ScoreReport:
 
     Attributes:
         lines: Number of lines.
-        good: Share with label +1.
+        good: Share with a label above 0.
         mse: Mean squared error.
         mse_of_mean: The same of the best constant, which is the labels' variance.
         sign_accuracy: Share of lines whose score has the label's sign.
@@ -152,7 +152,7 @@ def plot_calibration(data: LineScores, path: Path) -> None:
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     axes.plot([p[0] for p in points], [p[1] for p in points], marker="o")
     axes.set_xlabel("predicted: (score + 1) / 2")
-    axes.set_ylabel("observed: share of lines labelled +1")
+    axes.set_ylabel("observed: share of lines labelled above 0")
     axes.set_title(f"Calibration on {len(data.scores)} validation lines")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
@@ -165,7 +165,7 @@ def gather(items: Sequence[Any], scores_of: Callable[[Any], Sequence[float]]) ->
         items: Labelled responses.
         scores_of: (T,) scores of a response's lines.
     """
-    columns: list[tuple[float, int, int, int]] = []
+    columns: list[tuple[float, float, int, int]] = []
     for item in items:
         scores = scores_of(item)
         total = len(item.labels)
@@ -177,7 +177,7 @@ def gather(items: Sequence[Any], scores_of: Callable[[Any], Sequence[float]]) ->
     table = np.array(columns, dtype=np.float64).reshape(-1, 4)
     return LineScores(
         table[:, 0],
-        table[:, 1].astype(np.int64),
+        table[:, 1],
         table[:, 2].astype(np.int64),
         table[:, 3].astype(np.int64),
     )

@@ -43,7 +43,7 @@ class LabelledResponse:
         input_ids: Prompt and generated tokens, the end token included.
         start_length: Tokens of the prompt.
         line_ends: (T,) column of each line's last token.
-        labels: (T,) +1, 0 (neutral) or -1.
+        labels: (T,) in [-1, 1]: 0 on neutral lines; else +1 or -1, or twice a rate less 1.
         kind: correct, revised or wrong.
         recoverable_lines: Lines of the last recoverable prefix; T of a correct program.
         verdict: Of the whole program.
@@ -59,7 +59,7 @@ class LabelledResponse:
     input_ids: tuple[int, ...]
     start_length: int
     line_ends: tuple[int, ...]
-    labels: tuple[int, ...]
+    labels: tuple[float, ...]
     kind: Kind
     recoverable_lines: int
     verdict: str
@@ -76,8 +76,9 @@ class LabelledResponse:
         """
         try:
             fields = {field.name: row[field.name] for field in dataclasses.fields(cls)}
-            for name in ("input_ids", "line_ends", "labels"):
+            for name in ("input_ids", "line_ends"):
                 fields[name] = tuple(int(value) for value in fields[name])
+            fields["labels"] = tuple(float(value) for value in fields["labels"])
             if fields["recoverable"] is not None:
                 fields["recoverable"] = tuple(bool(value) for value in fields["recoverable"])
             response = cls(**fields)
@@ -86,7 +87,7 @@ class LabelledResponse:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"no labelled response: {error!r}") from error
-        if not fits or not set(response.labels) <= {-1, 0, 1}:
+        if not fits or not all(-1.0 <= label <= 1.0 for label in response.labels):
             raise DataError(
                 f"no labelled response: {len(response.labels)} labels for the line ends "
                 f"{response.line_ends} in {len(response.input_ids)} tokens"

@@ -14,6 +14,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,6 +41,9 @@ from codegym.errors import ConfigurationError
 __all__ = ["Args", "Trained", "run", "score_lines", "train"]
 
 
+Fit = Literal["line ends", "tokens"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
     """Process reward model."""
@@ -50,6 +54,9 @@ class Args:
     """saved policy whose weights the model begins with; None: the first of the labels' policies"""
     selection: Selection = "revised"
     """which responses are learned from"""
+    fit: Fit = "line ends"
+    """"line ends": a reward model, which is asked there only; "tokens": a value model for every
+    token from the first line end on, each with the label of the last line that has ended"""
     validation_every: int = 8
     """one problem of so many is for validation"""
     epochs: int = 8
@@ -108,7 +115,9 @@ def score_lines(
     found: dict[int, list[float]] = {}
     if not responses:
         return found
-    for rows, ids, ends, mask, _ in _groups(responses, range(len(responses)), max_tokens):
+    for rows, ids, ends, mask, _ in _groups(
+        responses, range(len(responses)), max_tokens, "line ends"
+    ):
         scores = model(ids.to(model.device)).gather(1, ends.to(model.device)).cpu()
         for i, row, keep in zip(rows, scores, mask, strict=True):
             found[i] = row[keep].tolist()
@@ -149,10 +158,10 @@ def train(
         ):
             for group in optimizer.param_groups:
                 group["lr"] = args.learning_rate * (1.0 - 0.9 * done / steps)
-            losses.append(_step(model, optimizer, training, batch.tolist(), args.max_tokens))
+            losses.append(_step(model, optimizer, training, batch.tolist(), args))
             done += 1
         model.eval()
-        error = _mean_error(model, validation)
+        error = _mean_error(model, validation, args)
         if logger is not None:
             scalars = {"prm/loss": float(np.mean(losses)), "prm/validation_loss": error}
             logger.scalars(epoch, scalars)
@@ -169,11 +178,11 @@ def _step(
     optimizer: torch.optim.Optimizer,
     responses: Sequence[LabelledResponse],
     batch: Sequence[int],
-    max_tokens: int,
+    args: Args,
 ) -> float:
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
-    for _, ids, ends, mask, labels in _groups(responses, batch, max_tokens):
+    for _, ids, ends, mask, labels in _groups(responses, batch, args.max_tokens, args.fit):
         scores = model(ids.to(model.device)).gather(1, ends.to(model.device))
         loss = line_loss(scores, labels.to(model.device), mask.to(model.device)).sum() / len(batch)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -184,7 +193,7 @@ def _step(
 
 
 def line_loss(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error over the lines of each response.
+    """Mean squared error over the lines of each response, or over what else is scored.
 
     Args:
         scores: (B, T).
@@ -198,28 +207,48 @@ def line_loss(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     return error.sum(1) / mask.sum(1)
 
 
-def _mean_error(model: ProcessRewardModel, responses: Sequence[LabelledResponse]) -> float:
-    scores = score_lines(model, responses)
-    errors = [
-        np.mean((np.array(scores[i]) - np.array(response.labels)) ** 2)
-        for i, response in enumerate(responses)
-    ]
-    return float(np.mean(errors))
+@torch.inference_mode()
+def _mean_error(
+    model: ProcessRewardModel, responses: Sequence[LabelledResponse], args: Args
+) -> float:
+    total, every = 0.0, range(len(responses))
+    for _, ids, places, mask, labels in _groups(responses, every, args.max_tokens, args.fit):
+        scores = model(ids.to(model.device)).gather(1, places.to(model.device)).cpu()
+        total += float(line_loss(scores, labels, mask).sum())
+    return total / len(responses)
+
+
+def _targets(response: LabelledResponse, fit: Fit) -> tuple[Sequence[int], Sequence[float]]:
+    """Columns whose scores are fitted, and to which labels."""
+    if fit == "line ends":
+        return response.line_ends, response.labels
+    columns = range(response.line_ends[0], len(response.input_ids))
+    after = dict(zip(response.line_ends, response.labels, strict=True))
+    labels, last = [], 0.0
+    for column in columns:
+        last = after.get(column, 0.0) or last  # a neutral line changes nothing
+        labels.append(last)
+    return columns, labels
 
 
 def _groups(
-    responses: Sequence[LabelledResponse], chosen: Sequence[int] | range, max_tokens: int
+    responses: Sequence[LabelledResponse],
+    chosen: Sequence[int] | range,
+    max_tokens: int,
+    fit: Fit,
 ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor, Tensor]]:
-    """Groups of similar length: rows, ids (B, T), line ends, mask and labels (B, lines)."""
+    """Groups of similar length: rows, ids (B, T), columns, mask and labels (B, columns)."""
     length = torch.tensor([len(response.input_ids) for response in responses])
     for index in length_buckets(length, torch.tensor(list(chosen)), max_tokens=max_tokens):
         rows = index.tolist()
         group = [responses[i] for i in rows]
         ids, _ = pad_tokens([response.input_ids for response in group], pad_id=0)
-        ends, count = pad_tokens([response.line_ends for response in group], pad_id=0)
-        labels, _ = pad_tokens([response.labels for response in group], pad_id=0)
-        mask = torch.arange(ends.shape[1]) < count[:, None]
-        yield rows, ids, ends, mask, labels.float()
+        columns, wanted = zip(*(_targets(response, fit) for response in group), strict=True)
+        places, count = pad_tokens(columns, pad_id=0)
+        mask = torch.arange(places.shape[1]) < count[:, None]
+        labels = torch.zeros(mask.shape)
+        labels[mask] = torch.tensor([float(label) for row in wanted for label in row])
+        yield rows, ids, places, mask, labels
 
 
 def run(args: Args, logger: RunLogger) -> Trained:

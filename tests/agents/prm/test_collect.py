@@ -147,3 +147,23 @@ def test_counts_by_hand() -> None:
 def test_without_a_policy_there_is_nothing_to_collect(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--policies"):
         run(Args(out=tmp_path))
+
+
+def test_rates_of_a_completer_that_never_passes(policy: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank"
+    args = dataclasses.replace(arguments(policy, tmp_path / "own"), labelling="rate", completions=4)
+    sft.run(sft.Args(model_width=16, model_layers=1, problems=4, steps=1, threads=1, out=blank))
+    other = dataclasses.replace(args, completer=blank, out=tmp_path / "other")
+    run(args)
+    run(other)
+    own, others = (read_labels(folder).responses for folder in (args.out, other.out))
+    # The same programs: who completes decides the labels alone.
+    assert [one.input_ids for one in own] == [one.input_ids for one in others]
+    assert any(label not in (-1.0, 0.0, 1.0) for one in own for label in one.labels)
+    for one in (*own, *others):
+        asked = len(one.line_ends) - 1
+        assert (one.questions, one.completions) == (asked, 4 * asked)
+        assert one.labels[-1] in (0.0, 1.0 if one.kind == "correct" else -1.0)
+    assert all(set(one.labels[:-1]) <= {-1.0, 0.0} for one in others)
+    with pytest.raises(ConfigurationError, match="these differ: completer"):
+        run(dataclasses.replace(args, completer=blank))

@@ -101,3 +101,11 @@ def test_nothing_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
     assert oracle.search([[prefix(1)]]) == [(0, 0, 0)]
     assert oracle.recoverable([]) == []
     assert oracle.source.completed == 0
+
+
+def test_a_rate_is_of_all_k_completions(monkeypatch: pytest.MonkeyPatch) -> None:
+    players = Players({(1,): 2, (2,): 9, (3,): 1})
+    oracle = make(monkeypatch, players, completions=4)
+    # The n-th completion alone passes, so at most one of four does.
+    assert oracle.rates([prefix(k) for k in (1, 2, 3)]) == [0.25, 0.0, 0.25]
+    assert players.tried[(3,)] >= 4

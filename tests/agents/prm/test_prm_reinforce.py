@@ -230,3 +230,22 @@ def test_only_a_critic_with_its_own_trunk_begins_as_the_model(reward_model: Path
     head = dataclasses.replace(SMALL, critic="head", value_init="raw", reward_model=reward_model)
     with pytest.raises(ConfigurationError, match="trunk of its own"):
         load_reward_model(head, TOKENIZER, device="cpu")
+
+
+def test_the_critic_begins_as_the_value_model(
+    grader: codegym.Grader, reward_model: Path, tmp_path: Path
+) -> None:
+    args = dataclasses.replace(SMALL, value_model=reward_model, value_init="raw")
+    policy = make_policy(SMALL, vocab_size=TOKENIZER.vocab_size, seed=0)
+    assert load_reward_model(args, TOKENIZER, device="cpu") is None
+    critic = make_value_init(policy, args, None)
+    model = ProcessRewardModel.from_pretrained(reward_model)
+    assert isinstance(critic, TrunkCritic)
+    for name, weight in model.trunk.state_dict().items():
+        assert torch.equal(weight, critic.trunk.state_dict()[name]), name
+    for unused, name in (
+        (dataclasses.replace(SMALL, value_model=reward_model), "value_model"),
+        (dataclasses.replace(args, reward_model=reward_model), "reward_model"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^{name}=.* is given and not used"):
+            load_reward_model(unused, TOKENIZER, device="cpu")

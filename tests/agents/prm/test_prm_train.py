@@ -13,7 +13,7 @@ from agents.prm.model import ProcessRewardModel
 from agents.prm.report import LineScores, ScoreReport, area_under_curve, breakdown, calibration
 from agents.prm.selection import select, split_by_problem
 from agents.prm.storage import LabelledResponse, LabelStore
-from agents.prm.train import Args, line_loss, run, score_lines, train
+from agents.prm.train import Args, Fit, line_loss, run, score_lines, train
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError, UnknownNameError
 from tests.agents.prm.test_storage import MANIFEST, response
@@ -168,3 +168,27 @@ def test_measures_by_hand() -> None:
     bins = calibration(data)
     assert [observed for _, observed, _ in bins] == [0.0, 0.0, 1.0]
     assert [predicted for predicted, _, _ in bins] == pytest.approx([0.25, 0.75, 1.0])
+
+
+def test_a_value_model_is_fitted_to_every_token_with_the_last_label() -> None:
+    #            prompt 0-1; line ends 3, 5 (neutral), 7; end token 8
+    one = response(
+        "p", input_ids=tuple(range(9)), start_length=2, line_ends=(3, 5, 7), labels=(1, 0, -0.5)
+    )
+    columns, labels = training._targets(one, "tokens")
+    assert list(columns) == [3, 4, 5, 6, 7, 8]
+    assert list(labels) == [1, 1, 1, 1, -0.5, -0.5]
+    assert training._targets(one, "line ends") == ((3, 5, 7), (1, 0, -0.5))
+
+
+def test_a_value_model_knows_the_middle_of_lines(tmp_path: Path) -> None:
+    learned, held = split_by_problem(programs(120, seed=0), every=4)
+    errors = []
+    fits: tuple[Fit, ...] = ("line ends", "tokens")
+    for fit in fits:
+        args = Args(epochs=6, learning_rate=1e-2, fit=fit, out=tmp_path)
+        model = ProcessRewardModel.from_policy(tiny(), vocabulary="v")
+        train(model, learned, held, args)
+        everywhere = dataclasses.replace(args, fit="tokens")
+        errors.append(training._mean_error(model, held, everywhere))
+    assert errors[1] < 0.5 * errors[0]
