@@ -80,7 +80,9 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     ## Rewards
     0 until the episode ends; then the sum of the named terms of ``reward``. The default is
     StepCoder's: +1 if all tests pass, -0.3 if one fails, -0.6 on a runtime error or a limit, -1 if
-    the program does not compile.
+    the program does not compile. Where the problem's checker fails on an answer there is no verdict
+    (``"judge_error"``) and nothing to be learned: no terms, a loss mask of zeros, and neither the
+    start distribution nor the sampler counts the episode.
 
     A :class:`~codegym.rewards.ProcessReward` adds the scores of the lines that were written. In its
     form ``"outcome"`` it is paid with the outcome. In the others, a step whose token ends a line

@@ -71,13 +71,14 @@ def assess(
     """
     start = episode.start_length
     mask = np.zeros(context_length, dtype=np.int8)
-    mask[start : start + len(generated)] = loss_mask(
-        program,
-        grade.executed_lines,
-        tokenizer,
-        generated.tolist(),
-        start=episode.written_from,
-    )
+    if grade.judged:  # or there is nothing to be learned
+        mask[start : start + len(generated)] = loss_mask(
+            program,
+            grade.executed_lines,
+            tokenizer,
+            generated.tolist(),
+            start=episode.written_from,
+        )
     prompt_mask = np.zeros(context_length, dtype=np.int8)
     prompt_mask[:start] = 1
     info: dict[str, Any] = {}

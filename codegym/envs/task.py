@@ -238,7 +238,7 @@ class CodeTask:
         return Program(source.decode("utf-8", "surrogateescape"))
 
     def terms(self, grade: Grade) -> dict[str, float]:
-        """The reward's terms for a grade.
+        """The reward's terms for a grade; none where there is no verdict.
 
         Raises:
             RewardError: If the reward returned something that is not a reward.
@@ -252,7 +252,12 @@ class CodeTask:
         return terms
 
     def count(self, episode: Episode, grade: Grade) -> None:
-        """Tells start distribution and sampler what became of an episode that they began."""
+        """Tells start distribution and sampler what became of an episode that they began.
+
+        An episode without a verdict is none of theirs.
+        """
+        if not grade.judged:
+            return
         if episode.start_drawn:
             self.start_states.update(episode.reference, episode.start, solved=grade.solved)
         if episode.problem_drawn:

@@ -21,10 +21,17 @@ from codegym.execution.result import (
     Stdin,
     TestCode,
 )
-from codegym.execution.values import Iterated, Opaque, decode_value, encode_value
+from codegym.execution.values import (
+    EncodedAnswer,
+    Iterated,
+    Opaque,
+    decode_value,
+    encode_value,
+)
 
 __all__ = [
     "Call",
+    "EncodedAnswer",
     "ExecutionLimits",
     "Executor",
     "ExitReason",

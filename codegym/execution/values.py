@@ -14,6 +14,7 @@ from codegym.errors import ConfigurationError
 from codegym.execution.sandbox.codec import (
     MAX_DEPTH,
     PLAIN,
+    UNREADABLE,
     Encoder,
     Table,
     decode,
@@ -24,6 +25,8 @@ from codegym.execution.sandbox.codec import (
 from codegym.problems.problem import BinaryTree, LinkedList
 
 __all__ = [
+    "UNREADABLE",
+    "EncodedAnswer",
     "Iterated",
     "NotPlainError",
     "Opaque",
@@ -87,6 +90,21 @@ class Iterated:
         return self.type_name in _SET_VIEWS
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncodedAnswer:
+    """An argument that is what another program returned: :attr:`Observation.answer`.
+
+    Nobody looks into it but the process that is called with it. There it is plain data, linked
+    lists and trees, and a list of the items of any iterable; if it is anything else, or forged,
+    the call ends with the exception :data:`UNREADABLE`, before anything of the program runs in it.
+
+    Attributes:
+        answer: The bytes, as they came.
+    """
+
+    answer: bytes
+
+
 def encode_value(value: Any) -> bytes:
     """The encoded form of an answer, as an executor reports it.
 
@@ -125,6 +143,8 @@ class _PlainEncoder(Encoder):
                 return {"I": [value.type_name, self.items(value.items, depth)]}
             case Opaque():
                 return {"o": value.type_name}
+            case EncodedAnswer():
+                return {"E": value.answer.decode("latin-1")}
         raise ConfigurationError(
             "An argument must be plain data (None, numbers, strings, bytes, lists, tuples, sets, "
             f"dicts, LinkedList or BinaryTree), got {kind.__name__}: {value!r:.100}. Use "

@@ -1,13 +1,14 @@
 """What is wrong with one answer: decoded, compared and put into words.
 
 Pure functions on what a hostile program left. Run in the parent for what is small, and in
-`checker_process.py` for everything else.
+`comparer_process.py` for everything else.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,11 +24,26 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 _LONG_INT_BITS = 10_000  # Python writes no more than 4,300 decimal digits
 
 
-def check_output(stdout: str, expected: str, comparison: Comparison) -> str | None:
-    """What is wrong with a printed answer; None if it is right."""
-    if same_printed(stdout, expected, comparison):
-        return None
-    return f"Expected the output {expected[:_SHOWN]!r}, got {stdout[:_SHOWN]!r}."
+def check_output(
+    stdout: str,
+    accepted: Sequence[str],
+    comparison: Comparison,
+    tolerance: float | None,
+    any_order: int = 0,
+) -> str | None:
+    """What is wrong with a printed answer; None if it is right.
+
+    Args:
+        stdout: What was printed.
+        accepted: What should be printed, and the alternatives to it.
+        comparison: See :func:`~codegym.grading.printed.same_printed`.
+        tolerance: Likewise.
+        any_order: Likewise.
+    """
+    for expected in accepted:
+        if same_printed(stdout, expected, comparison, tolerance=tolerance, any_order=any_order):
+            return None
+    return f"Expected the output {accepted[0][:_SHOWN]!r}, got {stdout[:_SHOWN]!r}."
 
 
 def check_value(
@@ -36,6 +52,7 @@ def check_value(
     accepted: Sequence[Any],
     comparison: Comparison,
     tolerance: float | None,
+    any_order: int = 0,
 ) -> str | None:
     """What is wrong with a returned value; None if it is right.
 
@@ -45,14 +62,17 @@ def check_value(
         accepted: What should be returned, and the alternatives to it.
         comparison: See :func:`~codegym.grading.same_value`.
         tolerance: Likewise.
+        any_order: Likewise.
     """
+    same = functools.partial(
+        same_value, comparison=comparison, tolerance=tolerance, any_order=any_order
+    )
     try:
         value = decode(answer)
     except ValueError:
         return f"Expected {_shown(accepted[0])}, got a damaged answer."
-    for expected in accepted:
-        if same_value(value, expected, comparison=comparison, tolerance=tolerance):
-            return None
+    if any(same(value, expected) for expected in accepted):
+        return None
     return f"Expected {_shown(accepted[0])}, got {_shown(value)}."
 
 

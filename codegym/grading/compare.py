@@ -14,15 +14,17 @@ import collections
 import contextlib
 import decimal
 import fractions
+import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from codegym.execution.values import Iterated
+from codegym.grading.any_order import same_items
 from codegym.problems.problem import BinaryTree, Comparison, LinkedList
 
-__all__ = ["FLOAT_TOLERANCE", "same_output", "same_value"]
+__all__ = ["FLOAT_TOLERANCE", "output_lines", "same_output", "same_value", "same_word"]
 
 FLOAT_TOLERANCE = 1e-6
 """Two floats agree if they differ by at most this much times max(1, |expected|)."""
@@ -30,7 +32,8 @@ FLOAT_TOLERANCE = 1e-6
 # Possessive: what was read is never given back, so that no text takes longer than its length.
 _NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+", re.ASCII)
 _WHOLE = re.compile(r"[+-]?+\d++", re.ASCII)
-_NUMBERS = (int, float, complex, decimal.Decimal, fractions.Fraction)
+_REAL_NUMBERS = (int, float, decimal.Decimal, fractions.Fraction)
+_NUMBERS = (*_REAL_NUMBERS, complex)
 _SETS = (set, frozenset)
 _SEQUENCES = (list, tuple)
 _ITERABLES = (Iterated, range, collections.deque)
@@ -47,11 +50,12 @@ def same_output(actual: str, expected: str) -> bool:
     """
     if actual == expected:
         return True
-    got, wanted = _lines(actual), _lines(expected)
+    got, wanted = output_lines(actual), output_lines(expected)
     return len(got) == len(wanted) and all(map(_same_line, got, wanted))
 
 
-def _lines(text: str) -> list[str]:
+def output_lines(text: str) -> list[str]:
+    """The lines that count, without white space at their ends."""
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     while lines and not lines[-1]:
         lines.pop()
@@ -62,10 +66,11 @@ def _same_line(actual: str, expected: str) -> bool:
     if actual == expected:
         return True
     got, wanted = actual.split(), expected.split()
-    return len(got) == len(wanted) and all(map(_same_word, got, wanted))
+    return len(got) == len(wanted) and all(map(same_word, got, wanted))
 
 
-def _same_word(actual: str, expected: str) -> bool:
+def same_word(actual: str, expected: str) -> bool:
+    """Whether a printed word is the expected one."""
     if actual == expected:
         return True
     if _WHOLE.fullmatch(expected) or not _NUMBER.fullmatch(expected):
@@ -89,6 +94,7 @@ def same_value(
     *,
     comparison: Comparison,
     tolerance: float | None = None,
+    any_order: int = 0,
 ) -> bool:
     """Whether a returned value is the expected one.
 
@@ -109,6 +115,8 @@ def same_value(
         comparison: The rule.
         tolerance: Replaces the rule for numbers, whole or not, at any depth: how far they may be
             apart at most, as ``abs(actual - expected) <= tolerance``; equal is always near enough.
+        any_order: How many levels of lists and tuples, from the outermost one inwards, may have
+            their items in any order.
 
     In both modes an empty LinkedList or BinaryTree is ``None``, trailing gaps of a tree do not
     count, subclasses count as what they are derived from, an
@@ -118,24 +126,26 @@ def same_value(
     with contextlib.suppress(ArithmeticError):  # Decimal("sNaN") == 1
         if actual == expected:  # every rule is at least as wide, and this is fast
             return True
-    return _Comparer(comparison == "exact", tolerance).same(actual, expected)
+    return _Rule(comparison == "exact", tolerance).same(actual, expected, any_order)
 
 
-class _Comparer:
+class _Rule:
+    """The rule by which values are compared; `levels` of lists are in any order."""
+
     def __init__(self, exact: bool, tolerance: float | None) -> None:
         self._exact = exact
         self._tolerance = tolerance
 
-    def same(self, actual: Any, expected: Any) -> bool:
+    def same(self, actual: Any, expected: Any, levels: int = 0) -> bool:
         kind = type(expected)
         if kind is str or kind is bytes:
             return type(actual) is kind and bool(actual == expected)
         if isinstance(expected, _NUMBERS):
             return isinstance(actual, _NUMBERS) and self._same_number(actual, expected)
         if isinstance(actual, _ITERABLES):
-            return self._same_iterable(actual, expected)
+            return self._same_iterable(actual, expected, levels)
         if isinstance(expected, _SEQUENCES):
-            return self._same_sequence(actual, expected)
+            return self._same_sequence(actual, expected, levels)
         if isinstance(expected, Mapping):
             return isinstance(actual, Mapping) and self._same_mapping(actual, expected)
         if isinstance(expected, _SETS):
@@ -169,17 +179,63 @@ class _Comparer:
             return not got and not wanted
         return type(actual) is type(expected) and self._each(got, wanted)
 
-    def _each(self, actual: Any, expected: Any) -> bool:
-        return len(actual) == len(expected) and all(map(self.same, actual, expected))
+    def _each(self, actual: Any, expected: Any, levels: int = 0) -> bool:
+        if len(actual) != len(expected):
+            return False
+        if not levels:
+            return all(map(self.same, actual, expected))
+        within = levels - 1
+        return same_items(
+            actual,
+            expected,
+            same=lambda one, other: self.same(one, other, within),
+            key=functools.partial(self._key, levels=within),
+            is_near=self._is_near,
+            numbers=functools.partial(_numbers, levels=within),
+        )
 
-    def _same_sequence(self, actual: Any, expected: Any) -> bool:
+    def _is_near(self, expected: Any) -> bool:
+        """Whether it is met by others than those that are equal to it."""
+        if isinstance(expected, _NUMBERS):
+            if self._tolerance is not None:
+                return True
+            return not self._exact and not isinstance(expected, int)
+        return any(map(self._is_near, _items(expected)))
+
+    def _key(self, value: Any, levels: int = 0) -> Hashable:
+        """Equal for two values that this rule calls the same, if it is exact about them."""
+        if isinstance(value, Iterated | collections.deque | range):
+            if not self._exact:
+                value = list(value.items if isinstance(value, Iterated) else value)
+            elif isinstance(value, Iterated) and value.set_like:
+                with contextlib.suppress(TypeError):  # items that cannot be hashed
+                    return self._key(set(value.items))
+        if isinstance(value, _SEQUENCES):
+            kind = tuple if self._exact and isinstance(value, tuple) else list
+            keys = [self._key(item, max(0, levels - 1)) for item in value]
+            counted = frozenset(collections.Counter(keys).items()) if levels else None
+            return kind, tuple(keys) if counted is None else counted
+        if isinstance(value, Mapping):
+            return dict, frozenset((key, self._key(item)) for key, item in value.items())
+        if isinstance(value, _SETS):
+            return set, frozenset(value)
+        if isinstance(value, _NODES):
+            values = _node_values(value)
+            return (type(value), *map(self._key, values)) if values else None
+        if isinstance(value, bytes | bytearray):
+            return bytes(value)
+        if isinstance(value, decimal.Decimal) and value.is_snan():
+            return object()
+        return value if isinstance(value, (*_NUMBERS, str)) else object()  # equal to nothing
+
+    def _same_sequence(self, actual: Any, expected: Any, levels: int) -> bool:
         if not isinstance(actual, _SEQUENCES):
             return False
         if self._exact and isinstance(actual, list) != isinstance(expected, list):
             return False
-        return self._each(actual, expected)
+        return self._each(actual, expected, levels)
 
-    def _same_iterable(self, actual: Iterated | range | Any, expected: Any) -> bool:
+    def _same_iterable(self, actual: Iterated | range | Any, expected: Any, levels: int) -> bool:
         if isinstance(actual, Iterated):
             if actual.set_like and isinstance(expected, _SETS):
                 return _same_set(actual.items, expected)
@@ -188,7 +244,7 @@ class _Comparer:
             return False
         if isinstance(actual, range) and actual[len(expected) :]:
             return False  # `len` of a range may be too large for Python
-        return self._each(actual, expected)
+        return self._each(actual, expected, levels)
 
     def _same_mapping(self, actual: Mapping[Any, Any], expected: Mapping[Any, Any]) -> bool:
         return len(actual) == len(expected) and all(
@@ -201,6 +257,37 @@ def _same_set(items: tuple[Any, ...], expected: set[Any] | frozenset[Any]) -> bo
         return len(items) == len(expected) and set(items) == expected
     except TypeError:  # items of a dictionary whose values cannot be hashed
         return False
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """What a value holds that is compared item by item."""
+    if isinstance(value, Iterated):
+        value = value.items
+    elif isinstance(value, Mapping):
+        value = value.values()
+    elif isinstance(value, LinkedList | BinaryTree):
+        value = _node_values(value)
+    elif not isinstance(value, (*_SEQUENCES, collections.deque, range)):
+        return iter(())
+    return iter(value)
+
+
+def _numbers(value: Any, levels: int = 0) -> list[float]:
+    """The numbers in a value; those of lists in any order are sorted."""
+    if isinstance(value, complex):
+        return [*_numbers(value.real), *_numbers(value.imag)]
+    if isinstance(value, _REAL_NUMBERS):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.copysign(math.inf, value)
+        except ValueError:  # Decimal("sNaN")
+            number = math.inf
+        return [math.inf if math.isnan(number) else number]
+    parts = [_numbers(item, max(0, levels - 1)) for item in _items(value)]
+    if levels:
+        parts.sort()
+    return [number for part in parts for number in part]
 
 
 def _node_values(node: LinkedList | BinaryTree | None) -> tuple[Any, ...]:

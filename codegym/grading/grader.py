@@ -16,7 +16,7 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.local import LocalExecutor
 from codegym.execution.result import Result
-from codegym.grading.checker import Checker
+from codegym.grading.comparer import Comparer
 from codegym.grading.limits import make_limits
 from codegym.grading.progress import Plan, Progress
 from codegym.grading.verdict import Grade
@@ -93,7 +93,7 @@ class Grader:
         self._executor = executor
         self._owned = executor is None
         self._closed = False
-        self._checker = Checker()
+        self._comparer = Comparer()
         self._locks: dict[int, threading.RLock] = {}
         self._grades: collections.OrderedDict[_Key, Grade] = collections.OrderedDict()
         self._cache_size = cache_size
@@ -194,7 +194,7 @@ class Grader:
             plan,
             program,
             self.limits,
-            self._checker,
+            self._comparer,
             coverage=self.coverage,
             stop=self.stop_at_first_failure,
         )
@@ -216,7 +216,7 @@ class Grader:
         with self._lock:
             self._closed = True
             executor = self._executor if self._owned else None
-        self._checker.close()
+        self._comparer.close()
         if executor is not None:
             executor.close()
 

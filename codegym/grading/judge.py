@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from codegym.execution.result import ExitReason, Observation
-from codegym.grading.checker import Checker
+from codegym.grading.comparer import Comparer
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
-__all__ = ["grade_of", "judge_test"]
+__all__ = ["checks", "compare_answer", "failure", "grade_of", "judged"]
 
 _WORST_FIRST = (
     Verdict.COMPILE_ERROR,
@@ -18,6 +18,7 @@ _WORST_FIRST = (
     Verdict.TIME_LIMIT,
     Verdict.OUTPUT_LIMIT,
     Verdict.WRONG_ANSWER,
+    Verdict.JUDGE_ERROR,
     Verdict.ACCEPTED,
 )
 
@@ -57,7 +58,7 @@ def grade_of(
     return Grade(
         verdict=verdict,
         tests_passed=sum(test.checks_passed for test in ran),
-        tests_total=sum(map(_checks, problem.tests)),
+        tests_total=sum(map(checks, problem.tests)),
         executed_lines=executed_lines,
         error_type=first.error_type,
         error_message=first.error_message,
@@ -66,33 +67,14 @@ def grade_of(
     )
 
 
-def _checks(test: UnitTest) -> int:
+def checks(test: UnitTest) -> int:
     """How many tests it counts as."""
     return max(1, len(test.checks)) if isinstance(test, CodeTest) else 1
 
 
-def judge_test(
-    problem: Problem,
-    test: UnitTest,
-    seen: Observation,
-    checker: Checker,
-    encoded: Callable[[], bytes],
-) -> TestGrade:
-    """The grade of one test.
-
-    Args:
-        problem: What was asked.
-        test: One of its tests.
-        seen: What happened on it.
-        checker: Compares the answers.
-        encoded: The list of what a :class:`CallTest` accepts, encoded.
-
-    Raises:
-        ClosedError: If the checker was closed.
-        WorkerError: If it failed.
-    """
-    total = _checks(test)
-    passed = min(seen.checks_passed, total - 1)
+def failure(test: UnitTest, seen: Observation) -> TestGrade | None:
+    """The grade of a test on which the program came to no answer; None if it came to one."""
+    total = checks(test)
     if seen.reason is not ExitReason.FINISHED:
         return TestGrade(
             verdict=_VERDICTS[seen.reason],
@@ -100,7 +82,7 @@ def judge_test(
             error_message=seen.error_message or _SENTENCES.get(seen.reason),
             error_line=seen.error_line,
             cpu_seconds=seen.cpu_seconds,
-            checks_passed=passed,
+            checks_passed=min(seen.checks_passed, total - 1),
             checks_total=total,
         )
     if seen.exit_code != 0:
@@ -111,28 +93,62 @@ def judge_test(
             cpu_seconds=seen.cpu_seconds,
             checks_total=total,
         )
-    complaint = _complaint(problem, test, seen, checker, encoded)
+    if seen.answer is None and not isinstance(test, StdinTest):
+        return judged(test, seen, "The call did not return.")
+    return None
+
+
+def judged(test: UnitTest, seen: Observation, complaint: str | None) -> TestGrade:
+    """The grade of a test on which the program came to an answer.
+
+    Args:
+        test: A test of the problem.
+        seen: What happened on it.
+        complaint: What is wrong with the answer; None if it is right.
+    """
+    total = checks(test)
     return TestGrade(
         verdict=Verdict.ACCEPTED if complaint is None else Verdict.WRONG_ANSWER,
         error_message=complaint,
         cpu_seconds=seen.cpu_seconds,
-        checks_passed=total if complaint is None else passed,
+        checks_passed=total if complaint is None else min(seen.checks_passed, total - 1),
         checks_total=total,
     )
+
+
+def compare_answer(
+    problem: Problem,
+    test: UnitTest,
+    seen: Observation,
+    comparer: Comparer,
+    encoded: Callable[[], bytes],
+) -> TestGrade:
+    """The grade of a test on which the program came to an answer, by comparison.
+
+    Args:
+        problem: What was asked.
+        test: One of its tests.
+        seen: What happened on it; :func:`failure` has nothing to say of it.
+        comparer: Compares the answers.
+        encoded: The list of what a :class:`CallTest` accepts, encoded.
+
+    Raises:
+        ClosedError: If the comparer was closed.
+        WorkerError: If it failed.
+    """
+    return judged(test, seen, _complaint(problem, test, seen, comparer, encoded))
 
 
 def _complaint(
     problem: Problem,
     test: UnitTest,
     seen: Observation,
-    checker: Checker,
+    comparer: Comparer,
     encoded: Callable[[], bytes],
 ) -> str | None:
     """What is wrong with the answer; None if it is right."""
     if isinstance(test, StdinTest):
-        return checker.check_output(seen.stdout, test.stdout, problem.comparison)
-    if seen.answer is None:
-        return "The call did not return."
-    if not isinstance(test, CallTest):
+        return comparer.check_output(seen.stdout, test, problem.comparison, problem.any_order)
+    if seen.answer is None or not isinstance(test, CallTest):
         return None
-    return checker.check_value(seen.answer, test, problem.comparison, encoded)
+    return comparer.check_value(seen.answer, test, problem.comparison, encoded, problem.any_order)

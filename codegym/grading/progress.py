@@ -8,8 +8,9 @@ from codegym.errors import ConfigurationError, ExecutionError, ProblemError
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import Call, Observation, Request, Result, Stdin, TestCode
 from codegym.execution.values import encode_value
-from codegym.grading.checker import Checker
-from codegym.grading.judge import grade_of, judge_test
+from codegym.grading.checking import checker_request, graded_by
+from codegym.grading.comparer import Comparer
+from codegym.grading.judge import compare_answer, failure, grade_of
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import LONGEST_ANSWER, CallTest, Problem, StdinTest, UnitTest
 from codegym.programs.executed import ExecutedLines
@@ -47,13 +48,17 @@ class Plan:
         self.output_bytes = 2 * longest
         self._encoded: dict[int, bytes] = {}
 
-    def judge(self, index: int, seen: Observation, checker: Checker) -> TestGrade:
-        """The grade of the test that is run as number `index`.
+    def test(self, index: int) -> UnitTest:
+        """The test that is run as number `index`."""
+        return self.problem.tests[self.order[index]]
+
+    def judge(self, index: int, seen: Observation, comparer: Comparer) -> TestGrade | None:
+        """The grade of the test that is run as number `index`; None if a checker must say it.
 
         Raises:
             ExecutionError: If the answer could not be compared, which is not its fault.
         """
-        test = self.problem.tests[self.order[index]]
+        test = self.test(index)
 
         def encoded() -> bytes:
             assert isinstance(test, CallTest)
@@ -61,7 +66,10 @@ class Plan:
                 self._encoded[index] = encode_value([test.expected, *test.alternatives])
             return self._encoded[index]
 
-        return judge_test(self.problem, test, seen, checker, encoded)
+        failed = failure(test, seen)
+        if failed is not None or self.problem.checker is not None:
+            return failed
+        return compare_answer(self.problem, test, seen, comparer, encoded)
 
 
 class Progress:
@@ -71,11 +79,14 @@ class Progress:
         plan: The tests.
         program: Source of the program.
         limits: What a test may use.
-        checker: Compares the answers.
+        comparer: Compares the answers.
         coverage: Whether executed lines are wanted.
         stop: Whether to leave out the tests after the first that fails. The first test is then
             run alone, and each share after it is twice as long as the one before: whether an
             answer is right is only known here, so the rest of a share may be run in vain.
+
+    Where the problem has a checker, each share is followed by a request to run that on the answers
+    of the share. A test on which the checker failed is not one that the program fails.
     """
 
     def __init__(
@@ -83,7 +94,7 @@ class Progress:
         plan: Plan,
         program: str,
         limits: ExecutionLimits,
-        checker: Checker,
+        comparer: Comparer,
         *,
         coverage: bool,
         stop: bool,
@@ -95,28 +106,35 @@ class Progress:
         self._coverage = coverage
         self._stop = stop
         self._share = 1 if stop else len(plan.inputs)
-        self._checker = checker
+        self._comparer = comparer
         self._graded: list[TestGrade] = []
+        self._share_graded: list[TestGrade | None] = []  # None: the checker is asked about it
+        self._answers: list[tuple[UnitTest, Observation]] = []
         self._executed: list[frozenset[int]] = []
         self._failed = False
 
     @property
     def finished(self) -> bool:
-        """Whether no more tests are to be run."""
-        return self._failed or len(self._graded) == len(self._plan.inputs)
+        """Whether no more tests are to be run, and no checker either."""
+        all_graded = len(self._graded) == len(self._plan.inputs)
+        return not self._answers and (self._failed or all_graded)
 
     def next_request(self) -> Request:
-        """What to run next."""
+        """What to run next: the program, or the problem's checker on its answers."""
+        problem = self._plan.problem
+        if self._answers:
+            assert problem.checker is not None
+            return checker_request(problem, problem.checker, self._answers)
         first = len(self._graded)
         return Request(
             program=self._program,
             inputs=self._plan.inputs[first : first + self._share],
-            entry_point=self._plan.problem.entry_point,
-            prelude=self._plan.problem.prelude,
+            entry_point=problem.entry_point,
+            prelude=problem.prelude,
             limits=self._limits,
             coverage=self._coverage,
             stop_on_error=self._stop,
-            packages=self._plan.problem.packages,
+            packages=problem.packages,
         )
 
     def record(self, result: Result) -> None:
@@ -126,21 +144,51 @@ class Progress:
             ExecutionError: If it has observations for other inputs than were asked for, or an
                 answer could not be compared.
         """
+        if self._answers:
+            self._record_checks(result)
+            return
         first = len(self._graded)
         asked = min(self._share, len(self._plan.inputs) - first)
-        for observation in result.observations[:asked]:
-            graded = self._plan.judge(len(self._graded), observation, self._checker)
-            self._graded.append(graded)
+        self._share *= 2
+        for index, observation in enumerate(result.observations[:asked], first):
+            graded = self._plan.judge(index, observation, self._comparer)
+            self._share_graded.append(graded)
             self._executed.append(observation.executed_lines)
-            if self._stop and graded.verdict is not Verdict.ACCEPTED:
+            if graded is None:
+                self._answers.append((self._plan.test(index), observation))
+            elif self._stop and _fails(graded):
+                break
+        else:
+            self._check_count(result, asked)
+        if not self._answers:
+            self._settle([])
+
+    def _record_checks(self, result: Result) -> None:
+        checker = self._plan.problem.checker
+        assert checker is not None
+        self._check_count(result, len(self._answers))
+        seen = zip(self._answers, result.observations, strict=True)
+        grades = [graded_by(checker, *answer, said) for answer, said in seen]
+        self._answers.clear()
+        self._settle(grades)
+
+    def _settle(self, checked: list[TestGrade]) -> None:
+        """Takes the grades of a share, those that the checker said among them."""
+        said = iter(checked)
+        for graded in self._share_graded:
+            self._graded.append(next(said) if graded is None else graded)
+            if self._stop and _fails(self._graded[-1]):
                 self._failed = True
-                return
+                break
+        self._share_graded.clear()
+        del self._executed[len(self._graded) :]
+
+    def _check_count(self, result: Result, asked: int) -> None:
         if len(result.observations) != asked:
             raise ExecutionError(
                 f"The executor reported on {len(result.observations)} of {asked} tests of problem "
                 f"{self._plan.problem.id!r}. It must return one observation for each input."
             )
-        self._share *= 2
 
     def grade(self) -> Grade:
         """The grade, when no more tests are to be run."""
@@ -148,6 +196,11 @@ class Progress:
         for index, graded in zip(self._plan.order, self._graded, strict=False):
             tests[index] = graded
         return grade_of(self._plan.problem, tests, ExecutedLines.union_of(self._executed))
+
+
+def _fails(graded: TestGrade) -> bool:
+    """Whether the program is known to fail this test."""
+    return graded.verdict not in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR)
 
 
 def _input(test: UnitTest) -> Stdin | Call | TestCode:
@@ -160,7 +213,8 @@ def _input(test: UnitTest) -> Stdin | Call | TestCode:
 
 def _answer_bytes(test: UnitTest) -> int:
     if isinstance(test, StdinTest):
-        return len(test.stdout.encode("utf-8", "surrogatepass"))
+        accepted = (test.stdout, *test.alternatives)
+        return max(len(text.encode("utf-8", "surrogatepass")) for text in accepted)
     if isinstance(test, CallTest):
         return max(map(_encoded_bytes, (test.expected, *test.alternatives)))
     return 0

@@ -18,6 +18,8 @@ class Verdict(enum.StrEnum):
     MEMORY_LIMIT = "memory_limit"  #: It used more memory than it may.
     OUTPUT_LIMIT = "output_limit"  #: It printed or returned more than it may.
     COMPILE_ERROR = "compile_error"  #: It is not a Python program; nothing ran.
+    #: None of these: the problem's checker failed on an answer, so nobody knows if it is right.
+    JUDGE_ERROR = "judge_error"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class TestGrade:
         verdict: The verdict of this test alone.
         error_type: Name of the exception's class, or None.
         error_message: A sentence for a human: the exception's text, or how the answer differed.
-        error_line: 1-based line of the program, or None.
+        error_line: 1-based line of the program, or None. Of a judge error these three tell of the
+            checker, not of the program.
         cpu_seconds: CPU time used.
         checks_passed: How many of the tests it counts as passed: all of them if it is accepted.
         checks_total: How many tests it counts as: 1, but for test code, whose asserts or test
@@ -53,6 +56,8 @@ class Grade:
     The verdict of a program that fails in several ways is the worst of its tests, in the order
     compile error, runtime error, memory, time and output limit, wrong answer (StepCoder's
     precedence: compile > runtime > fail). `error_*` come from the first test with that verdict.
+    A program that fails no test, but on one of them the problem's checker failed, has the verdict
+    ``"judge_error"``, which is none: no reward is made of it (see :attr:`judged`).
 
     Attributes:
         verdict: ``"accepted"`` only if every test was run and passed.
@@ -76,6 +81,11 @@ class Grade:
     error_message: str | None = None
     error_line: int | None = None
     tests: tuple[TestGrade | None, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict; if not, the problem's checker is at fault."""
+        return self.verdict is not Verdict.JUDGE_ERROR
 
     @property
     def solved(self) -> bool:

@@ -4,6 +4,7 @@ Frozen problems, lazy sets of them, and one loader for every source. A data set 
 :class:`Source` or a :class:`GeneratedSource`, made known by :func:`register_source`.
 """
 
+from codegym.problems.checker import Checker
 from codegym.problems.load import SOURCES, load_problems, register_source
 from codegym.problems.mini.generator import flawed_solution
 from codegym.problems.problem import (
@@ -34,6 +35,7 @@ __all__ = [
     "SOURCES",
     "BinaryTree",
     "CallTest",
+    "Checker",
     "CodeTest",
     "Comparison",
     "Finding",

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from codegym.errors import ConfigurationError, ProblemError
+from codegym.problems.checker import Checker
 
 __all__ = [
     "LONGEST_ANSWER",
@@ -62,10 +63,19 @@ class StdinTest:
 
     If the problem has an entry point, it is a function without parameters that reads standard
     input and prints. It is called after the program was run, unless the program calls it itself.
+
+    Attributes:
+        stdin: What standard input holds.
+        stdout: What must be printed.
+        alternatives: Further outputs that are as good as `stdout`.
+        tolerance: How far each number that is printed, whole or not, may be from the expected one;
+            ``None``: the rule of the problem's :data:`Comparison`.
     """
 
     stdin: str
     stdout: str
+    alternatives: tuple[str, ...] = ()
+    tolerance: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,13 +163,20 @@ class Problem:
         comparison: How answers are compared.
         packages: Top-level packages that a program may import beside the standard library, such
             as ``"numpy"``. They are installed, or the problem could not be loaded.
+        any_order: How many levels of lists, from the outermost one inwards, may be in any order.
+            0: every order counts; 1: the order of the outermost list does not, as LeetCode says by
+            "in any order"; 2: neither does that of the lists in it, as in "group anagrams". Of
+            printed answers, level 1 is the order of the lines and level 2 that of the words in a
+            line.
+        checker: Says whether answers are right, in place of any comparison; ``None``: they are
+            compared with what the tests expect.
         metadata: Whatever else the source tells: url, release date, ... Not hashed.
 
     Raises:
         ProblemError: If there is no test, something that is not a test, a call without entry point,
             an entry point that names no function, a package that is not a name, an empty id, a text
-            with half of a surrogate pair, or if an attribute is of another type or no known
-            comparison.
+            with half of a surrogate pair, an attribute of another type or no known comparison, or
+            if the checker cannot be asked about a test.
     """
 
     id: str
@@ -173,6 +190,8 @@ class Problem:
     prelude: str = ""
     comparison: Comparison = "tolerant"
     packages: tuple[str, ...] = ()
+    any_order: int = 0
+    checker: Checker | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -226,6 +245,9 @@ class Problem:
                 f"Problem {self.id!r} has tests that call a function, but no entry point. Name the "
                 'function ("name" or "Class().method") or give standard-input tests.'
             )
+        wrong = _order_complaint(self) or _checker_complaint(self)
+        if wrong:
+            raise ProblemError(f"Problem {self.id!r}: {wrong}.")
 
     @property
     def content_hash(self) -> str:
@@ -293,8 +315,11 @@ def is_entry_point(name: object) -> bool:
 def complaint(test: object) -> str | None:
     """Why this can be no test; None if it can. What its values are is seen when they are used."""
     if isinstance(test, StdinTest):
-        good = _is_text(test.stdin) and _is_text(test.stdout)
-        return None if good else f"a StdinTest needs two strings, got {test!r:.200}"
+        if not (_is_text(test.stdin) and _is_text(test.stdout)):
+            return f"a StdinTest needs two strings, got {test!r:.200}"
+        if not (_are_items(test.alternatives) and all(map(_is_text, test.alternatives))):
+            return f"alternatives of a StdinTest must be a tuple of strings, got {test!r:.200}"
+        return _tolerance_complaint(test)
     if isinstance(test, CodeTest):
         texts = _is_text(test.source) and _is_text(test.setup) and _is_name(test.name)
         if not texts:
@@ -316,8 +341,48 @@ def complaint(test: object) -> str | None:
         return f"kwargs of a CallTest must be (name, value) pairs, got {test.kwargs!r:.200}"
     if test.expression is not None and not _is_text(test.expression):
         return f"expression of a CallTest must be a string or None, got {test.expression!r:.200}"
-    if test.tolerance is not None and not _is_tolerance(test.tolerance):
-        return f"tolerance of a CallTest must be at least 0 or None, got {test.tolerance!r}"
+    return _tolerance_complaint(test)
+
+
+def _tolerance_complaint(test: StdinTest | CallTest) -> str | None:
+    value: object = test.tolerance
+    if value is None or (isinstance(value, int | float) and value >= 0):
+        return None
+    return f"tolerance of a {type(test).__name__} must be at least 0 or None, got {value!r:.80}"
+
+
+def _order_complaint(problem: Problem) -> str | None:
+    levels: object = problem.any_order
+    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 0:
+        return (
+            f"any_order is a number of levels, 0 or more, got {levels!r:.80}. Give 1 if the order "
+            "of the outermost list, or of the lines, does not count"
+        )
+    if levels and any(isinstance(test, CodeTest) for test in problem.tests):
+        return "any_order has no meaning for a CodeTest, which compares by itself"
+    return None
+
+
+def _checker_complaint(problem: Problem) -> str | None:
+    """Why the checker cannot be asked; None if it can, or if there is none."""
+    checker: object = problem.checker
+    if checker is None:
+        return None
+    if not isinstance(checker, Checker):
+        return f"checker must be a Checker or None, got {type(checker).__name__}"
+    if problem.any_order:
+        return "a checker decides alone: leave out any_order, or the checker"
+    for test in problem.tests:
+        if isinstance(test, CodeTest):
+            return "a checker cannot be asked about a CodeTest, which judges by itself"
+        if test.alternatives or test.tolerance is not None:
+            return "a checker decides alone: leave out alternatives and tolerance, or the checker"
+        if isinstance(test, StdinTest):
+            continue
+        if checker.form == "script":
+            return "a checker that is a script is asked about StdinTests only; define check()"
+        if test.kwargs or test.expression is not None:
+            return "a checker gets the arguments of a CallTest as a tuple: give them all in args"
     return None
 
 
@@ -327,10 +392,6 @@ def _are_items(value: object) -> bool:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
-
-
-def _is_tolerance(value: object) -> bool:
-    return isinstance(value, int | float) and value >= 0
 
 
 def _is_line(value: object, last: int) -> bool:
@@ -368,8 +429,13 @@ def _content_hash(problem: Problem) -> str:
         problem.comparison,
         _stable_tests(problem),
     )
+    # What was added later counts only where it is used, so that hashes stay what they were.
     if problem.packages:
         content += (problem.packages,)
+    if problem.any_order:
+        content += (problem.any_order,)
+    if problem.checker is not None:
+        content += ((problem.checker.form, problem.checker.source, None),)
     return _hash_text(repr(content))
 
 
@@ -385,6 +451,8 @@ def _stable_tests(problem: Problem) -> tuple[Any, ...]:
 
 def _stable(value: Any) -> Any:
     """A value with the same ``repr`` in every process (sets have no order of their own)."""
+    if isinstance(value, StdinTest) and not value.alternatives and value.tolerance is None:
+        return ("StdinTest", value.stdin, value.stdout)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return (type(value).__name__, *(_stable(getattr(value, f.name)) for f in fields))

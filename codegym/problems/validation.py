@@ -1,6 +1,8 @@
 """Are the problems sound? Every reference solution is run, and run again.
 
 A problem is sound if its own solution is accepted each time, and a stub that does nothing is not.
+If it has a checker, that must also come to an answer about output that makes no sense, and reject
+it: what a policy in training writes is often no better.
 This room knows no grader: it asks anything that has ``grade_many``, such as
 :class:`codegym.Grader`. Two runs tell nothing if the second comes from a cache, so use
 ``Grader(cache_size=0)``.
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from codegym.errors import ConfigurationError
-from codegym.problems.problem import Problem
+from codegym.problems.problem import Problem, StdinTest
 
 __all__ = ["Finding", "FindingKind", "GradesPrograms", "ValidationReport", "stub_of", "validate"]
 
@@ -68,6 +70,9 @@ class FindingKind(enum.StrEnum):
     TIMES_OUT = "times out"  #: Its canonical solution reaches the time limit.
     DISAGREES = "disagrees between runs"  #: Its canonical solution passes in some runs only.
     STUB_PASSES = "stub passes"  #: A program that does nothing passes its tests.
+    #: Its checker fails (raises, exceeds a limit, gives no answer) on the output named.
+    CHECKER_FAILS = "checker fails"
+    CHECKER_ACCEPTS = "checker accepts nonsense"  #: Its checker accepts output without any sense.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,6 +133,9 @@ def validate(
 ) -> ValidationReport:
     """Runs every canonical solution and reports those that fail, time out or disagree.
 
+    Checkers are asked about no output and about nonsense as well, by two more programs for each
+    problem that has one.
+
     Args:
         problems: What to check.
         grader: Runs and grades programs. Give one that caches nothing
@@ -152,6 +160,7 @@ def validate(
         found = _check(batch, grader, runs)
         accepted += sum(finding is None for finding in found)
         findings += [finding for finding in found if finding is not None]
+        findings += _check_checkers(batch, grader)
         if check_stub:
             findings += _check_stubs(batch, grader)
         if progress is not None:
@@ -198,11 +207,45 @@ def _finding(problem: Problem, grades: Sequence[GradeLike]) -> Finding | None:
         return None
     if len(set(verdicts)) > 1:
         kind = FindingKind.DISAGREES
+    elif worst.verdict == "judge_error":
+        kind = FindingKind.CHECKER_FAILS
     elif worst.verdict == "time_limit":
         kind = FindingKind.TIMES_OUT
     else:
         kind = FindingKind.FAILS
     return Finding(problem.id, kind, verdicts, f"{', '.join(verdicts)}; {_said(worst)}")
+
+
+def _check_checkers(batch: Sequence[Problem], grader: GradesPrograms) -> list[Finding]:
+    """What is wrong with the checkers of these problems, as far as nonsense shows."""
+    probes = [
+        (problem, what, program)
+        for problem in batch
+        if problem.checker is not None
+        for what, program in _probes(problem)
+    ]
+    grades = grader.grade_many((problem, program) for problem, _, program in probes)
+    findings = []
+    for (problem, what, _), grade in zip(probes, grades, strict=True):
+        if grade.verdict == "judge_error":
+            message = f"on {what}: {_said(grade)}"
+            findings.append(Finding(problem.id, FindingKind.CHECKER_FAILS, (), message))
+        elif grade.verdict == "accepted" and what == _NONSENSE:
+            message = "a program that answers nonsense is accepted"
+            findings.append(Finding(problem.id, FindingKind.CHECKER_ACCEPTS, (), message))
+    return findings
+
+
+def _probes(problem: Problem) -> list[tuple[str, str]]:
+    """Programs whose answers a checker must be able to judge, with what these answers are."""
+    if problem.entry_point is None or isinstance(problem.tests[0], StdinTest):
+        return [("no output", "pass\n"), (_NONSENSE, f"print({_GARBAGE!r})\n")]
+    stub = stub_of(problem)
+    return [("None", stub), (_NONSENSE, stub.replace("return None", f"return {_GARBAGE!r}"))]
+
+
+_NONSENSE = "nonsense"
+_GARBAGE = "?! \x00 -1e999 \u00e9\n\n 99999999999999999999 nan"
 
 
 def _said(grade: GradeLike) -> str:

@@ -86,11 +86,16 @@ class WeightedReward:
 
 
 def checked_terms(reward: Reward, grade: Grade) -> dict[str, float]:
-    """The terms of a reward as floats.
+    """The terms of a reward as floats; none if there is no verdict.
+
+    A grade that is not :attr:`~codegym.grading.Grade.judged` says nothing of the program, so no
+    reward is asked about it.
 
     Raises:
         RewardError: If the reward did not return a mapping of names to finite numbers.
     """
+    if not grade.judged:
+        return {}
     terms = reward(grade)
     legal = isinstance(terms, Mapping) and len(terms) > 0
     if not legal or not all(_is_finite(value) for value in terms.values()):

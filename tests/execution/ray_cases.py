@@ -42,7 +42,15 @@ from codegym.execution import (
     TestCode,
 )
 from codegym.grading import Grader
-from codegym.problems import BinaryTree, LinkedList, load_problems
+from codegym.problems import (
+    BinaryTree,
+    CallTest,
+    Checker,
+    LinkedList,
+    Problem,
+    StdinTest,
+    load_problems,
+)
 from tests.execution.held import HELD, UNTIMED, let_go_until_done, wait_for_held
 from tests.execution.patient_ray import start_without_deadline
 from tests.execution.process_tree import below, mentioning, wait_until_dead
@@ -358,3 +366,17 @@ def test_a_ray_that_is_shut_down_is_an_error_and_no_hang(ray: Any) -> None:
                 future.result()
         assert not ray.is_initialized()
     wait_until_dead(family)
+
+
+def test_checkers_are_run_there_as_well(executor: RayExecutor) -> None:
+    grader = Grader(executor, LIMITS)
+    source = "def check(input, output, expected):\n    return sorted(output) == sorted(expected)\n"
+    called = Problem(
+        "c", "", "", (CallTest((3,), [0, 1, 2]),), entry_point="f", checker=Checker(source)
+    )
+    assert grader.grade(called, "def f(n): return list(range(n))[::-1]").verdict == "accepted"
+    assert grader.grade(called, "def f(n): return 1").verdict == "judge_error"
+    script = Checker("import sys\nprint(int(open(sys.argv[3]).read() == 'b\\n'))", "script")
+    printed = Problem("p", "", "", (StdinTest("", "a"),), checker=script)
+    assert grader.grade(printed, "print('b')").verdict == "accepted"
+    assert grader.grade(printed, "print('a')").verdict == "wrong_answer"

@@ -9,7 +9,7 @@ import pytest
 from codegym.errors import ProblemError
 from codegym.execution import ExecutionLimits, FakeExecutor
 from codegym.grading import Grader, Verdict, progress
-from codegym.grading.checker import Checker
+from codegym.grading.comparer import Comparer
 from codegym.problems import CallTest, Problem, StdinTest
 
 LIMITS = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0, output_bytes=1000)
@@ -34,7 +34,7 @@ def test_a_larger_limit_stays() -> None:
     plan = progress.Plan(Problem("p", "", "", (StdinTest("", "x"),)), shortest_first=False)
     for limit in (1000, 10**6):
         limits = dataclasses.replace(LIMITS, output_bytes=limit)
-        made = progress.Progress(plan, "", limits, Checker(), coverage=False, stop=False)
+        made = progress.Progress(plan, "", limits, Comparer(), coverage=False, stop=False)
         request = made.next_request()
         assert request.limits == limits
 

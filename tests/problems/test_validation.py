@@ -11,6 +11,7 @@ from codegym.execution import ExecutionLimits
 from codegym.grading import Grader
 from codegym.problems import (
     CallTest,
+    Checker,
     FindingKind,
     Problem,
     ProblemSet,
@@ -121,3 +122,47 @@ def test_a_sample_of_real_problems_is_sound(
     with Grader(limits=patient, cache_size=0) as grader:
         report = validate(loaded.sample(30, 0), grader, runs=1)
     assert report.accepted == report.checked, str(report)
+
+
+def checked(source: str, solution: str = "print(7)") -> Problem:
+    checker = Checker(f"def check(input, output, expected):\n    {source}\n")
+    return Problem("c", "d", solution, (StdinTest("7", "7"),), checker=checker)
+
+
+@pytest.mark.parametrize(
+    ("source", "findings"),
+    [
+        ("return output.strip() == expected", []),
+        ("return int(output) == 7", ["on no output: 0 of 1", "on nonsense: 0 of 1"]),
+        ("return output == '' or int(output) == 7", ["on nonsense: 0 of 1 tests passed; ValueEr"]),
+        ("return bool(output)", ["a program that answers nonsense is accepted"]),
+        ("return not output or output == '7\\n'", []),  # perhaps there is nothing to print
+        (
+            "1 / 0",
+            ["judge_error, judge_error; 0 of 1 tests passed; ZeroDivisionError"] + ["on "] * 2,
+        ),
+    ],
+)
+def test_checkers_are_asked_about_nonsense(source: str, findings: list[str]) -> None:
+    with Grader(cache_size=0) as grader:
+        report = validate([checked(source)], grader)
+    assert len(report.findings) == len(findings), str(report)
+    for finding, said in zip(report.findings, findings, strict=True):
+        assert finding.message.startswith(said)
+    kinds = {finding.kind for finding in report.findings}
+    accepts = any("accepted" in said for said in findings)
+    assert kinds <= {FindingKind.CHECKER_ACCEPTS if accepts else FindingKind.CHECKER_FAILS}
+
+
+def test_checkers_of_returned_values_are_asked_about_nonsense() -> None:
+    checker = Checker("def check(input, output, expected):\n    return output[0] == expected[0]\n")
+    solution = "def returnNone(): return [1]"
+    problem = Problem(
+        "c", "d", solution, (CallTest((), [1]),), entry_point="returnNone", checker=checker
+    )
+    with Grader(cache_size=0) as grader:
+        report = validate([problem], grader)
+    assert report.accepted == 1
+    (finding,) = report.findings
+    assert (finding.kind, finding.verdicts) == (FindingKind.CHECKER_FAILS, ())
+    assert finding.message.startswith("on None: 0 of 1 tests passed; TypeError")

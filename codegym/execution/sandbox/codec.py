@@ -7,13 +7,14 @@ themselves; anything else is an object with one key::
     L linked list  T binary tree  D Decimal  F Fraction  r range (start, stop, step)  q deque
     I other iterables (type name, items): iterators, generators, views of dictionaries, arrays
     o opaque (type name)
+    E the encoded answer of another program (its bytes as Latin-1), of arguments only
 
 What is encoded may be of a hostile program's making: only methods of the base types are called on
 subclasses, so that overridden `__eq__`, `__iter__` or `__index__` change nothing; cycles, deep
 nesting and size end the encoding, never the process. What is decoded may be forged: it is rebuilt
 from an allow-list of types and nothing else.
 
-The two sides differ in the last four rows, which are objects in the program's process
+The two sides differ in L, T, I and o, which are objects in the program's process
 (`child/answers.py`) and records in the parent's (`execution/values.py`).
 """
 
@@ -29,6 +30,8 @@ from typing import Any
 MAX_DEPTH = 200
 SMALL = 1 << 60
 """Integers below this are JSON numbers."""
+UNREADABLE = "UnreadableAnswerError"
+"""Name of the exception that ends a call with an answer that cannot be decoded."""
 # Two halves of a surrogate pair are not the character that a JSON escape would make of them.
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _SCALARS = frozenset({type(None), bool, int, float, str})

@@ -6,7 +6,8 @@
 ``tests``                a list with at least one of these objects (required):
                          ``{"stdin": "1 2", "stdout": "3"}``: run as a script;
                          ``{"args": [1, 2], "expected": 3}``: call the entry point, with optional
-                         ``"kwargs": {...}``, ``"tolerance": 0.001``, ``"alternatives": [...]``;
+                         ``"kwargs": {...}``; both with optional ``"alternatives": [...]``, answers
+                         that are as good, and ``"tolerance": 0.001``, how far numbers may be off;
                          ``{"code": "assert add(1, 2) == 3"}``: test code that calls the entry
                          point by its name, or as ``candidate``, or defines ``check(candidate)``,
                          or tests in the way of pytest or unittest; it is run as it is, and
@@ -18,6 +19,11 @@
                          program was run, unless the program calls it itself
 ``prelude``              code that is run before every program
 ``comparison``           ``"tolerant"`` (default: floats within tolerance) or ``"exact"``
+``any_order``            true if the outermost list, or the lines of the output, may be in any
+                         order; 2 if the lists in it, or the words of a line, may be as well
+``checker``              code that decides in place of any comparison: text that defines
+                         ``check(input, output, expected)``, or ``{"source": "...", "form":
+                         "script"}`` (see :class:`~codegym.problems.Checker`)
 ``difficulty``           any word
 ``packages``             a list of names of packages that programs may import, such as ``"numpy"``;
                          where one is not installed, the row is skipped
@@ -39,6 +45,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegym.errors import ProblemError
+from codegym.problems.checker import Checker
 from codegym.problems.problem import CallTest, Comparison, Problem, StdinTest, UnitTest
 from codegym.problems.reading.annotated import as_annotated
 from codegym.problems.reading.asserts import read_asserts, read_check
@@ -56,13 +63,15 @@ _FIELDS = (
     "entry_point",
     "prelude",
     "comparison",
+    "any_order",
+    "checker",
     "difficulty",
     "packages",
     "metadata",
 )
 _CHECK = re.compile(r"^def check\(", re.MULTILINE)
 _TEST_FIELDS = (
-    ("stdin", {"stdin", "stdout"}, set[str]()),
+    ("stdin", {"stdin", "stdout"}, {"tolerance", "alternatives"}),
     ("args", {"args", "expected"}, {"kwargs", "tolerance", "alternatives"}),
     ("kwargs", {"kwargs", "expected"}, {"args", "tolerance", "alternatives"}),
     ("code", {"code"}, set[str]()),
@@ -101,6 +110,8 @@ def _parse(row: Row) -> Problem:
         prelude=row.optional_text("prelude"),
         comparison=_comparison(row.first("comparison") or "tolerant"),
         packages=_packages(row.first("packages")),
+        any_order=_any_order(row.first("any_order")),
+        checker=_checker(row.first("checker")),
         metadata=metadata,
     )
 
@@ -112,7 +123,8 @@ def _tests(
     if kind == "stdin":
         if not isinstance(test["stdin"], str) or not isinstance(test["stdout"], str):
             raise ProblemError("'stdin' and 'stdout' must be text")
-        return (StdinTest(test["stdin"], test["stdout"]),)
+        tolerance, alternatives = _leeway(test)
+        return (StdinTest(test["stdin"], test["stdout"], alternatives, tolerance),)
     if entry_point is None:
         raise ProblemError("it calls a function, but the row has no 'entry_point'")
     if kind != "code":
@@ -142,15 +154,8 @@ def _kind(test: Any) -> str:
 
 def _call_test(test: Mapping[str, Any], signature: Signature | None) -> CallTest:
     args, kwargs = test.get("args", []), test.get("kwargs", {})
-    tolerance, alternatives = test.get("tolerance"), test.get("alternatives", [])
-    for name, value, kind in (
-        ("args", args, list),
-        ("kwargs", kwargs, dict),
-        ("alternatives", alternatives, list),
-        ("tolerance", tolerance, int | float | None),
-    ):
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise ProblemError(f"{name!r} has the wrong type: {value!r:.60}")
+    tolerance, alternatives = _leeway(test)
+    _check_types(("args", args, list), ("kwargs", kwargs, dict))
     parameters = signature.parameters if signature else ()
     kinds = [p.annotation for p in parameters] + [None] * len(args)
     by_name = {p.name: p.annotation for p in parameters}
@@ -162,6 +167,39 @@ def _call_test(test: Mapping[str, Any], signature: Signature | None) -> CallTest
         alternatives=tuple(as_annotated(a, returns) for a in alternatives),
         tolerance=tolerance,
     )
+
+
+def _leeway(test: Mapping[str, Any]) -> tuple[float | None, tuple[Any, ...]]:
+    """Tolerance and alternatives of a test."""
+    tolerance, alternatives = test.get("tolerance"), test.get("alternatives", [])
+    _check_types(("alternatives", alternatives, list), ("tolerance", tolerance, int | float | None))
+    return tolerance, tuple(alternatives)
+
+
+def _check_types(*fields: tuple[str, Any, Any]) -> None:
+    for name, value, kind in fields:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ProblemError(f"{name!r} has the wrong type: {value!r:.60}")
+
+
+def _any_order(value: Any) -> int:
+    if value is None or isinstance(value, bool):
+        return int(bool(value))
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise ProblemError(f"'any_order' must be true, false or a number of levels, got {value!r:.60}")
+
+
+def _checker(value: Any) -> Checker | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Checker(value)
+    if not isinstance(value, dict) or set(value) != {"source", "form"}:
+        raise ProblemError(
+            f"'checker' must be text, or an object with 'source' and 'form', got {value!r:.60}"
+        )
+    return Checker(value["source"], value["form"])
 
 
 def _packages(value: Any) -> tuple[str, ...]:

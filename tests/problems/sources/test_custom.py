@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from codegym.errors import ProblemError
+from codegym.problems.checker import Checker
 from codegym.problems.problem import CallTest, CodeTest, LinkedList, Problem, StdinTest
 from codegym.problems.source import Row
 from codegym.problems.sources.custom import CUSTOM
@@ -102,4 +103,47 @@ def test_nodes_by_annotation() -> None:
 )
 def test_errors_name_the_place(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
+        parse(**changes)
+
+
+STDIN = {"stdin": "4", "stdout": "2 2"}
+CHECK = "def check(input, output, expected):\n    return True\n"
+
+
+def test_several_right_answers() -> None:
+    test = {**STDIN, "alternatives": ["1 3", "3 1"], "tolerance": 0.5}
+    problem = parse(tests=[test], entry_point=None, any_order=True)
+    assert problem.tests == (StdinTest("4", "2 2", ("1 3", "3 1"), 0.5),)
+    assert problem.any_order == 1
+    assert parse(any_order=2).any_order == 2
+    assert parse(any_order=False).any_order == parse(any_order=None).any_order == 0
+    assert parse(checker=CHECK).checker == Checker(CHECK)
+    script = {"source": "print(1)", "form": "script"}
+    problem = parse(tests=[STDIN], entry_point=None, checker=script)
+    assert problem.checker == Checker("print(1)", "script")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"any_order": -1}, "'any_order' must be true, false or a number of levels, got -1"),
+        ({"any_order": "yes"}, "'any_order' must be true, false or a number of levels"),
+        ({"checker": 1}, "'checker' must be text, or an object with 'source' and 'form', got 1"),
+        ({"checker": {"source": CHECK}}, "'checker' must be text, or an object"),
+        ({"checker": {"source": CHECK, "form": "c++"}}, "'function' or 'script', got 'c\\+\\+'"),
+        ({"checker": {"source": 1, "form": "script"}}, "a str with Python source, got int"),
+        ({"checker": "def check("}, "The source of a checker is not Python"),
+        ({"checker": "print(1)"}, "defines no function 'check'"),
+        ({"checker": ""}, "defines no function 'check'"),
+        ({"checker": CHECK, "any_order": True}, "leave out any_order, or the checker"),
+        ({"checker": {"source": "print(1)", "form": "script"}}, "asked about StdinTests only"),
+        ({"tests": [{**STDIN, "tolerance": "1"}]}, "'tolerance' has the wrong type"),
+        ({"tests": [{**STDIN, "alternatives": "3"}]}, "'alternatives' has the wrong type"),
+        ({"tests": [{**STDIN, "alternatives": [3]}]}, "a tuple of strings"),
+        ({"tests": [{**STDIN, "tolerance": -1}]}, "must be at least 0 or None, got -1"),
+        ({"tests": [{"code": "assert add(1, 2) == 3"}], "any_order": 1}, "no meaning"),
+    ],
+)
+def test_what_is_no_way_of_several_answers(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ProblemError, match=said):
         parse(**changes)

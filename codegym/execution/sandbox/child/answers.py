@@ -10,7 +10,17 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ..codec import MAX_DEPTH, PLAIN, SMALL, Encoder, Table, decode_items
+from ..codec import (
+    MAX_DEPTH,
+    PLAIN,
+    SMALL,
+    UNREADABLE,
+    Encoder,
+    Table,
+    decode,
+    decode_items,
+    from_json,
+)
 from . import nodes
 
 _OWN_RECURSION = 20 * MAX_DEPTH  # a program may have left less
@@ -104,7 +114,23 @@ def argument_table(namespace: dict[str, Any]) -> Table:
         "L": lambda body, table: nodes.build_list(decode_items(body, table), namespace),
         "T": lambda body, table: nodes.build_tree(decode_items(body, table), namespace),
         "I": lambda body, table: _iterable(body[0], decode_items(body[1], table)),
+        "E": _answer,
     }
+
+
+_UnreadableAnswerError = type(UNREADABLE, (Exception,), {})
+
+
+def _answer(body: str, table: Table) -> Any:
+    """What another program returned, if that is data."""
+    table = {**table, "I": lambda body, table: decode_items(body[1], table)}
+    del table["E"]
+    try:
+        return decode(from_json(body.encode("latin-1")), table)
+    except MemoryError:
+        raise
+    except Exception:
+        raise _UnreadableAnswerError("it is no plain data") from None
 
 
 def _iterable(name: str, items: list[Any]) -> Any:

@@ -16,9 +16,9 @@ import pytest
 
 from codegym.errors import ClosedError, WorkerError
 from codegym.execution import encode_value
-from codegym.grading import checker
-from codegym.grading.checker import Checker
-from codegym.problems import CallTest
+from codegym.grading import comparer
+from codegym.grading.comparer import Comparer
+from codegym.problems import CallTest, StdinTest
 from tests.execution.process_tree import alive, children_of
 from tests.waiting import wait_until
 
@@ -27,25 +27,25 @@ ONE = CallTest((), 1)
 
 
 def check(
-    checker: Checker, answer: Any, expected: Any, *, comparison: Any = "exact", **options: Any
+    comparer: Comparer, answer: Any, expected: Any, *, comparison: Any = "exact", **options: Any
 ) -> str | None:
     """What is wrong with an answer, which may be given as bytes."""
     encoded = answer if isinstance(answer, bytes) else encode_value(answer)
     test = CallTest((), expected, **options)
     accepted = [test.expected, *test.alternatives]
-    return checker.check_value(encoded, test, comparison, lambda: encode_value(accepted))
+    return comparer.check_value(encoded, test, comparison, lambda: encode_value(accepted))
 
 
 @pytest.fixture(name="asked")
-def fixture_asked() -> Iterator[Checker]:
-    made = Checker()
+def fixture_asked() -> Iterator[Comparer]:
+    made = Comparer()
     yield made
     made.close()
 
 
 def helpers() -> set[int]:
     """Living helper processes of this one."""
-    return {pid for pid in children_of(os.getpid()) if b"checker_process" in _command(pid)}
+    return {pid for pid in children_of(os.getpid()) if b"comparer_process" in _command(pid)}
 
 
 def _command(pid: int) -> bytes:
@@ -56,12 +56,12 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def test_small_answers_need_no_helper(asked: Checker) -> None:
+def test_small_answers_need_no_helper(asked: Comparer) -> None:
     before = helpers()
     assert check(asked, [1, (2, "x"), {3: 0.5}], [1, (2, "x"), {3: 0.5}]) is None
     assert check(asked, 2, LARGE) is not None
-    assert asked.check_output("1 2\n", "1  2", "tolerant") is None
-    assert asked.check_output("x" * 10**5, "x" * 10**5, "tolerant") is None
+    assert asked.check_output("1 2\n", StdinTest("", "1  2"), "tolerant") is None
+    assert asked.check_output("x" * 10**5, StdinTest("", "x" * 10**5), "tolerant") is None
     assert helpers() == before
 
 
@@ -76,33 +76,33 @@ HELPED = {
 
 @pytest.mark.parametrize(("answer", "expected"), HELPED.values(), ids=HELPED)
 def test_what_is_large_or_strange_needs_a_helper(
-    asked: Checker, answer: bytes, expected: Any
+    asked: Comparer, answer: bytes, expected: Any
 ) -> None:
     before = helpers()
     assert check(asked, answer, expected) is None
     assert len(helpers() - before) == 1
 
 
-def test_long_output_that_differs_needs_a_helper(asked: Checker) -> None:
+def test_long_output_that_differs_needs_a_helper(asked: Comparer) -> None:
     before = helpers()
-    assert asked.check_output("1 " * 10_000, "1", "tolerant") is not None
+    assert asked.check_output("1 " * 10_000, StdinTest("", "1"), "tolerant") is not None
     assert len(helpers() - before) == 1
 
 
 def test_a_helper_may_have_used_its_time_on_earlier_answers(
-    asked: Checker, monkeypatch: pytest.MonkeyPatch
+    asked: Comparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check(asked, LARGE, LARGE) is None
-    monkeypatch.setattr(checker._Helper, "_cpu_seconds", lambda _: 1e6)
+    monkeypatch.setattr(comparer._Helper, "_cpu_seconds", lambda _: 1e6)
     assert check(asked, LARGE, LARGE) is None
 
 
-def test_alternatives_count_here_as_well(asked: Checker) -> None:
+def test_alternatives_count_here_as_well(asked: Comparer) -> None:
     assert check(asked, 2, 1, alternatives=(2,)) is None
     assert check(asked, 3, 1, alternatives=(2,)) is not None
 
 
-def test_large_and_strange_answers_are_compared_in_a_helper(asked: Checker) -> None:
+def test_large_and_strange_answers_are_compared_in_a_helper(asked: Comparer) -> None:
     assert check(asked, LARGE, LARGE) is None
     assert check(asked, [*LARGE[:-1], 0], LARGE) is not None
     near = [*LARGE[:-1], LARGE[-1] + 1e-7]
@@ -114,12 +114,12 @@ def test_large_and_strange_answers_are_compared_in_a_helper(asked: Checker) -> N
     assert check(asked, tuple(LARGE), LARGE, alternatives=(tuple(LARGE),)) is None
     assert len(helpers()) == 1
     lines = "\n".join(map(str, LARGE))
-    assert asked.check_output(lines, lines + "\n\n", "tolerant") is None
-    assert asked.check_output(lines + "\n\udcff", lines, "tolerant") is not None
-    assert asked.check_output("1" * 10**6 + "x", "2.5", "tolerant") is not None
+    assert asked.check_output(lines, StdinTest("", lines + "\n\n"), "tolerant") is None
+    assert asked.check_output(lines + "\n\udcff", StdinTest("", lines), "tolerant") is not None
+    assert asked.check_output("1" * 10**6 + "x", StdinTest("", "2.5"), "tolerant") is not None
 
 
-def test_both_places_say_the_same(asked: Checker) -> None:
+def test_both_places_say_the_same(asked: Comparer) -> None:
     values = [1, "text", [1, (2,)], {"k": {3}}, 10**5000, (b"\xff",), range(3), [None] * 100]
     for value in values:
         here = check(asked, value, "another")
@@ -143,10 +143,10 @@ SLOW = {
 
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
 def test_an_answer_that_takes_too_long_is_a_wrong_one(
-    asked: Checker, answer: bytes, monkeypatch: pytest.MonkeyPatch
+    asked: Comparer, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checker, "_BASE_SECONDS", 0.1)
-    monkeypatch.setattr(checker, "_SECONDS_EACH", 0.0)
+    monkeypatch.setattr(comparer, "_BASE_SECONDS", 0.1)
+    monkeypatch.setattr(comparer, "_SECONDS_EACH", 0.0)
     complaint = check(asked, answer, 1)
     assert complaint is not None
     assert "s to compare" in complaint
@@ -156,10 +156,10 @@ def test_an_answer_that_takes_too_long_is_a_wrong_one(
 
 
 def test_an_answer_that_takes_too_much_memory_is_a_wrong_one(
-    asked: Checker, monkeypatch: pytest.MonkeyPatch
+    asked: Comparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checker, "_MEMORY_EACH", 0)
-    monkeypatch.setattr(checker, "_BASE_MEMORY", 8 << 20)
+    monkeypatch.setattr(comparer, "_MEMORY_EACH", 0)
+    monkeypatch.setattr(comparer, "_BASE_MEMORY", 8 << 20)
     answer = b"[" + b"[]," * 200_000 + b"1]"
     assert check(asked, answer, 1) == "The answer took more than 8 MiB of memory to compare."
     monkeypatch.undo()
@@ -183,13 +183,13 @@ ODD = {
 
 @pytest.mark.parametrize("comparison", ["exact", "tolerant"])
 @pytest.mark.parametrize("answer", ODD.values(), ids=ODD)
-def test_odd_bytes_are_wrong_answers(asked: Checker, answer: bytes, comparison: Any) -> None:
+def test_odd_bytes_are_wrong_answers(asked: Comparer, answer: bytes, comparison: Any) -> None:
     for expected in (1, 0.5, 1j, [1], {1}, {1: 2}, "x"):
         assert check(asked, answer, expected, comparison=comparison) is not None
         assert check(asked, answer, expected, comparison=comparison, tolerance=1.0) is not None
 
 
-def test_a_helper_that_dies_is_replaced(asked: Checker) -> None:
+def test_a_helper_that_dies_is_replaced(asked: Comparer) -> None:
     assert check(asked, LARGE, LARGE) is None
     (pid,) = helpers()
     os.kill(pid, signal.SIGKILL)
@@ -198,13 +198,13 @@ def test_a_helper_that_dies_is_replaced(asked: Checker) -> None:
 
 
 def test_helpers_that_always_die_are_a_fault_of_ours(
-    asked: Checker, monkeypatch: pytest.MonkeyPatch
+    asked: Comparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = "import os, sys; os.write(int(sys.argv[2]), b'A')"
-    monkeypatch.setattr(checker, "_START", died)
+    monkeypatch.setattr(comparer, "_START", died)
     with pytest.raises(WorkerError, match="died on 2 attempts"):
         check(asked, LARGE, LARGE)
-    monkeypatch.setattr(checker, "_START", "no Python")
+    monkeypatch.setattr(comparer, "_START", "no Python")
     with pytest.raises(WorkerError, match="died on 2 attempts"):
         check(asked, LARGE, LARGE)
     monkeypatch.undo()
@@ -212,7 +212,7 @@ def test_helpers_that_always_die_are_a_fault_of_ours(
 
 
 def test_a_closed_checker_ends_its_helpers_and_whoever_waits() -> None:
-    asked = Checker()
+    asked = Comparer()
     assert check(asked, LARGE, LARGE) is None
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(check, asked, colliding(200_000), 1)
@@ -237,13 +237,13 @@ def _computes(pid: int) -> bool:
 
 
 def test_a_dropped_checker_ends_its_helpers() -> None:
-    asked = Checker()
+    asked = Comparer()
     assert check(asked, LARGE, LARGE) is None
     del asked
     assert wait_until(lambda: not helpers())
 
 
-def test_many_threads_ask_at_a_time(asked: Checker) -> None:
+def test_many_threads_ask_at_a_time(asked: Comparer) -> None:
     answers = [[*LARGE[:-1], i % 2] for i in range(64)]
     expected = [*LARGE[:-1], 1]
     with ThreadPoolExecutor(8) as threads:
@@ -252,7 +252,7 @@ def test_many_threads_ask_at_a_time(asked: Checker) -> None:
     assert len(helpers()) <= 8
 
 
-def test_a_helper_outlives_the_thread_that_started_it(asked: Checker) -> None:
+def test_a_helper_outlives_the_thread_that_started_it(asked: Comparer) -> None:
     starter = threading.Thread(target=check, args=(asked, LARGE, LARGE))
     starter.start()
     starter.join()
@@ -261,7 +261,7 @@ def test_a_helper_outlives_the_thread_that_started_it(asked: Checker) -> None:
     assert helpers() == before
 
 
-def test_a_fork_gets_helpers_of_its_own(asked: Checker) -> None:
+def test_a_fork_gets_helpers_of_its_own(asked: Comparer) -> None:
     assert check(asked, LARGE, LARGE) is None
     before = helpers()
     pid = os.fork()
@@ -280,12 +280,12 @@ def test_a_fork_gets_helpers_of_its_own(asked: Checker) -> None:
 
 _TRAINER = """
 import sys, threading
-from codegym.grading.checker import Checker
-from tests.grading.test_checker import LARGE, check, colliding, helpers
-checker = Checker()
-check(checker, LARGE, LARGE)
+from codegym.grading.comparer import Comparer
+from tests.grading.test_comparer import LARGE, check, colliding, helpers
+comparer = Comparer()
+check(comparer, LARGE, LARGE)
 print(*helpers(), flush=True)
-check(checker, colliding(400_000), 1)
+check(comparer, colliding(400_000), 1)
 """
 
 

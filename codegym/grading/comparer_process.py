@@ -1,4 +1,4 @@
-"""The process that decodes and compares what is large or strange, for `checker.py`.
+"""The process that decodes and compares what is large or strange, for `comparer.py`.
 
 It runs nothing but code of ours, on data that a hostile program chose. So what can go wrong is
 that this takes too much memory, which it notices itself, or too much time, which the parent
@@ -99,13 +99,15 @@ def _answer(channel: socket.socket, head: dict[str, Any]) -> tuple[bytes, str]:
 
 
 def _check_output(head: dict[str, Any], given: bytes, wanted: bytes) -> str | None:
-    stdout, expected = (text.decode("utf-8", "surrogatepass") for text in (given, wanted))
-    return check_output(stdout, expected, head["comparison"])
+    accepted, start = [], 0
+    for length in head["accepted"]:
+        accepted.append(wanted[start : start + length].decode("utf-8", "surrogatepass"))
+        start += length
+    return check_output(given.decode("utf-8", "surrogatepass"), accepted, *head["rule"])
 
 
 def _check_value(head: dict[str, Any], given: bytes, wanted: bytes) -> str | None:
-    rule = head["comparison"], head["tolerance"]
-    return check_value(decode_value, given, decode_value(wanted), *rule)
+    return check_value(decode_value, given, decode_value(wanted), *head["rule"])
 
 
 _CHECKS: dict[str, Callable[[dict[str, Any], bytes, bytes], str | None]] = {

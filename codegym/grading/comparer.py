@@ -27,11 +27,12 @@ from typing import Any
 from codegym.errors import ClosedError, WorkerError
 from codegym.execution.values import NotPlainError, decode_plain
 from codegym.grading.check import check_output, check_value
-from codegym.problems.problem import CallTest, Comparison
+from codegym.problems.problem import CallTest, Comparison, StdinTest
 
-__all__ = ["Checker"]
+__all__ = ["Comparer"]
 
 _PLAIN_CHARACTERS = 1 << 14
+_UNORDERED_CHARACTERS = 1 << 11  # in any order, items may have to be compared with each other
 _MEBIBYTE = 1 << 20
 _BASE_SECONDS, _SECONDS_EACH = 5.0, 2.0
 _BASE_MEMORY, _MEMORY_EACH = 512 * _MEBIBYTE, 64 * _MEBIBYTE
@@ -49,12 +50,12 @@ import importlib, sys, types
 for name in ("codegym", "codegym.problems", "codegym.execution", "codegym.grading"):
     package = sys.modules[name] = types.ModuleType(name)
     package.__path__ = [sys.argv[1] + name.removeprefix("codegym").replace(".", "/")]
-main = importlib.import_module("codegym.grading.checker_process").main
+main = importlib.import_module("codegym.grading.comparer_process").main
 main(int(sys.argv[2]), int(sys.argv[3]))
 """
 
 
-class Checker:
+class Comparer:
     """Says what is wrong with answers. May be used from several threads, and after a fork.
 
     A helper process is started when it is first needed, one for each thread that needs one at the
@@ -66,27 +67,38 @@ class Checker:
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._helpers)
 
-    def check_output(self, stdout: str, expected: str, comparison: Comparison) -> str | None:
+    def check_output(
+        self, stdout: str, test: StdinTest, comparison: Comparison, any_order: int = 0
+    ) -> str | None:
         """What is wrong with a printed answer; None if it is right.
 
         Args:
             stdout: What was printed.
-            expected: What should be.
+            test: What should be.
             comparison: See :func:`~codegym.grading.printed.same_printed`.
+            any_order: Likewise.
 
         Raises:
             ClosedError: After :meth:`close`.
             WorkerError: If a helper could not be started, or died, of no fault of the answer.
         """
-        if stdout == expected:
+        accepted = (test.stdout, *test.alternatives)
+        if stdout in accepted:
             return None
-        if len(stdout) <= _PLAIN_CHARACTERS and len(expected) <= _PLAIN_CHARACTERS:
-            return check_output(stdout, expected, comparison)
-        texts = [text.encode("utf-8", "surrogatepass") for text in (stdout, expected)]
-        return self._ask({"kind": "output", "comparison": comparison}, *texts)
+        most = _UNORDERED_CHARACTERS if any_order else _PLAIN_CHARACTERS
+        if max(map(len, (stdout, *accepted))) <= most:
+            return check_output(stdout, accepted, comparison, test.tolerance, any_order)
+        given, *wanted = (text.encode("utf-8", "surrogatepass") for text in (stdout, *accepted))
+        head = {"kind": "output", "accepted": [len(text) for text in wanted]}
+        return self._ask({**head, **_rule(test, comparison, any_order)}, given, b"".join(wanted))
 
     def check_value(
-        self, answer: bytes, test: CallTest, comparison: Comparison, encoded: Callable[[], bytes]
+        self,
+        answer: bytes,
+        test: CallTest,
+        comparison: Comparison,
+        encoded: Callable[[], bytes],
+        any_order: int = 0,
     ) -> str | None:
         """What is wrong with a returned value; None if it is right.
 
@@ -95,16 +107,18 @@ class Checker:
             test: What should be returned.
             comparison: See :func:`~codegym.grading.same_value`.
             encoded: The list of what `test` accepts, encoded as the answer is.
+            any_order: See :func:`~codegym.grading.same_value`.
 
         Raises:
             ClosedError: After :meth:`close`.
             WorkerError: If a helper could not be started, or died, of no fault of the answer.
         """
         accepted = (test.expected, *test.alternatives)
-        tolerance = test.tolerance
-        with contextlib.suppress(NotPlainError, RecursionError):
-            return check_value(decode_plain, answer, accepted, comparison, tolerance)
-        head = {"kind": "value", "comparison": comparison, "tolerance": tolerance}
+        if not any_order or _is_short(answer):
+            rule = comparison, test.tolerance, any_order
+            with contextlib.suppress(NotPlainError, RecursionError):
+                return check_value(decode_plain, answer, accepted, *rule)
+        head = {"kind": "value", **_rule(test, comparison, any_order)}
         return self._ask(head, answer, encoded())
 
     def close(self) -> None:
@@ -149,6 +163,16 @@ class Checker:
             f"A helper process that compares answers died on {_ATTEMPTS} attempts ({failure!r}). "
             "Check the machine's memory and that nothing kills its processes."
         ) from failure
+
+
+def _rule(test: StdinTest | CallTest, comparison: Comparison, any_order: int) -> dict[str, Any]:
+    """How answers are compared, for a helper."""
+    return {"rule": [comparison, test.tolerance, any_order]}
+
+
+def _is_short(answer: bytes) -> bool:
+    """Whether its lists, and ranges if it holds any, have few items."""
+    return len(answer) <= _UNORDERED_CHARACTERS and b'"r"' not in answer
 
 
 def _close_all(helpers: dict[int, _Helpers]) -> None:
