@@ -29,6 +29,56 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "context_length": 16_384,
         "max_new_tokens": 4096,
     },
+    "CodeGen-DeepCoder-v0": {
+        "source": "deepcoder",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-INTELLECT3-v0": {
+        "source": "intellect3",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-SYNTHETIC-v0": {
+        "source": "synthetic",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-Eurus2-v0": {
+        "source": "eurus2",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-Verl-v0": {
+        "source": "verl",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-TACO-v0": {
+        "source": "taco",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-CodeContests-v0": {
+        "source": "codecontests",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-Codeforces-v0": {
+        "source": "codeforces",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-Nemotron-v0": {
+        "source": "nemotron",
+        "context_length": 16_384,
+        "max_new_tokens": 4096,
+    },
+    "CodeGen-KodCode-v0": {
+        "source": "kodcode",
+        "context_length": 8192,
+        "max_new_tokens": 2048,
+    },
     "CodeGen-Custom-v0": {"source": "custom", "context_length": 4096, "max_new_tokens": 1024},
 }
 """Id to the arguments that differ from the defaults of :class:`~codegym.envs.CodeTask`.

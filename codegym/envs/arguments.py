@@ -29,6 +29,7 @@ from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Grade
+from codegym.problems.date_window import Day
 from codegym.problems.load import SOURCES, load_problems
 from codegym.problems.problem_set import ProblemSet
 from codegym.problems.source import GeneratedSource
@@ -99,6 +100,30 @@ class TaskArguments(TypedDict, total=False):
             (),
             "Packages that programs may import beside the standard library and what the data "
             "set's own judge has, see `load_problems`.",
+        ),
+    ]
+    dates: Annotated[
+        Sequence[Day] | None,
+        Argument(
+            None,
+            'First and last day of contests, both included, such as ("2024-08-01", "2025-02-01") '
+            "(livecodebench only).",
+        ),
+    ]
+    keys: Annotated[
+        Mapping[str, str] | None,
+        Argument(
+            None,
+            'Which keys the fields of "custom" have in your rows, such as {"description": '
+            '"problem", "tests": "tests"}.',
+        ),
+    ]
+    without: Annotated[
+        str | ProblemSet | None,
+        Argument(
+            None,
+            "Leaves out the problems that this set, or the source of this name, holds as well, see "
+            "`ProblemSet.without`.",
         ),
     ]
     size: Annotated[int | None, Argument(None, "Number of problems (generated sources only).")]
@@ -259,7 +284,8 @@ def make_problems(given: TaskArguments) -> ProblemSet:
             problem is left to draw.
     """
     problems, source, size = given["problems"], given["source"], given["size"]
-    loading = given["split"], given["difficulty"], given["data"], size, given["seed"]
+    loading = [given["split"], given["difficulty"], given["data"], size, given["seed"]]
+    loading += [given["dates"], given["keys"]]
     if problems is None:
         if size is None and isinstance(SOURCES.get(source), GeneratedSource):
             size = _GENERATED_SIZE
@@ -272,21 +298,28 @@ def make_problems(given: TaskArguments) -> ProblemSet:
             seed=given["seed"],
             allow_sample=boolean("allow_sample", given["allow_sample"]),
             packages=given["packages"],
+            dates=given["dates"],
+            keys=given["keys"],
         )
     elif given["packages"] or any(one is not None for one in loading):
         raise ConfigurationError(
-            "Give either problems=<a ProblemSet> or split, difficulty, data, packages, size, seed "
-            "to load one, not both. A ProblemSet has filter(), shuffle() and take()."
+            "Give either problems=<a ProblemSet> or split, difficulty, data, packages, dates, "
+            "keys, size, seed to load one, not both. A ProblemSet has filter(), shuffle() and "
+            "take()."
         )
     if not isinstance(problems, ProblemSet):
         raise ConfigurationError(
             f"problems must be a ProblemSet, got {type(problems).__name__}. Make one with "
             "codegym.load_problems(...) or ProblemSet.of([...])."
         )
+    if given["without"] is not None:
+        other = given["without"]
+        problems = problems.without(load_problems(other) if isinstance(other, str) else other)
     if len(problems) == 0:
         raise ConfigurationError(
             f"There is no problem to draw: source {source!r}, split {given['split']!r}, difficulty "
-            f"{given['difficulty']!r} select nothing. {problems.report}"
+            f"{given['difficulty']!r}, dates {given['dates']!r}, without {given['without']!r} "
+            f"select nothing. {problems.report}"
         )
     tests = given["tests"]
     return problems if tests is None else problems.with_tests(positive("tests", tests))

@@ -15,6 +15,7 @@ from codegym.errors import (
     OfflineError,
     UnknownNameError,
 )
+from codegym.problems.date_window import Day, check_dates
 from codegym.problems.files.locate import FoundFile, find_files
 from codegym.problems.problem_set import ProblemSet
 from codegym.problems.reading.packages import check_packages
@@ -23,16 +24,30 @@ from codegym.problems.sample import SAMPLE, warn_of_sample
 from codegym.problems.source import GeneratedSource, Source
 from codegym.problems.sources.apps import APPS
 from codegym.problems.sources.apps_plus import APPS_PLUS
+from codegym.problems.sources.codecontests import CODECONTESTS
+from codegym.problems.sources.codeforces import CODEFORCES
 from codegym.problems.sources.custom import CUSTOM
+from codegym.problems.sources.deepcoder import DEEPCODER
+from codegym.problems.sources.eurus2 import EURUS2
 from codegym.problems.sources.humaneval import HUMANEVAL
+from codegym.problems.sources.intellect3 import INTELLECT3
+from codegym.problems.sources.kodcode import KODCODE
 from codegym.problems.sources.leetcode import LEETCODE
 from codegym.problems.sources.livecodebench import LIVECODEBENCH
 from codegym.problems.sources.mbpp import MBPP
 from codegym.problems.sources.mini import MINI
+from codegym.problems.sources.nemotron import NEMOTRON
+from codegym.problems.sources.synthetic import SYNTHETIC
+from codegym.problems.sources.taco import TACO
+from codegym.problems.sources.verl import VERL
 
 __all__ = ["SOURCES", "load_problems", "register_source"]
 
-_SHIPPED = (MINI, APPS_PLUS, APPS, HUMANEVAL, MBPP, LEETCODE, LIVECODEBENCH, CUSTOM)
+_SHIPPED = (
+    *(MINI, APPS_PLUS, APPS, HUMANEVAL, MBPP, LEETCODE, LIVECODEBENCH),
+    *(DEEPCODER, INTELLECT3, SYNTHETIC, EURUS2, VERL, TACO, CODECONTESTS, CODEFORCES, NEMOTRON),
+    *(KODCODE, CUSTOM),
+)
 _REGISTERED: dict[str, Source | GeneratedSource] = {source.name: source for source in _SHIPPED}
 
 SOURCES: Mapping[str, Source | GeneratedSource] = types.MappingProxyType(_REGISTERED)
@@ -73,6 +88,8 @@ def load_problems(
     seed: int | None = None,
     allow_sample: bool = True,
     packages: Sequence[str] = (),
+    dates: Sequence[Day] | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> ProblemSet:
     """Loads the problems of a source.
 
@@ -82,17 +99,21 @@ def load_problems(
 
     Args:
         source: One of :data:`SOURCES`, to which :func:`register_source` adds.
-        data: A `.json` or `.jsonl` file, plain or gzipped, or a folder that holds the source's
-            files under their public names. Without it: ``$CODEGYM_DATA``, then the user's cache,
-            then the network, once. ``"sample"``, of ``apps_plus`` only: sixty problems of
-            codegym's own in its format, which ship with the package.
+        data: A JSON list or JSON lines, plain or gzipped, or a parquet file; or a folder that holds
+            the source's files under their public names or, of a source that knows none, any number
+            of files. Without it: ``$CODEGYM_DATA``, then the user's cache, then the network, once.
+            ``"sample"``, of ``apps_plus`` only: sixty problems of codegym's own in its format,
+            which ship with the package.
         split: Which part. Without it: all rows (of a generated source: its first split, for
             ``"mini"`` ``"train"``).
             ``apps``, ``leetcode``: ``train``, ``test`` (a file each); ``humaneval``: ``test``;
             ``mbpp``: ``train``, ``validation``, ``test``, ``prompt``, by official task id;
             ``livecodebench``: ``test`` (all), ``release_v1`` to ``release_v6`` (cumulative);
-            ``apps_plus``, ``custom``: ``train``, ``validation``, ``test``, by hash of the text
-            (of the sample: fixed).
+            ``deepcoder``, ``taco``, ``codeforces``: ``train``, ``test``; ``codecontests``:
+            ``train``, ``valid``, ``test``; ``eurus2``, ``nemotron``: ``train``, ``validation``;
+            ``verl``: ``train``, ``validation``, ``test`` (all by file);
+            ``apps_plus``, ``intellect3``, ``synthetic``, ``kodcode``, ``custom``: ``train``,
+            ``validation``, ``test``, by hash of the text (of the sample: fixed).
         difficulty: Keeps the problems of this difficulty, in the source's own word.
         limit: Stops after this many usable problems (before `difficulty` is applied).
         size: Of generated sources, such as ``"mini"``, only: how many problems; 10,000 by default.
@@ -108,9 +129,13 @@ def load_problems(
             ``leetcode`` also ``sortedcontainers``, where they are installed). A row whose reference
             solution needs one of those that is not installed is skipped, and counted with that
             reason. Of no use for generated sources.
+        dates: Of ``livecodebench`` only: the first and the last day of a contest, both included,
+            such as ``("2024-08-01", "2025-02-01")``; one may be None.
+        keys: Of ``custom`` only: which keys its fields have in your rows, such as
+            ``{"description": "problem", "tests": "verification_info.test_cases"}``.
 
     Raises:
-        UnknownNameError: If the source, split or difficulty is unknown.
+        UnknownNameError: If the source, split, difficulty or a field of `keys` is unknown.
         ConfigurationError: If an argument has no meaning for the source.
         OfflineError: If a file is nowhere and no connection could be made to download it.
         DataNotFoundError: If a file is nowhere and could not be downloaded for another reason, if
@@ -128,9 +153,16 @@ def load_problems(
     if isinstance(spec, GeneratedSource):
         if data is not None:
             raise ConfigurationError(f"Source {source!r} is generated and takes no data=.")
+        _refuse(spec, "dates", dates, "day")
+        _refuse(spec, "keys", keys, "with_keys")
         problems = _generated(spec, split, difficulty, size, seed)
         return problems if limit is None else problems.take(limit)
     _refuse_unused(spec, size=size, seed=seed)
+    _refuse(spec, "dates", dates, "day")
+    _refuse(spec, "keys", keys, "with_keys")
+    window = None if dates is None else check_dates(dates)
+    if keys is not None and spec.with_keys is not None:
+        spec = spec.with_keys(keys)
     if split is not None and split not in spec.splits:
         raise UnknownNameError(f"split of {source!r}", split, spec.splits)
     stands_in_for: str | None = None
@@ -148,6 +180,7 @@ def load_problems(
             found,
             split=split,
             limit=limit,
+            dates=window,
             allowed=allowed,
             stands_in_for=stands_in_for,
             others=_file_sources(),
@@ -186,6 +219,16 @@ def _refuse_unused(source: Source, **arguments: int | None) -> None:
                 "is read from files. Use load_problems(...).shuffle(seed).take(n), which "
                 "environments take as problems=."
             )
+
+
+def _refuse(source: Source | GeneratedSource, argument: str, value: object, attribute: str) -> None:
+    """Refuses an argument that is only for sources with an attribute."""
+    if value is not None and getattr(source, attribute, None) is None:
+        able = [one.name for one in _file_sources() if getattr(one, attribute) is not None]
+        raise ConfigurationError(
+            f"{argument}= is for source {' or '.join(map(repr, able))} only, not for "
+            f"{source.name!r}. Leave it out."
+        )
 
 
 def _file_sources() -> list[Source]:

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 import numpy as np
 
 from codegym.errors import ConfigurationError, UnknownNameError
+from codegym.problems.overlap import KnownProblems
 from codegym.problems.problem import Problem
 
 __all__ = ["LoadReport", "ProblemSet", "Remembering", "SkippedRow", "Summary"]
@@ -69,6 +70,7 @@ class LoadReport:
         skipped: Rows that cannot be used, each with its reason.
         stands_in_for: Name of the source that was asked for, if it could not be had and these are
             the problems of its sample; else None.
+        other_date: Rows of a date that was not asked for.
     """
 
     source: str
@@ -77,9 +79,11 @@ class LoadReport:
     other_split: int = 0
     skipped: tuple[SkippedRow, ...] = ()
     stands_in_for: str | None = None
+    other_date: int = 0
 
     def __str__(self) -> str:
         other = f", {self.other_split} of other splits" if self.other_split else ""
+        other += f", {self.other_date} of other dates" if self.other_date else ""
         line = (
             f"{self.source}: {self.read} rows read, {self.usable} usable{other}, "
             f"{len(self.skipped)} skipped"
@@ -305,6 +309,27 @@ class ProblemSet(Sequence[Problem]):
         )
         fewer._whole = self._whole
         return fewer
+
+    def without(self, other: ProblemSet) -> ProblemSet:
+        """The problems that another set does not hold, in order.
+
+        What makes two problems the same is their content, whatever their ids: equal words of the
+        description, a description of the other set that stands in this one's as a whole, or equal
+        tests (all rules: :mod:`codegym.problems.overlap`). Builds each problem of both sets once.
+
+        Args:
+            other: The set whose problems are left out, such as the benchmark to evaluate on.
+
+        Raises:
+            ConfigurationError: If `other` is not a problem set.
+        """
+        if not isinstance(other, ProblemSet):
+            raise ConfigurationError(
+                f"without() takes a ProblemSet, got {other!r:.80}. Make one with "
+                "codegym.load_problems(...) or ProblemSet.of([...])."
+            )
+        known = KnownProblems(other)
+        return self.filter(lambda problem: problem not in known)
 
     @functools.cached_property
     def _key_of(self) -> dict[str, Any]:

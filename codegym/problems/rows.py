@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from codegym.errors import ConfigurationError, DataFormatError, ProblemError
+from codegym.problems.date_window import DateWindow, day_of
 from codegym.problems.files.data_file import DataFile, open_data_file
 from codegym.problems.files.locate import FoundFile
 from codegym.problems.problem import LONGEST_ANSWER, Problem, StdinTest
@@ -106,6 +107,7 @@ def read_files(
     *,
     split: str | None = None,
     limit: int | None = None,
+    dates: DateWindow | None = None,
     allowed: Sequence[str] = (),
     stands_in_for: str | None = None,
     others: Sequence[Source] = (),
@@ -117,6 +119,7 @@ def read_files(
         found: The files.
         split: The split to keep; None: all.
         limit: Stops after this many usable problems.
+        dates: The window of dates to keep, of a source that knows the day of a row; None: all.
         allowed: Packages that the user allows.
         stands_in_for: Name of the source that was asked for, if these files stand in for it.
         others: Sources that an error may propose, if the files are none of this one.
@@ -131,7 +134,7 @@ def read_files(
     summaries: dict[_RowKey, Summary] = {}
     skipped: list[SkippedRow] = []
     first_seen: dict[str, _RowKey] = {}
-    read = other_split = 0
+    read = other_split = other_date = 0
     for key in _row_keys(files):
         if limit is not None and len(summaries) >= limit:
             break
@@ -141,6 +144,9 @@ def read_files(
             row = row_of(files[key.file].row(key.row), key.row, splits[key.file])
             if split is not None and not _is_of_split(source, row, split):
                 other_split += 1
+                continue
+            if dates is not None and not _is_of_window(source, row, dates):
+                other_date += 1
                 continue
             problem = build(key)
             if problem.id in first_seen:
@@ -153,9 +159,15 @@ def read_files(
         first_seen[problem.id] = key
         summaries[key] = Summary(problem.id, problem.difficulty)
     report = LoadReport(
-        source.name, read, len(summaries), other_split, tuple(skipped), stands_in_for=stands_in_for
+        source.name,
+        read,
+        len(summaries),
+        other_split,
+        tuple(skipped),
+        stands_in_for=stands_in_for,
+        other_date=other_date,
     )
-    if not summaries and skipped and not other_split:
+    if not summaries and skipped and not other_split + other_date:
         raise DataFormatError(
             f"{' and '.join(file.path.name for file in files)}: none of {read} rows can be used as "
             f"{source.expected}.{_proposal(files[0], others)}\n{report.summary()}"
@@ -211,6 +223,12 @@ def _is_of_split(source: Source, row: Row, split: str) -> bool:
         return True
     with _odd_rows():
         return split in source.row_splits(row)
+
+
+def _is_of_window(source: Source, row: Row, dates: DateWindow) -> bool:
+    assert source.day is not None
+    with _odd_rows():
+        return dates.holds(day_of(source.day(row)))
 
 
 @contextlib.contextmanager

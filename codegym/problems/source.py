@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,6 +88,14 @@ class Row:
         value = self.first(*names)
         return str(value).strip().lower() if isinstance(value, str | int) else "unknown"
 
+    def content_id(self, *names: str) -> str:
+        """An id for a row without one: the first 16 hex digits of the SHA-256 of these fields.
+
+        It is the same in whichever file, and at whichever place of it, the row is.
+        """
+        content = json.dumps([self.values.get(name) for name in names], default=repr)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
     def rest(self, *used: str) -> dict[str, Any]:
         """The fields that are not among `used`."""
         return {name: value for name, value in self.values.items() if name not in used}
@@ -127,13 +136,17 @@ class Source:
             reason if it cannot. The row is then skipped, and the reason reported. The problem's
             ``source`` becomes the name of this source.
         id_fields: The fields that may hold a row's id, for the report.
-        files: Where it comes from; empty if only the user knows, who then names it with ``data=``.
+        files: Where it comes from; empty if only the user knows, who then names it with ``data=``:
+            a file, or a folder, of which all files are read. Where `row_splits` is None, a file's
+            name then begins with the split that it holds, as in ``train-00000-of-00002.parquet``.
         row_splits: Tells the splits that a row belongs to, for files that hold several splits.
         packaged: Its file, if that ships with a package and needs no search.
         packages: What its judge has beside the standard library, so that programs may import it.
         sample: Problems in this format that ship with a package: what ``data="sample"`` names, and
             what may stand in, with a warning, on a machine without a network.
         disclaimer: What that warning begins with, if this source is such a sample.
+        day: Tells the day of a row, as text that begins ``YYYY-MM-DD``: what ``dates=`` chooses by.
+        with_keys: Makes the source that reads rows with other keys, which ``keys=`` names.
 
     Raises:
         ConfigurationError: If an attribute has the wrong type, or `splits` and the splits of
@@ -151,6 +164,8 @@ class Source:
     packages: tuple[str, ...] = ()
     sample: Source | None = None
     disclaimer: str = ""
+    day: Callable[[Row], str] | None = None
+    with_keys: Callable[[Mapping[str, str]], Source] | None = None
 
     def __post_init__(self) -> None:
         for name in ("name", "expected"):
@@ -158,8 +173,9 @@ class Source:
         for name in ("splits", "id_fields", "packages"):
             _require_texts(self, name, at_least_one=name == "splits")
         _require_callable(self, "parse")
-        if self.row_splits is not None:
-            _require_callable(self, "row_splits")
+        for name in ("row_splits", "day", "with_keys"):
+            if getattr(self, name) is not None:
+                _require_callable(self, name)
         files: object = self.files
         if not isinstance(files, tuple) or not all(isinstance(f, RemoteFile) for f in files):
             raise _complaint(self, "files", "a tuple of RemoteFile")

@@ -9,6 +9,7 @@ from typing import Any
 
 import codegym
 from codegym.problems import ProblemSet
+from tests.problems.sources.made_rows import READING, TASK, kodcode
 
 ABS = """\
 def size(x):
@@ -134,6 +135,19 @@ def _custom() -> str:
     )  # fmt: skip
 
 
+def _twice(row: dict[str, Any]) -> Callable[[], str]:
+    """A row, and another one whose task and id differ."""
+
+    def make() -> str:
+        first = json.dumps(row)
+        other = first.replace(TASK, "Sum up.")
+        for key in ("id", "name", "problem_id", "hash_id", "question_id"):
+            other = other.replace(json.dumps(row.get(key) or TASK), '"another"')
+        return f"{first}\n{other}\n"
+
+    return make
+
+
 def _lines(rows: Any) -> str:
     return "\n".join(map(json.dumps, rows)) + "\n"
 
@@ -146,6 +160,16 @@ TEXTS: dict[str, Callable[[], str] | None] = {
     "CodeGen-MBPP-v0": _mbpp,
     "CodeGen-LeetCode-v0": _leetcode,
     "CodeGen-LiveCodeBench-v0": _livecodebench,
+    "CodeGen-DeepCoder-v0": _twice(READING["deepcoder"]),
+    "CodeGen-INTELLECT3-v0": _twice(READING["intellect3"]),
+    "CodeGen-SYNTHETIC-v0": _twice(READING["synthetic"]),
+    "CodeGen-Eurus2-v0": _twice(READING["eurus2"]),
+    "CodeGen-Verl-v0": _twice(READING["verl"]),
+    "CodeGen-TACO-v0": _twice(READING["taco"]),
+    "CodeGen-CodeContests-v0": _twice(READING["codecontests"]),
+    "CodeGen-Codeforces-v0": _twice(READING["codeforces"]),
+    "CodeGen-Nemotron-v0": _twice(READING["nemotron"]),
+    "CodeGen-KodCode-v0": _twice(kodcode()),
     "CodeGen-Custom-v0": _custom,
 }
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from codegym.errors import ConfigurationError, DataNotFoundError, OfflineError
 from codegym.problems.files.download import download, verify
+from codegym.problems.files.parquet import require_parquet
 from codegym.problems.source import RemoteFile, Source
 
 __all__ = ["FoundFile", "cache_folder", "data_folder", "find_files", "user_path"]
 
 Check = Callable[[Path], None]
+
+# In this order: a folder of parquet files has JSON files that describe them.
+_KINDS = (re.compile(r".*\.parquet"), re.compile(r".*\.jsonl?(\.gz)?"))
+_LISTED = 5
 
 _SAMPLE_HINT = (
     '\nOr choose data="sample": problems of codegym\'s own in the same format, which ship with the '
@@ -78,7 +84,9 @@ def find_files(
 
     Args:
         source: The data set.
-        data: A file, or a folder that must hold the files; None: the usual places.
+        data: A file, or a folder that must hold the files (of a source that knows no files: all of
+            its parquet files, or else all JSON files, in order of their names); None: the usual
+            places.
         split: Only the files that hold rows of this split; None: all.
         check: Raises a :class:`~codegym.errors.DataError` if a file that was received is not a
             whole file of the source.
@@ -90,6 +98,8 @@ def find_files(
         DataNotFoundError: If a file is nowhere and cannot be downloaded for another reason, or is
             not in `data`; if ``$CODEGYM_DATA`` names no folder, or something is at the place of a
             file that is none.
+        DataError: If a parquet file would be downloaded, and the package that reads these is not
+            installed.
         DataFormatError: If a file of the cache has changed since it was downloaded.
         OSError: If it may not be known whether a file is there.
     """
@@ -99,7 +109,12 @@ def find_files(
     if path is not None and not os.path.isdir(path):
         return [FoundFile(path, _split_of_file(source, path, split))]
     if not source.files:
-        raise ConfigurationError(_needs_a_file(source, path))
+        if path is None:
+            raise ConfigurationError(
+                f"Source {source.name!r} needs data=: a .parquet, .json or .jsonl file (the latter "
+                f"two also with .gz), or a folder of them, of {source.expected}."
+            )
+        return _all_in_folder(path, source, split)
     files = [file for file in source.files if split is None or split in file.splits]
     if path is not None:
         paths = [_in_folder(path, source, file) for file in files]
@@ -117,16 +132,41 @@ def _path(data: object) -> Path:
     return user_path(data)
 
 
-def _needs_a_file(source: Source, folder: Path | None) -> str:
-    if folder is None:
-        return (
-            f"Source {source.name!r} needs data=: a .json or .jsonl file (or either with .gz) of "
-            f"{source.expected}."
+def _all_in_folder(folder: Path, source: Source, split: str | None) -> list[FoundFile]:
+    """All files of a folder and of folders in it, of a source that knows no names of files."""
+    paths = [path for path in sorted(folder.rglob("*")) if _is_visible(path.relative_to(folder))]
+    for kind in _KINDS:
+        found = [path for path in paths if kind.fullmatch(path.name.lower()) and path.is_file()]
+        if found:
+            break
+    else:
+        names = ", ".join(path.name for path in paths[:_LISTED]) or "nothing"
+        raise DataNotFoundError(
+            f"The folder {folder} holds no .parquet, .json or .jsonl file; it holds {names}. "
+            f"Expected {source.expected}."
         )
-    return (
-        f"{folder} is a folder. Source {source.name!r} has no files of known names, so data= must "
-        f"be the file itself: .json or .jsonl (or either with .gz) of {source.expected}."
-    )
+    named = [FoundFile(path, _split_by_name(source, path)) for path in found]
+    if source.row_splits is not None or split is None:
+        return named
+    wanted = [file for file in named if file.split == split]
+    if not wanted:
+        names = ", ".join(path.name for path in found[:_LISTED])
+        raise DataNotFoundError(
+            f"The folder {folder} holds no file of the split {split!r}, whose name would begin "
+            f"with it; it holds {names}. Rename the files, or name one with data=."
+        )
+    return wanted
+
+
+def _is_visible(path: Path) -> bool:
+    return not any(part.startswith(".") for part in path.parts)
+
+
+def _split_by_name(source: Source, path: Path) -> str | None:
+    """The split that a file's name begins with, of a source whose rows do not tell theirs."""
+    if source.row_splits is not None:
+        return None
+    return next((split for split in source.splits if path.name.lower().startswith(split)), None)
 
 
 def _stands_for_one(source: Source, file: RemoteFile) -> bool:
@@ -135,17 +175,26 @@ def _stands_for_one(source: Source, file: RemoteFile) -> bool:
 
 def _split_of_file(source: Source, path: Path, split: str | None) -> str | None:
     """The split that a named file stands for, where a source has a file for each split."""
+    if not source.files and source.row_splits is None:
+        named = _split_by_name(source, path)
+        if named is not None and split not in (None, named):
+            raise ConfigurationError(_other_split(source, path, named, split))
+        return split or named
     if not source.files or not all(_stands_for_one(source, file) for file in source.files):
         return None
     for file in source.files:
         if path.name.removesuffix(".gz") in {_base(name) for name in (file.name, *file.aliases)}:
             if split not in (None, *file.splits):
-                raise ConfigurationError(
-                    f"{path.name} is the split {file.splits[0]!r} of {source.name!r}, but "
-                    f"split={split!r} was asked for. Leave split out, or name the other file."
-                )
+                raise ConfigurationError(_other_split(source, path, file.splits[0], split))
             return file.splits[0]
     return split
+
+
+def _other_split(source: Source, path: Path, named: str, split: str | None) -> str:
+    return (
+        f"{path.name} is the split {named!r} of {source.name!r}, but split={split!r} was asked "
+        "for. Leave split out, or name the other file."
+    )
 
 
 def _base(name: str) -> str:
@@ -175,6 +224,8 @@ def _anywhere(source: Source, file: RemoteFile, check: Check) -> Path:
     if _is_file(target):
         verify(target)
         return target
+    if target.suffix == ".parquet":
+        require_parquet(f"{file.name!r} of source {source.name!r}")
     try:
         return download(file.url, target, check)
     except OSError as error:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from codegym.errors import ProblemError
 from codegym.problems.problem import CodeTest, UnitTest
+from codegym.problems.reading.packages import is_installed
 from codegym.problems.reading.python_code import parse_python
 
 __all__ = ["PYTEST", "read_asserts", "read_check"]
@@ -119,7 +120,14 @@ def _whole(
 ) -> tuple[UnitTest, ...]:
     tree = _parse(code)
     name = _name(entry_point)
-    setup = "\n".join([*filter(None, [support]), *_program_modules(tree, name)])
+    modules = _program_modules(tree, name)
+    setup = "\n".join([*filter(None, [support]), *(_as_module(one, name) for one in modules)])
+    for module, other, _ in _imports(tree):
+        if module in modules and other not in (None, name, "*"):
+            raise ProblemError(
+                f"the test code imports {other} from {module}; of the program it can only call the "
+                "entry point"
+            )
     for reason in _refusals(tree):
         raise ProblemError(f"the test code cannot be run apart from the program: {reason}")
     nodes = [node for statement in _reached(tree) for node in ast.walk(statement)]
@@ -220,8 +228,8 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str | None, str]]:
             yield from ((module, a.name, a.asname or a.name) for a in node.names)
 
 
-def _program_modules(tree: ast.Module, entry: str) -> Iterator[str]:
-    """Code that makes a module of the program where the test code imports the function from one."""
+def _program_modules(tree: ast.Module, entry: str) -> list[str]:
+    """The modules that the test code means the program by: it imports the function from them."""
     attributes = {
         (ast.unparse(node.value), node.attr)
         for node in ast.walk(tree)
@@ -231,13 +239,20 @@ def _program_modules(tree: ast.Module, entry: str) -> Iterator[str]:
         module: None
         for module, name, bound in _imports(tree)
         if module.partition(".")[0] not in sys.stdlib_module_names
-        and (name == entry or (name is None and (bound, entry) in attributes))
-    }
-    for module in found:
-        yield (
-            f'__import__("sys").modules[{module!r}] = '
-            f'__import__("types").SimpleNamespace({entry}={entry})'
+        and (
+            name == entry
+            or (name is None and (bound, entry) in attributes)
+            or (name == "*" and not is_installed(module.partition(".")[0]))
         )
+    }
+    return list(found)
+
+
+def _as_module(module: str, entry: str) -> str:
+    return (
+        f'__import__("sys").modules[{module!r}] = '
+        f'__import__("types").SimpleNamespace({entry}={entry})'
+    )
 
 
 def _refusals(tree: ast.Module) -> Iterator[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 from codegym.errors import ProblemError
 
-__all__ = ["parse_expression", "parse_python"]
+__all__ = ["parse_expression", "parse_python", "without_fence"]
+
+_FENCE = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?\n?)[ \t]*```\s*", re.DOTALL)
 
 
 def parse_python(code: str, *, what: str = "the code") -> ast.Module:
@@ -35,3 +38,9 @@ def parse_expression(code: str) -> ast.expr | None:
     except ProblemError:
         return None
     return body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+
+
+def without_fence(text: str) -> str:
+    """The program in a text that is one code fence of Markdown; another text as it is."""
+    match = _FENCE.fullmatch(text)
+    return match[1] if match and "```" not in match[1] else text

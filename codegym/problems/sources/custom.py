@@ -30,6 +30,24 @@
 ``metadata``             any object
 =======================  ==========================================================================
 
+``tests`` may also have the forms that other data sets use: an object with ``inputs``, ``outputs``
+and perhaps ``fn_name``, a list of objects with ``input`` and ``output``, JSON text of either (the
+rules: :mod:`codegym.problems.reading.cases`), a list of asserts, or a text of test code.
+
+**Rows with other keys.** ``keys=`` says where your rows have these fields, and then only what it
+names is read; all other keys of a row become its metadata. Dots lead into objects, lists (by
+position, from 0, or from the end by -1) and JSON text. A description that is a list of messages is
+the last one of the user. Without a key for ``id``, ids are made of description and tests::
+
+    gymnasium.make(
+        "CodeGen-Custom-v0",
+        data="rows.parquet",
+        keys={"description": "prompt", "tests": "reward_model.ground_truth"},
+    )
+
+A key that a row does not have is a reason to skip the row; one that is null, or a position that a
+list does not have, means that the field is not given.
+
 Arguments and expected values that the starter code or the solution annotates as ``ListNode`` or
 ``TreeNode`` are given as lists. Unknown fields are errors: a typo should not lose a test.
 
@@ -39,16 +57,21 @@ Without a `split` all rows are loaded; with one, rows are split by the SHA-256 o
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from codegym.errors import ProblemError
+from codegym.errors import ConfigurationError, ProblemError, UnknownNameError
 from codegym.problems.checker import Checker
 from codegym.problems.problem import CallTest, Comparison, Problem, StdinTest, UnitTest
 from codegym.problems.reading.annotated import as_annotated
 from codegym.problems.reading.asserts import read_asserts, read_check
+from codegym.problems.reading.cases import read_cases
+from codegym.problems.reading.json_values import from_json
+from codegym.problems.reading.messages import last_task
 from codegym.problems.reading.signature import Signature, find_signature
 from codegym.problems.source import Row, Source, hash_split
 
@@ -69,6 +92,7 @@ _FIELDS = (
     "packages",
     "metadata",
 )
+_NO_ENTRY_POINT = "it calls a function, but the row has no 'entry_point'"
 _CHECK = re.compile(r"^def check\(", re.MULTILINE)
 _TEST_FIELDS = (
     ("stdin", {"stdin", "stdout"}, {"tolerance", "alternatives"}),
@@ -83,37 +107,71 @@ def _parse(row: Row) -> Problem:
     number = row.identifier("id")
     if number is None:
         raise ProblemError("needs an 'id': text or a whole number")
-    entry_point = row.optional_text("entry_point") or None
+    return _problem(row, number)
+
+
+def _problem(row: Row, number: str) -> Problem:
     starter, solution = row.optional_text("starter_code"), row.optional_text("canonical_solution")
     metadata = row.first("metadata") or {}
     if not isinstance(metadata, dict):
         raise ProblemError(f"'metadata' must be an object, got {metadata!r:.60}")
-    name = entry_point.rsplit(".", 1)[-1] if entry_point else None
-    signature = find_signature(name, starter, solution) if name else None
-    listed = row.first("tests")
-    if not isinstance(listed, list) or not listed:
-        raise ProblemError("'tests' must be a list with at least one test")
-    tests: list[UnitTest] = []
-    for position, test in enumerate(listed):
-        try:
-            tests += _tests(test, entry_point, row.optional_text("prelude"), signature)
-        except ProblemError as error:
-            raise ProblemError(f"tests[{position}]: {error}") from error
+    tests, entry_point, prelude = _all_tests(row, starter, solution)
     return Problem(
         id=number,
         description=row.text("description"),
         canonical_solution=solution,
-        tests=tuple(tests),
+        tests=tests,
         starter_code=starter,
         entry_point=entry_point,
         difficulty=row.difficulty("difficulty"),
-        prelude=row.optional_text("prelude"),
+        prelude=prelude,
         comparison=_comparison(row.first("comparison") or "tolerant"),
         packages=_packages(row.first("packages")),
         any_order=_any_order(row.first("any_order")),
         checker=_checker(row.first("checker")),
         metadata=metadata,
     )
+
+
+def _all_tests(
+    row: Row, starter: str, solution: str
+) -> tuple[tuple[UnitTest, ...], str | None, str]:
+    """The tests of a row, what they call, and what is run before a program."""
+    entry_point, prelude = row.optional_text("entry_point") or None, row.optional_text("prelude")
+    name = entry_point.rsplit(".", 1)[-1] if entry_point else None
+    listed = row.first("tests")
+    code = _as_code(listed)
+    if code:
+        return _code_tests(code, entry_point, prelude), entry_point, prelude
+    if not _is_own_form(listed):
+        judged = read_cases(listed, name=name, starter=starter, solution=solution, prelude=prelude)
+        return judged.tests, entry_point or judged.entry_point, judged.prelude
+    signature = find_signature(name, starter, solution) if name else None
+    tests: list[UnitTest] = []
+    for position, test in enumerate(listed):
+        try:
+            tests += _tests(test, entry_point, prelude, signature)
+        except ProblemError as error:
+            raise ProblemError(f"tests[{position}]: {error}") from error
+    return tuple(tests), entry_point, prelude
+
+
+def _as_code(listed: Any) -> list[str]:
+    """The pieces of test code that tests are, or none."""
+    if isinstance(listed, str) and not listed.lstrip().startswith(("[", "{", '"')):
+        return [listed]
+    if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
+        return listed
+    return []
+
+
+def _is_own_form(listed: Any) -> bool:
+    """Whether tests have the form of this module's table, or none that is known."""
+    if isinstance(listed, str | dict):
+        return False
+    if not isinstance(listed, list) or not listed:
+        raise ProblemError("'tests' must be a list with at least one test")
+    return not all(isinstance(one, dict) and {"input", "output"} <= set(one) for one in listed)
 
 
 def _tests(
@@ -125,15 +183,21 @@ def _tests(
             raise ProblemError("'stdin' and 'stdout' must be text")
         tolerance, alternatives = _leeway(test)
         return (StdinTest(test["stdin"], test["stdout"], alternatives, tolerance),)
+    if kind == "code":
+        if not isinstance(test["code"], str):
+            raise ProblemError("'code' must be text")
+        return _code_tests([test["code"]], entry_point, prelude)
     if entry_point is None:
-        raise ProblemError("it calls a function, but the row has no 'entry_point'")
-    if kind != "code":
-        return (_call_test(test, signature),)
-    if not isinstance(test["code"], str):
-        raise ProblemError("'code' must be text")
-    if _CHECK.search(test["code"]):
-        return read_check(test["code"], entry_point=entry_point, prelude=prelude)
-    return read_asserts([test["code"]], entry_point=entry_point, prelude=prelude)
+        raise ProblemError(_NO_ENTRY_POINT)
+    return (_call_test(test, signature),)
+
+
+def _code_tests(code: list[str], entry_point: str | None, prelude: str) -> tuple[UnitTest, ...]:
+    if entry_point is None:
+        raise ProblemError(_NO_ENTRY_POINT)
+    if len(code) == 1 and _CHECK.search(code[0]):
+        return read_check(code[0], entry_point=entry_point, prelude=prelude)
+    return read_asserts(code, entry_point=entry_point, prelude=prelude)
 
 
 def _kind(test: Any) -> str:
@@ -230,6 +294,82 @@ def _row_splits(row: Row) -> tuple[str, ...]:
     return (hash_split(row.optional_text("description")),)
 
 
+def _with_keys(keys: Mapping[str, str]) -> Source:
+    """The source of rows that have the fields of this module's table under other keys.
+
+    Raises:
+        ConfigurationError: If that is no mapping of texts, or names neither description nor tests.
+        UnknownNameError: If it names a field that there is not.
+    """
+    example = 'such as keys={"description": "problem", "tests": "tests"}'
+    if not isinstance(keys, Mapping):
+        raise ConfigurationError(f"keys must be a mapping, {example}; got {keys!r:.80}.")
+    for field, key in keys.items():
+        if field not in _FIELDS:
+            raise UnknownNameError("field in keys", field, _FIELDS)
+        if not isinstance(key, str) or not key:
+            raise ConfigurationError(
+                f"keys must name a key of your rows for {field!r}, {example}; got {key!r:.80}."
+            )
+    for field in ("description", "tests"):
+        if field not in keys:
+            raise ConfigurationError(
+                f"keys must say where {field!r} is, {example}; it names {sorted(keys)}."
+            )
+    fixed = dict(keys)
+    return dataclasses.replace(
+        CUSTOM,
+        expected=f"rows with {', '.join(map(repr, fixed.values()))}",
+        parse=functools.partial(_parse_with_keys, fixed),
+        id_fields=(fixed["id"],) if "id" in fixed else (),
+        row_splits=functools.partial(_row_splits_with_keys, fixed),
+    )
+
+
+def _parse_with_keys(keys: Mapping[str, str], row: Row) -> Problem:
+    read = _renamed(keys, row)
+    if "id" not in keys:
+        return _problem(read, read.content_id("description", "tests"))
+    number = read.identifier("id")
+    if number is None:
+        raise ProblemError(f"needs text or a whole number in {keys['id']!r}")
+    return _problem(read, number)
+
+
+def _row_splits_with_keys(keys: Mapping[str, str], row: Row) -> tuple[str, ...]:
+    return _row_splits(_renamed({"description": keys["description"]}, row))
+
+
+def _renamed(keys: Mapping[str, str], row: Row) -> Row:
+    """A row with the fields of this module's table."""
+    values = {field: _at(row.values, key) for field, key in keys.items()}
+    if isinstance(values["description"], list):
+        values["description"] = last_task(values["description"], what=f"{keys['description']!r}")
+    used = {key if key in row.values else key.partition(".")[0] for key in keys.values()}
+    values.setdefault("metadata", row.rest(*used))
+    return Row(row.index, values, row.split)
+
+
+def _at(values: Mapping[str, Any], key: str) -> Any:
+    """What is at a key whose dots lead into objects, lists and JSON text."""
+    if key in values:
+        return values[key]
+    found: Any = values
+    for part in key.split("."):
+        found = from_json(found, what=f"the text on the way to {key!r}")
+        if isinstance(found, list) and part.lstrip("-").isdecimal():
+            position = int(part)
+            found = found[position] if -len(found) <= position < len(found) else None
+        elif isinstance(found, Mapping) and part in found:
+            found = found[part]
+        else:
+            has = sorted(map(str, found)) if isinstance(found, Mapping) else repr(found)[:60]
+            raise ProblemError(f"has no {key!r}: {part!r} is not in {has}")
+        if found is None:
+            return None
+    return found
+
+
 CUSTOM = Source(
     name="custom",
     expected="problems as codegym.problems.sources.custom describes them: objects with 'id', "
@@ -238,4 +378,5 @@ CUSTOM = Source(
     parse=_parse,
     id_fields=("id",),
     row_splits=_row_splits,
+    with_keys=_with_keys,
 )

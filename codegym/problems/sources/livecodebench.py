@@ -15,11 +15,10 @@ import zlib
 from typing import Any, NoReturn
 
 from codegym.errors import ProblemError
-from codegym.problems.problem import CallTest, Problem, StdinTest
-from codegym.problems.reading.input_output import json_call_tests, stdin_tests
+from codegym.problems.problem import Problem
+from codegym.problems.reading.cases import read_cases
 from codegym.problems.reading.json_values import from_json, parse_json
 from codegym.problems.reading.preludes import LIVECODEBENCH_PRELUDE
-from codegym.problems.reading.signature import find_signature
 from codegym.problems.source import RemoteFile, Row, Source
 
 __all__ = ["LIVECODEBENCH", "decode_private_tests"]
@@ -41,38 +40,29 @@ def _parse(row: Row) -> Problem:
     metadata = from_json(row.first("metadata") or "{}", what="'metadata'")
     name = metadata.get("func_name") if isinstance(metadata, dict) else None
     starter = row.optional_text("starter_code")
-    kinds = {case["testtype"] for case in cases}
-    inputs, outputs = [case["input"] for case in cases], [case["output"] for case in cases]
-    tests: tuple[StdinTest, ...] | tuple[CallTest, ...]
-    if kinds == {"stdin"}:
-        tests, entry_point = stdin_tests(inputs, outputs), None
-    elif kinds == {"functional"}:
-        signature = find_signature(name or None, starter)
-        if signature is None and not name:
-            raise ProblemError("functional tests, but neither 'func_name' nor starter code")
-        tests = json_call_tests(inputs, outputs, [signature] if signature else [])
-        entry_point = signature.entry_point if signature else name
-    else:
-        raise ProblemError(
-            f"'testtype' must be all 'stdin' or all 'functional', got {sorted(kinds)}"
-        )
+    judged = read_cases(
+        cases, name=name or None, starter=starter, prelude=LIVECODEBENCH_PRELUDE, what="the tests"
+    )
     return Problem(
         id=row.identifier(*_ID) or f"row-{row.index}",
         description=row.text("question_content"),
         canonical_solution="",
-        tests=tests,
+        tests=judged.tests,
         starter_code=starter,
-        entry_point=entry_point,
+        entry_point=judged.entry_point,
         difficulty=row.difficulty("difficulty"),
-        prelude=LIVECODEBENCH_PRELUDE,
-        # Its judge compares what is returned by ==, and takes an outermost tuple for a list.
-        comparison="livecodebench" if kinds == {"stdin"} else "exact",
+        prelude=judged.prelude,
+        comparison=judged.comparison,
         metadata={
             name: row.first(name)
             for name in ("question_title", "platform", "contest_id", "contest_date")
         }
         | {"public_tests": len(_cases(row, "public_test_cases"))},
     )
+
+
+def _day(row: Row) -> str:
+    return row.text("contest_date")
 
 
 def _cases(row: Row, field: str) -> list[dict[str, Any]]:
@@ -156,6 +146,7 @@ LIVECODEBENCH = Source(
     parse=_parse,
     packages=("numpy",),
     id_fields=_ID,
+    day=_day,
     files=tuple(
         RemoteFile(
             f"livecodebench/test{number if number > 1 else ''}.jsonl",
