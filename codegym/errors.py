@@ -22,6 +22,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     ├── RewardError               a reward function returned something that is not a reward
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
+        ├── ServerError           a server that runs programs cannot be reached, or failed
         └── IsolationError        this machine cannot enforce what `isolation="strict"` asks for
 
 Three warnings are not in the tree: :class:`IsolationWarning`, the same under ``isolation="auto"``;
@@ -53,6 +54,7 @@ __all__ = [
     "ResetNeededError",
     "RewardError",
     "SampleDataWarning",
+    "ServerError",
     "StartStateError",
     "StartStateWarning",
     "TokenizationError",
@@ -166,6 +168,10 @@ class ExecutionError(CodegymError, RuntimeError):
 
 class WorkerError(ExecutionError):
     """A worker process died or answered nonsense, and did so again on the retry."""
+
+
+class ServerError(ExecutionError):
+    """A server that runs programs cannot be reached, has no room, or did not answer as one."""
 
 
 class IsolationError(ExecutionError):

@@ -31,7 +31,7 @@ DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
 ROOMS = [
     *("problems", "tokenization", "programs", "start_states", "execution", "grading"),
-    *("masks", "rewards", "envs", "wrappers", "errors"),
+    *("serving", "masks", "rewards", "envs", "wrappers", "errors"),
 ]
 # Modules without public names of their own, whose docstring others lead to.
 MODULES = ["execution.isolation", "grading.printed", "problems.sources.custom"]

@@ -22,6 +22,7 @@ ROOMS = [
     "start_states",
     "execution",
     "grading",
+    "serving",
     "masks",
     "rewards",
     "envs",

@@ -199,7 +199,11 @@ class TaskArguments(TypedDict, total=False):
         ),
     ]
     executor: Annotated[
-        Executor | None, Argument(None, "Runs the programs; None: a local pool of its own.")
+        Executor | str | None,
+        Argument(
+            None,
+            "Runs the programs; None: a local pool of its own; a URL: the `codegym serve` there.",
+        ),
     ]
     grader: Annotated[
         Grader | None,

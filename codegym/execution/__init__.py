@@ -12,6 +12,7 @@ from codegym.execution.limits import ExecutionLimits
 from codegym.execution.local import LocalExecutor
 from codegym.execution.packages import installed_packages
 from codegym.execution.ray import RayExecutor
+from codegym.execution.remote import HTTPExecutor
 from codegym.execution.result import (
     Call,
     ExitReason,
@@ -36,6 +37,7 @@ __all__ = [
     "Executor",
     "ExitReason",
     "FakeExecutor",
+    "HTTPExecutor",
     "Isolation",
     "Iterated",
     "LocalExecutor",

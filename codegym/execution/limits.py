@@ -42,7 +42,7 @@ class ExecutionLimits:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value <= 0:
+            if not number or not 0 < value < math.inf:
                 raise ConfigurationError(
                     f"ExecutionLimits.{field.name} must be a positive finite number, got {value!r}."
                 )

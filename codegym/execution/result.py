@@ -60,6 +60,9 @@ class Request:
         stop_on_error: Whether to leave out the inputs after the first one that does not end with
             :attr:`ExitReason.FINISHED`.
         packages: Top-level packages that the program may import beside the standard library.
+        files: Paths in the program's working folder, and contents of the files that each input
+            finds there. The program can import them, too.
+        fetch: Paths of files in that folder that are wanted afterwards.
     """
 
     program: str
@@ -70,6 +73,8 @@ class Request:
     coverage: bool = True
     stop_on_error: bool = False
     packages: tuple[str, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
+    fetch: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ class Observation:
             since; None if no call returned. See :func:`~codegym.execution.decode_value`.
         stdout: Standard output, undecodable bytes replaced.
         stderr: The last kilobytes of standard error.
-        exit_code: The exit code of a script that ended by ``SystemExit``; else 0.
+        exit_code: The exit code of a script that ended by ``SystemExit``; minus the number of the
+            signal that killed the program; else 0.
         error_type: Name of the exception's class, or None.
         error_message: The exception's text, cut to a few hundred characters, or None.
         error_line: 1-based line of the program where it was raised, or None.
@@ -93,6 +99,7 @@ class Observation:
         cpu_seconds: CPU time used.
         wall_seconds: Time on the clock.
         peak_memory_bytes: Largest resident set.
+        files: Paths and contents of those files of :attr:`Request.fetch` that the program left.
     """
 
     reason: ExitReason
@@ -108,6 +115,7 @@ class Observation:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    files: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def returned(self) -> bool:

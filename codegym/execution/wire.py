@@ -10,6 +10,7 @@ from typing import assert_never
 
 from codegym.errors import ConfigurationError, ExecutionError
 from codegym.execution import values
+from codegym.execution.files import check_files
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.packages import checked_names
 from codegym.execution.result import Call, Observation, Request, Stdin, TestCode
@@ -58,6 +59,7 @@ class Message:
         self.inputs = len(request.inputs)
         self._program = request.program.encode("utf-8", "surrogatepass")
         self._prelude = request.prelude.encode("utf-8", "surrogatepass")
+        self._files = [data for _, data in request.files]
         self._encoded = [_encode_input(given) for given in request.inputs]
         self._codes = [
             dataclasses.asdict(given) if isinstance(given, TestCode) else None
@@ -75,6 +77,8 @@ class Message:
             "packages": sorted({*packages, *request.packages}),
             "coverage": request.coverage,
             "stop_on_error": request.stop_on_error,
+            "files": [(name, len(data)) for name, data in request.files],
+            "fetch": list(dict.fromkeys(request.fetch)),
             "report_bytes": max(_REPORT_BYTES_MINIMUM, limits.output_bytes),
         }
 
@@ -82,7 +86,7 @@ class Message:
         """The message for some of the inputs, and their test code, which only testers may see."""
         chosen = self._encoded[inputs.start : inputs.stop]
         kinds = [[kind, len(text)] for kind, text in chosen]
-        body = (self._program, self._prelude, *(text for _, text in chosen))
+        body = (self._program, self._prelude, *(text for _, text in chosen), *self._files)
         codes = self._codes[inputs.start : inputs.stop]
         message = pack_request({**self._head, "inputs": kinds}, body)
         return message, json.dumps(codes) if any(codes) else None
@@ -101,6 +105,7 @@ def _check(request: Request) -> None:
                 f"Request.{name} must be {expected}, got {type(value).__name__}."
             )
     checked_names(request.packages)
+    check_files(request.files, request.fetch)
     if not request.inputs:
         raise ConfigurationError("Request.inputs is empty: name at least one input to run on.")
     for given in request.inputs:
@@ -186,6 +191,7 @@ def observe(frame: Frame) -> Observation:
         cpu_seconds=frame.cpu_seconds,
         wall_seconds=frame.wall_seconds,
         peak_memory_bytes=frame.memory_bytes,
+        files=tuple(frame.files),
     )
 
 

@@ -15,6 +15,7 @@ from codegym.errors import ClosedError, ConfigurationError, ProblemError
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.local import LocalExecutor
+from codegym.execution.remote import HTTPExecutor
 from codegym.execution.result import Result
 from codegym.grading.comparer import Comparer
 from codegym.grading.limits import make_limits
@@ -38,7 +39,9 @@ class Grader:
     Args:
         executor: Runs the programs; default: a :class:`~codegym.execution.local.LocalExecutor`
             with one worker for each CPU, made at first use and closed with the grader. An
-            executor that is given stays its owner's.
+            executor that is given stays its owner's. The URL of a `codegym serve`, such as
+            `"http://127.0.0.1:8080"`, stands for an :class:`~codegym.execution.HTTPExecutor`,
+            which is closed with the grader.
         limits: What one test may use, as an object or a mapping of its fields. A program may
             always print or return twice as many bytes as the longest answer that its problem
             expects.
@@ -51,6 +54,7 @@ class Grader:
 
     Raises:
         ConfigurationError: If an argument has no meaning.
+        ServerError: If `executor` is a URL and no server is there.
 
     Example:
         >>> from codegym.problems.problem import CallTest, Problem
@@ -62,7 +66,7 @@ class Grader:
 
     def __init__(
         self,
-        executor: Executor | None = None,
+        executor: Executor | str | None = None,
         limits: ExecutionLimits | Mapping[str, float] | None = None,
         *,
         coverage: bool = True,
@@ -70,10 +74,10 @@ class Grader:
         shortest_first: bool = False,
         cache_size: int = 65_536,
     ) -> None:
-        if executor is not None and not isinstance(executor, Executor):
+        if executor is not None and not isinstance(executor, Executor | str):
             raise ConfigurationError(
-                "executor must have submit() and close() (see codegym.execution.Executor), got "
-                f"{type(executor).__name__}."
+                "executor must have submit() and close() (see codegym.execution.Executor), or be "
+                f"the URL of a server, got {type(executor).__name__}."
             )
         for name, value in (
             ("coverage", coverage),
@@ -90,8 +94,9 @@ class Grader:
         self.coverage = coverage
         self.stop_at_first_failure = stop_at_first_failure
         self.shortest_first = shortest_first
-        self._executor = executor
-        self._owned = executor is None
+        self._url = executor if isinstance(executor, str) else None
+        self._executor = HTTPExecutor(executor) if isinstance(executor, str) else executor
+        self._owned = executor is None or self._url is not None
         self._closed = False
         self._comparer = Comparer()
         self._locks: dict[int, threading.RLock] = {}
@@ -226,7 +231,7 @@ class Grader:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process: the same settings, workers of its own, nothing remembered.
-        given = None if self._owned else self._executor
+        given = self._url if self._owned else self._executor
         settings: dict[str, Any] = {
             "coverage": self.coverage,
             "stop_at_first_failure": self.stop_at_first_failure,

@@ -30,7 +30,7 @@ class Request:
 
     Args:
         head: Settings and lengths.
-        body: The program, the prelude and the inputs.
+        body: The program, the prelude, the inputs and the files.
         codes: Descriptor of test code, or -1.
     """
 
@@ -44,6 +44,10 @@ class Request:
         offset = head["program"] + head["prelude"]
         for _, length in head["inputs"]:
             self.inputs.append((offset, length))
+            offset += length
+        self.files: list[tuple[str, memoryview]] = []
+        for name, length in head["files"]:
+            self.files.append((name, body[offset : offset + length]))
             offset += length
         self._body = body
 

@@ -74,6 +74,7 @@ def joined(seen: Seen, test: Run, said: bytes) -> Seen:
     if reason is ExitReason.KILLED and test.end is ExitReason.FINISHED:
         return seen  # it left in the middle, and what it said of itself counts
     test.stdout, test.stderr = candidate.stdout, candidate.stderr
+    test.files = candidate.files
     test.cpu_seconds += candidate.cpu_seconds
     test.peak_memory_bytes = max(test.peak_memory_bytes, candidate.peak_memory_bytes)
     return Seen(test, seen.kind, reason, body, seen.lines, seen.statements, checks=checks)
@@ -123,6 +124,7 @@ def frame_of(seen: Seen, *, same_for_all: bool = False) -> Frame:
         answer=answer,
         stdout=run.stdout.data,
         stderr=run.stderr.data,
+        files=run.files,
         same_for_all=same_for_all,
     )
 
@@ -147,7 +149,7 @@ def _outcome(seen: Seen) -> tuple[ExitReason, int, ErrorReport, bytes | None]:
     if script and exited:  # it may end itself by `os._exit`: the kernel knows how
         return ExitReason.FINISHED, run.exit_code, ErrorReport(), None
     how = f"died by signal {run.signal}" if run.signal else "left without a report"
-    return ExitReason.KILLED, 0, ErrorReport(message=f"The program {how}."), None
+    return ExitReason.KILLED, -run.signal, ErrorReport(message=f"The program {how}."), None
 
 
 def _error(body: bytes) -> ErrorReport | None:

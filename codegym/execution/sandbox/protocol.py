@@ -4,14 +4,16 @@ The parent, the worker and its children all import this file, and nothing else o
 down twice. It needs the standard library only, because a worker has nothing else.
 
 A request goes to a worker as the length of all and of its head (4 bytes each), the head as JSON,
-and then, one after the other, the program, the prelude and the inputs, whose lengths the head
-tells. An answer is one :class:`Frame` for each input that was run and then an empty one. A frame is
-sent as four lengths, a JSON header, the answer, standard output and standard error.
+and then, one after the other, the program, the prelude, the inputs and the files, whose lengths the
+head tells. An answer is one :class:`Frame` for each input that was run and then an empty one. A
+frame is sent as five lengths, a JSON header, the answer, standard output, standard error and the
+files that were asked for.
 """
 
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -127,6 +129,7 @@ class Frame(NamedTuple):
         answer: What a call returned, encoded; None if none returned.
         stdout: What it printed.
         stderr: The last of what it wrote to standard error.
+        files: Names and contents of the files that it left, as far as they were asked for.
     """
 
     reason: ExitReason
@@ -142,16 +145,18 @@ class Frame(NamedTuple):
     answer: bytes | None = None
     stdout: bytes | bytearray = b""
     stderr: bytes | bytearray = b""
+    files: Sequence[tuple[str, bytes]] = ()
 
     def pack(self) -> bytes:
         """The message."""
-        *fields, answer, stdout, stderr = self
-        header = json.dumps([*fields, answer is not None]).encode("ascii")
-        parts = (header, answer or b"", stdout, stderr)
+        *fields, answer, stdout, stderr, files = self
+        sizes = [(name, len(data)) for name, data in files]
+        header = json.dumps([*fields, answer is not None, sizes]).encode("ascii")
+        parts = (header, answer or b"", stdout, stderr, b"".join(data for _, data in files))
         return b"".join((_FRAME_LENGTHS.pack(*map(len, parts)), *parts))
 
 
-_FRAME_LENGTHS = struct.Struct("<4I")
+_FRAME_LENGTHS = struct.Struct("<5I")
 LAST_FRAME = bytes(_FRAME_LENGTHS.size)
 """What is sent after all frames of a request."""
 
@@ -168,10 +173,11 @@ def read_frame(exactly: Callable[[int], bytes]) -> Frame | None:
     lengths = _FRAME_LENGTHS.unpack(exactly(_FRAME_LENGTHS.size))
     if not any(lengths):
         return None
-    header, answer, stdout, stderr = map(exactly, lengths)
-    reason, exit_code, error, checks, lines, statements, cpu, wall, memory, same, returned = (
-        json.loads(header)
-    )
+    header, answer, stdout, stderr, left = map(exactly, lengths)
+    *fields, returned, sizes = json.loads(header)
+    reason, exit_code, error, checks, lines, statements, cpu, wall, memory, same = fields
+    ends = itertools.accumulate(size for _, size in sizes)
+    files = zip(sizes, ends, strict=True)
     return Frame(
         reason=ExitReason(reason),
         exit_code=exit_code,
@@ -186,6 +192,7 @@ def read_frame(exactly: Callable[[int], bytes]) -> Frame | None:
         answer=answer if returned else None,
         stdout=stdout,
         stderr=stderr,
+        files=[(name, left[end - size : end]) for (name, size), end in files],
     )
 
 
@@ -198,7 +205,7 @@ def pack_request(head: dict[str, Any], body: Iterable[bytes]) -> bytes:
 
     Args:
         head: Settings, and the lengths of what is in the body.
-        body: The program, the prelude and the inputs.
+        body: The program, the prelude, the inputs and the files.
     """
     text = json.dumps(head).encode("ascii")
     data = b"".join((text, *body))

@@ -20,10 +20,11 @@ from .child.report import Report
 from .child.task import Confinement, Order, make_order
 from .fence import confine
 from .fence.box import empty_box
+from .fence.files import TooLargeError, fetch, place
 from .fence.packages import Packages
 from .message import Outbox, Request, receive
 from .outcome import Seen, failed_by_tracing, frame_of, joined, own_word
-from .protocol import ErrorReport, ExitReason, Frame, Stage
+from .protocol import LIMITS, ErrorReport, ExitReason, Frame, Stage
 from .supervise import Run, ZygoteClient, ZygoteGoneError, new_run
 
 _LOST = Frame(ExitReason.KILLED, error=ErrorReport(message="The program died by signal 9."))
@@ -102,6 +103,7 @@ class Runner:
         index = first
         with self._chain(request, indices, request.head["coverage"]) as chain:
             while index in indices and not chain.over:
+                place(self._box, request.files)
                 run = chain.begin(request.inputs[index], request.stdin(index))
                 self._watch(request, run)
                 if run.told is Stage.STARTED_ALL:
@@ -118,6 +120,7 @@ class Runner:
     def _run_again(self, request: Request, index: int, before: Seen) -> Seen:
         """What a program does when it is not observed; its lines are told as before."""
         with self._chain(request, range(index, index + 1), traced=False) as chain:
+            place(self._box, request.files)
             run = chain.begin(request.inputs[index], request.stdin(index))
             self._watch(request, run)
             seen = self._seen(request, index, run)
@@ -136,6 +139,7 @@ class Runner:
     def _run_tester(self, request: Request, index: int, traced: bool) -> Seen:
         """One run of test code, in a process that a socket joins to the program's."""
         orders = self._orders(request, "candidate", range(index, index + 1), traced)
+        place(self._box, request.files)
         ours, theirs = socket.socketpair()
         verdict = os.memfd_create("verdict")
         with ours, theirs:
@@ -169,7 +173,7 @@ class Runner:
             prelude=head["prelude"],
             given=request.inputs[indices.start : indices.stop][:MOST_TOGETHER],
             runs=len(indices),
-            together=len(indices) > 1 and action == "call",
+            together=len(indices) > 1 and action == "call" and not head["fetch"],
             report_bytes=head["report_bytes"],
             lines=head["lines"],
             index=indices.start,
@@ -180,9 +184,15 @@ class Runner:
         return action, (rlimits, head["limits"]["threads"]), order
 
     def _watch(self, request: Request, *runs: Run) -> None:
-        """Returns when runs are over, and nothing of them is left."""
+        """Returns when runs, of which the program's is the first, are over and nothing is left."""
         limits = request.head["limits"]
         supervise.watch(self._zygote, list(runs), self._control.fileno(), limits)
+        program = runs[0]
+        try:
+            program.files = fetch(self._box, request.head["fetch"])
+        except TooLargeError:
+            if program.end not in LIMITS:
+                program.end = ExitReason.OUTPUT_LIMIT
         empty_box(self._box)
 
     def _memory_of(self, request: Request) -> Report:

@@ -184,6 +184,7 @@ class Run:
         waited_seconds: For a CPU, as far as that mattered; threads end, and take theirs along.
         peak_memory_bytes: Largest resident set.
         watched: The child's memory, while it is watched.
+        files: What it left of the files that were asked for.
     """
 
     stdout: Output
@@ -200,6 +201,7 @@ class Run:
     waited_seconds: float = 0.0
     peak_memory_bytes: int = 0
     watched: memory.Watch | None = None
+    files: list[tuple[str, bytes]] = dataclasses.field(default_factory=list)
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ The files are the parquet files of the folder ``verifiable``, with the official 
 ``{"input", "output"}``. ``rating`` is the difficulty; limits, tags and the rest are in the
 metadata.
 
-These rows are skipped, with the reason: those whose answers a program must check
-(``generated_checker``), interactive ones (``interaction_format``), those that read or write files
-(``input_mode``), those that cannot be executed (``executable``), and those whose official tests are
-not complete (``official_tests_complete``: long tests are left out there, and the generated ones
-that stand in are in other files).
+Where several answers are right, ``generated_checker`` is the problem's checker, a script.
+
+These rows are skipped, with the reason: interactive ones (``interaction_format``), those that read
+or write files (``input_mode``), those that cannot be executed (``executable``), and those whose
+official tests are not complete (``official_tests_complete``: long tests are left out there, and the
+generated ones that stand in are in other files).
 
 *What confirmed the keys*: the code of open-r1 (``cf_scoring.py``) and of several public projects
 that select rows by these keys, and a project's list of the files. No real row was read here.
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from codegym.errors import ProblemError
+from codegym.problems.checker import Checker
 from codegym.problems.problem import Problem
 from codegym.problems.reading.cases import read_cases
 from codegym.problems.source import RemoteFile, Row, Source
@@ -37,6 +39,7 @@ _USED = ("id", "official_tests", "description", "input_format", "output_format",
 def _parse(row: Row) -> Problem:
     for reason in _refusals(row):
         raise ProblemError(reason)
+    checker = row.optional_text("generated_checker").strip()
     judged = read_cases(row.first("official_tests"), printed="apps", what="'official_tests'")
     return Problem(
         id=row.text("id"),
@@ -45,14 +48,13 @@ def _parse(row: Row) -> Problem:
         tests=judged.tests,
         difficulty=row.difficulty("rating"),
         comparison=judged.comparison,
+        checker=Checker(checker, form="script") if checker else None,
         metadata={**row.rest(*_USED), "split": row.split},
     )
 
 
 def _refusals(row: Row) -> Iterator[str]:
     """Why a program cannot be judged here by what the row holds."""
-    if row.first("generated_checker"):
-        yield "its answers are checked by a program, which is not run here"
     if row.first("interaction_format"):
         yield "it is interactive: the program would talk with another one"
     if row.first("input_mode") not in (None, "stdio"):
