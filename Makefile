@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 LATEST := .venv-latest
 LOWEST := .venv-lowest
+# Trainers of others that are tested for real. Each has a virtual environment of its own, the versions
+# of requirements/integrations-NAME-py3.X.txt, and tests/integrations/test_NAME.py.
+INTEGRATIONS := trl
 BIN := $(VENV)/bin
 # Commands or paths of the Pythons whose locks `make lock` renews; empty: python3.11, python3.12, ...
 PYTHONS :=
@@ -21,7 +24,8 @@ OURS := .made-by-make
 
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
-.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-busy fuzz check docs \
+.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-integrations \
+	test-busy fuzz check docs \
 	lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
@@ -34,6 +38,7 @@ help:
 	@echo "make prm             a process reward model from end to end"
 	@echo "make robustness      the main job with ten seeds and other learning rates; takes hours"
 	@echo "make test-latest     the tests on the newest versions; test-lowest: on the oldest"
+	@echo "make test-integrations  real trainers of others, each in an environment of its own"
 	@echo "make test-busy       the tests three times beside eight busy loops"
 	@echo "make fuzz            a hundred times as many damaged reports and odd answers as make test"
 	@echo "make docs            builds the site into docs/_build"
@@ -92,11 +97,19 @@ test-lowest: $(LOWEST)/.python-$(VERSION)
 		--editable ".[dev]"
 	$(LOWEST)/bin/python -m pytest -n 2
 
+# Real trainers on the CPU. Their results are kept in benchmarks/results/integrations_NAME.json.
+test-integrations: $(addprefix test-integrations-,$(INTEGRATIONS))
+
+test-integrations-%: .venv-%/.python-$(VERSION)
+	.venv-$*/bin/python -m pip install --quiet \
+		--requirement requirements/integrations-$*-py$(VERSION).txt --editable .
+	.venv-$*/bin/python -m benchmarks.integrations $* $*
+
 lock:
 	$(PYTHON) requirements/lock.py $(PYTHONS)
 
 clean:
-	for each in $(VENV) $(LATEST) $(LOWEST); do \
+	for each in $(VENV) $(LATEST) $(LOWEST) $(addprefix .venv-,$(INTEGRATIONS)); do \
 		if test -e $$each/$(OURS); then rm -rf $$each; fi; done
 	rm -rf runs docs/_build
 

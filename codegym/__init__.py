@@ -16,6 +16,7 @@ masks               what may be learned?
 rewards             what is it worth?
 envs                how is it stepped?
 wrappers            how is it changed without being touched?
+integrations        how do other people's trainers use it?
 ==================  =======================================================================
 """
 
@@ -24,6 +25,7 @@ from codegym import (
     errors,
     execution,
     grading,
+    integrations,
     masks,
     problems,
     programs,
@@ -56,6 +58,7 @@ __all__ = [
     "errors",
     "execution",
     "grading",
+    "integrations",
     "load_problems",
     "masks",
     "problems",

@@ -31,10 +31,10 @@ DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
 ROOMS = [
     *("problems", "tokenization", "programs", "start_states", "execution", "grading"),
-    *("serving", "masks", "rewards", "envs", "wrappers", "errors"),
+    *("serving", "masks", "rewards", "envs", "wrappers", "integrations", "errors"),
 ]
 # Modules without public names of their own, whose docstring others lead to.
-MODULES = ["execution.isolation", "grading.printed", "problems.sources.custom"]
+MODULES = ["execution.isolation", "grading.printed", "programs.answer", "problems.sources.custom"]
 _MODULE_PAGES = {
     ROOT / "codegym" / f"{name.replace('.', '/')}.py": f"api/{name}.md" for name in MODULES
 }

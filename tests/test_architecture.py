@@ -27,6 +27,7 @@ ROOMS = [
     "rewards",
     "envs",
     "wrappers",
+    "integrations",
     "registration",
     "",  # the package root
 ]

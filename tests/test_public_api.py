@@ -15,6 +15,7 @@ ROOMS = [
     "codegym.errors",
     "codegym.execution",
     "codegym.grading",
+    "codegym.integrations",
     "codegym.masks",
     "codegym.problems",
     "codegym.programs",

@@ -159,6 +159,10 @@ def _definition_of(name: str, program: str) -> str:
     return "class" if re.search(rf"^class {name}\b", program, flags=re.M) else "function"
 
 
+CHAT_STOP = "\n```"
+"""Closes the fence that a chat prompt opens."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChatFormat:
     """The problem as a user message of a chat model; the program is written in a code fence.
@@ -178,14 +182,19 @@ class ChatFormat:
             ConfigurationError: If the tokenizer has no chat template.
         """
         tokenizer = _with_template(self.tokenizer)
-        question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
-        task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
-        messages = [{"role": "system", "content": self.system}] if self.system else []
-        messages.append({"role": "user", "content": task})
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(
+            self.messages(problem), tokenize=False, add_generation_prompt=True
+        )
         text += "```python\n"
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return Prompt(text, stop=("\n```",), ids=tuple(ids))
+        return Prompt(text, stop=(CHAT_STOP,), ids=tuple(ids))
+
+    def messages(self, problem: Problem) -> list[dict[str, str]]:
+        """The chat up to the answer: the system message, if there is one, and the user's."""
+        question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
+        task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": task}]
 
 
 def _with_template(tokenizer: Any) -> Any:

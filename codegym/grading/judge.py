@@ -9,7 +9,7 @@ from codegym.grading.comparer import Comparer
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
-__all__ = ["checks", "compare_answer", "failure", "grade_of", "judged"]
+__all__ = ["checks", "compare_answer", "failure", "grade_of", "grade_without_program", "judged"]
 
 _WORST_FIRST = (
     Verdict.COMPILE_ERROR,
@@ -65,6 +65,20 @@ def grade_of(
         error_line=first.error_line,
         tests=tuple(tests),
     )
+
+
+def grade_without_program(problem: Problem, message: str) -> Grade:
+    """The grade where there is no program to run: a compile error on every test.
+
+    Args:
+        problem: What was asked.
+        message: A sentence for a human.
+    """
+    tests = [
+        TestGrade(Verdict.COMPILE_ERROR, error_message=message, checks_total=checks(test))
+        for test in problem.tests
+    ]
+    return grade_of(problem, tests, frozenset())
 
 
 def checks(test: UnitTest) -> int:

@@ -1,0 +1,65 @@
+"""Runs the tests of one integration with the real trainer, and keeps what came of it.
+
+``make test-integrations`` calls this in an environment of each trainer's own. Needs no more than
+pytest there. The result is ``benchmarks/results/integrations_NAME.json``; it is written only if a
+test ran and none failed, so that what is committed is the last good run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["main"]
+
+TESTS = Path("tests/integrations")
+RESULTS = Path("benchmarks/results")
+
+
+class Outcomes:
+    """A plugin of pytest that remembers how each test ended."""
+
+    def __init__(self) -> None:
+        self.tests: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keeps the outcome of the call, or what came before or after it and was worse."""
+        if report.when == "call" or report.outcome != "passed":
+            self.tests[report.nodeid.partition("::")[2]] = report.outcome
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the tests of the integration that is named; returns an exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="such as trl: tests/integrations/test_NAME.py")
+    parser.add_argument("packages", nargs="*", help="whose versions are kept")
+    given = parser.parse_args(arguments)
+    outcomes = Outcomes()
+    path = TESTS / f"test_{given.name}.py"
+    code = int(pytest.main(["-p", "no:cacheprovider", "-q", str(path)], plugins=[outcomes]))
+    if code != 0 or "passed" not in outcomes.tests.values():
+        print(f"{path}: not all well, so no result is kept", file=sys.stderr)
+        return code or 1
+    result = {
+        "command": f"make test-integrations-{given.name}",
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in given.packages},
+        "tests": outcomes.tests,
+    }
+    kept = RESULTS / f"integrations_{given.name}.json"
+    kept.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(kept)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

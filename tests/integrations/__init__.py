@@ -1,0 +1,1 @@
+"""The seams of other people's trainers."""
