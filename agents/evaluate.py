@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +36,7 @@ from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling, play
 from agents.telemetry import RunLogger
 from codegym.errors import ConfigurationError
+from codegym.grading import pass_at_k, wilson_interval
 from codegym.problems import GeneratedSource, ProblemSet
 from codegym.tokenization import Tokenizer
 
@@ -47,8 +47,6 @@ __all__ = [
     "evaluation_table",
     "greedy_and_sampled",
     "held_out",
-    "pass_at_k",
-    "wilson_interval",
 ]
 
 _ORDER = ("introductory", "interview", "competition")
@@ -107,50 +105,6 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """JSON-able data."""
         return {**dataclasses.asdict(self), "mean_pass_at_1": self.mean_pass_at_1}
-
-
-def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Unbiased estimate of pass@k (Chen et al. 2021, arXiv 2107.03374, eq. 1).
-
-    Args:
-        samples: n programs were written.
-        correct: c of them passed.
-        k: At most `samples`.
-
-    Returns:
-        ``1 - C(n - c, k) / C(n, k)``.
-
-    Raises:
-        ConfigurationError: If not ``0 <= correct <= samples`` and ``1 <= k <= samples``.
-    """
-    if not (0 <= correct <= samples and 1 <= k <= samples):
-        raise ConfigurationError(
-            f"pass@k needs 0 <= correct <= samples and 1 <= k <= samples, got samples={samples}, "
-            f"correct={correct}, k={k}."
-        )
-    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
-
-
-def wilson_interval(rate: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval of a rate.
-
-    Args:
-        rate: Observed, in [0, 1].
-        n: Independent trials. With several programs a problem, the number of problems: the
-            interval is then somewhat too wide, never too narrow.
-        z: 1.96 for 95 %.
-
-    Returns:
-        Lower and upper end.
-
-    Raises:
-        ConfigurationError: If `n` is not positive.
-    """
-    if n <= 0:
-        raise ConfigurationError(f"An interval needs at least one trial, got n={n}.")
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def held_out(

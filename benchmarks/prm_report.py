@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from agents.evaluate import pass_at_k
 from agents.prm.labels import Kind
 from benchmarks import page
 from benchmarks.intervals import shown
+from codegym.grading import pass_at_k
 
 __all__ = ["lines"]
 

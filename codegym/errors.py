@@ -20,6 +20,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     │   ├── ResetNeededError      step() before the first reset() or after the end
     │   └── ClosedError           the environment or pool was closed
     ├── RewardError               a reward function returned something that is not a reward
+    ├── GenerationError           a model that was to write programs cannot be had, or wrote nothing
     └── ExecutionError            codegym could not run a program (never the program's fault)
         ├── WorkerError           a worker process died or answered nonsense, also when retried
         ├── ServerError           a server that runs programs cannot be reached, or failed
@@ -45,6 +46,7 @@ __all__ = [
     "DataNotFoundError",
     "EpisodeError",
     "ExecutionError",
+    "GenerationError",
     "InvalidActionError",
     "IsolationError",
     "IsolationWarning",
@@ -160,6 +162,10 @@ class ClosedError(EpisodeError, RuntimeError):
 
 class RewardError(CodegymError, ValueError):
     """A reward function returned something that is not a reward."""
+
+
+class GenerationError(CodegymError, RuntimeError):
+    """A model that was to write programs cannot be had, refuses, or gave no answer."""
 
 
 class ExecutionError(CodegymError, RuntimeError):

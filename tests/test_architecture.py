@@ -29,7 +29,9 @@ ROOMS = [
     "wrappers",
     "integrations",
     "registration",
+    "commands",
     "",  # the package root
+    "__main__",
 ]
 
 

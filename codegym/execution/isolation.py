@@ -47,7 +47,7 @@ from typing import Any
 from codegym.errors import IsolationError, IsolationWarning
 from codegym.execution.worker_process import WorkerProcess
 
-__all__ = ["Isolation", "describe_isolation", "hello", "require_isolation"]
+__all__ = ["Isolation", "describe_isolation", "hello", "require_isolation", "require_linux"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,6 +91,21 @@ class Isolation:
         ]
 
 
+def require_linux() -> None:
+    """Raises on other systems: there is no sandbox without what only Linux has.
+
+    Raises:
+        IsolationError: If this is macOS, Windows or another system.
+    """
+    if sys.platform != "linux":
+        name = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
+        raise IsolationError(
+            f"Programs are run in a sandbox that is made of Linux's seccomp, Landlock and "
+            f"namespaces; this is {name}. Use Linux: a machine, a container, a virtual machine, or "
+            "on Windows WSL 2. `codegym doctor` says there what it enforces."
+        )
+
+
 def describe_isolation(python: str | None = None) -> Isolation:
     """Starts a worker, lets it try its barriers, and says which hold.
 
@@ -98,8 +113,10 @@ def describe_isolation(python: str | None = None) -> Isolation:
         python: Path of the interpreter; default: this one.
 
     Raises:
+        IsolationError: If this is no Linux.
         WorkerError: If the interpreter cannot be started.
     """
+    require_linux()
     said = hello(python or sys.executable, ())
     return Isolation(python=tuple(said["python"]), **said["enforced"])
 

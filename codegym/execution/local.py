@@ -22,7 +22,7 @@ from codegym.errors import (
     UnknownNameError,
     WorkerError,
 )
-from codegym.execution.isolation import require_isolation
+from codegym.execution.isolation import require_isolation, require_linux
 from codegym.execution.job import Job
 from codegym.execution.packages import checked_names, installed_packages
 from codegym.execution.result import Request, Result
@@ -58,7 +58,8 @@ class LocalExecutor:
 
     Raises:
         ConfigurationError: If an argument has no meaning.
-        IsolationError: If `isolation="strict"` and this machine cannot enforce everything.
+        IsolationError: If this is no Linux, or if `isolation="strict"` and this machine cannot
+            enforce everything.
         WorkerError: If the interpreter cannot be started.
     """
 
@@ -70,6 +71,7 @@ class LocalExecutor:
         isolation: IsolationMode = "auto",
         packages: Iterable[str] = (),
     ) -> None:
+        require_linux()
         count = len(os.sched_getaffinity(0)) if workers is None else workers
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigurationError(f"workers must be a positive int, got {workers!r}.")

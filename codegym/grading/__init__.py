@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from codegym.grading.compare import same_output, same_value
 from codegym.grading.grader import Grader
+from codegym.grading.pass_rate import pass_at_k, wilson_interval
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 
-__all__ = ["Grade", "Grader", "TestGrade", "Verdict", "same_output", "same_value"]
+__all__ = [
+    "Grade",
+    "Grader",
+    "TestGrade",
+    "Verdict",
+    "pass_at_k",
+    "same_output",
+    "same_value",
+    "wilson_interval",
+]

@@ -9,7 +9,6 @@ one. A helper that dies of anything else is a fault of ours.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -28,6 +27,9 @@ from codegym.errors import ClosedError, WorkerError
 from codegym.execution.values import NotPlainError, decode_plain
 from codegym.grading.check import check_output, check_value
 from codegym.problems.problem import CallTest, Comparison, StdinTest
+
+if sys.platform != "win32":  # there is none there, and importing codegym says why only at use
+    import fcntl
 
 __all__ = ["Comparer"]
 

@@ -14,7 +14,7 @@ import codegym
 from agents import ppo
 from agents.checkpoint import saved_iteration, saved_settings
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
-from agents.evaluate import evaluate, held_out, pass_at_k, wilson_interval
+from agents.evaluate import evaluate, held_out
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
@@ -316,18 +316,3 @@ def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader) 
         assert set(level.solved) == {p.id for p in problems if p.difficulty == level.difficulty}
         assert 0.0 <= level.low[1] <= level.pass_at[1] <= level.high[1] <= 1.0
     assert json.loads(json.dumps(result.to_json()))["temperature"] == 1.0
-
-
-def test_pass_at_k_by_hand() -> None:
-    assert pass_at_k(4, 0, 2) == 0.0
-    assert pass_at_k(4, 1, 2) == pytest.approx(0.5)  # 1 - C(3,2)/C(4,2)
-    assert pass_at_k(4, 3, 2) == 1.0
-    assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
-    with pytest.raises(ConfigurationError, match="k=5"):
-        pass_at_k(4, 1, 5)
-
-
-def test_wilson_interval_by_hand() -> None:
-    # Newcombe 1998, table I: 81 of 263 and 0 of 20.
-    assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)

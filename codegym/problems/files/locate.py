@@ -13,7 +13,15 @@ from codegym.problems.files.download import download, verify
 from codegym.problems.files.parquet import require_parquet
 from codegym.problems.source import RemoteFile, Source
 
-__all__ = ["FoundFile", "cache_folder", "data_folder", "find_files", "user_path"]
+__all__ = [
+    "FoundFile",
+    "cache_folder",
+    "data_folder",
+    "find_files",
+    "find_here",
+    "how_to_get",
+    "user_path",
+]
 
 Check = Callable[[Path], None]
 
@@ -213,17 +221,37 @@ def _in_folder(folder: Path, source: Source, file: RemoteFile) -> Path:
     return found
 
 
-def _anywhere(source: Source, file: RemoteFile, check: Check) -> Path:
-    names = _names(file)
+def find_here(file: RemoteFile) -> Path | None:
+    """Where a file is in ``$CODEGYM_DATA`` or the user's cache; None if it would be downloaded.
+
+    Raises:
+        DataNotFoundError: If ``$CODEGYM_DATA`` names no folder, or something is at the place of the
+            file that is none.
+        DataFormatError: If a file of the cache has changed since it was downloaded.
+        OSError: If it may not be known whether a file is there.
+    """
     folder = data_folder()
     if folder is not None:
-        found = _first_file(folder / name for name in names)
+        found = _first_file(folder / name for name in _names(file))
         if found is not None:
             return found
     target = cache_folder() / file.name
-    if _is_file(target):
-        verify(target)
-        return target
+    if not _is_file(target):
+        return None
+    verify(target)
+    return target
+
+
+def how_to_get(file: RemoteFile) -> str:
+    """The command that downloads a file to where it is looked for."""
+    return _command(file, cache_folder() / file.name)
+
+
+def _anywhere(source: Source, file: RemoteFile, check: Check) -> Path:
+    found = find_here(file)
+    if found is not None:
+        return found
+    target, folder = cache_folder() / file.name, data_folder()
     if target.suffix == ".parquet":
         require_parquet(f"{file.name!r} of source {source.name!r}")
     try:

@@ -1,0 +1,284 @@
+"""Grades a stream of samples: each is matched, made a program of, run, and noted at once.
+
+A sample that no problem was found for, a row that holds no sample, and a program that this machine
+could not run are counted and listed; none of them is a verdict.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future
+from typing import Any
+
+from codegym.commands.results import ResultsFile
+from codegym.commands.samples.matching import Match, Matcher, Unmatched
+from codegym.commands.samples.programs import NO_PROGRAM, program_of
+from codegym.commands.samples.sample import Sample, Unreadable
+from codegym.errors import CodegymError, ExecutionError
+from codegym.grading.grader import Grader
+from codegym.grading.judge import grade_without_program
+from codegym.grading.verdict import Grade, TestGrade
+from codegym.problems import CallTest, CodeTest, Problem, ProblemSet, StdinTest, UnitTest
+
+__all__ = ["LeftOut", "Tally", "grade_samples"]
+
+_FAULTS_IN_A_ROW = 10
+_SHOWN = 400
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row without a verdict.
+
+    Attributes:
+        where: Its place.
+        reason: A sentence for a human.
+    """
+
+    where: str
+    reason: str
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """What became of all samples.
+
+    Attributes:
+        graded: Samples with a verdict.
+        resumed: Those among them that had it already.
+        verdicts: How many samples have each verdict.
+        matched_by: How many samples were matched by what.
+        counts: Problem id to the numbers of its samples and of those that passed.
+        unmatched: Samples whose problem is not known.
+        unreadable: Rows that hold no sample.
+        faults: Samples that this machine could not grade.
+        compared: How many samples were judged (right, wrong) by an older grader and by this one:
+            pairs of old and new to their number.
+        unscored: Samples that an older grader was to have a score of, and has none.
+    """
+
+    graded: int = 0
+    resumed: int = 0
+    verdicts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    matched_by: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    counts: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    unmatched: list[LeftOut] = dataclasses.field(default_factory=list)
+    unreadable: list[LeftOut] = dataclasses.field(default_factory=list)
+    faults: list[LeftOut] = dataclasses.field(default_factory=list)
+    compared: collections.Counter[tuple[bool, bool]] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    unscored: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row has a verdict."""
+        return not (self.unmatched or self.unreadable or self.faults)
+
+    @property
+    def differences(self) -> int:
+        """How many samples the older grader judged otherwise."""
+        return self.compared[True, False] + self.compared[False, True]
+
+    def count(self, problem_id: str, matched_by: str, verdict: str, old: bool | None) -> None:
+        """Notes one verdict."""
+        passed = verdict == "accepted"
+        self.graded += 1
+        self.verdicts[verdict] += 1
+        self.matched_by[matched_by] += 1
+        counts = self.counts.setdefault(problem_id, [0, 0])
+        counts[0] += 1
+        counts[1] += passed
+        if old is not None:
+            self.compared[old, passed] += 1
+
+
+class _Waiting:
+    """A sample that is being graded."""
+
+    def __init__(self, sample: Sample, match: Match, problem: Problem, program: str | None) -> None:
+        self.sample, self.match, self.problem, self.program = sample, match, problem, program
+        self.digest = _digest(problem, program)
+        self.old: bool | None = None
+
+
+def grade_samples(
+    samples: Iterable[Sample | Unreadable],
+    problems: ProblemSet,
+    matcher: Matcher,
+    grader: Grader,
+    results: ResultsFile,
+    *,
+    window: int,
+    old: Callable[[Sample], bool | None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tally:
+    """Grades samples, and writes each result as soon as it is there.
+
+    Args:
+        samples: What is graded.
+        problems: What they may be solutions of.
+        matcher: Finds the problem of a sample.
+        grader: Runs and judges programs.
+        results: Gets a row for each verdict; what it has already is not done again.
+        window: How many programs are being graded at a time, at most.
+        old: What an older grader says of a sample: whether it is right, or None; no such grader.
+        progress: Called with the number of rows that are done.
+
+    Returns:
+        What became of the samples.
+
+    Raises:
+        ExecutionError: If this machine could not run ten programs in a row: it is at fault, and
+            going on is of no use. Results until then are kept.
+        ConfigurationError: If the results that are resumed are of other programs.
+    """
+    tally = Tally()
+    waiting: dict[Future[Grade], _Waiting] = {}
+    failing = 0
+    done = 0
+
+    def collect(finished: Iterable[Future[Grade]]) -> None:
+        nonlocal failing, done
+        for future in finished:
+            one = waiting.pop(future)
+            done += 1
+            error = future.exception()
+            if error is None:
+                failing = 0
+                _note(one, future.result(), results, tally)
+            elif isinstance(error, CodegymError):
+                # A fault of the machine or of the problem, never of the program: no verdict.
+                failing += isinstance(error, ExecutionError)
+                reason = f"{one.problem.id}: {type(error).__name__}: {error}"
+                tally.faults.append(LeftOut(one.sample.where, reason))
+                if failing >= _FAULTS_IN_A_ROW:
+                    raise error
+            else:
+                raise error
+        if progress is not None:
+            progress(done)
+
+    try:
+        for sample in samples:
+            if isinstance(sample, Unreadable):
+                tally.unreadable.append(LeftOut(sample.where, sample.reason))
+                done += 1
+                continue
+            match = matcher.match(sample)
+            if isinstance(match, Unmatched):
+                tally.unmatched.append(LeftOut(sample.where, match.reason))
+                done += 1
+                continue
+            problem = problems.by_id(match.problem_id)
+            one = _Waiting(sample, match, problem, program_of(sample, problem))
+            if old is not None:
+                one.old = old(sample)
+                tally.unscored += one.old is None
+            earlier = results.earlier(sample.where, one.digest)
+            if earlier is not None:
+                tally.resumed += 1
+                done += 1
+                tally.count(problem.id, match.by, earlier["verdict"], one.old)
+            elif one.program is None:
+                done += 1
+                _note(one, grade_without_program(problem, NO_PROGRAM), results, tally)
+            else:
+                waiting[_submit(grader, problem, one.program)] = one
+            if len(waiting) >= window:
+                collect(concurrent.futures.wait(waiting, return_when=FIRST_COMPLETED).done)
+        while waiting:
+            collect(concurrent.futures.wait(waiting, return_when=FIRST_COMPLETED).done)
+    finally:
+        # Whatever ended this, what has been graded is kept, and what was not begun is not run.
+        for future, one in waiting.items():
+            if not future.cancel() and future.done() and future.exception() is None:
+                _note(one, future.result(), results, tally)
+    return tally
+
+
+def _submit(grader: Grader, problem: Problem, program: str) -> Future[Grade]:
+    """Starts grading; what is refused at once fails as what fails later does."""
+    try:
+        return grader.submit(problem, program)
+    except CodegymError as error:
+        failed: Future[Grade] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _note(one: _Waiting, grade: Grade, results: ResultsFile, tally: Tally) -> None:
+    results.add(_row(one, grade))
+    tally.count(one.problem.id, one.match.by, grade.verdict.value, one.old)
+
+
+def _row(one: _Waiting, grade: Grade) -> dict[str, Any]:
+    """A result: what is written of a sample."""
+    row = {
+        "where": one.sample.where,
+        "problem_id": one.problem.id,
+        "matched_by": one.match.by,
+        "verdict": grade.verdict.value,
+        "passed": grade.solved,
+        "tests_passed": grade.tests_passed,
+        "tests_total": grade.tests_total,
+        "failing_test": _failing_test(one.problem, grade),
+        "error_type": grade.error_type,
+        "error_message": grade.error_message,
+        "error_line": grade.error_line,
+        "executed_lines": sorted(grade.executed_lines),
+        "program": one.program,
+        "digest": one.digest,
+    }
+    if one.old is not None:
+        row |= {"old": one.old, "differs": one.old != grade.solved}
+    return row
+
+
+def _failing_test(problem: Problem, grade: Grade) -> dict[str, Any] | None:
+    """The first test that failed: its number from 1, what it is, and its own verdict."""
+    for number, (test, result) in enumerate(zip(problem.tests, grade.tests, strict=False), 1):
+        if result is not None and result.verdict != "accepted":
+            return {
+                "number": number,
+                "test": _shown(test, result, problem.entry_point),
+                "verdict": result.verdict.value,
+                "error_type": result.error_type,
+                "error_message": result.error_message,
+            }
+    return None
+
+
+def _shown(test: UnitTest, result: TestGrade, entry_point: str | None) -> str:
+    """A test in a line or two."""
+    if isinstance(test, StdinTest):
+        return f"stdin {_cut(test.stdin)!r} must print {_cut(test.stdout)!r}"
+    if isinstance(test, CodeTest):
+        failed = result.checks_passed
+        if failed >= len(test.checks):
+            return _cut(test.source.strip())
+        first, *after = test.checks[failed : failed + 2]
+        lines = test.source.splitlines()[first - 1 : after[0] - 1 if after else first]
+        return _cut(" ".join(line.strip() for line in lines).strip())
+    assert isinstance(test, CallTest)
+    if test.expression is not None:
+        call = test.expression
+    else:
+        arguments = [repr(value) for value in test.args]
+        arguments += [f"{name}={value!r}" for name, value in test.kwargs]
+        call = f"{entry_point}({', '.join(arguments)})"
+    return f"{_cut(call)} must return {_cut(repr(test.expected))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def _digest(problem: Problem, program: str | None) -> str:
+    """SHA-256 (hex) of what a verdict depends on."""
+    text = repr((problem.content_hash, program))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""Programs that people have: read in the formats of the field, and matched with problems."""

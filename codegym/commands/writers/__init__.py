@@ -1,0 +1,1 @@
+"""Models that write programs: behind an endpoint, or on this machine."""
