@@ -8,7 +8,7 @@ LATEST := .venv-latest
 LOWEST := .venv-lowest
 # Trainers of others that are tested for real. Each has a virtual environment of its own, the versions
 # of requirements/integrations-NAME-py3.X.txt, and tests/integrations/test_NAME.py.
-INTEGRATIONS := trl
+INTEGRATIONS := trl verl verifiers openenv
 BIN := $(VENV)/bin
 # Commands or paths of the Pythons whose locks `make lock` renews; empty: python3.11, python3.12, ...
 PYTHONS :=
@@ -25,8 +25,7 @@ OURS := .made-by-make
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
 .PHONY: help train apps-plus prm robustness test test-latest test-lowest test-integrations \
-	test-busy fuzz check docs \
-	lock clean
+	test-busy fuzz check docs lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
 ARGS :=
@@ -103,7 +102,7 @@ test-integrations: $(addprefix test-integrations-,$(INTEGRATIONS))
 test-integrations-%: .venv-%/.python-$(VERSION)
 	.venv-$*/bin/python -m pip install --quiet \
 		--requirement requirements/integrations-$*-py$(VERSION).txt --editable .
-	.venv-$*/bin/python -m benchmarks.integrations $* $*
+	.venv-$*/bin/python -m benchmarks.integrations $* $* torch transformers accelerate datasets
 
 lock:
 	$(PYTHON) requirements/lock.py $(PYTHONS)

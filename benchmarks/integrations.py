@@ -1,8 +1,8 @@
 """Runs the tests of one integration with the real trainer, and keeps what came of it.
 
-``make test-integrations`` calls this in an environment of each trainer's own. Needs no more than
-pytest there. The result is ``benchmarks/results/integrations_NAME.json``; it is written only if a
-test ran and none failed, so that what is committed is the last good run.
+``make test-integrations`` calls this in an environment of each trainer's own, which has pytest. The
+result is ``benchmarks/results/integrations_NAME.json``. It is written only if a test ran and none
+failed, so that what is committed is the last good run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the tests of the integration that is named; returns an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="such as trl: tests/integrations/test_NAME.py")
-    parser.add_argument("packages", nargs="*", help="whose versions are kept")
+    parser.add_argument("packages", nargs="*", help="whose versions are kept, if installed")
     given = parser.parse_args(arguments)
     outcomes = Outcomes()
     path = TESTS / f"test_{given.name}.py"
@@ -48,11 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     if code != 0 or "passed" not in outcomes.tests.values():
         print(f"{path}: not all well, so no result is kept", file=sys.stderr)
         return code or 1
+    installed = {found.name: found.version for found in metadata.distributions()}
     result = {
-        "command": f"make test-integrations-{given.name}",
+        "command": " ".join(["python -m benchmarks.integrations", given.name, *given.packages]),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in given.packages},
+        "packages": {name: installed[name] for name in given.packages if name in installed},
         "tests": outcomes.tests,
     }
     kept = RESULTS / f"integrations_{given.name}.json"

@@ -190,8 +190,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         ),
     )
     yield ""
-    rows = ([name, *(run["verdicts"][v] for v in Verdict)] for name, run in runs.items())
-    yield from page.table(("run", *Verdict), rows)
+    verdicts = [verdict for verdict in Verdict if verdict is not Verdict.JUDGE_ERROR]
+    rows = ([name, *(run["verdicts"][v] for v in verdicts)] for name, run in runs.items())
+    yield from page.table(("run", *verdicts), rows)
     yield from ("", "Differences from the first run (verdict, type of the error, CPU seconds):", "")
     told = [
         f"- {name}: {d['program']}, test {d['test']}: {d['before']}, then {d['after']}"

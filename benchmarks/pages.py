@@ -22,6 +22,7 @@ PAGES = {
     "prm": "prm_report",
     "prm_exact": "prm_exact",
     "robustness": "robustness_report",
+    "serving": "serving",
     "soak": "soak_report",
     "stepping": "stepping_report",
     "system_calls": "system_calls",

@@ -85,7 +85,7 @@ class Tally:
 @contextlib.contextmanager
 def server(queue: int) -> Iterator[tuple[str, psutil.Process]]:
     """A server of its own process: its URL, and the process."""
-    command = [sys.executable, "-m", "codegym.serving", "--port", "0", "--queue", str(queue)]
+    command = [sys.executable, "-m", "codegym", "serve", "--port", "0", "--queue", str(queue)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

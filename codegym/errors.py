@@ -12,6 +12,7 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     │   │   └── OfflineError      no connection could be made to download it
     │   └── DataFormatError       the file is there, but it is not a data set of the expected format
     ├── ProblemError              one problem cannot be used (no tests, no solution, ...)
+    │   └── JudgeError            its checker failed on an answer, so there is no verdict
     ├── TokenizationError         text and tokens cannot be converted into each other exactly
     ├── StartStateError           a start state does not exist (not a prefix, no such stage)
     ├── ContextLengthError        prompt and given code do not fit the context
@@ -50,6 +51,7 @@ __all__ = [
     "InvalidActionError",
     "IsolationError",
     "IsolationWarning",
+    "JudgeError",
     "OfflineError",
     "ProblemError",
     "RenderModeError",
@@ -130,6 +132,10 @@ class DataFormatError(DataError, ValueError):
 
 class ProblemError(CodegymError, ValueError):
     """One problem cannot be used: it has no tests, no solution, or contradicts itself."""
+
+
+class JudgeError(ProblemError):
+    """A problem's checker failed on an answer, so that there is no verdict on it."""
 
 
 class TokenizationError(CodegymError, ValueError):

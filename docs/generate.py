@@ -34,7 +34,10 @@ ROOMS = [
     *("serving", "masks", "rewards", "envs", "wrappers", "integrations", "errors"),
 ]
 # Modules without public names of their own, whose docstring others lead to.
-MODULES = ["execution.isolation", "grading.printed", "programs.answer", "problems.sources.custom"]
+MODULES = [
+    *("execution.isolation", "grading.printed", "problems.overlap", "problems.reading.cases"),
+    *("problems.sources.custom", "problems.sources.verl", "programs.answer"),
+]
 _MODULE_PAGES = {
     ROOT / "codegym" / f"{name.replace('.', '/')}.py": f"api/{name}.md" for name in MODULES
 }

@@ -14,7 +14,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = [
     example
     for page in PAGES
-    for example in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    for _, example in re.findall(
+        r"^(`{3,})python\n(.*?)^\1$", page.read_text(), flags=re.DOTALL | re.MULTILINE
+    )
 ]
 
 

@@ -1,6 +1,7 @@
 """The command `codegym`: what the library does, at a terminal and in scripts.
 
-Each command is a module with `Args`, a dataclass that is its command line, and `run`. They are
+Each command is a module with `Args`, a dataclass that is its command line, and `run` (`serve` has
+`main`, as its options are those of a function). They are
 named by strings, so that one command does not load what another needs. Exit status: 0, all is well;
 1, the work was done, and there is something to look at; 2, it could not be done, and a message says
 why; 130, interrupted.

@@ -22,9 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grade": ("grade", "grades samples of people's models: verdicts and pass@k"),
     "eval": ("evaluate", "lets a model write programs, and grades them"),
     "regrade": ("regrade", "grades rollouts that have a score: where do the graders differ?"),
+    "serve": ("serve", "runs and grades programs over HTTP, for trainers on other machines"),
     "play": ("play", "an episode at the terminal, by hand or by the reference solution"),
 }
 """Every command: its module in this room, and what it does in a line."""
+
+_SERVES = "serve"  # prints nothing but where it listens
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,6 +54,9 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     name, rest = _split(words)
     module = importlib.import_module(f"codegym.commands.{COMMANDS[name][0]}")
+    if name == _SERVES:
+        served: int = module.main(rest)
+        return served
     args = _parse(module, name, rest)
     status: int = module.run(args, Console(as_json=args.json))
     return status
@@ -82,6 +88,6 @@ def _show_commands(console: Console) -> None:
     for name, (_, what) in COMMANDS.items():
         console.print(f"  {name:<{width}}  {what}")
     console.print(
-        "\nEvery command takes --json. Exit status: 0 all is well, 1 done but there is something "
-        "to look at,\n2 it could not be done, 130 interrupted."
+        "\nEvery command but serve takes --json. Exit status: 0 all is well, 1 done but there is "
+        "something to look at,\n2 it could not be done, 130 interrupted."
     )

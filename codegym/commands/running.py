@@ -55,7 +55,7 @@ class Tally:
         counts: Problem id to the numbers of its samples and of those that passed.
         unmatched: Samples whose problem is not known.
         unreadable: Rows that hold no sample.
-        faults: Samples that this machine could not grade.
+        faults: Samples that this machine could not grade, or a problem's checker.
         compared: How many samples were judged (right, wrong) by an older grader and by this one:
             pairs of old and new to their number.
         unscored: Samples that an older grader was to have a score of, and has none.
@@ -212,6 +212,10 @@ def _submit(grader: Grader, problem: Problem, program: str) -> Future[Grade]:
 
 
 def _note(one: _Waiting, grade: Grade, results: ResultsFile, tally: Tally) -> None:
+    if not grade.judged:
+        reason = f"{one.problem.id}: its checker failed on the answer: {grade.error_message}"
+        tally.faults.append(LeftOut(one.sample.where, reason))
+        return
     results.add(_row(one, grade))
     tally.count(one.problem.id, one.match.by, grade.verdict.value, one.old)
 

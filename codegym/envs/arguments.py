@@ -288,8 +288,8 @@ def make_problems(given: TaskArguments) -> ProblemSet:
             problem is left to draw.
     """
     problems, source, size = given["problems"], given["source"], given["size"]
-    loading = [given["split"], given["difficulty"], given["data"], size, given["seed"]]
-    loading += [given["dates"], given["keys"]]
+    loading: list[object] = [given["split"], given["difficulty"], given["data"], size]
+    loading += [given["seed"], given["dates"], given["keys"]]
     if problems is None:
         if size is None and isinstance(SOURCES.get(source), GeneratedSource):
             size = _GENERATED_SIZE

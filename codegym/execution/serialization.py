@@ -24,7 +24,7 @@ from codegym.execution.result import (
     TestCode,
 )
 from codegym.execution.sandbox.codec import from_json, to_json
-from codegym.execution.values import decode_value, encode_value
+from codegym.execution.values import decode_arguments, encode_value
 from codegym.programs.executed import ExecutedLines
 
 __all__ = ["WIRE_VERSION", "pack_request", "pack_result", "unpack_request", "unpack_result"]
@@ -129,7 +129,7 @@ def _unpack_input(kind: str, *fields: Any) -> Stdin | Call | TestCode:
         return Stdin(text)
     if kind == "call":
         values, names, expression = fields
-        args, kwargs = decode_value(_as_bytes(values))
+        args, kwargs = decode_arguments(_as_bytes(values))
         return Call(args, tuple((name, kwargs[name]) for name in names), expression)
     if kind == "code":
         source, name, setup, checks, classes = fields

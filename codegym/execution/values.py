@@ -30,6 +30,7 @@ __all__ = [
     "Iterated",
     "NotPlainError",
     "Opaque",
+    "decode_arguments",
     "decode_plain",
     "decode_value",
     "encode",
@@ -175,6 +176,15 @@ def decode_value(answer: bytes) -> Any:
     return _rebuild(answer, _RECORDS)
 
 
+def decode_arguments(arguments: bytes) -> Any:
+    """Rebuilds what :func:`encode_value` made of arguments: as answers, and answers of others.
+
+    Raises:
+        ValueError: If it is no encoded value.
+    """
+    return _rebuild(arguments, _ARGUMENTS)
+
+
 def decode_plain(answer: bytes) -> Any:
     """:func:`decode_value` for what is small and quick to decode and to compare.
 
@@ -225,5 +235,9 @@ _RECORDS: Table = {
     "T": lambda body, table: BinaryTree(tuple(decode_items(body, table))),
     "I": _iterated,
     "o": lambda body, _table: Opaque(_name(body)),
+}
+_ARGUMENTS: Table = {
+    **_RECORDS,
+    "E": lambda body, _: EncodedAnswer(body.encode("latin-1")),
 }
 _QUICK: Table = {**_RECORDS, "D": _later, "F": _later}

@@ -35,6 +35,8 @@ class Grader:
 
     A policy in training writes the same program often: grades are kept, and a program that is
     being graded is not started twice. A failure of codegym's own is raised, never graded or kept.
+    Where a problem has a checker, the executor runs that as well, on the answers of the program; if
+    it fails, the grade has the verdict ``"judge_error"``.
 
     Args:
         executor: Runs the programs; default: a :class:`~codegym.execution.local.LocalExecutor`

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codegym.errors import ConfigurationError, TokenizationError
+from codegym.errors import ConfigurationError, JudgeError, TokenizationError
 from codegym.grading.grader import Grader
 from codegym.grading.judge import grade_without_program
 from codegym.grading.verdict import Grade
@@ -70,6 +70,7 @@ def grade_completion(
         ConfigurationError: If an argument is no such thing.
         ClosedError: If the grader was closed.
         ExecutionError: If codegym could not run the program; never the program's fault.
+        JudgeError: If the problem's checker failed on the answer.
 
     Example:
         >>> from codegym.problems import CallTest, Problem
@@ -84,7 +85,7 @@ def grade_completion(
     if program is None:
         return _with_place(grade_without_program(problem, _NO_PROGRAM), None, given)
     grader = _shared_grader() if grader is None else grader
-    return _with_place(grader.grade(problem, program.text), program, given)
+    return _with_place(_judged(grader.grade(problem, program.text), problem), program, given)
 
 
 async def grade_completion_async(
@@ -99,7 +100,16 @@ async def grade_completion_async(
         return _with_place(grade_without_program(problem, _NO_PROGRAM), None, given)
     grader = _shared_grader() if grader is None else grader
     grade = await asyncio.wrap_future(grader.submit(problem, program.text))
-    return _with_place(grade, program, given)
+    return _with_place(_judged(grade, problem), program, given)
+
+
+def _judged(grade: Grade, problem: Problem) -> Grade:
+    if not grade.judged:
+        raise JudgeError(
+            f"The checker of problem {problem.id!r} failed on an answer, so there is no verdict "
+            f"and no reward: {grade.error_message} Find out with codegym.problems.validate()."
+        )
+    return grade
 
 
 def answer_text(completion: Completion) -> str:

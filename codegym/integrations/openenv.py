@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from codegym.errors import ConfigurationError, ResetNeededError, UnknownNameError
+from codegym.errors import ConfigurationError, JudgeError, ResetNeededError, UnknownNameError
 from codegym.grading.grader import Grader
+from codegym.grading.verdict import Verdict
 from codegym.integrations.completions import grade_completion
 from codegym.integrations.questions import ask
 from codegym.integrations.scores import RewardSpec
@@ -119,7 +120,8 @@ class ProgramEnvironment:
             timeout_s: OpenEnv's; programs have limits of their own.
 
         Returns:
-            An observation with ``done``, ``reward``, and what the grader said.
+            An observation with ``done``, ``reward``, and what the grader said; no reward where the
+            problem's checker failed on the answer.
 
         Raises:
             ResetNeededError: If no episode was begun, or it has ended.
@@ -131,7 +133,12 @@ class ProgramEnvironment:
                 "step() needs an episode that reset() began and that has not ended. Over HTTP each "
                 "call is a session of its own: use the client, which keeps one open, or /ws."
             )
-        grade = grade_completion(action.answer, self._problem, grader=self._grader)
+        try:
+            grade = grade_completion(action.answer, self._problem, grader=self._grader)
+        except JudgeError as error:  # the same answer would bring it about again
+            self._problem, self._steps = None, 1
+            told = {"verdict": Verdict.JUDGE_ERROR.value, "error_type": type(error).__name__}
+            return self._observe(**self._shown | told | {"done": True, "reward": None})
         terms = checked_terms(self._reward, grade)
         self._problem, self._steps = None, 1
         return self._observe(

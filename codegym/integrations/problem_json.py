@@ -12,12 +12,13 @@ from typing import Any
 
 from codegym.errors import ConfigurationError, ProblemError
 from codegym.execution.values import decode_value, encode_value
+from codegym.problems.checker import Checker
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest
 
 __all__ = ["is_problem_json", "problem_from_json", "problem_to_json"]
 
 _HEAD, _TAIL = '{"codegym_problem":', "}"
-_RECORDS = {record.__name__: record for record in (StdinTest, CallTest, CodeTest)}
+_RECORDS = {record.__name__: record for record in (StdinTest, CallTest, CodeTest, Checker)}
 _TYPE = "type"
 
 

@@ -60,6 +60,7 @@ async def score_completion(
         ConfigurationError: If an argument has no meaning.
         RewardError: If the reward is no finite number.
         ExecutionError: If codegym could not run the program. That is never a score.
+        JudgeError: If the problem's checker failed on the answer. Nor is that.
     """
     make = make_reward(reward)
     grade = await grade_completion_async(completion, problem, grader=grader)

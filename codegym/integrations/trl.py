@@ -16,8 +16,9 @@ patched: the token mask is the ``env_mask`` of a rollout function. That function
 trainer itself would, by a method of the trainer that TRL does not document, or with a function of
 yours.
 
-A failure of codegym's own is None to the trainer, which then leaves the completion out of its
-group's baseline and gives it no advantage. It is never a number, and moves no stage.
+A failure of codegym's own, or of a problem's checker, is None to the trainer, which then leaves the
+completion out of its group's baseline and gives it no advantage. It is never a number, and moves no
+stage.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from codegym.envs.prompt_format import CHAT_STOP, ChatFormat, PromptFormat, make_prompt_format
-from codegym.errors import ConfigurationError, ExecutionError, IsolationError
+from codegym.errors import ConfigurationError, ExecutionError, IsolationError, JudgeError
 from codegym.grading.grader import Grader
 from codegym.integrations.completions import (
     Completion,
@@ -125,12 +126,13 @@ class TRLTask:
                 "problems must be a codegym.ProblemSet, such as load_problems(...) returns, got "
                 f"{type(problems).__name__}."
             )
-        self.tokenizer = make_tokenizer(tokenizer)
-        if not isinstance(self.tokenizer, HuggingFaceTokenizer):
+        wrapped = make_tokenizer(tokenizer)
+        if not isinstance(wrapped, HuggingFaceTokenizer):
             raise ConfigurationError(
                 "tokenizer must be the trainer's, an object of transformers, got "
                 f"{type(tokenizer).__name__}."
             )
+        self.tokenizer = wrapped
         self.problems = problems
         self.start_states = make_start_states(start)
         self.reward = make_reward(reward)
@@ -283,7 +285,7 @@ class TRLTask:
             ) from error
         task = self
 
-        class MoveStages(TrainerCallback):  # type: ignore[misc]  # of a package without types
+        class MoveStages(TrainerCallback):
             """Tells the start distribution what became of the completions of a step."""
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -396,7 +398,7 @@ class TRLTask:
             )
         except IsolationError:
             raise  # a machine that can run no program at all is no passing failure
-        except ExecutionError:
+        except (ExecutionError, JudgeError):
             return None
 
     def _record(self, asked: Sequence[_Asked], grades: Sequence[CompletionGrade | None]) -> None:

@@ -20,7 +20,8 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codegym.errors import ConfigurationError, ProblemError
+from codegym.errors import ConfigurationError, JudgeError, ProblemError
+from codegym.grading.verdict import Verdict
 from codegym.integrations.completions import mask_for
 from codegym.integrations.problem_json import is_problem_json, problem_from_json, problem_to_json
 from codegym.integrations.questions import chat
@@ -122,6 +123,7 @@ async def compute_score(
         ConfigurationError: If an argument has no meaning.
         ExecutionError: If codegym could not run the program. The run ends: verl has no value for
             an answer that could not be graded.
+        JudgeError: If the problem's checker failed on the answer; likewise.
     """
     del reward_router_address, reward_model_tokenizer  # belong to verl's call
     problem = problem_of_row(data_source, ground_truth, extra_info)
@@ -180,7 +182,8 @@ class FGOAgentLoop:
 
         Returns:
             verl's ``AgentLoopOutput``, with the mask, the score, and in ``extra_fields`` what
-            :func:`compute_score` tells beside it.
+            :func:`compute_score` tells beside it. Where the problem's checker failed on the answer,
+            a mask of zeros and a score of 0, which stays in the answer's group.
 
         Raises:
             ProblemError: If the row holds no tests that can be used.
@@ -195,7 +198,15 @@ class FGOAgentLoop:
         output = await self._loop.run(sampling_params, **row)
         # As verl's reward managers decode it, so that the loop's score is the function's.
         answer = self._tokenizer.decode(output.response_ids, skip_special_tokens=True)
-        score = await score_completion(answer, problem, reward=self._reward, grader=self._grader)
+        try:
+            score = await score_completion(
+                answer, problem, reward=self._reward, grader=self._grader
+            )
+        except JudgeError:  # brought about by the answer, so it must not end the run
+            output.response_mask = [0] * len(output.response_mask)
+            output.reward_score = 0.0
+            output.extra_fields["reward_extra_info"] = _UNJUDGED
+            return output
         mask = mask_for(output.response_ids, self._tokenizer, score.grade, outside=self._outside)
         output.response_mask = [
             ours * theirs for ours, theirs in zip(mask, output.response_mask, strict=True)
@@ -303,6 +314,9 @@ _ROWS = Source(
     id_fields=("id",),
     packages=("numpy", "sortedcontainers"),
 )
+
+
+_UNJUDGED = {"score": 0.0, "acc": 0.0, "pass_ratio": 0.0, "verdict": Verdict.JUDGE_ERROR.value}
 
 
 def _told(score: Score) -> dict[str, Any]:

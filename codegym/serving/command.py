@@ -10,20 +10,21 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Protocol
 
-from codegym.errors import CodegymError, ConfigurationError
+from codegym.errors import ConfigurationError
 from codegym.execution.executor import Executor
 from codegym.execution.local import IsolationMode, LocalExecutor
 from codegym.serving.app import make_app
 from codegym.serving.limits import ServiceLimits
 from codegym.serving.service import Service
 
-__all__ = ["ServedExecutor", "Server", "main", "open_server", "serve"]
+__all__ = ["ServedExecutor", "Server", "open_server", "serve"]
 
 _BACKLOG = 2048
+_CONNECTIONS = 800  # many processes may open no more than 1,024 files
 _IDLE_SECONDS = 75  # longer than clients keep a connection that they do not use
 _MIB = 2**20
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -162,6 +163,8 @@ def open_server(
             access_log=False,
             server_header=False,
             timeout_keep_alive=_IDLE_SECONDS,
+            # Those that are refused, or ask for nothing, take some memory and a descriptor each.
+            limit_concurrency=max(_CONNECTIONS, 2 * service.admission.requests),
             timeout_graceful_shutdown=stop_seconds,
         )
 
@@ -190,18 +193,6 @@ def open_server(
             yield Server(name[0], name[1], run, stop)
     finally:
         service.close()
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line: :func:`serve` with its arguments as options."""
-    try:
-        import tyro
-    except ImportError:
-        raise SystemExit("codegym serve: needs the package tyro: pip install -e '.[cli]'") from None
-    try:
-        tyro.cli(serve, prog="codegym serve", args=arguments)
-    except CodegymError as error:
-        raise SystemExit(f"codegym serve: {error}") from error
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ def grade_answer(grade: Grade) -> dict[str, Any]:
     """A grade as JSON-ready data."""
     return {
         "verdict": grade.verdict.value,
+        "judged": grade.judged,
         "solved": grade.solved,
         "pass_ratio": grade.pass_ratio,
         "tests_passed": grade.tests_passed,

@@ -20,7 +20,7 @@ from codegym.errors import ClosedError, ConfigurationError, ExecutionError
 from codegym.execution.executor import Executor
 from codegym.execution.result import Request, Result
 from codegym.execution.serialization import WIRE_VERSION, pack_result, unpack_request
-from codegym.grading.checker import Checker
+from codegym.grading.comparer import Comparer
 from codegym.grading.progress import Plan, Progress
 from codegym.grading.verdict import Grade
 from codegym.serving.admission import Admission, RefusedError
@@ -67,7 +67,7 @@ class Service:
         self.admission = Admission(workers + self.limits.queue, self.limits.body_bytes)
         self._executor = executor
         self._workers = workers
-        self._checker = Checker()
+        self._comparer = Comparer()
         self._threads = ThreadPoolExecutor(workers + 1, thread_name_prefix="codegym-serving")
         self._pending: set[Future[Result]] = set()
 
@@ -118,7 +118,7 @@ class Service:
 
     def close(self) -> None:
         """Ends its threads and helpers. May be called twice."""
-        self._checker.close()
+        self._comparer.close()
         self._threads.shutdown(wait=True)
 
     async def _grade(self, asked: GradeRequest) -> Grade:
@@ -128,7 +128,7 @@ class Service:
                 plan,
                 asked.program,
                 asked.limits,
-                self._checker,
+                self._comparer,
                 coverage=asked.coverage,
                 stop=asked.stop,
             )

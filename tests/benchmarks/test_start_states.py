@@ -12,7 +12,7 @@ import torch
 from agents.environments import make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from benchmarks import start_states
+from benchmarks import runs, start_states
 from benchmarks.first_errors import first_error
 from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
@@ -149,7 +149,7 @@ def test_what_was_kept_goes_on_with_the_same_settings_only(tmp_path: Path) -> No
 def test_a_run_that_is_cut_off_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"episodes": 8, "num_envs": 8, "minibatches": 1, "max_new_tokens": 16}
+    small: dict[str, Any] = {"episodes": 8, "num_envs": 8, "minibatches": 1, "max_new_tokens": 16}
     whole = start_states._settings
     monkeypatch.setattr(
         start_states,
@@ -169,7 +169,7 @@ def test_a_run_that_is_cut_off_goes_on_as_if_it_had_not_been(
         return found
 
     expected = start_states.reinforce(args("whole"), "cccs", 5)
-    cut, measured = args("cut"), start_states.measured
+    cut, measured = args("cut"), runs.measured
     calls = []
 
     def fails(*given: Any, **named: Any) -> Any:

@@ -353,6 +353,20 @@ def test_a_fork_is_told_so(executor: RayExecutor) -> None:
     assert executor.run(square(5)).observations[0].value == 25
 
 
+def test_checkers_are_run_there_as_well(executor: RayExecutor) -> None:
+    grader = Grader(executor, LIMITS)
+    source = "def check(input, output, expected):\n    return sorted(output) == sorted(expected)\n"
+    called = Problem(
+        "c", "", "", (CallTest((3,), [0, 1, 2]),), entry_point="f", checker=Checker(source)
+    )
+    assert grader.grade(called, "def f(n): return list(range(n))[::-1]").verdict == "accepted"
+    assert grader.grade(called, "def f(n): return 1").verdict == "judge_error"
+    script = Checker("import sys\nprint(int(open(sys.argv[3]).read() == 'b\\n'))", "script")
+    printed = Problem("p", "", "", (StdinTest("", "a"),), checker=script)
+    assert grader.grade(printed, "print('b')").verdict == "accepted"
+    assert grader.grade(printed, "print('a')").verdict == "wrong_answer"
+
+
 def test_a_ray_that_is_shut_down_is_an_error_and_no_hang(ray: Any) -> None:
     """Last, for it takes Ray away from all others."""
     assert ray.is_initialized()  # executors were closed before, but the user had started it
@@ -366,17 +380,3 @@ def test_a_ray_that_is_shut_down_is_an_error_and_no_hang(ray: Any) -> None:
                 future.result()
         assert not ray.is_initialized()
     wait_until_dead(family)
-
-
-def test_checkers_are_run_there_as_well(executor: RayExecutor) -> None:
-    grader = Grader(executor, LIMITS)
-    source = "def check(input, output, expected):\n    return sorted(output) == sorted(expected)\n"
-    called = Problem(
-        "c", "", "", (CallTest((3,), [0, 1, 2]),), entry_point="f", checker=Checker(source)
-    )
-    assert grader.grade(called, "def f(n): return list(range(n))[::-1]").verdict == "accepted"
-    assert grader.grade(called, "def f(n): return 1").verdict == "judge_error"
-    script = Checker("import sys\nprint(int(open(sys.argv[3]).read() == 'b\\n'))", "script")
-    printed = Problem("p", "", "", (StdinTest("", "a"),), checker=script)
-    assert grader.grade(printed, "print('b')").verdict == "accepted"
-    assert grader.grade(printed, "print('a')").verdict == "wrong_answer"

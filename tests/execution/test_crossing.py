@@ -634,9 +634,14 @@ def test_answers_that_only_the_test_keeps_are_not_looked_at_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     test, program = _crossings()
-    looked = []
+    looked: list[crossing.Shared] = []
     changed = crossing._changed
-    monkeypatch.setattr(crossing, "_changed", lambda one: looked.append(one) or changed(one))
+
+    def look(one: crossing.Shared) -> bool:
+        looked.append(one)
+        return changed(one)
+
+    monkeypatch.setattr(crossing, "_changed", look)
     kept = []
     for number in range(200):
         program.unpack(test.pack([[number]]))

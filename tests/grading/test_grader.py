@@ -281,7 +281,9 @@ def test_arguments_without_meaning_are_refused() -> None:
         with pytest.raises(ConfigurationError, match="str"):
             grader.grade(DOUBLE, program)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="submit"):
-        Grader("pool")  # type: ignore[arg-type]
+        Grader(3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="http"):
+        Grader("pool")
     with pytest.raises(ConfigurationError, match="cache_size"):
         Grader(cache_size=-1)
     for argument in ("coverage", "stop_at_first_failure", "shortest_first"):

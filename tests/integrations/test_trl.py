@@ -61,6 +61,7 @@ def tokenizer() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    fast_tokenizer: Any = PreTrainedTokenizerFast
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
@@ -70,7 +71,7 @@ def tokenizer() -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     raw.train_from_iterator([SOLUTION], trainer)
-    made = PreTrainedTokenizerFast(
+    made = fast_tokenizer(
         tokenizer_object=raw, eos_token="<eos>", pad_token="<pad>", padding_side="left"
     )
     made.chat_template = (
@@ -260,7 +261,7 @@ def test_a_failure_of_the_machine_has_no_advantage_and_is_not_a_zero(
         reward="binary",
         generate=Scripted(tokenizer, [RIGHT, "# machine\n" + RIGHT, FAILS]),
     )
-    options = {"per_device_train_batch_size": 3, "num_generations": 3}
+    options: dict[str, Any] = {"per_device_train_batch_size": 3, "num_generations": 3}
     trainer = trainer_of(task, model, tokenizer, tmp_path, scale_rewards="none", **options)
     inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
     by_reward = {
@@ -298,7 +299,7 @@ def test_training_resumes_with_its_curriculum(
             ProblemSet.of([SIGN]), tokenizer, start=curriculum, grader=grader, generate=generate
         )
 
-    saving = {"save_strategy": "steps", "save_steps": 1}
+    saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
     first = task_with([RIGHT, FAILS] * 4)
     trainer_of(first, model, tokenizer, tmp_path, **saving).train()
     assert (tmp_path / "checkpoint-1" / STATE_FILE).exists()

@@ -40,6 +40,9 @@ TEMPLATE = (
 )
 
 
+fast_tokenizer: Any = PreTrainedTokenizerFast
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     """A byte-level tokenizer without merges, which adds a first token as Llama's does."""
@@ -52,7 +55,7 @@ def tokenizer() -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     raw.train_from_iterator([], trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
+    made = fast_tokenizer(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
     made.chat_template = TEMPLATE
     return made
 
@@ -323,7 +326,7 @@ def test_of_problems_with_one_prompt_the_first_counts(tokenizer: Any, grader: Gr
 def test_a_tokenizer_without_template_gets_prompts_that_begin_the_program(
     tokenizer: Any, grader: Grader
 ) -> None:
-    base = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, eos_token="</s>")
+    base = fast_tokenizer(tokenizer_object=tokenizer.backend_tokenizer, eos_token="</s>")
     task = TRLTask(PROBLEMS, base, grader=grader)
     rows = task.rows({"problem_id": ["sign"]})
     assert rows["prompt"][0].endswith("ANSWER:\n")

@@ -9,6 +9,7 @@ advantages and the loss.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any, Never
 
@@ -167,7 +168,10 @@ class Server:
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], **_: Any) -> Any:
         replica = pytest.importorskip("verl.workers.rollout.replica")
-        ids = self.tokenizer.encode(self.answers.pop(0), add_special_tokens=False)
+        # Prompts are made in threads, and may come in any order.
+        asked = self.tokenizer.decode(prompt_ids)
+        [answer] = [a for n, a in enumerate(self.answers) if f"Task {n}:" in asked]
+        ids = self.tokenizer.encode(answer, add_special_tokens=False)
         return replica.TokenOutput(token_ids=[*ids, self.tokenizer.eos_token_id])
 
 
@@ -177,16 +181,16 @@ def answered(config: Any, tokenizer: Any, answers: list[str]) -> Any:
 
     async def ask() -> Any:
         worker = loop.AgentLoopWorker(config, Server(tokenizer, list(answers)))
-        row = verl.rows([ADD], agent_name="codegym")[0]
-        row["raw_prompt"] = row.pop("prompt")
-        return await worker.generate_sequences(
-            protocol.DataProto.from_dict(
-                non_tensors={
-                    name: np.array([*[value] * len(answers), None], dtype=object)[:-1]
-                    for name, value in row.items()
-                }
-            )
-        )
+        problems = [
+            dataclasses.replace(ADD, description=f"Task {n}: add x and y.")
+            for n in range(len(answers))
+        ]
+        columns: dict[str, Any] = {}
+        for position, row in enumerate(verl.rows(problems, agent_name="codegym")):
+            row["raw_prompt"] = row.pop("prompt")
+            for name, value in row.items():
+                columns.setdefault(name, np.empty(len(answers), dtype=object))[position] = value
+        return await worker.generate_sequences(protocol.DataProto.from_dict(non_tensors=columns))
 
     return asyncio.run(ask())
 

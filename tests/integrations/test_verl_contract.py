@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import sys
 import types
@@ -22,7 +23,15 @@ from codegym.execution import FakeExecutor
 from codegym.grading import Grader
 from codegym.integrations import completions, verl
 from codegym.integrations.problem_json import problem_from_json, problem_to_json
-from codegym.problems import CallTest, CodeTest, LinkedList, Problem, StdinTest, load_problems
+from codegym.problems import (
+    CallTest,
+    Checker,
+    CodeTest,
+    LinkedList,
+    Problem,
+    StdinTest,
+    load_problems,
+)
 from codegym.tokenization import ByteTokenizer
 
 ADD = Problem(
@@ -81,11 +90,16 @@ def test_a_problem_survives_as_text_whatever_its_values_are() -> None:
     )
     problem = Problem(
         "p/1", "Do.", "x = 1\n", tests, "def f", "f", "easy", "mine", "import re\n", "exact",
-        ("numpy",), {"not": object()},
+        ("numpy",), metadata={"not": object()},
     )  # fmt: skip
     again = problem_from_json(problem_to_json(problem))
     assert again == problem
     assert again.tests == problem.tests
+    check = "def check(input, output, expected): return True"
+    checked = dataclasses.replace(
+        problem, tests=tests[2:3], any_order=0, checker=Checker(check), comparison="tolerant"
+    )
+    assert problem_from_json(problem_to_json(checked)).checker == Checker(check)
     assert (again.id, again.source, again.difficulty) == ("p/1", "mine", "easy")
     assert type(again.tests[0].args[0]) is tuple  # type: ignore[union-attr]
 

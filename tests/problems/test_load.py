@@ -262,8 +262,9 @@ def test_search_order(
     "source", [name for name, source in sorted(SOURCES.items()) if getattr(source, "files", ())]
 )
 def test_offline_the_error_names_file_address_and_command(
-    source: str, empty_machine: list[str]
+    source: str, empty_machine: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("codegym.problems.files.locate.require_parquet", str)  # as if it were here
     with pytest.raises(OfflineError) as caught:
         load_problems(source, allow_sample=False)
     message = str(caught.value)

@@ -249,7 +249,9 @@ def test_no_source_of_ours_imports_another() -> None:
 
 def test_the_sources_of_ours() -> None:
     assert list(SOURCES) == [
-        *("mini", "apps_plus", "apps", "humaneval", "mbpp", "leetcode", "livecodebench", "custom")
+        *("mini", "apps_plus", "apps", "humaneval", "mbpp", "leetcode", "livecodebench"),
+        *("deepcoder", "intellect3", "synthetic", "eurus2", "verl", "taco", "codecontests"),
+        *("codeforces", "nemotron", "kodcode", "custom"),
     ]
     with pytest.raises(TypeError):
         SOURCES["mine"] = mine()  # type: ignore[index]

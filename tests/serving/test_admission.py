@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 
 from codegym.errors import ConfigurationError
 from codegym.execution import ExitReason, Observation, Result
-from codegym.serving import Service, ServiceLimits
+from codegym.serving import Service, ServiceLimits, command
 from codegym.serving.command import open_server
-from tests.serving.asking import HeldExecutor, ask, client_of, in_thread, until
+from tests.serving.asking import HeldExecutor, ask, client_of, in_thread, serving, until
 from tests.waiting import wait_until
 
 CODE = {"language": "python", "code": "print(1)"}
@@ -172,6 +173,16 @@ def test_a_stopped_server_answers_what_runs_and_listens_no_more() -> None:
             assert answers == []
             executor.futures[0].set_result(RESULT)
     assert answers == [200]
+
+
+def test_the_number_of_connections_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_CONNECTIONS", 1)
+    limits = ServiceLimits(queue=1)
+    with serving(HeldExecutor(), limits) as url, contextlib.ExitStack() as stack:
+        host, port = url.removeprefix("http://").split(":")
+        for _ in range(4):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        assert httpx2.get(f"{url}/health", timeout=None).status_code == 503
 
 
 def test_what_runs_for_longer_than_a_stopping_server_waits_is_given_up() -> None:

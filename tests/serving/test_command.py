@@ -12,9 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from codegym.commands import main
 from codegym.errors import ConfigurationError
 from codegym.serving import serve
-from codegym.serving.command import main, open_server
+from codegym.serving.command import open_server
 from tests.serving.asking import HeldExecutor, post
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     pytest.importorskip("tyro", reason="tyro is not installed: pip install -e '.[cli]'")
-    command = [sys.executable, "-W", "error", "-m", "codegym.serving", "--port", "0"]
+    command = [sys.executable, "-W", "error", "-m", "codegym", "serve", "--port", "0"]
     with subprocess.Popen(
         [*command, "--workers", "1"],
         cwd=ROOT,
@@ -69,10 +70,14 @@ def test_arguments_without_meaning(arguments: dict[str, Any], complaint: str) ->
         serve(**arguments)
 
 
-def test_the_command_line_names_what_is_wrong_in_one_line() -> None:
+def test_the_command_line_names_what_is_wrong_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("tyro", reason="tyro is not installed: pip install -e '.[cli]'")
-    with pytest.raises(SystemExit, match=r"^codegym serve: workers must be a positive int"):
-        main(["--workers", "0"])
+    assert main(["serve", "--workers", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ConfigurationError: workers must be a positive int")
+    assert said.count("\n") == 1
 
 
 def test_an_address_of_the_next_version() -> None:

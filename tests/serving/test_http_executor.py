@@ -40,7 +40,7 @@ from codegym.execution import (
 )
 from codegym.execution.serialization import pack_result
 from codegym.grading import Grader, Verdict
-from codegym.problems import CallTest, Problem
+from codegym.problems import CallTest, Checker, Problem
 from codegym.programs import ExecutedLines
 from codegym.serving import ServiceLimits
 from tests.serving.asking import HeldExecutor, serving
@@ -148,6 +148,17 @@ def test_a_grader_takes_the_url(url: str) -> None:
             assert again.grade(DOUBLE, "def f(x): return 2 * x").solved
     with pytest.raises(ClosedError):
         grader.grade(DOUBLE, "")
+
+
+def test_a_checker_is_asked_over_there_as_well(url: str) -> None:
+    larger = dataclasses.replace(
+        DOUBLE, checker=Checker("def check(input, output, expected): return output > expected[0]")
+    )
+    larger = dataclasses.replace(larger, tests=(CallTest(([1, 2],), [5]),))
+    with Grader(url) as grader:
+        assert grader.grade(larger, "def f(x): return sum(x) + 3").solved
+        assert grader.grade(larger, "def f(x): return 5").verdict is Verdict.WRONG_ANSWER
+        assert not grader.grade(larger, "def f(x): return 'a'").judged
 
 
 def test_an_environment_takes_the_url(url: str) -> None:

@@ -11,8 +11,8 @@ real row was read here.
 
 from __future__ import annotations
 
+from codegym.problems.reading.verl_rows import parse_verl
 from codegym.problems.source import RemoteFile, Source
-from codegym.problems.sources.verl import parse_verl
 
 __all__ = ["EURUS2"]
 

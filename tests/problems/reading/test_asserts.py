@@ -191,3 +191,17 @@ def test_a_check_that_asserts_nothing_about_the_function_is_an_error() -> None:
     for body in ("assert True", "candidate(1)"):
         with pytest.raises(ProblemError, match="asserts nothing"):
             read_check(f"def check(candidate):\n    {body}\ncheck(f)\n", entry_point="f")
+
+
+def test_of_the_program_only_the_entry_point_can_be_imported() -> None:
+    def setup(imported: str) -> str:
+        code = f"from {imported}\n\ndef test_it():\n    assert f(1) == 2\n"
+        (test,) = read_asserts([code], entry_point="f")
+        assert isinstance(test, CodeTest)
+        return test.setup
+
+    assert "modules['solution']" in setup("solution import f")
+    assert "modules['solution']" in setup("solution import *")
+    assert setup("math import *") == ""
+    with pytest.raises(ProblemError, match="imports g from solution"):
+        setup("solution import f, g")

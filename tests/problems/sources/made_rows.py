@@ -12,9 +12,9 @@ READ = "a, b = map(int, input().split())\nprint(a + b)\n"
 CALL = "def add(a, b):\n    return a + b\n"
 STARTER = "class Solution:\n    def add(self, a: int, b: int) -> int:\n        "
 METHOD = STARTER + "return a + b\n"
-LISTED = {"inputs": ["1 2\n", "4 5\n", "0 0\n"], "outputs": ["3\n", "9\n", "0\n"]}
-CALLED = {"inputs": [[1, 2], [4, 5]], "outputs": [3, 9], "fn_name": "add"}
-LINES = {"inputs": ["1\n2", "4\n5"], "outputs": ["3", "9"], "fn_name": "add"}
+LISTED: dict[str, Any] = {"inputs": ["1 2\n", "4 5\n", "0 0\n"], "outputs": ["3\n", "9\n", "0\n"]}
+CALLED: dict[str, Any] = {"inputs": [[1, 2], [4, 5]], "outputs": [3, 9], "fn_name": "add"}
+LINES: dict[str, Any] = {"inputs": ["1\n2", "4\n5"], "outputs": ["3", "9"], "fn_name": "add"}
 TASK = "Add two numbers."
 PYTEST = """\
 from solution import add

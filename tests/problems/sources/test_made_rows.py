@@ -143,7 +143,7 @@ def test_a_file_of_rows_is_read_whatever_else_is_in_it(source: str, tmp_path: Pa
         ("taco", taco(LISTED, input_output=None), "'input_output' must be an object"),
         ("codecontests", contest(input_file="in.txt"), "the file 'in.txt'"),
         ("codecontests", contest(public_tests=None, generated_tests=None), "no tests"),
-        ("codeforces", codeforces(generated_checker="print(1)"), "checked by a program"),
+        ("codeforces", codeforces(generated_checker="print(1"), "not Python"),
         ("codeforces", codeforces(interaction_format="Ask."), "interactive"),
         ("codeforces", codeforces(input_mode="file"), "'input_mode' is 'file'"),
         ("codeforces", codeforces(executable=False), "cannot be executed"),

@@ -19,7 +19,7 @@ def defines_only(text: str, name: str) -> bool:
     functions = {node.name: node for node in body if isinstance(node, _DEFINITIONS)}
     if name not in functions:
         return False
-    applied = {node: found for node in body if (found := _decorator(node, name)) is not None}
+    applied = {node: made for node in body if (made := _decorator(node, name)) is not None}
     decorators = [*functions[name].decorator_list, *applied.values()]
     named = {one.id for one in decorators if isinstance(one, ast.Name)}
     if any(_calls_its_argument(functions[one]) for one in named & functions.keys()):
