@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import importlib
 import inspect
 import itertools
 import os
@@ -233,7 +234,9 @@ def _outside_sources(path: Path) -> bool:
 
 
 def _api() -> dict[str, str]:
-    pages = {f"api/{name}.md": _room(name, getattr(codegym, name)) for name in ROOMS}
+    pages = {
+        f"api/{name}.md": _room(name, importlib.import_module(f"codegym.{name}")) for name in ROOMS
+    }
     for name in MODULES:
         pages[f"api/{name}.md"] = (
             f"# codegym.{name}\n\n```{{eval-rst}}\n.. automodule:: codegym.{name}\n```\n"
@@ -256,7 +259,7 @@ def _api() -> dict[str, str]:
 
 
 def _doc(name: str) -> str:
-    return inspect.getdoc(getattr(codegym, name)) or ""
+    return inspect.getdoc(importlib.import_module(f"codegym.{name}")) or ""
 
 
 def _room(name: str, room: ModuleType) -> str:

@@ -93,7 +93,9 @@ class Row:
 
         It is the same in whichever file, and at whichever place of it, the row is.
         """
-        content = json.dumps([self.values.get(name) for name in names], default=repr)
+        # Parquet keeps the fields of a record in an order of its own.
+        fields = [self.values.get(name) for name in names]
+        content = json.dumps(fields, default=repr, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def rest(self, *used: str) -> dict[str, Any]:
