@@ -29,6 +29,7 @@ from codegym.execution import *
 from codegym.grading import Grader
 from codegym.problems.problem import Problem, StdinTest
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork() with threads
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also if the tests were started by nohup
 PRINT = Problem("print", "", "", (StdinTest("3\\n", "6\\n"),))
 
 def programs(label, count):
