@@ -232,8 +232,8 @@ def test_a_script_does_what_it_does_in_a_plain_interpreter(
 
 
 def _undo_ignored() -> None:
-    """A shell's background jobs ignore some signals, and what they start inherits that."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    """Background jobs of a shell, and nohup, ignore signals, and what they start inherits that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 
