@@ -6,11 +6,16 @@ that share nothing but weights, each with one thread, take little more time than
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 __all__ = ["at_once"]
+
+_NESTED = 4
+"""How deep calls may be in one another."""
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -27,6 +32,16 @@ def at_once(first: Callable[[], First], second: Callable[[], Second]) -> tuple[F
     Returns:
         Both results; an error of either is raised when both have ended.
     """
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(second)
-        return first(), other.result()
+    other = _pool(os.getpid()).submit(second)
+    try:
+        mine = first()
+    except BaseException:
+        other.exception()  # nothing of it goes on behind the caller's back
+        raise
+    return mine, other.result()
+
+
+# Threads are kept: PyTorch takes milliseconds to get used to a new one. A fork has none of them.
+@functools.cache
+def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001  # what it is kept for
+    return ThreadPoolExecutor(_NESTED, thread_name_prefix="at-once")

@@ -7,7 +7,9 @@ then the same column for all rows.
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from agents.at_once import at_once
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
@@ -41,25 +44,20 @@ class Decoder:
         self, policy: CausalLMPolicy, input_ids: Tensor, length: Tensor, *, reserve: int
     ) -> None:
         self._policy = policy
-        width = int(length.max())
-        index = torch.arange(width, device=length.device) - (width - length)[:, None]
-        ids = input_ids.gather(1, index.clamp(min=0))
+        self._width = width = int(length.max())
+        self._length = length.clone()
         self._mask = torch.ones(
             (len(length), width + reserve), dtype=torch.int64, device=length.device
         )
-        self._mask[:, :width] = index >= 0
-        self._width = width
-        self._length = length.clone()
-        self._cache = DynamicCache(config=policy.trunk.config)
+        self._mask[:, :width] = _columns(length) >= 0
+        self._cache = _new_cache(policy)
         self._cache_name = _cache_name(policy.trunk)
-        plain = all(type(layer) is DynamicLayer for layer in self._cache.layers)
-        if plain:
-            self._cache.layers = [
-                _RoomyLayer()  # type: ignore[no-untyped-call]
-                for _ in self._cache.layers
-            ]
         self._bias: Tensor | None = None
-        self.logits = self._forward(ids, index.clamp(min=0))
+        plain = all(type(layer) is _RoomyLayer for layer in self._cache.layers)
+        if plain and length.device.type == "cpu" and len(length) > 1:
+            self.logits = self._read_halves(input_ids, length)
+        else:
+            self.logits = self._read(self._cache, input_ids, length)
         if plain and policy.trunk.config._attn_implementation == "sdpa":
             hidden = self._mask[:, None, None, :] == 0
             self._bias = torch.zeros(
@@ -73,7 +71,11 @@ class Decoder:
             tokens: (B,) int64.
         """
         self._width += 1
-        self.logits = self._forward(tokens[:, None], self._length[:, None])
+        # A mask that is there already: transformers would make one anew for each token.
+        mask = self._mask if self._bias is None else self._bias
+        self.logits = self._forward(
+            self._cache, tokens[:, None], self._length[:, None], mask[..., : self._width]
+        )
         self._length += 1
 
     def keep(self, rows: Tensor) -> None:
@@ -88,22 +90,67 @@ class Decoder:
             self._bias = self._bias[rows]
         self.logits = self.logits[rows]
 
-    @torch.inference_mode()
-    def _forward(self, input_ids: Tensor, positions: Tensor) -> Tensor:
-        # A mask that is there already: transformers would make one anew for each token.
-        mask = (
-            self._mask[:, : self._width] if self._bias is None else self._bias[..., : self._width]
+    def _read_halves(self, input_ids: Tensor, length: Tensor) -> Tensor:
+        """What :meth:`_read` does: the shorter half of the rows and the longer half at once."""
+        halves = length.argsort(stable=True).chunk(2)
+        caches = [_new_cache(self._policy) for _ in halves]
+        read = at_once(
+            *(
+                functools.partial(self._read, cache, input_ids[rows], length[rows])
+                for cache, rows in zip(caches, halves, strict=True)
+            )
         )
+        for layer, *parts in zip(*(c.layers for c in (self._cache, *caches)), strict=True):
+            layer.update(
+                _put_together(halves, [part.keys for part in parts], self._width),
+                _put_together(halves, [part.values for part in parts], self._width),
+            )
+        return torch.cat(read)[torch.cat(halves).argsort()]
+
+    def _read(self, cache: DynamicCache, input_ids: Tensor, length: Tensor) -> Tensor:
+        """Reads what is given into a cache; logits of the next tokens."""
+        columns = _columns(length)
+        positions = columns.clamp(min=0)
+        mask = (columns >= 0).to(torch.int64)
+        return self._forward(cache, input_ids.gather(1, positions), positions, mask)
+
+    @torch.inference_mode()
+    def _forward(
+        self, cache: DynamicCache, input_ids: Tensor, positions: Tensor, mask: Tensor
+    ) -> Tensor:
         output = self._policy.trunk(
             input_ids=input_ids,
             attention_mask=mask,
             position_ids=positions,
             use_cache=True,
             logits_to_keep=1,
-            **{self._cache_name: self._cache},
+            **{self._cache_name: cache},
         )
         logits: Tensor = output.logits[:, -1, : self._policy.vocab_size].float()
         return logits
+
+
+def _columns(length: Tensor) -> Tensor:
+    """(B, T): which token of its row stands in a column, with padding on the left below 0."""
+    width = int(length.max())
+    return torch.arange(width, device=length.device) - (width - length)[:, None]
+
+
+def _put_together(rows: Sequence[Tensor], parts: Sequence[Tensor], width: int) -> Tensor:
+    """(B, H, width, D): parts of a batch, each (n, H, n_width, D), padded on the left."""
+    _, heads, _, size = parts[0].shape
+    whole = parts[0].new_zeros((sum(map(len, rows)), heads, width, size))
+    for some, part in zip(rows, parts, strict=True):
+        whole[some, :, width - part.shape[2] :] = part
+    return whole
+
+
+def _new_cache(policy: CausalLMPolicy) -> DynamicCache:
+    """An empty cache, with room to grow where its layers are of the plain kind."""
+    cache = DynamicCache(config=policy.trunk.config)
+    if all(type(layer) is DynamicLayer for layer in cache.layers):
+        cache.layers = [_RoomyLayer() for _ in cache.layers]  # type: ignore[no-untyped-call]
+    return cache
 
 
 def _cache_name(trunk: PreTrainedModel) -> str:

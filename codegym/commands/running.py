@@ -16,11 +16,11 @@ from typing import Any
 
 from codegym.commands.results import ResultsFile
 from codegym.commands.samples.matching import Match, Matcher, Unmatched
-from codegym.commands.samples.programs import NO_PROGRAM, program_of
+from codegym.commands.samples.programs import program_of
 from codegym.commands.samples.sample import Sample, Unreadable
 from codegym.errors import CodegymError, ExecutionError
 from codegym.grading.grader import Grader
-from codegym.grading.judge import grade_without_program
+from codegym.grading.judge import NO_PROGRAM, grade_without_program
 from codegym.grading.verdict import Grade, TestGrade
 from codegym.problems import CallTest, CodeTest, Problem, ProblemSet, StdinTest, UnitTest
 

@@ -5,10 +5,12 @@ from codegym.envs.code_env import CodeEnv, EnvState
 from codegym.envs.episode import Episode
 from codegym.envs.problem_sampler import ProblemSampler, StageSampler, UniformSampler
 from codegym.envs.prompt_format import (
+    AnswerFormat,
     AutoFormat,
     ChatFormat,
     CompletionFormat,
     InstructionFormat,
+    ProgramInAnswer,
     Prompt,
     PromptFormat,
     make_prompt_format,
@@ -19,6 +21,7 @@ from codegym.envs.vector_env import CodeVectorEnv
 
 __all__ = [
     "TASK_ARGUMENTS",
+    "AnswerFormat",
     "Argument",
     "AutoFormat",
     "ChatFormat",
@@ -30,6 +33,7 @@ __all__ = [
     "Episode",
     "InstructionFormat",
     "ProblemSampler",
+    "ProgramInAnswer",
     "Prompt",
     "PromptFormat",
     "StageSampler",

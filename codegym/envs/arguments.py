@@ -157,7 +157,10 @@ class TaskArguments(TypedDict, total=False):
     prompt_format: Annotated[
         str | PromptFormat,
         Argument(
-            "auto", '"auto", "completion", "instruction", "chat", or a `codegym.envs.PromptFormat`.'
+            "auto",
+            '"auto", "completion", "instruction", "chat" (the program in a fence that the prompt '
+            'opens), "answer" (the program is found in what a chat model answers), or a '
+            "`codegym.envs.PromptFormat`.",
         ),
     ]
     start: Annotated[

@@ -66,7 +66,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     A problem is shown as text: the prompt. The agent appends tokens until it gives the end token
     or its budget is used up. The program (the header that the prompt shows, the code that the
     start state gave, and what was generated) is then executed in a sandbox on the problem's unit
-    tests, and graded outside of it.
+    tests, and graded outside of it. With ``prompt_format="answer"`` a chat model reasons and
+    explains as it likes, and the program is found in its answer (:mod:`codegym.programs.answer`).
 
     ## Action Space
     ``Discrete(vocab_size)``: one token id of the tokenizer.
@@ -116,10 +117,12 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     ``start_length`` (int, tokens of prompt and given code). ``{}`` after a step that ends nothing.
     After the last step these and:
 
-    - ``program`` (str), ``verdict`` (str, see :class:`~codegym.grading.Verdict`),
-      ``tests_passed`` and ``tests_total`` (int), ``error_type`` (str or None);
+    - ``program`` (str; empty where an answer holds none), ``verdict`` (str, see
+      :class:`~codegym.grading.Verdict`), ``tests_passed`` and ``tests_total`` (int), ``error_type``
+      (str or None);
     - ``executed_lines`` (tuple of 1-based int), ``coverage`` (float, share of statements executed);
-    - ``loss_mask`` ((context_length,) int8): 1 exactly on generated tokens that were executed;
+    - ``loss_mask`` ((context_length,) int8): 1 exactly on generated tokens that were executed (in
+      an answer also on those around the program, see :func:`codegym.masks.answer_mask`);
     - ``prompt_mask`` ((context_length,) int8): 1 on prompt and given code;
     - ``reward_terms`` (dict of float), which sum to what all steps of the episode paid: without a
       process reward paid on the way, this step's reward;
@@ -348,8 +351,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     def _outcome_of(self, episode: Episode) -> Outcome:
         task, ledger, generated = self.task, self._ledger, self._row.generated(0)
         program = task.program(episode, generated)
-        pending = task.grader.submit(episode.problem, program.text)
-        if ledger is not None:  # while the program runs
+        pending = task.submit(episode, program)
+        if ledger is not None and program is not None:  # while the program runs
             ledger.end(0, program)
             ledger.ask()
         grade = pending.result()

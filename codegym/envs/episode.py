@@ -7,6 +7,7 @@ from typing import Any
 
 from codegym.envs.prompt_format import Prompt
 from codegym.problems.problem import Problem
+from codegym.programs.answer import ExtractedProgram, extract_program
 from codegym.start_states.start_state import Reference, StartState
 
 __all__ = ["LITERAL", "Episode", "program_bytes"]
@@ -28,7 +29,8 @@ class Episode:
         start_drawn: Whether the start distribution chose the start, and so learns from it.
         start_length: Number of tokens of prompt and given code.
         prompt_length: Number of prompt tokens.
-        written_from: Byte offset in the program at which generated code begins.
+        written_from: Byte offset in the program at which generated code begins; in the answer
+            where the program is found in one.
     """
 
     problem: Problem
@@ -45,6 +47,17 @@ class Episode:
     def given(self) -> bytes:
         """Bytes of the program that are not generated: header and given code."""
         return program_bytes(self.prompt.header + self.start.prefix)
+
+    def answer(self, written: bytes) -> tuple[str, ExtractedProgram | None]:
+        """The whole answer where the program is found in one, and the program if there is any.
+
+        Args:
+            written: What was generated of it.
+        """
+        begun = self.prompt.answer.begun if self.prompt.answer else ""
+        given = begun + self.start.prefix
+        text = written.decode("utf-8", "surrogateescape")
+        return given + text, extract_program(text, given)
 
     def info(self) -> dict[str, Any]:
         """What ``reset`` tells of it."""

@@ -48,13 +48,13 @@ class Ticket:
         number: Counts the programs in the order in which they were sent.
         index: Number of the sub-environment.
         episode: What it answers.
-        program: The program.
+        program: The program; None if there is none in the answer.
     """
 
     number: int
     index: int
     episode: Episode
-    program: Program
+    program: Program | None
 
 
 class Graded(NamedTuple):
@@ -100,7 +100,7 @@ class JudgingLane:
         """Number of programs that were sent and not delivered."""
         return len(self._pending)
 
-    def send(self, index: int, episode: Episode, program: Program) -> None:
+    def send(self, index: int, episode: Episode, program: Program | None) -> None:
         """Sends the program of a sub-environment; returns at once.
 
         A failure, also one to send it, is raised by :meth:`collect`.
@@ -113,7 +113,7 @@ class JudgingLane:
 
     def _submit(self, ticket: Ticket) -> None:
         try:
-            future = self._task.grader.submit(ticket.episode.problem, ticket.program.text)
+            future = self._task.submit(ticket.episode, ticket.program)
         except CodegymError as error:
             future = Future()
             future.set_exception(error)

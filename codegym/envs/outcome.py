@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from codegym.envs.episode import Episode
 from codegym.grading.verdict import Grade
+from codegym.masks.answer_mask import answer_mask
 from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
 from codegym.rewards.process.ledger import Paid
@@ -48,7 +49,7 @@ def same_values(one: object, other: object) -> bool:
 
 def assess(
     episode: Episode,
-    program: Program,
+    program: Program | None,
     generated: npt.NDArray[np.int64],
     grade: Grade,
     *,
@@ -61,7 +62,7 @@ def assess(
 
     Args:
         episode: What reset drew.
-        program: The whole program.
+        program: The whole program; None if there is none in the answer.
         generated: (N,) int64 generated tokens.
         grade: The program's grade.
         paid: What the episode is worth.
@@ -72,12 +73,8 @@ def assess(
     start = episode.start_length
     mask = np.zeros(context_length, dtype=np.int8)
     if grade.judged:  # or there is nothing to be learned
-        mask[start : start + len(generated)] = loss_mask(
-            program,
-            grade.executed_lines,
-            tokenizer,
-            generated.tolist(),
-            start=episode.written_from,
+        mask[start : start + len(generated)] = _mask(
+            episode, program, grade.executed_lines, tokenizer, generated.tolist()
         )
     prompt_mask = np.zeros(context_length, dtype=np.int8)
     prompt_mask[:start] = 1
@@ -89,17 +86,42 @@ def assess(
         reward=paid.reward,
         info={
             **episode.info(),
-            "program": program.text,
+            "program": "" if program is None else program.text,
             "verdict": grade.verdict.value,
             "tests_passed": grade.tests_passed,
             "tests_total": grade.tests_total,
             "error_type": grade.error_type,
             "executed_lines": tuple(sorted(grade.executed_lines)),
-            "coverage": statement_coverage(program, grade.executed_lines),
+            "coverage": (
+                0.0 if program is None else statement_coverage(program, grade.executed_lines)
+            ),
             "loss_mask": mask,
             "prompt_mask": prompt_mask,
             "reward_terms": dict(paid.terms),
             "curriculum": dict(curriculum),
             **info,
         },
+    )
+
+
+def _mask(
+    episode: Episode,
+    program: Program | None,
+    executed_lines: Collection[int],
+    tokenizer: Tokenizer,
+    token_ids: Sequence[int],
+) -> npt.NDArray[np.int8]:
+    """(N,) int8: the loss mask of the generated tokens."""
+    asked = episode.prompt.answer
+    if program is not None and asked is None:
+        return loss_mask(program, executed_lines, tokenizer, token_ids, start=episode.written_from)
+    answer, found = episode.answer(b"".join(map(tokenizer.token_bytes, token_ids)))
+    return answer_mask(
+        answer,
+        found,
+        executed_lines,
+        tokenizer,
+        token_ids,
+        start=episode.written_from,
+        outside=1 if asked is None else asked.outside,
     )

@@ -9,20 +9,52 @@ from typing import Any, Protocol, runtime_checkable
 
 from codegym.errors import ConfigurationError, TokenizationError, UnknownNameError
 from codegym.problems.problem import Problem, StdinTest
+from codegym.programs.answer import begun_reasoning
 from codegym.tokenization.hugging_face import HuggingFaceTokenizer
 from codegym.tokenization.registry import make_tokenizer
 from codegym.tokenization.tokenizer import Tokenizer, shown_ids
 
 __all__ = [
+    "AnswerFormat",
     "AutoFormat",
     "ChatFormat",
     "CompletionFormat",
     "InstructionFormat",
+    "ProgramInAnswer",
     "Prompt",
     "PromptFormat",
     "make_prompt_format",
     "prompt_tokens",
 ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProgramInAnswer:
+    """Says that what is written is an answer, in which the program is still to be found.
+
+    How that is done is said in :mod:`codegym.programs.answer`. An answer without a program is a
+    compile error on every test.
+
+    Attributes:
+        begun: What the prompt has written of the answer: empty, or an opening tag of reasoning.
+        outside: 0 or 1, what the loss mask gets on tokens of prose, reasoning and fences. They
+            were not executed and yet decided which program there is; with 0 they are not learned.
+
+    Raises:
+        ConfigurationError: If one of them is no such thing.
+    """
+
+    begun: str = ""
+    outside: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.begun, str):
+            raise ConfigurationError(f"begun must be a str, got {type(self.begun).__name__}.")
+        if isinstance(self.outside, bool) or self.outside not in (0, 1):
+            raise ConfigurationError(
+                "outside is what tokens around the program get in the loss mask, 0 (not learned) "
+                f"or 1 (learned), got {self.outside!r:.80}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,12 +67,25 @@ class Prompt:
             given code + generated code. A canonical solution begins with it.
         stop: Texts that end an episode when they are generated. The program ends before them.
         ids: Token ids of `text`, where text cannot say it (chat templates hold special tokens).
+        answer: Where the program has to be found in what is written; None where what is written
+            is the program. Such a prompt has neither header nor stop.
+
+    Raises:
+        ConfigurationError: If it has an `answer` and a header, or an `answer` and stop sequences.
     """
 
     text: str
     header: str = ""
     stop: tuple[str, ...] = ()
     ids: tuple[int, ...] | None = None
+    answer: ProgramInAnswer | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer is not None and (self.header or self.stop):
+            raise ConfigurationError(
+                "A prompt whose program is found in an answer has neither header nor stop: the "
+                "answer is whole, and ends with its end token."
+            )
 
 
 @runtime_checkable
@@ -181,20 +226,63 @@ class ChatFormat:
         Raises:
             ConfigurationError: If the tokenizer has no chat template.
         """
-        tokenizer = _with_template(self.tokenizer)
-        text = tokenizer.apply_chat_template(
-            self.messages(problem), tokenize=False, add_generation_prompt=True
-        )
-        text += "```python\n"
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return Prompt(text, stop=(CHAT_STOP,), ids=tuple(ids))
+        text, ids = _template(self.tokenizer, self.messages(problem), then="```python\n")
+        return Prompt(text, stop=(CHAT_STOP,), ids=ids)
 
     def messages(self, problem: Problem) -> list[dict[str, str]]:
         """The chat up to the answer: the system message, if there is one, and the user's."""
-        question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
-        task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, {"role": "user", "content": task}]
+        return _messages(problem, self.system)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """The problem as a user message of a chat model, which answers as it likes.
+
+    The model may reason and explain; the program is found in its answer by the rules of
+    :mod:`codegym.programs.answer`. An episode ends with an end token. Start states need a program
+    that is already begun, so every episode begins with the prompt, and the `prefix` of
+    ``reset(options=...)`` is the beginning of the answer. Process rewards, which pay for lines of
+    a program, are not for answers.
+
+    Attributes:
+        tokenizer: A Hugging Face tokenizer with a chat template, wrapped or not.
+        system: A system message, or empty.
+        outside: 0 or 1, what the loss mask gets on prose, reasoning and fences.
+    """
+
+    tokenizer: Any
+    system: str = ""
+    outside: int = 1
+
+    def render(self, problem: Problem) -> Prompt:
+        """The template's tokens. If they end with an opening tag of reasoning, it is begun.
+
+        Raises:
+            ConfigurationError: If the tokenizer has no chat template, or `outside` no such value.
+        """
+        text, ids = _template(self.tokenizer, self.messages(problem))
+        return Prompt(text, ids=ids, answer=ProgramInAnswer(begun_reasoning(text), self.outside))
+
+    def messages(self, problem: Problem) -> list[dict[str, str]]:
+        """The chat up to the answer: the system message, if there is one, and the user's."""
+        return _messages(problem, self.system)
+
+
+def _messages(problem: Problem, system: str) -> list[dict[str, str]]:
+    question = InstructionFormat().render(problem).text.removesuffix("\n\nANSWER:\n")
+    task = f"{question.strip()}\n\nAnswer with one Python program in a ```python fence."
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, {"role": "user", "content": task}]
+
+
+def _template(
+    tokenizer: Any, messages: list[dict[str, str]], then: str = ""
+) -> tuple[str, tuple[int, ...]]:
+    """A chat as its template writes it, and `then` at the beginning of the answer; its tokens."""
+    tokenizer = _with_template(tokenizer)
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    text += then
+    return text, tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _with_template(tokenizer: Any) -> Any:
@@ -203,8 +291,8 @@ def _with_template(tokenizer: Any) -> Any:
         tokenizer = tokenizer.transformers_tokenizer
     if not getattr(tokenizer, "chat_template", None):
         raise ConfigurationError(
-            'prompt_format="chat" needs a Hugging Face tokenizer with a chat template, got '
-            f"{type(tokenizer).__name__} without one. Use the tokenizer of an "
+            'prompt_format="chat" or "answer" needs a Hugging Face tokenizer with a chat template, '
+            f"got {type(tokenizer).__name__} without one. Use the tokenizer of an "
             'instruction-tuned model, or prompt_format="instruction".'
         )
     return tokenizer
@@ -230,29 +318,30 @@ class AutoFormat:
 HUMANEVAL_STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 """The stop sequences of HumanEval's paper (arXiv 2107.03374, section 2.1)."""
 
-_NAMES: Sequence[str] = ("auto", "completion", "instruction", "chat")
+_NAMES: Sequence[str] = ("auto", "completion", "instruction", "chat", "answer")
 
 
 def make_prompt_format(spec: str | PromptFormat = "auto", tokenizer: Any = None) -> PromptFormat:
     """The format of a name, or the one handed in.
 
     Args:
-        spec: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, or an object with a
-            method ``render(problem) -> Prompt``.
-        tokenizer: Whose template ``"chat"`` uses: ``"hf:<name or path>"``, a tokenizer object of
-            ``transformers``, or codegym's wrapper of one.
+        spec: ``"auto"``, ``"completion"``, ``"instruction"``, ``"chat"``, ``"answer"``, or an
+            object with a method ``render(problem) -> Prompt``.
+        tokenizer: Whose template ``"chat"`` and ``"answer"`` use: ``"hf:<name or path>"``, a
+            tokenizer object of ``transformers``, or codegym's wrapper of one.
 
     Raises:
         UnknownNameError: If the name is not one of these.
         ConfigurationError: If it is neither a name nor a :class:`PromptFormat`, or ``"chat"``
-            without a chat template.
+            or ``"answer"`` without a chat template.
     """
     if isinstance(spec, str):
         if spec not in _NAMES:
             raise UnknownNameError("prompt format", spec, _NAMES)
-        if spec == "chat":
+        if spec in ("chat", "answer"):
             named = isinstance(tokenizer, str)
-            return ChatFormat(_with_template(make_tokenizer(tokenizer) if named else tokenizer))
+            template = _with_template(make_tokenizer(tokenizer) if named else tokenizer)
+            return ChatFormat(template) if spec == "chat" else AnswerFormat(template)
         formats: dict[str, PromptFormat] = {
             "auto": AutoFormat(),
             "completion": CompletionFormat(),

@@ -29,19 +29,23 @@ def checked_render_mode(render_mode: object) -> str | None:
     return render_mode
 
 
-def render_ansi(episode: Episode, program: Program, outcome: Outcome | None) -> str:
+def render_ansi(episode: Episode, program: Program | None, outcome: Outcome | None) -> str:
     """The program with line numbers, its boundary of given code, and what became of it.
+
+    Where the program is found in an answer, that program alone, once it is there.
 
     A ``●`` marks executed lines, a ``·`` lines that were not (known when the episode has
     ended). Given code is dim; a rule stands where generated code begins.
 
     Args:
         episode: What reset drew.
-        program: The program so far.
+        program: The program so far; None if there is none in the answer.
         outcome: What the last step returned, or None while the episode runs.
     """
     executed = frozenset(outcome.info["executed_lines"]) if outcome else frozenset()
-    boundary = program.source[: episode.written_from].count(b"\n") + 1
+    program = Program("") if program is None else program
+    written_from = 0 if episode.prompt.answer else episode.written_from
+    boundary = program.source[:written_from].count(b"\n") + 1
     parts = [_title(episode)]
     for line in range(1, program.num_lines + 1):
         if line == boundary:
@@ -66,7 +70,10 @@ def _title(episode: Episode) -> str:
 
 
 def _rule(episode: Episode) -> str:
-    given = "given above, generated below" if episode.written_from else "all is generated"
+    if episode.prompt.answer:
+        given = "the program in the answer"
+    else:
+        given = "given above, generated below" if episode.written_from else "all is generated"
     return f"{_CYAN}     ─── {given} ───{_RESET}"
 
 

@@ -13,6 +13,7 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Self, Unpack
 
 import gymnasium
@@ -40,6 +41,7 @@ from codegym.errors import (
     StartStateWarning,
 )
 from codegym.grading.grader import Grader
+from codegym.grading.judge import NO_PROGRAM, grade_without_program
 from codegym.grading.verdict import Grade
 from codegym.problems.problem import Problem
 from codegym.problems.problem_set import ProblemSet
@@ -116,6 +118,7 @@ class CodeTask:
             positive("tests", given["tests"])
         self.problems = make_problems(given)  # which may take long: wrong arguments are told before
         self._check_named_problems()
+        self._check_answers(self.prompt_format.render(self.problems[0]))
         self._warn_without_solutions()
         one_stage = isinstance(self.start_states, EmptyPrefix)
         self.sampler = make_sampler(sampler, self.problems, None if one_stage else self._num_stages)
@@ -226,16 +229,35 @@ class CodeTask:
             start_drawn=options.prefix is None and options.stage is None,
             start_length=len(token_ids),
             prompt_length=len(shown.token_ids),
-            written_from=len(program_bytes(shown.prompt.header + start.prefix)),
+            written_from=len(program_bytes(_begun(shown.prompt) + start.prefix)),
         )
         return episode, token_ids
 
-    def program(self, episode: Episode, generated: IntArray) -> Program:
-        """The program that was written: header, given code and generated code up to a stop."""
+    def program(self, episode: Episode, generated: IntArray) -> Program | None:
+        """The program that was written: header, given code and generated code up to a stop.
+
+        Where the prompt asks for an answer, what was found in that; None if there is none.
+        """
         written = b"".join(map(self._spelling.token_bytes, generated.tolist()))
+        if episode.prompt.answer is not None:
+            _, found = episode.answer(written)
+            return None if found is None else Program(found.text)
         cut = find_stop(written, episode.prompt.stop)
         source = episode.given + (written if cut is None else written[:cut])
         return Program(source.decode("utf-8", "surrogateescape"))
+
+    def submit(self, episode: Episode, program: Program | None) -> Future[Grade]:
+        """Starts to grade what was written in an episode.
+
+        Raises:
+            ClosedError: If the grader was closed.
+            ConfigurationError: If the problem cannot be graded.
+        """
+        if program is not None:
+            return self.grader.submit(episode.problem, program.text)
+        grade: Future[Grade] = Future()
+        grade.set_result(grade_without_program(episode.problem, NO_PROGRAM))
+        return grade
 
     def terms(self, grade: Grade) -> dict[str, float]:
         """The reward's terms for a grade; none where there is no verdict.
@@ -264,7 +286,12 @@ class CodeTask:
             self.sampler.update(episode.problem, grade)
 
     def outcome(
-        self, episode: Episode, program: Program, generated: IntArray, grade: Grade, paid: Paid
+        self,
+        episode: Episode,
+        program: Program | None,
+        generated: IntArray,
+        grade: Grade,
+        paid: Paid,
     ) -> Outcome:
         """What the last step of an episode returns."""
         return assess(
@@ -289,6 +316,7 @@ class CodeTask:
         shown = self._shown.get(problem.id)
         if shown is None:
             prompt = self.prompt_format.render(problem)
+            self._check_answers(prompt)
             token_ids = np.array(prompt_tokens(prompt, self.tokenizer), dtype=np.int64)
             shown = _Shown(prompt, _reference(problem, prompt), token_ids)
             self._shown[problem.id] = shown
@@ -318,6 +346,22 @@ class CodeTask:
         """Raises an UnknownNameError if the start distribution names a problem that is not here."""
         for problem_id in getattr(self.start_states, "problem_ids", ()):
             self.problems.check_id(problem_id)
+
+    def _check_answers(self, prompt: Prompt) -> None:
+        """Raises a ConfigurationError if start states or rewards need a program, not an answer."""
+        if prompt.answer is None:
+            return
+        if not isinstance(self.start_states, EmptyPrefix):
+            raise ConfigurationError(
+                "The prompt asks for an answer in which the program is found, so no start state "
+                'can begin the program. Use start="empty" with it, or prompt_format="chat", whose '
+                f"answer begins with the program; got {type(self.start_states).__name__}."
+            )
+        if self.process is not None:
+            raise ConfigurationError(
+                "A process reward pays for lines of a program, which are not known before an "
+                'answer is whole. Use prompt_format="chat" with it, or a reward for the outcome.'
+            )
 
     def _warn_without_solutions(self) -> None:
         needs = getattr(self.start_states, "needs_solutions", False)
@@ -359,6 +403,11 @@ class TaskViews:
     def sampler(self) -> ProblemSampler:
         """What draws problems; all sub-environments share it."""
         return self.task.sampler
+
+
+def _begun(prompt: Prompt) -> str:
+    """What the prompt has begun of what is to be written."""
+    return prompt.header if prompt.answer is None else prompt.answer.begun
 
 
 def _reference(problem: Problem, prompt: Prompt) -> Reference:

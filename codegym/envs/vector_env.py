@@ -389,7 +389,7 @@ class CodeVectorEnv(TaskViews, VectorEnv[Observation, npt.NDArray[np.int64], npt
         episode = self._episodes[i]
         program = self.task.program(episode, self._rows.generated(i))
         self._lane.send(i, episode, program)
-        if self._ledger is not None:
+        if self._ledger is not None and program is not None:
             self._ledger.end(i, program)
 
     def _deliver(self, graded: Sequence[Graded], infos: dict[str, Any]) -> npt.NDArray[np.float64]:

@@ -9,7 +9,20 @@ from codegym.grading.comparer import Comparer
 from codegym.grading.verdict import Grade, TestGrade, Verdict
 from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest, UnitTest
 
-__all__ = ["checks", "compare_answer", "failure", "grade_of", "grade_without_program", "judged"]
+__all__ = [
+    "NO_PROGRAM",
+    "checks",
+    "compare_answer",
+    "failure",
+    "grade_of",
+    "grade_without_program",
+    "judged",
+]
+
+NO_PROGRAM = (
+    "The answer holds no program: reasoning that does not end, no code block of Python, or nothing."
+)
+"""What a grade says of an answer in which no program was found."""
 
 _WORST_FIRST = (
     Verdict.COMPILE_ERROR,

@@ -14,7 +14,7 @@ from typing import Any
 
 from codegym.errors import ConfigurationError, JudgeError, TokenizationError
 from codegym.grading.grader import Grader
-from codegym.grading.judge import grade_without_program
+from codegym.grading.judge import NO_PROGRAM, grade_without_program
 from codegym.grading.verdict import Grade
 from codegym.masks.answer_mask import answer_mask
 from codegym.problems.problem import Problem
@@ -33,10 +33,6 @@ __all__ = [
 
 Completion = str | Sequence[Mapping[str, Any]]
 """What a model answered: its text, or the messages of a chat that it wrote."""
-
-_NO_PROGRAM = (
-    "The answer holds no program: reasoning that does not end, no code block of Python, or nothing."
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def grade_completion(
     """
     program = _find(completion, problem, given)
     if program is None:
-        return _with_place(grade_without_program(problem, _NO_PROGRAM), None, given)
+        return _with_place(grade_without_program(problem, NO_PROGRAM), None, given)
     grader = _shared_grader() if grader is None else grader
     return _with_place(_judged(grader.grade(problem, program.text), problem), program, given)
 
@@ -97,7 +93,7 @@ async def grade_completion_async(
     """
     program = _find(completion, problem, given)
     if program is None:
-        return _with_place(grade_without_program(problem, _NO_PROGRAM), None, given)
+        return _with_place(grade_without_program(problem, NO_PROGRAM), None, given)
     grader = _shared_grader() if grader is None else grader
     grade = await asyncio.wrap_future(grader.submit(problem, program.text))
     return _with_place(_judged(grade, problem), program, given)

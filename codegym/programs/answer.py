@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 from codegym.errors import ConfigurationError
 
-__all__ = ["ExtractedProgram", "extract_program"]
+__all__ = ["ExtractedProgram", "begun_reasoning", "extract_program"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,6 +91,16 @@ def extract_program(answer: str, given: str = "") -> ExtractedProgram | None:
     return ExtractedProgram(program, tuple((start + a, start + b) for a, b in places))
 
 
+def begun_reasoning(prompt: str) -> str:
+    """What a prompt has begun of the answer: the opening tag of reasoning that it ends with.
+
+    Some chat templates write it for the model. Empty if there is none. This is what
+    :func:`extract_program` calls `given`.
+    """
+    match = _BEGUN.search(prompt)
+    return match[0] if match else ""
+
+
 _TAGS = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
@@ -99,6 +109,7 @@ _TAGS = {
     "[THINK]": "[/THINK]",
 }
 _OPENING_TAG = re.compile(r"\s*(" + "|".join(map(re.escape, _TAGS)) + ")")
+_BEGUN = re.compile(r"(" + "|".join(map(re.escape, _TAGS)) + r")\s*\Z")
 _CLOSING_TAG = re.compile(rf"({'|'.join(map(re.escape, _TAGS.values()))})(?=[ \t\r]*$)", re.M)
 
 _FENCE = re.compile(r"^(?P<before>[^\n`]*?)(?P<fence>`{3,}|~{3,})(?P<info>[^\n`]*)(?:\n|\Z)", re.M)

@@ -15,6 +15,7 @@ import pytest
 
 from codegym.errors import ConfigurationError
 from codegym.execution import RayExecutor
+from tests.execution.patient_ray import DID_NOT_START
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,8 @@ def run(command: list[str], environment: dict[str, str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    if done.returncode == DID_NOT_START:
+        pytest.skip("Ray ended itself each time that it was started; there is none to test with")
     assert done.returncode == 0, done.stdout
 
 

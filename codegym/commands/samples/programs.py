@@ -9,12 +9,7 @@ from codegym.commands.samples.sample import Form, Sample
 from codegym.problems import Problem
 from codegym.programs.answer import extract_program
 
-__all__ = ["NO_PROGRAM", "program_of"]
-
-NO_PROGRAM = (
-    "The answer holds no program: reasoning that does not end, no code block of Python, or nothing."
-)
-"""Why an answer without a program fails every test."""
+__all__ = ["program_of"]
 
 
 def program_of(sample: Sample, problem: Problem) -> str | None:
