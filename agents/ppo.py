@@ -463,8 +463,9 @@ class _Minibatch:
         self._groups = list(
             length_buckets(batch.sequences.length, index, max_tokens=args.microbatch_tokens)
         )
-        self._policy_count = batch.policy_mask[index].sum()
-        self._generated_count = batch.generated[index].sum()
+        # At least 1: no episode of a minibatch may have a verdict.
+        self._policy_count = batch.policy_mask[index].sum().clamp(min=1)
+        self._generated_count = batch.generated[index].sum().clamp(min=1)
 
     def backward(
         self, policy: CausalLMPolicy, critic: Critic | None, loss: Loss, *, value_only: bool

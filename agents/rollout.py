@@ -377,7 +377,7 @@ class _Wave:
         self._loss_mask[new] = infos["loss_mask"][new].astype(bool)
         if "token_rewards" in infos:
             self._token_rewards[new] = infos["token_rewards"][new]
-            self._outcome[new] = _outcome(infos["reward_terms"])[new]
+            self._outcome[new] = _outcome(infos.get("reward_terms", {}), len(new))[new]
         else:
             self._outcome[new] = self._reward[new]
             self._token_rewards[new, self._length()[new] - 1] = self._reward[new]
@@ -399,10 +399,15 @@ def _same_start(
     return {"problem_id": problem_ids, "prefix": given, "check_prefix": False}
 
 
-def _outcome(terms: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(n,) sum of the terms of the tests' outcome, which "process" does not belong to."""
-    told = [terms[name] for name in terms if name != "process" and not name.startswith("_")]
-    total: np.ndarray[Any, np.dtype[np.float64]] = np.sum(told, axis=0, dtype=np.float64)
+def _outcome(terms: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n,) sum of the terms of the tests' outcome, which "process" does not belong to.
+
+    There are none where no episode that ended has a verdict.
+    """
+    total = np.zeros(n, dtype=np.float64)
+    for name, paid in terms.items():
+        if name != "process" and not name.startswith("_"):
+            total += paid
     return total
 
 

@@ -11,6 +11,8 @@ from agents.at_once import at_once
 from agents.critic import Critic, score_values
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, Tokens, generated_mask, token_groups
+from codegym.errors import EpisodeError
+from codegym.grading import Verdict
 
 __all__ = ["Scored", "Scores", "score", "score_tokens", "scored"]
 
@@ -96,6 +98,9 @@ def scored(
 ) -> Scored:
     """Episodes with their scores, of which a method may lack some.
 
+    From an episode without a verdict, because its problem's checker failed, there is nothing to
+    learn: none of its tokens counts as generated, and its group does not count it.
+
     Args:
         sequences: B episodes of T columns.
         logprobs: (B, T) of the policy that wrote them.
@@ -104,10 +109,24 @@ def scored(
 
     Returns:
         All of them.
+
+    Raises:
+        EpisodeError: If no episode has a verdict.
     """
     generated = generated_mask(
         sequences.start_length, sequences.length, sequences.input_ids.shape[1]
     )
+    found = [verdict != Verdict.JUDGE_ERROR.value for verdict in sequences.verdict]
+    if not any(found):
+        raise EpisodeError(
+            f"None of {len(found)} episodes has a verdict: the checkers of their problems failed, "
+            "so there is nothing to learn from. Find out with codegym.problems.validate()."
+        )
+    if not all(found):
+        judged = torch.tensor(found, device=generated.device)
+        alone = -1 - torch.arange(len(found), device=generated.device)
+        generated = generated & judged[:, None]
+        sequences = sequences._replace(group=torch.where(judged, sequences.group, alone))
     return Scored(
         sequences,
         generated,

@@ -18,7 +18,7 @@ from agents.rewards import kl_reward, outcome_reward, process_reward, total_rewa
 from agents.rollout import Sampling, play
 from agents.scoring import Scored, score_tokens, scored
 from agents.sequences import Sequences
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, EpisodeError
 from tests.agents.fake_env import VOCAB, CopyEnv
 
 
@@ -85,6 +85,20 @@ def test_a_group_is_its_own_baseline() -> None:
     assert returns.tolist() == [[0, 1, 1], [0, -1, 0], [0, 0, 3], [0, 1, 0]]
     scaled = group_baseline()(2.0 * paid, known).advantages
     assert torch.allclose(scaled, advantages, atol=1e-5)
+
+
+def test_from_an_episode_without_a_verdict_nothing_is_learned() -> None:
+    """Its checker failed: of a group with rewards 1, -1 and 0, it is the 0 that is none."""
+    paid = tensor([[0.0, 1.0], [0.0, -1.0], [0.0, 0.0]])
+    episodes = _episodes(paid, [1] * 3, [2] * 3, [4] * 3)
+    episodes = episodes._replace(verdict=("accepted", "wrong_answer", "judge_error"))
+    known = _scored(episodes)
+    assert known.generated.tolist() == [[False, True], [False, True], [False, False]]
+    assert masks.generated(known).sum() == 2
+    advantages = group_baseline(scale=False)(paid + tensor([[0.0, 2.0]]), known).advantages
+    assert advantages.tolist() == [[0, 1], [0, -1], [0, 0]]
+    with pytest.raises(EpisodeError, match="None of 3 episodes has a verdict"):
+        scored(episodes._replace(verdict=("judge_error",) * 3), torch.zeros(3, 2))
 
 
 def test_groups_without_a_difference_are_not_informative() -> None:
