@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,9 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_line = importlib.import_module("codegym.commands.command_line")
     try:
         status: int = command_line.run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except CodegymError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # nobody reads on, as behind `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. What was written until now is whole.", file=sys.stderr)
         return 130

@@ -12,6 +12,7 @@ import tyro
 
 from codegym.commands.console import Console
 from codegym.commands.options import Judging
+from codegym.commands.results import refuse_inputs
 from codegym.commands.samples.files import OURS
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.grading import Grader
@@ -29,6 +30,11 @@ __all__ = ["Args", "run"]
 
 _AT_ONCE = 64
 _LISTED = 20
+_NOT_OF_THE_SOLUTION = (
+    FindingKind.STUB_PASSES,
+    FindingKind.CHECKER_FAILS,
+    FindingKind.CHECKER_ACCEPTS,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +47,7 @@ class Args(Judging):
     """
 
     target: Annotated[str, tyro.conf.Positional]
-    """name of a source, or a file of problems"""
+    """name of a source, or a file of problems; "sample" with --source apps_plus"""
     source: str | None = None
     """how the file is read; default: custom"""
     split: str | None = None
@@ -77,6 +83,8 @@ def run(args: Args, console: Console) -> int:
         raise ConfigurationError(
             f"{out} is there already. Replace it with --overwrite, or name another file with --out."
         )
+    if Path(args.target).exists():
+        refuse_inputs([out], [Path(args.target)])
     rows: list[dict[str, Any]] = []
     with (
         args.executor() as executor,
@@ -116,7 +124,7 @@ def _problems(args: Args) -> ProblemSet:
         )
     if is_source:
         problems = load_problems(args.target, split=args.split, allow_sample=False)
-    elif Path(args.target).exists():
+    elif Path(args.target).exists() or (args.target == "sample" and args.source is not None):
         problems = load_problems(args.source or "custom", data=args.target, split=args.split)
     else:
         raise UnknownNameError("source, and there is no such file,", args.target, SOURCES)
@@ -138,7 +146,7 @@ def _validated(batch: Sequence[Problem], grader: Grader, runs: int) -> list[dict
 
 def _row(problem: Problem, findings: Sequence[Finding], runs: int) -> dict[str, Any]:
     stub = [f for f in findings if f.kind is FindingKind.STUB_PASSES]
-    gold = [f for f in findings if f.kind is not FindingKind.STUB_PASSES]
+    gold = [f for f in findings if f.kind not in _NOT_OF_THE_SOLUTION]
     if not gold:
         verdict, verdicts = "pass", ["accepted"] * runs
     else:

@@ -14,11 +14,11 @@ from typing import Any
 from codegym.commands.console import Console
 from codegym.commands.grade import grade_all
 from codegym.commands.options import SourceOptions
-from codegym.commands.results import cut_off_half_a_line, results_path
+from codegym.commands.results import cut_off_half_a_line, refuse_inputs, results_path
 from codegym.commands.writers.endpoint import Endpoint
 from codegym.commands.writers.local_model import LocalModel
 from codegym.commands.writers.writer import Failed, Sampling, Wanted, Writer
-from codegym.errors import ConfigurationError, DataFormatError
+from codegym.errors import ConfigurationError, DataFormatError, GenerationError
 from codegym.problems import ProblemSet
 
 __all__ = ["Args", "run"]
@@ -89,7 +89,13 @@ def run(args: Args, console: Console) -> int:
         for problem, sample in itertools.product(problems, range(args.samples))
         if (problem.id, sample) not in there
     ]
+    refuse_inputs([path], [args.out or results_path(path)])
     failed = _write(args, sampling, wanted, path, made_by, console) if wanted else []
+    if failed and path.stat().st_size == 0:
+        path.unlink()
+        raise GenerationError(
+            f"Nothing was written for any of {len(failed)} programs: {failed[0].reason}"
+        )
     for one in failed[:20]:
         console.print(f"not written: {one.wanted.problem.id}: {one.reason}")
     tally = grade_all(args, path, console, compare=lambda *_: {"not_written": _told(failed)})

@@ -17,6 +17,7 @@ from codegym.commands.running import Tally, grade_samples
 from codegym.commands.samples.files import open_samples
 from codegym.commands.samples.matching import Matcher
 from codegym.commands.samples.sample import Sample
+from codegym.errors import DataFormatError
 
 __all__ = ["Args", "grade_all", "run"]
 
@@ -77,12 +78,25 @@ def grade_all(
     """
     files = open_samples(samples)
     problems = args.problems()
+    for file in files:
+        if file.positions is not None and file.positions > len(problems):
+            raise DataFormatError(
+                f"{file.path} has programs for {file.positions} problems, told by their positions "
+                f"only, and {args.source!r} has {len(problems)}: it is of another source or split, "
+                "whose positions mean other problems."
+            )
     out = args.out or results_path(samples)
     settings = args.settings(samples) | (more or {})
     for file in files[:1]:
         console.print(f"{samples}: {file.format.name}" + _and_more(len(files)))
     with (
-        ResultsFile(out, settings, resume=args.resume, overwrite=args.overwrite) as results,
+        ResultsFile(
+            out,
+            settings,
+            inputs=[path for file in files for path in file.paths],
+            resume=args.resume,
+            overwrite=args.overwrite,
+        ) as results,
         args.executor() as executor,
         args.grader(executor) as grader,
         console.progress("grading") as progress,

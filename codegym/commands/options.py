@@ -65,8 +65,9 @@ class SourceOptions(Judging):
 
     source: str
     """source of the problems, such as humaneval; `codegym envs` lists them"""
-    data: Path | None = None
-    """file or folder of the source; default: $CODEGYM_DATA, the user's cache, the network"""
+    data: str | None = None
+    """file or folder of the source, or "sample" (apps_plus); default: $CODEGYM_DATA, the user's
+    cache, the network"""
     split: str | None = None
     """split of the source; default: all"""
     out: Path | None = None

@@ -12,16 +12,17 @@ import tyro
 from codegym.commands.console import Console
 from codegym.commands.grade import grade_all
 from codegym.commands.options import SourceOptions
-from codegym.commands.results import ResultsFile
+from codegym.commands.results import ResultsFile, results_path
 from codegym.commands.running import Tally
 from codegym.commands.samples.files import SampleFile, open_samples
 from codegym.commands.samples.sample import Sample
-from codegym.errors import DataFormatError, UnknownNameError
+from codegym.errors import ConfigurationError, DataFormatError, UnknownNameError
 
 __all__ = ["Args", "run"]
 
 _TRIED = 100
 _LISTED = 10
+_TITLE = "# Where the graders differ"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,13 +58,18 @@ def run(args: Args, console: Console) -> int:
         CodegymError: As `codegym grade` does.
     """
     column = _column(args)
+    page = (args.out or results_path(args.rollouts)).with_suffix(".md")
+    if page.exists() and not page.read_text("utf-8", "replace").startswith(_TITLE):
+        raise ConfigurationError(
+            f"{page}, where the differences belong, is somebody else's file. Name another file of "
+            "results with --out."
+        )
 
     def old(sample: Sample) -> bool | None:
         score = sample.scores.get(column)
         return None if score is None else score >= args.passes_at
 
     def compare(tally: Tally, results: ResultsFile) -> dict[str, Any]:
-        page = results.path.with_suffix(".md")
         with page.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in _page(args, column, tally, results))
         _show(console, column, tally, results)
@@ -148,7 +154,7 @@ def _show(console: Console, column: str, tally: Tally, results: ResultsFile) -> 
 
 def _page(args: Args, column: str, tally: Tally, results: ResultsFile) -> Iterator[str]:
     """A Markdown page with each difference."""
-    yield f"# Where the graders differ on {args.rollouts.name}"
+    yield f"{_TITLE} on {args.rollouts.name}"
     yield ""
     yield f"| `{column}` | codegym: right | codegym: wrong |"
     yield "|---|---|---|"

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from codegym.commands.samples.files import OURS
 from codegym.errors import ConfigurationError, DataFormatError
 
-__all__ = ["ResultsFile", "cut_off_half_a_line", "results_path"]
+__all__ = ["ResultsFile", "cut_off_half_a_line", "refuse_inputs", "results_path"]
 
 
 def results_path(samples: Path) -> Path:
@@ -29,18 +29,34 @@ def results_path(samples: Path) -> Path:
     return named.parent / f"{name}{OURS}jsonl"
 
 
+def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Sees to it that nothing which is read is written over.
+
+    Raises:
+        ConfigurationError: If an output is one of the inputs.
+    """
+    read = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in read:
+            raise ConfigurationError(
+                f"{path} is read by this command, and would be written over. Name another file "
+                "for what is written (--out, or --written of codegym eval)."
+            )
+
+
 class ResultsFile:
     """Results that are appended.
 
     Args:
         path: The file. Its summary is beside it, under the same name with ``.json``.
         settings: What the results depend on, as JSON-able data.
+        inputs: Files that are read, which must not be written over.
         resume: Go on with results that are there.
         overwrite: Begin anew although there are results.
 
     Raises:
         ConfigurationError: If results are there and neither was said, or they were made with other
-            settings.
+            settings; or if a file of somebody else's is in the way.
         DataFormatError: If what is there is no such file.
     """
 
@@ -49,6 +65,7 @@ class ResultsFile:
         path: Path,
         settings: Mapping[str, Any],
         *,
+        inputs: Iterable[Path] = (),
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
@@ -56,6 +73,17 @@ class ResultsFile:
             raise ConfigurationError("--resume and --overwrite contradict each other. Give one.")
         self.path = path
         self.summary_path = path.with_suffix(".json")
+        if path.suffix in (".json", ".md"):
+            raise ConfigurationError(
+                f"The results are JSON lines, got {path}, and {path.with_suffix('.json')} is the "
+                "name of their summary. Name a file that ends in .jsonl."
+            )
+        refuse_inputs((path, self.summary_path, path.with_suffix(".md")), inputs)
+        if self.summary_path.exists() and not _is_summary(self.summary_path):
+            raise ConfigurationError(
+                f"{self.summary_path}, where the summary belongs, is somebody else's file. Name "
+                "another file of results with --out."
+            )
         self._settings = json.loads(json.dumps(settings))
         self._earlier: dict[str, dict[str, Any]] = {}
         if path.exists() and not (resume or overwrite):
@@ -156,6 +184,14 @@ class ResultsFile:
         part = self.summary_path.with_name(self.summary_path.name + ".part")
         part.write_text(text, encoding="utf-8")
         os.replace(part, self.summary_path)
+
+
+def _is_summary(path: Path) -> bool:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and {"settings", "complete"} <= data.keys()
 
 
 def cut_off_half_a_line(path: Path) -> None:

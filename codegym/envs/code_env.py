@@ -98,7 +98,8 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
     - ``problem_id``: the problem;
     - ``stage``: a stage of the start distribution, 0 being the empty prefix;
     - ``prefix``: the given code itself, as text or token ids;
-    - ``check_prefix``: False allows a `prefix` that does not begin the canonical solution.
+    - ``check_prefix``: False allows a `prefix` that does not begin the canonical solution. In an
+      answer it is the beginning of that, and need not.
 
     ## Episode End
     - terminated: the agent gave an end token (of a chat model also the one that ends its turn), or

@@ -241,8 +241,8 @@ class AnswerFormat:
     The model may reason and explain; the program is found in its answer by the rules of
     :mod:`codegym.programs.answer`. An episode ends with an end token. Start states need a program
     that is already begun, so every episode begins with the prompt, and the `prefix` of
-    ``reset(options=...)`` is the beginning of the answer. Process rewards, which pay for lines of
-    a program, are not for answers.
+    ``reset(options=...)`` is the beginning of the answer, whatever that is. Process rewards, which
+    pay for lines of a program, are not for answers.
 
     Attributes:
         tokenizer: A Hugging Face tokenizer with a chat template, wrapped or not.

@@ -208,7 +208,7 @@ class CodeTask:
             given = self._encode(start.prefix)
         else:
             ids, text = options.prefix_tokens(self.tokenizer)
-            if options.check_prefix:
+            if options.check_prefix and shown.prompt.answer is None:
                 check_prefix(shown.reference, text)
             given = np.array(ids, dtype=np.int64)
             start = StartState(text, LITERAL, self.start_states.num_stages(shown.reference))

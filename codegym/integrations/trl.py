@@ -229,7 +229,7 @@ class TRLTask:
         if log_extra is not None:
             log_extra("problem_id", [one.problem.id for one in asked])
             log_extra("verdict", ["failure" if one is None else one.verdict.value for one in grade])
-            log_extra("tests_passed", [None if one is None else one.pass_ratio for one in grade])
+            log_extra("pass_ratio", [None if one is None else one.pass_ratio for one in grade])
         if log_metric is not None:
             self._log(log_metric, asked, grade, terms)
         return [None if one is None else sum(one.values()) for one in terms]

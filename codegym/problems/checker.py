@@ -32,7 +32,8 @@ class Checker:
     :class:`~codegym.problems.StdinTest` these are three strings. For a
     :class:`~codegym.problems.CallTest`, `input` is the tuple of the arguments, `output` what was
     returned and `expected` what the test says; linked lists and trees are objects of ``ListNode``
-    and ``TreeNode``, and an iterator, a view of a dictionary or an array is a list of its items.
+    and ``TreeNode``, and an iterator, a view of a dictionary or an array is a list of its items. A
+    range stays one.
 
     As a ``"script"``, the convention of open-r1's ``generated_checker``, it is run as
     ``python checker.py input.txt correct_output.txt solution_output.txt``. An answer is right if it

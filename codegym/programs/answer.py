@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 from codegym.errors import ConfigurationError
 
-__all__ = ["ExtractedProgram", "begun_reasoning", "extract_program"]
+__all__ = ["ExtractedProgram", "begun_answer", "begun_reasoning", "extract_program"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +99,23 @@ def begun_reasoning(prompt: str) -> str:
     """
     match = _BEGUN.search(prompt)
     return match[0] if match else ""
+
+
+def begun_answer(prompt: str) -> str:
+    r"""What a prompt has begun of the answer: reasoning, or a code block that is open at its end.
+
+    Args:
+        prompt: The whole text that the model continued, without what was said before the answer
+            where that may hold code blocks that are never closed.
+
+    Example:
+        >>> begun_answer("Double x.\n```python\ndef f(x):\n")
+        '```python\ndef f(x):\n'
+    """
+    *_, last = [None, *_blocks(prompt)]
+    if last is None or last.closed or last.language not in ("python", ""):
+        return begun_reasoning(prompt)
+    return f"```{last.language}\n{prompt[last.start :]}"
 
 
 _TAGS = {

@@ -43,6 +43,26 @@ def test_each_kind_of_unsound_problem_is_told(tmp_path: Path, command: Command) 
     assert "skipped: line 5 (none)" in shown.out
 
 
+def test_a_checker_that_fails_is_no_fault_of_the_solution(tmp_path: Path, command: Command) -> None:
+    checker = "def check(input, output, expected):\n    return int(output) == 2\n"
+    problem = {
+        "id": "p",
+        "description": "Print 2.",
+        "canonical_solution": "print(2)",
+        "tests": [{"stdin": "", "stdout": "2"}],
+        "checker": checker,
+    }
+    data = write_lines(tmp_path / "p.jsonl", problem)
+    before = data.read_bytes()
+    refused = command("data", "validate", data, "--out", data, "--overwrite")
+    assert (refused.status, data.read_bytes()) == (2, before)
+    out = tmp_path / "r.jsonl"
+    ran = command("data", "validate", data, "--workers", 1, "--out", out)
+    (row,) = rows_of(out)
+    assert (ran.status, row["gold"], row["sound"]) == (1, "pass", False)
+    assert "checker fails" in row["reason"]
+
+
 def test_a_source_is_named_or_a_file(tmp_path: Path, toy: Path, command: Command) -> None:
     out = ("--out", tmp_path / "r.jsonl")
     nothing = command("data", "validate", "humanevall", *out)

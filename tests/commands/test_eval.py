@@ -170,6 +170,17 @@ def test_an_endpoint_that_is_not_there_is_an_error(model: Model, evaluate: Comma
     assert "cannot be reached" in ran.err
 
 
+def test_where_nothing_was_written_no_file_is_left(
+    model: Model, evaluate: Command, tmp_path: Path
+) -> None:
+    model.unwilling = {"Echo", "Add"}
+    ran = evaluate("--endpoint", model.url, "--model", "m", "--limit", 1)
+    assert ran.status == 2
+    assert "Nothing was written for any of 1 programs" in ran.err
+    assert "503" in ran.err
+    assert not (tmp_path / "w.jsonl").exists()
+
+
 def test_settings_without_meaning_are_refused(evaluate: Command) -> None:
     for words, told in (
         (("--samples", 2), "the same program"),

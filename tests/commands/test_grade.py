@@ -19,6 +19,7 @@ import pytest
 from codegym.commands.options import Judging
 from codegym.errors import WorkerError
 from codegym.execution import LocalExecutor, Request, Result
+from codegym.problems import load_problems
 from tests.waiting import wait_until
 
 from .toy import ADD, ECHO, WRONG, Command, rows_of, write_lines
@@ -428,3 +429,64 @@ def test_the_programs_of_humaneval_are_graded_as_their_harness_does(
     assert ran.status == 0
     assert all(one == {"samples": 2, "passed": 1} for one in found["counts"].values())
     assert len(found["counts"]) == len(rows) == 17
+
+
+@pytest.mark.parametrize(
+    ("samples", "out"),
+    [
+        ("samples.jsonl", "samples.jsonl"),
+        ("samples.json", "samples.jsonl"),
+        ("rollouts", "rollouts/1.jsonl"),
+        ("samples.jsonl", "out.json"),
+    ],
+)
+def test_samples_are_never_written_over(
+    samples: str, out: str, tmp_path: Path, toy: Path, command: Command
+) -> None:
+    path = tmp_path / samples
+    if samples == "rollouts":
+        path.mkdir()
+        read = write_lines(
+            path / "1.jsonl", {"input": "?", "output": ANSWER, "gts": GTS, "score": 1.0}
+        )
+    elif samples.endswith(".json"):
+        read = path
+        read.write_text(json.dumps([[ADD], [ECHO]]))
+    else:
+        read = human_eval(tmp_path)
+    before = read.read_bytes()
+    words = ("--source", "custom", "--data", toy, "--out", tmp_path / out, "--overwrite")
+    ran = command("grade", path, *words)
+    assert ran.status == 2
+    assert "--out" in ran.err or ".jsonl" in ran.err
+    assert read.read_bytes() == before
+
+
+def test_a_summary_of_somebody_else_stays(tmp_path: Path, toy: Path, command: Command) -> None:
+    samples = human_eval(tmp_path)
+    mine = tmp_path / "mine.json"
+    mine.write_text('{"a": 1}')
+    words = ("--source", "custom", "--data", toy, "--out", tmp_path / "mine.jsonl", "--overwrite")
+    ran = command("grade", samples, *words)
+    assert (ran.status, mine.read_text()) == (2, '{"a": 1}')
+    assert "somebody else's" in ran.err
+
+
+def test_positions_of_another_source_are_refused(
+    tmp_path: Path, toy: Path, command: Command
+) -> None:
+    path = tmp_path / "generations.json"
+    path.write_text(json.dumps([[ADD], [ECHO], [ADD]]))
+    ran = command("grade", path, "--source", "custom", "--data", toy)
+    assert ran.status == 2
+    assert "programs for 3 problems" in ran.err
+    path.write_text(json.dumps([[ADD]]))
+    assert command("grade", path, "--source", "custom", "--data", toy).status == 0
+
+
+def test_the_sample_of_apps_plus_has_a_name(tmp_path: Path, command: Command) -> None:
+    first = next(iter(load_problems("apps_plus", data="sample")))
+    row = {"task_id": first.id, "solution": first.canonical_solution}
+    samples = write_lines(tmp_path / "samples.jsonl", row)
+    ran = command("grade", samples, "--source", "apps_plus", "--data", "sample", "--json")
+    assert ran.json()["verdicts"] == {"accepted": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from codegym.commands.samples.matching import Match, Matcher, Unmatched
 from codegym.commands.samples.programs import program_of
 from codegym.commands.samples.sample import Form, Sample
 from codegym.envs import CompletionFormat, InstructionFormat
+from codegym.integrations.verl import rows
 from codegym.problems import CallTest, Problem, ProblemSet, StdinTest, UnitTest
 
 
@@ -133,3 +135,80 @@ WHOLE = Problem(
 )
 def test_a_completion_continues_the_starter_code(asked: Problem, text: str, program: str) -> None:
     assert program_of(Sample("line 1", text, Form.COMPLETION), asked) == program
+
+
+LONG = problem(
+    "C/1", "Return the sum of the squares of all numbers in a list.", CallTest(([1],), 1)
+)
+LONGER = problem(
+    "C/2",
+    "Return the sum of the squares of all numbers in a list. Leave out those below zero.",
+    CallTest(([-1],), 0),
+)
+SHOWN = Matcher(ProblemSet.of([LONG, LONGER, SUM]), "toys")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        (f"Solve this.\n\n{LONG.description}\n\nUse a code block.", "C/1"),
+        (f"```\n{LONGER.description}\n```", "C/2"),
+        (f"user\nYou are a coder. {LONGER.description}\nassistant\n", "C/2"),
+        (f"system\n{LONG.description}\nuser\nNow: Sum them up, please.\nassistant\n", None),
+        (f"{LONGER.description}\n{LONG.description.upper()}\nSum.", "C/2"),
+        ("Sum. With an instruction; the description is too short to be found in it.", None),
+    ],
+)
+def test_a_description_may_stand_in_a_longer_prompt(prompt: str, found: str | None) -> None:
+    matched = by(SHOWN.match(Sample("line 1", "", Form.ANSWER, prompt=prompt)))
+    assert matched == (None if found is None else (found, "prompt"))
+
+
+def test_two_problems_in_one_prompt_are_none() -> None:
+    other = problem("C/3", "Return the largest of all numbers in a list.", CallTest(([1],), 1))
+    matcher = Matcher(ProblemSet.of([LONG, other]), "toys")
+    prompt = f"Example: {LONG.description} Your turn: {other.description}"
+    assert by(matcher.match(Sample("line 1", "", Form.ANSWER, prompt=prompt))) is None
+
+
+def test_rows_that_codegym_wrote_for_verl_are_known() -> None:
+    (row,) = rows([LONG])
+    shown = f"system\nBe brief.\nuser\n{row['prompt'][0]['content']}\nassistant\n"
+    logged = Sample("line 1", "", Form.ANSWER, prompt=shown, continues=True)
+    assert by(SHOWN.match(logged)) == ("C/1", "prompt")
+    gts = row["reward_model"]["ground_truth"]
+    assert by(SHOWN.match(Sample("line 1", "", Form.ANSWER, prompt="?", tests=gts))) == (
+        "C/1",
+        "id",
+    )
+
+
+BEGUN = dataclasses.replace(WHOLE, canonical_solution='def f(a, b):\n    "A."\n    return a + b\n')
+REST = "    return a + b\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "program"),
+    [
+        ("Add.\n```python\ndef f(a, b):\n", f"{REST}```\nDone.", f"def f(a, b):\n{REST}"),
+        ("user\nAdd.\n```\nx\nassistant\n", f"```python\n{REST}```", "return a + b\n"),
+        ("user\nAdd.\nassistant\n<think>\n", "It is a + b.", None),
+        ("user\nAdd.\nassistant\n", "It is a + b.", "It is a + b."),
+        (BEGUN.starter_code, REST, f"{BEGUN.starter_code}{REST}"),
+        (BEGUN.starter_code.rstrip(), f"\n{REST}", f"{BEGUN.starter_code}{REST}"),
+        (f"# Add.\n{BEGUN.starter_code}", REST, f"{BEGUN.starter_code}{REST}"),
+        (f"{BEGUN.starter_code}    return", " a + b\n", f"{BEGUN.starter_code}{REST}"),
+        (BEGUN.starter_code, "```python\nx = 1\n```", "x = 1\n"),
+        (f"{BEGUN.starter_code}\nComplete it.", "x = 1\n", "x = 1\n"),
+    ],
+)
+def test_what_the_prompt_has_begun_belongs_to_the_program(
+    prompt: str, answer: str, program: str | None
+) -> None:
+    sample = Sample("line 1", answer, Form.ANSWER, prompt=prompt, continues=True)
+    assert program_of(sample, BEGUN) == program
+
+
+def test_a_message_of_the_user_begins_no_answer() -> None:
+    sample = Sample("line 1", "x = 1\n", Form.ANSWER, prompt="Add.\n```python\ny = 2\n")
+    assert program_of(sample, BEGUN) == "x = 1\n"

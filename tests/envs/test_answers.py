@@ -15,7 +15,7 @@ from codegym.envs import (
     Prompt,
     make_prompt_format,
 )
-from codegym.errors import ConfigurationError, StartStateError
+from codegym.errors import ConfigurationError
 from codegym.grading import Grader
 from codegym.integrations import grade_completion, mask_for
 from codegym.problems import CallTest, Problem, ProblemSet, StdinTest
@@ -167,9 +167,7 @@ def test_a_vector_environment_says_the_same(judging: Any, grader: Grader) -> Non
 def test_a_literal_prefix_begins_the_answer(grader: Grader) -> None:
     env = CodeEnv(**arguments(grader))
     begun = f"Look:\n```python\n{PROGRAM[:20]}"
-    with pytest.raises(StartStateError):
-        env.reset(options={"prefix": begun})
-    _, start = env.reset(options={"prefix": begun, "check_prefix": False})
+    _, start = env.reset(options={"prefix": begun})
     _, info, tokens = play(env, PROGRAM[20:] + "```\n```python\nx = 1\n```\n")
     assert info["verdict"] == "accepted"  # the block that is open where the prefix ends counts
     mask = info["loss_mask"][start["start_length"] :][: len(tokens)]

@@ -128,7 +128,7 @@ def test_whole_answers_to_chats_get_the_reward_of_their_grade(
     assert got == [1.0, -0.3, -1.0, -1.0]
     assert log.columns["verdict"] == ["accepted", "wrong_answer", "compile_error", "compile_error"]
     assert log.columns["problem_id"] == rows["problem_id"]
-    assert log.columns["tests_passed"] == [1.0, 0.0, 0.0, 0.0]
+    assert log.columns["pass_ratio"] == [1.0, 0.0, 0.0, 0.0]
     assert log.metrics["codegym/solved"] == 0.25
     assert log.metrics["codegym/has_program"] == 0.75
     assert log.metrics["codegym/failures"] == 0
@@ -147,7 +147,7 @@ def test_a_failure_of_the_machine_is_none_and_never_a_number(tokenizer: Any) -> 
         )
         assert got == [None, 1.0]
         assert log.columns["verdict"] == ["failure", "accepted"]
-        assert log.columns["tests_passed"] == [None, 1.0]
+        assert log.columns["pass_ratio"] == [None, 1.0]
         assert (log.metrics["codegym/failures"], log.metrics["codegym/solved"]) == (1, 1)
         assert task.take_outcomes() == [("sign", 1, True)]
         out = task.rollout(prompts, Trainer(tokenizer, answers))

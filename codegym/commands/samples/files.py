@@ -6,6 +6,7 @@ Lines and parquet are streamed; a JSON list is parsed whole. Files may be gzippe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import importlib
 import io
@@ -52,11 +53,20 @@ class SampleFile:
         path: Where it is.
         format: What was found in it.
         _samples: Reads it from the beginning.
+        positions: How many problems it has programs of, where only positions tell which.
+        programs: The files of a folder of programs.
     """
 
     path: Path
     format: Format
     _samples: Callable[[], Iterator[Sample | Unreadable]]
+    positions: int | None = None
+    programs: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that is read."""
+        return self.programs or (self.path,)
 
     def __iter__(self) -> Iterator[Sample | Unreadable]:
         """The samples, in the order of the file, and the rows that hold none."""
@@ -93,7 +103,8 @@ def open_samples(path: Path) -> list[SampleFile]:
             f"({files[0].name}, ...). Name the one or the other: a folder of its own for each."
         )
     if programs:
-        return [SampleFile(path, _PROGRAMS, lambda: _programs(path, programs))]
+        read = functools.partial(_programs, path, programs)
+        return [SampleFile(path, _PROGRAMS, read, programs=tuple(programs))]
     if not files:
         raise DataFormatError(f"{path} holds no samples. Expected {_formats()}")
     return [_open(file, f"{file.relative_to(path)} ") for file in files]
@@ -164,7 +175,8 @@ def _listed(path: Path, prefix: str, rows: list[Any]) -> SampleFile:
     if not rows:
         raise DataFormatError(f"{path} is an empty JSON list. Expected {_formats()}")
     if isinstance(rows[0], list):
-        return SampleFile(path, LISTS, lambda: _rows(enumerate(rows), prefix, read_lists))
+        read_all = functools.partial(_rows, list(enumerate(rows)), prefix, read_lists)
+        return SampleFile(path, LISTS, read_all, positions=len(rows))
     fmt = _format_of(path, rows[0])
 
     def read(row: Any, _: int, where: str) -> Iterator[Sample]:
@@ -191,7 +203,7 @@ def _samples_of(fmt: RowFormat, row: Any, where: str) -> Iterator[Sample]:
         raise ProblemError(f"the row is not an object but {row!r:.60}")
     if not fmt.fits(row):
         raise ProblemError(
-            f"it is not a row of {fmt.name} as the first one is: it has "
+            f"it is not a row of {fmt.name} as the first one is ({fmt.described}): it has "
             f"{', '.join(map(repr, row)) or 'no fields'}"
         )
     return fmt.read(row, where)

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _IDS = ("task_id", "problem_id", "question_id", "id")
+_LOGGED = ("pass_ratio", "acc")  # by codegym's own rewards, beside the score
 _STATUS = {"pass": 1.0, "passed": 1.0, "fail": 0.0, "failed": 0.0, "timeout": 0.0}
 
 Fields = Mapping[str, Any]
@@ -104,8 +105,9 @@ def _verl(row: Fields, where: str) -> Iterator[Sample]:
         Form.ANSWER,
         problem_id=_optional_id(row),
         prompt=_text(row, "input"),
+        continues=True,
         tests=row.get("gts"),
-        scores=_numbers(row, but=("step", *_IDS)),
+        scores=_numbers(row, but=("step", *_LOGGED, *_IDS)),
     )
 
 
@@ -116,7 +118,8 @@ def _trl(row: Fields, where: str) -> Iterator[Sample]:
         Form.ANSWER,
         problem_id=_optional_id(row),
         prompt=_last(row["prompt"], "user", "prompt"),
-        scores=_numbers(row, but=("step", "advantage", *_IDS)),
+        continues=isinstance(row["prompt"], str),
+        scores=_numbers(row, but=("step", "advantage", *_LOGGED, *_IDS)),
     )
 
 

@@ -2,9 +2,11 @@
 
 An id is taken as it is spelled, else without regard to case and punctuation (evalplus writes the
 folder ``HumanEval_0`` for ``HumanEval/0``). A prompt is a problem's description, its starter code,
-or what a prompt format of codegym makes of it; of a prompt in a chat template the last message of
-the user counts. Tests are compared by a digest of inputs and outputs that does not depend on how
-a file spells them. What fits two problems fits none.
+or what a prompt format of codegym makes of it; else it is that of the only problem whose
+description or starter code stands in it, to the letter and not shorter than 24 characters (what is
+a part of another one's that stands there as well does not count). Of a prompt in a chat template
+the last message of the user counts. Tests are compared by a digest of inputs and outputs that does
+not depend on how a file spells them. What fits two problems fits none.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from typing import Any, Literal
 
 from codegym.commands.samples.sample import Sample
 from codegym.envs.prompt_format import CompletionFormat, InstructionFormat
+from codegym.errors import ProblemError
+from codegym.integrations.problem_json import is_problem_json, problem_from_json
+from codegym.integrations.questions import ask
 from codegym.problems import (
     BinaryTree,
     CallTest,
@@ -30,11 +35,13 @@ from codegym.problems import (
 )
 from codegym.problems.reading.json_values import parse_json
 
-__all__ = ["Match", "Matcher", "Unmatched"]
+__all__ = ["Match", "Matcher", "Unmatched", "after_question"]
 
 MatchedBy = Literal["id", "position", "prompt", "tests"]
 
 _FORMATS = (CompletionFormat(), InstructionFormat())
+_SHORTEST = 24
+"""Characters of what tells a problem in the middle of a prompt."""
 _USER_TURN = re.compile(
     r"(?:<\|im_start\|>user\n|<\|start_header_id\|>user<\|end_header_id\|>\n\n|(?:\A|\n)user\n)"
     r"(?P<text>.*?)"
@@ -94,15 +101,37 @@ class Matcher:
                 return Match(spelled, "id")
         if sample.position is not None:
             return self._at(sample.position)
-        for prompt in _prompts_of(sample.prompt):
+        prompts = list(_prompts_of(sample.prompt))
+        for prompt in prompts:
             found = self._by_prompt.get(_digest(prompt.strip()))
             if found is not None:
                 return Match(found, "prompt")
         if isinstance(sample.tests, str) and sample.tests in self._known:
             return Match(sample.tests, "id")
+        if is_problem_json(sample.tests):
+            try:
+                named = problem_from_json(sample.tests).id
+            except ProblemError:
+                named = None
+            if named in self._known:
+                return Match(str(named), "id")
+        if prompts and (shown := self._shown_in(prompts[-1])) is not None:
+            return Match(shown, "prompt")
         digest = None if sample.tests is None else _digest_of_tests(sample.tests)
         found = None if digest is None else self._by_tests.get(digest)
         return Match(found, "tests") if found is not None else Unmatched(self._why(sample))
+
+    def _shown_in(self, prompt: str) -> str | None:
+        """The only problem whose description or starter code stands in a prompt."""
+        within = {
+            problem_id: max(found, key=len)
+            for problem_id, texts in self._texts
+            if (found := [text for text in texts if text in prompt])
+        }
+        longest = max(within.values(), key=len, default="")
+        # Some descriptions are a part of others.
+        left = [one for one, text in within.items() if text == longest or text not in longest]
+        return left[0] if len(left) == 1 else None
 
     def _at(self, position: int) -> Match | Unmatched:
         skipped = self._problems.report.skipped
@@ -139,6 +168,21 @@ class Matcher:
         return self._index(lambda problem: map(_digest, _shown(problem)))
 
     @functools.cached_property
+    def _texts(self) -> list[tuple[str, list[str]]]:
+        """What each problem may be known by in the middle of a prompt."""
+        return [
+            (
+                problem.id,
+                [
+                    text
+                    for text in (problem.description.strip(), problem.starter_code.strip())
+                    if len(text) >= _SHORTEST
+                ],
+            )
+            for problem in self._problems
+        ]
+
+    @functools.cached_property
     def _by_tests(self) -> dict[str, str]:
         return self._index(lambda problem: filter(None, [_digest_of_problem(problem)]))
 
@@ -172,6 +216,7 @@ def _shown(problem: Problem) -> Iterator[str]:
     for each in _FORMATS:
         prompt = each.render(problem)
         texts += [prompt.text + prompt.header, prompt.text]
+    texts.append(ask(problem))
     yield from filter(None, (text.strip() for text in texts))
 
 
@@ -183,6 +228,12 @@ def _prompts_of(prompt: str | None) -> Iterator[str]:
     turns = [turn["text"] for turn in _USER_TURN.finditer(prompt)]
     if turns:
         yield turns[-1]
+
+
+def after_question(prompt: str) -> str:
+    """What a chat template's text has behind the last message of the user; else all of it."""
+    turns = list(_USER_TURN.finditer(prompt))
+    return prompt[turns[-1].end() :] if turns else prompt
 
 
 def _digest_of_problem(problem: Problem) -> str | None:

