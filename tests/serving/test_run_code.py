@@ -64,6 +64,18 @@ def test_a_time_limit_has_no_exit_code(url: str) -> None:
     assert answer["run_result"]["stdout"] == "1\n"
 
 
+def test_a_traceback_begins_in_the_program(url: str) -> None:
+    answer = run_code(url, "def f():\n    return 1 / 0\n\nf()\n")
+    first, *lines = answer["run_result"]["stderr"].splitlines()
+    assert first == "Traceback (most recent call last):"
+    frames = [line for line in lines if line.lstrip().startswith("File ")]
+    assert [frame.partition(",")[2] for frame in frames] == [
+        " line 4, in <module>",
+        " line 2, in f",
+    ]
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
 def test_a_memory_limit(url: str) -> None:
     answer = run_code(url, "x = bytearray(10**9)", memory_limit_MB=64)
     assert answer["status"] == "Failed"

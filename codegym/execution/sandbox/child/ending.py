@@ -23,6 +23,8 @@ import traceback
 import typing
 from typing import Any
 
+from .loading import FILENAME
+
 FLUSH_FAILED = 120
 """What an interpreter exits with if it could not write what was printed."""
 UNCAUGHT = 1
@@ -44,8 +46,15 @@ def exit_code(error: SystemExit) -> int:
 
 
 def show(error: BaseException) -> None:
-    """Prints an exception that nobody caught, by the program's own hook if it has one."""
+    """Prints an exception that nobody caught, by the program's own hook if it has one.
+
+    As of an interpreter, what it shows begins in the program.
+    """
     with contextlib.suppress(BaseException):
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != FILENAME:
+            trace = trace.tb_next
+        error.__traceback__ = trace or error.__traceback__
         if sys.excepthook is sys.__excepthook__:
             told = "".join(traceback.format_exception(error, limit=_SHOWN_FRAMES, chain=False))
             # A message of megabytes is not output of the program.
