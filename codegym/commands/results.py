@@ -8,11 +8,12 @@ touched, and an error says what differs.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from codegym.commands.samples.files import OURS
 from codegym.errors import ConfigurationError, DataFormatError
@@ -93,13 +94,14 @@ class ResultsFile:
             )
         if path.exists() and resume:
             self._check_settings()
+            self._file = _opened_alone(path)
             cut_off_half_a_line(path)
             self._earlier = {row["where"]: _slim(row) for row in self.rows()}
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
+            self._file = _opened_alone(path)
+            self._file.truncate(0)
         self._write_summary({"complete": False})
-        self._file = path.open("a", encoding="utf-8")
 
     def earlier(self, where: str, digest: str) -> dict[str, Any] | None:
         """The result that a resumed file has of a sample, without its program; None if it has none.
@@ -135,7 +137,8 @@ class ResultsFile:
             for number, line in enumerate(file, 1):
                 try:
                     row = json.loads(line)
-                    row["where"], row["digest"], row["verdict"]
+                    if not all(isinstance(row[name], str) for name in _SLIM):
+                        raise TypeError("its place, digest or verdict is no text")
                 except (ValueError, TypeError, KeyError) as error:
                     raise DataFormatError(
                         f"{self.path}, line {number}, is no result of this command ({error!r}). "
@@ -162,6 +165,8 @@ class ResultsFile:
     def _check_settings(self) -> None:
         try:
             earlier = json.loads(self.summary_path.read_bytes())["settings"]
+            if not isinstance(earlier, dict):
+                raise TypeError("its settings are no object")
             names = sorted({*earlier, *self._settings})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataFormatError(
@@ -201,9 +206,30 @@ def cut_off_half_a_line(path: Path) -> None:
         os.truncate(path, content_end)
 
 
+_SLIM = ("where", "digest", "verdict")
+
+
 def _slim(row: dict[str, Any]) -> dict[str, Any]:
     """A result without what only the file needs, which may be millions of programs."""
-    return {name: row[name] for name in ("where", "digest", "verdict")}
+    return {**{name: row[name] for name in _SLIM}, "old": row.get("old")}
+
+
+def _opened_alone(path: Path) -> TextIO:
+    """A file to be appended to, which no other run is writing.
+
+    Raises:
+        ConfigurationError: If one is.
+    """
+    file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ConfigurationError(
+            f"{path} is being written by another run. Wait for that, or name another file with "
+            "--out."
+        ) from None
+    return file
 
 
 def _end_of_last_line(path: Path, chunk: int = 1 << 16) -> int:

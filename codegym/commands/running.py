@@ -18,7 +18,7 @@ from codegym.commands.results import ResultsFile
 from codegym.commands.samples.matching import Match, Matcher, Unmatched
 from codegym.commands.samples.programs import program_of
 from codegym.commands.samples.sample import Sample, Unreadable
-from codegym.errors import CodegymError, ExecutionError
+from codegym.errors import CodegymError, ConfigurationError, ExecutionError
 from codegym.grading.grader import Grader
 from codegym.grading.judge import NO_PROGRAM, grade_without_program
 from codegym.grading.verdict import Grade, TestGrade
@@ -181,6 +181,12 @@ def grade_samples(
                 tally.unscored += one.old is None
             earlier = results.earlier(sample.where, one.digest)
             if earlier is not None:
+                if old is not None and earlier["old"] != one.old:
+                    raise ConfigurationError(
+                        f"{results.path} has a result for {sample.where} with another score of "
+                        "the older grader: the rollouts have changed since. Begin anew with "
+                        "--overwrite, or name another file with --out."
+                    )
                 tally.resumed += 1
                 done += 1
                 tally.count(problem.id, match.by, earlier["verdict"], one.old)

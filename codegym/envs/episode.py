@@ -12,6 +12,7 @@ from codegym.start_states.start_state import Reference, StartState
 
 __all__ = ["LITERAL", "Episode", "program_bytes"]
 
+_ESCAPES = "".join(map(chr, range(0xDC80, 0xDD00)))
 LITERAL = -1
 """The stage of an episode whose given code was a literal `prefix` option."""
 
@@ -55,9 +56,11 @@ class Episode:
             written: What was generated of it.
         """
         begun = self.prompt.answer.begun if self.prompt.answer else ""
-        given = begun + self.start.prefix
-        text = written.decode("utf-8", "surrogateescape")
-        return given + text, extract_program(text, given)
+        given = program_bytes(begun + self.start.prefix)
+        text = (given + written).decode("utf-8", "surrogateescape")
+        # A prefix of tokens may end within a character, which then is written.
+        size = len(given.decode("utf-8", "surrogateescape").rstrip(_ESCAPES))
+        return text, extract_program(text[size:], text[:size])
 
     def info(self) -> dict[str, Any]:
         """What ``reset`` tells of it."""

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from codegym.envs.episode import Episode
+from codegym.envs.spelling import AnswerSpelling, SpellingCache
 from codegym.grading.verdict import Grade
 from codegym.masks.answer_mask import answer_mask
 from codegym.masks.loss_mask import loss_mask, statement_coverage
 from codegym.programs.program import Program
 from codegym.rewards.process.ledger import Paid
-from codegym.tokenization.tokenizer import Tokenizer
 
 __all__ = ["Outcome", "assess", "same_values"]
 
@@ -54,7 +54,7 @@ def assess(
     grade: Grade,
     *,
     paid: Paid,
-    tokenizer: Tokenizer,
+    tokenizer: SpellingCache,
     context_length: int,
     curriculum: Mapping[str, float],
 ) -> Outcome:
@@ -108,19 +108,20 @@ def _mask(
     episode: Episode,
     program: Program | None,
     executed_lines: Collection[int],
-    tokenizer: Tokenizer,
+    tokenizer: SpellingCache,
     token_ids: Sequence[int],
 ) -> npt.NDArray[np.int8]:
     """(N,) int8: the loss mask of the generated tokens."""
     asked = episode.prompt.answer
     if program is not None and asked is None:
         return loss_mask(program, executed_lines, tokenizer, token_ids, start=episode.written_from)
-    answer, found = episode.answer(b"".join(map(tokenizer.token_bytes, token_ids)))
+    spelling = AnswerSpelling(tokenizer)
+    answer, found = episode.answer(b"".join(map(spelling.token_bytes, token_ids)))
     return answer_mask(
         answer,
         found,
         executed_lines,
-        tokenizer,
+        spelling,
         token_ids,
         start=episode.written_from,
         outside=1 if asked is None else asked.outside,

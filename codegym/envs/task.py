@@ -238,10 +238,11 @@ class CodeTask:
 
         Where the prompt asks for an answer, what was found in that; None if there is none.
         """
-        written = b"".join(map(self._spelling.token_bytes, generated.tolist()))
         if episode.prompt.answer is not None:
-            _, found = episode.answer(written)
+            ids = generated.tolist()
+            _, found = episode.answer(b"".join(map(self._spelling.answer_bytes, ids)))
             return None if found is None else Program(found.text)
+        written = b"".join(map(self._spelling.token_bytes, generated.tolist()))
         cut = find_stop(written, episode.prompt.stop)
         source = episode.given + (written if cut is None else written[:cut])
         return Program(source.decode("utf-8", "surrogateescape"))

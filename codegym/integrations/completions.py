@@ -218,7 +218,9 @@ def _content(content: object) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, Sequence) and all(isinstance(part, Mapping) for part in content):
-        return "".join(str(part.get("text") or "") for part in content if part["type"] == "text")
+        return "".join(
+            str(part.get("text") or "") for part in content if part.get("type") == "text"
+        )
     raise ConfigurationError(
         f"The content of a message is a str, a list of parts or None, got {content!r:.120}."
     )

@@ -11,6 +11,7 @@ import fractions
 import functools
 import hashlib
 import keyword
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -346,9 +347,12 @@ def complaint(test: object) -> str | None:
 
 def _tolerance_complaint(test: StdinTest | CallTest) -> str | None:
     value: object = test.tolerance
-    if value is None or (isinstance(value, int | float) and value >= 0):
+    if value is None or (isinstance(value, int | float) and 0 <= value < math.inf):
         return None
-    return f"tolerance of a {type(test).__name__} must be at least 0 or None, got {value!r:.80}"
+    return (
+        f"tolerance of a {type(test).__name__} must be at least 0 and finite, or None, got "
+        f"{value!r:.80}"
+    )
 
 
 def _order_complaint(problem: Problem) -> str | None:

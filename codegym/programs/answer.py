@@ -39,7 +39,13 @@ from typing import NamedTuple
 
 from codegym.errors import ConfigurationError
 
-__all__ = ["ExtractedProgram", "begun_answer", "begun_reasoning", "extract_program"]
+__all__ = [
+    "REASONING_TAGS",
+    "ExtractedProgram",
+    "begun_answer",
+    "begun_reasoning",
+    "extract_program",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,11 +131,18 @@ _TAGS = {
     "<reasoning>": "</reasoning>",
     "[THINK]": "[/THINK]",
 }
+REASONING_TAGS = (*_TAGS, *_TAGS.values())
+"""What reasoning begins and ends with; of some models these are special tokens."""
 _OPENING_TAG = re.compile(r"\s*(" + "|".join(map(re.escape, _TAGS)) + ")")
 _BEGUN = re.compile(r"(" + "|".join(map(re.escape, _TAGS)) + r")\s*\Z")
 _CLOSING_TAG = re.compile(rf"({'|'.join(map(re.escape, _TAGS.values()))})(?=[ \t\r]*$)", re.M)
 
-_FENCE = re.compile(r"^(?P<before>[^\n`]*?)(?P<fence>`{3,}|~{3,})(?P<info>[^\n`]*)(?:\n|\Z)", re.M)
+# Possessive, as a line may be all tildes: what was read is not read again in another way.
+_FENCE = re.compile(
+    r"^(?P<before>[^\n`]*+(?=```)|[^\S\n]*+(?=~~~))(?P<fence>`{3,}+|~{3,}+)(?P<info>[^\n`]*+)"
+    r"(?:\n|\Z)",
+    re.M,
+)
 _LANGUAGE = re.compile(r"[\s{.]*([\w+#.-]*)")
 _PYTHON = re.compile(r"py(thon)?(3(\.\d+)?)?", re.I)
 

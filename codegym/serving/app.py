@@ -53,6 +53,7 @@ def make_app(service: Service) -> Starlette:
     def route(path: str, work: Callable[[bytes], Awaitable[Reply]]) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
+                _refuse_browsers(request)
                 return respond(await _answer(service, request, work))
             except ClientDisconnect:
                 return Response(status_code=400)  # which nobody reads
@@ -117,6 +118,20 @@ async def _answer(
             await asyncio.wait({answer, gone})
             if not answer.cancelled():
                 answer.exception()  # what nobody waits for is no news
+
+
+def _refuse_browsers(request: Request) -> None:
+    """Raises a RefusedError if a page in somebody's browser asks: loopback is no fence for those.
+
+    A browser names the page in ``Origin`` whenever it posts; clients of this interface do not.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None:
+        raise RefusedError(
+            403,
+            f"The request comes from a page in a browser ({origin!r:.80}). Programs are run for "
+            "clients that send no Origin only.",
+        )
 
 
 def _announced(request: Request) -> int | None:

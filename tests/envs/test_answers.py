@@ -226,3 +226,32 @@ def test_snapshots_go_on_in_the_answer(grader: Grader) -> None:
     again = play(env, "```\n")[1]
     assert first["program"] == again["program"] == PROGRAM
     env.close()
+
+
+def test_tags_that_are_special_tokens_are_seen(grader: Grader) -> None:
+    tokenizer = template()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    env = CodeEnv(**arguments(grader, tokenizer=tokenizer))
+    env.reset(seed=0)
+    begin, end = tokenizer.convert_tokens_to_ids(["[THINK]", "[/THINK]"])
+    draft = env.tokenizer.encode(f"Try:\n```python\n{PROGRAM}```\nNo.")
+    for token in [begin, *draft, end, *env.tokenizer.encode("I cannot solve it.")]:
+        env.step(token)
+    _, reward, _, _, info = env.step(env.tokenizer.end_id)
+    assert (reward, info["program"]) == (-1.0, "I cannot solve it.")
+    env.close()
+
+
+def test_a_prefix_of_tokens_may_end_within_a_character(grader: Grader) -> None:
+    env = CodeEnv(**arguments(grader))
+    answer = "```python\ndef f(x):\n    s = 'é'\n    return x\n```"
+    by_bytes = {env.tokenizer.token_bytes(t): t for t in range(env.tokenizer.vocab_size)}
+    tokens = [by_bytes[bytes([byte])] for byte in answer.encode()]
+    cut = answer.encode().index(b"\xc3") + 1
+    env.reset(options={"prefix": tokens[:cut]})
+    for token in tokens[cut:]:
+        env.step(token)
+    info = env.step(env.tokenizer.end_id)[4]
+    assert info["verdict"] == "accepted"
+    assert "'é'" in info["program"]
+    env.close()

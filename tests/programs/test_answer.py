@@ -156,3 +156,11 @@ def test_only_texts_are_answers() -> None:
         extract_program(b"x")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="given must be a str, got NoneType"):
         extract_program("x", None)  # type: ignore[arg-type]
+
+
+def test_a_line_of_tildes_is_read_in_linear_time() -> None:
+    # Backtracking would take days; nothing here measures a clock.
+    assert extract_program("~" * 20_000 + "`\n") is not None
+    found = extract_program("Line:\n" + "~" * 20_000 + " `x`\n```python\nx=1\n```")
+    assert found is not None
+    assert found.text == "x=1\n"

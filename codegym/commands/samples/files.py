@@ -74,6 +74,8 @@ class SampleFile:
             yield from self._samples()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield Unreadable(f"{self.path.name}, the rest", f"the gzip file is damaged: {error}")
+        except (OSError, ValueError) as error:  # pyarrow's own errors are of these classes
+            yield Unreadable(f"{self.path.name}, the rest", f"the file is damaged: {error}")
 
 
 def open_samples(path: Path) -> list[SampleFile]:

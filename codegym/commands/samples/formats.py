@@ -292,4 +292,7 @@ def _number(value: Any) -> float | None:
         return _STATUS.get(value)
     if not isinstance(value, bool | int | float) or math.isnan(value):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
