@@ -151,6 +151,14 @@ class Asker:
                 return f"is not in order: {report.get('error') or report}"
         return ""
 
+    def place(self, name: str) -> tuple[Path, Path]:
+        """A grader's interpreter and the folder of its sources."""
+        return self._places[name]
+
+    def report(self, task: Task, name: str) -> dict[str, Any]:
+        """What the harness reports of a grader that was asked once, in containment."""
+        return self._containment.run(name, task, *self._places[name])
+
     def ask(self, case: Case, name: str) -> dict[str, Any]:
         """What a grader says of a case, as an entry of the results."""
         adapter = ADAPTERS[name]
@@ -159,7 +167,7 @@ class Asker:
         if pointless or (case.lenient and adapter.exact) or not adapter.can_ask(task):
             return {"outcome": "n/a"}
         for _ in range(2):  # a busy machine may have been too slow for an honest program
-            report = self._containment.run(name, task, *self._places[name])
+            report = self.report(task, name)
             kind = outcome(case, adapter, report)
             if kind == "ok" or case.kind == "reject":
                 break
@@ -169,16 +177,16 @@ class Asker:
         entry = {"outcome": kind, "said": words[-300:], "seconds": report.get("seconds")}
         if report.get("effects"):
             entry["effects"] = report["effects"]
-        entry = {key: _without_folders(said) for key, said in entry.items()}
+        entry = {key: without_folders(said) for key, said in entry.items()}
         if name == "codegym" and not any(words.startswith(str(v)) for v in case.verdicts):
             entry["unexpected"] = f"expected one of {[str(v) for v in case.verdicts]}"
         return entry
 
 
-def _without_folders(said: Any) -> Any:
-    """Paths of this machine, in what graders say, without the folders."""
+def without_folders(said: Any) -> Any:
+    """What a grader says, with paths of this machine without their folders."""
     if isinstance(said, list):
-        return [_without_folders(each) for each in said]
+        return [without_folders(each) for each in said]
     return re.sub(r"(?:/[\w.+-]+)+/", ".../", said) if isinstance(said, str) else said
 
 

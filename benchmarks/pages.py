@@ -21,6 +21,7 @@ PAGES = {
     "oversubscription": "oversubscription",
     "prm": "prm_report",
     "prm_exact": "prm_exact",
+    "regrade": "regrade_report",
     "robustness": "robustness_report",
     "serving": "serving",
     "soak": "soak_report",

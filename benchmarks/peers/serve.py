@@ -15,19 +15,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Prepare", "serve"]
+__all__ = ["Prepare", "serve", "streams_apart"]
 
 Prepare = Callable[[dict[str, Any], float], Callable[[], bool] | None]
 """A task and a limit in seconds -> what judges it, or None where this grader cannot."""
 
 
-def serve(prepare: Prepare) -> None:
-    """Answers until the other side closes the pipe; what `prepare` returns is what is timed."""
-    # Programs get neither end of the pipe as a standard stream.
+def streams_apart() -> tuple[int, int]:
+    """Moves standard input and output to descriptors that programs get as no standard stream."""
     requests, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
+    return requests, answers
+
+
+def serve(prepare: Prepare) -> None:
+    """Answers until the other side closes the pipe; what `prepare` returns is what is timed."""
+    requests, answers = streams_apart()
     judges: list[Any] = []
     for line in os.fdopen(requests, encoding="utf-8"):
         message = json.loads(line)
