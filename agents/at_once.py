@@ -14,8 +14,7 @@ from typing import TypeVar
 
 __all__ = ["at_once"]
 
-_NESTED = 4
-"""How deep calls may be in one another."""
+_THREADS = 4
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -36,12 +35,14 @@ def at_once(first: Callable[[], First], second: Callable[[], Second]) -> tuple[F
     try:
         mine = first()
     except BaseException:
-        other.exception()  # nothing of it goes on behind the caller's back
+        if not other.cancel():
+            other.exception()  # nothing of it goes on behind the caller's back
         raise
-    return mine, other.result()
+    # What no thread was free for is not waited for: calls may stand in one another.
+    return mine, second() if other.cancel() else other.result()
 
 
 # Threads are kept: PyTorch takes milliseconds to get used to a new one. A fork has none of them.
 @functools.cache
 def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001  # what it is kept for
-    return ThreadPoolExecutor(_NESTED, thread_name_prefix="at-once")
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="at-once")

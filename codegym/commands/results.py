@@ -21,6 +21,10 @@ from codegym.errors import ConfigurationError, DataFormatError
 __all__ = ["ResultsFile", "cut_off_half_a_line", "refuse_inputs", "results_path"]
 
 
+_SLIM = ("where", "digest", "verdict")
+"""What is kept in memory of a result, all texts; and the older grader's word."""
+
+
 def results_path(samples: Path) -> Path:
     """Where the results of a file or folder of samples go: beside it."""
     named = samples.resolve() if samples.name in ("", "..") else samples
@@ -204,9 +208,6 @@ def cut_off_half_a_line(path: Path) -> None:
     content_end = _end_of_last_line(path)
     if content_end < path.stat().st_size:
         os.truncate(path, content_end)
-
-
-_SLIM = ("where", "digest", "verdict")
 
 
 def _slim(row: dict[str, Any]) -> dict[str, Any]:

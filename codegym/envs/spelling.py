@@ -27,10 +27,10 @@ class SpellingCache:
         self._tokenizer = tokenizer
         self.vocab_size, self.pad_id = tokenizer.vocab_size, tokenizer.pad_id
         self.end_id, self.end_ids = tokenizer.end_id, end_ids(tokenizer)
-        spellings = _Spellings(tokenizer)
-        tags = {token: tag for token, tag in _tags(tokenizer).items() if not spellings[token]}
-        self.token_bytes: Callable[[int], bytes] = spellings.__getitem__
-        self.answer_bytes: Callable[[int], bytes] = _Tagged(spellings, tags).__getitem__
+        self.token_bytes: Callable[[int], bytes] = _Spellings(tokenizer).__getitem__
+        in_answers = _Spellings(tokenizer)
+        in_answers.update(_tags(tokenizer))
+        self.answer_bytes: Callable[[int], bytes] = in_answers.__getitem__
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`."""
@@ -42,23 +42,19 @@ class SpellingCache:
 
 
 def _tags(tokenizer: Tokenizer) -> dict[int, bytes]:
-    """The tokens that are a tag of reasoning as a whole."""
+    """The tokens that are a tag of reasoning and spell nothing, because they are special."""
     if not isinstance(tokenizer, HuggingFaceTokenizer):
         return {}
-    known = tokenizer.transformers_tokenizer.get_vocab()
+    names = tokenizer.transformers_tokenizer
+    tokens = {tag: names.convert_tokens_to_ids(tag) for tag in REASONING_TAGS}
     return {
-        known[tag]: tag.encode()
-        for tag in REASONING_TAGS
-        if tag in known and known[tag] < tokenizer.vocab_size
+        token: tag.encode()
+        for tag, token in tokens.items()
+        if token is not None  # or it is the unknown token
+        and names.convert_ids_to_tokens(token) == tag
+        and token < tokenizer.vocab_size
+        and not tokenizer.token_bytes(token)
     }
-
-
-class _Tagged:
-    def __init__(self, spellings: _Spellings, tags: dict[int, bytes]) -> None:
-        self._spellings, self._tags = spellings, tags
-
-    def __getitem__(self, token: int) -> bytes:
-        return self._tags.get(token) or self._spellings[token]
 
 
 class _Spellings(dict[int, bytes]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import importlib.util
 import json
@@ -490,3 +491,18 @@ def test_the_sample_of_apps_plus_has_a_name(tmp_path: Path, command: Command) ->
     samples = write_lines(tmp_path / "samples.jsonl", row)
     ran = command("grade", samples, "--source", "apps_plus", "--data", "sample", "--json")
     assert ran.json()["verdicts"] == {"accepted": 1}
+
+
+def test_one_run_at_a_time_writes_results(tmp_path: Path, toy: Path, command: Command) -> None:
+    samples = human_eval(tmp_path)
+    words = ("--source", "custom", "--data", toy)
+    assert command("grade", samples, *words).status == 0
+    results = tmp_path / "samples.codegym.jsonl"
+    before = results.read_bytes()
+    with results.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        for way in ("--resume", "--overwrite"):
+            ran = command("grade", samples, *words, way)
+            assert ran.status == 2
+            assert "written by another run" in ran.err
+    assert results.read_bytes() == before

@@ -119,3 +119,19 @@ def test_results_of_other_harnesses_are_compared(tmp_path: Path, regrade: Comman
     assert regrade(evalplus, "--score", "base_status").status == 0
     other = regrade(evalplus, "--score", "plus_status", "--overwrite", "--json")
     assert other.json()["compared"]["only_new_right"] == 1
+
+
+def test_results_are_not_resumed_with_other_scores(tmp_path: Path, regrade: Command) -> None:
+    path = write_lines(tmp_path / "1.jsonl", rollout(ADD, 1.0), rollout(WRONG, 1.0))
+    assert regrade(path, "--json").json()["differences"] == 1
+    assert regrade(path, "--resume", "--json").json()["differences"] == 1
+    write_lines(path, rollout(ADD, 1.0), rollout(WRONG, 0.0))
+    ran = regrade(path, "--resume")
+    assert ran.status == 2
+    assert "another score of the older grader" in ran.err
+
+
+def test_a_score_beyond_floats_is_a_score(tmp_path: Path, regrade: Command) -> None:
+    path = write_lines(tmp_path / "1.jsonl", rollout(ADD, 10**400), rollout(WRONG, -(10**400)))
+    found = regrade(path, "--json").json()
+    assert (found["compared"]["both_right"], found["compared"]["both_wrong"]) == (1, 1)

@@ -185,3 +185,11 @@ def test_defaults_are_those_of_sandbox_fusion() -> None:
     assert request.limits.wall_seconds == request.limits.cpu_seconds == 10
     assert request.limits.memory_bytes == 2**30
     assert not request.coverage
+
+
+def test_pages_in_browsers_run_nothing(url: str) -> None:
+    body = {"language": "python", "code": "print(1)"}
+    answer = httpx2.post(f"{url}/run_code", json=body, headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert "browser" in answer.text
+    assert httpx2.post(f"{url}/run_code", json=body).status_code == 200

@@ -74,7 +74,7 @@ class SampleFile:
             yield from self._samples()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield Unreadable(f"{self.path.name}, the rest", f"the gzip file is damaged: {error}")
-        except (OSError, ValueError) as error:  # pyarrow's own errors are of these classes
+        except OSError as error:
             yield Unreadable(f"{self.path.name}, the rest", f"the file is damaged: {error}")
 
 
@@ -261,8 +261,11 @@ def _parquet(path: Path, prefix: str) -> SampleFile:
     fmt = _format_of(path, dict.fromkeys(file.schema_arrow.names))
 
     def rows() -> Iterator[tuple[int, Any]]:
-        batches = parquet.ParquetFile(path).iter_batches(batch_size=256)
-        return enumerate(row for batch in batches for row in batch.to_pylist())
+        try:
+            batches = parquet.ParquetFile(path).iter_batches(batch_size=256)
+            yield from enumerate(row for batch in batches for row in batch.to_pylist())
+        except ValueError as error:  # as which pyarrow tells some of what is damaged
+            raise OSError(str(error)) from error
 
     return SampleFile(
         path,

@@ -290,9 +290,10 @@ def _numbers(
 def _number(value: Any) -> float | None:
     if isinstance(value, str):
         return _STATUS.get(value)
-    if not isinstance(value, bool | int | float) or math.isnan(value):
+    if not isinstance(value, bool | int | float):
         return None
     try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
+        number = float(value)
+    except OverflowError:  # an int beyond what a float can be
+        return math.inf if value > 0 else -math.inf
+    return None if math.isnan(number) else number
