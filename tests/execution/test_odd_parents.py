@@ -74,7 +74,7 @@ WORKS = {
 }
 FAILS = {
     "no temporary folder": (
-        "import tempfile\ntempfile.tempdir = '/nonexistent'",
+        "import tempfile\ntempfile.tempdir = '/proc/no-folder'",
         ("temporary folder", "TMPDIR"),
     ),
     "temporary folder that is a file": (

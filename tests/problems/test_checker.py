@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ def test_escapes_that_python_warns_of_are_no_fault() -> None:
         ([CodeTest("assert f(1)", "f")], {"any_order": 1}, "no meaning for a CodeTest"),
         ([StdinTest("", "", TEXT)], {}, "alternatives of a StdinTest must be a tuple of strings"),
         ([StdinTest("", "", tolerance=-1)], {}, "tolerance of a StdinTest must be at least 0"),
-        ([StdinTest("", "", tolerance=float("nan"))], {}, "must be at least 0 or None, got nan"),
+        ([StdinTest("", "", tolerance=math.nan)], {}, "at least 0 and finite, or None, got nan"),
+        ([StdinTest("", "", tolerance=math.inf)], {}, "at least 0 and finite, or None, got inf"),
     ],
 )
 def test_contradictions_are_told(tests: Any, options: dict[str, Any], said: str) -> None:

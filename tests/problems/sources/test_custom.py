@@ -141,7 +141,7 @@ def test_several_right_answers() -> None:
         ({"tests": [{**STDIN, "tolerance": "1"}]}, "'tolerance' has the wrong type"),
         ({"tests": [{**STDIN, "alternatives": "3"}]}, "'alternatives' has the wrong type"),
         ({"tests": [{**STDIN, "alternatives": [3]}]}, "a tuple of strings"),
-        ({"tests": [{**STDIN, "tolerance": -1}]}, "must be at least 0 or None, got -1"),
+        ({"tests": [{**STDIN, "tolerance": -1}]}, "must be at least 0 and finite, or None, got -1"),
         ({"tests": [{"code": "assert add(1, 2) == 3"}], "any_order": 1}, "no meaning"),
     ],
 )
