@@ -227,11 +227,14 @@ def greedy_and_sampled(
 ) -> dict[str, Evaluation]:
     """What a policy passes from the empty prefix in both ways, which are written at the same time.
 
+    A program that fails a test is not run on the others: whether it passes is known, and a program
+    that never ends would be waited for again with each of them.
+
     Args:
         policy: Writes the programs.
         settings: Say what the environment is.
         problems: All are evaluated.
-        grader: Judges; shared.
+        grader: Its executor and limits are what programs are judged with.
         tokenizer: Of the policy.
         samples: Sampled programs a problem; of greedy ones there is one.
         ks: Which pass@k of the samples; each at most `samples`.
@@ -241,9 +244,21 @@ def greedy_and_sampled(
         ``"greedy"``, and ``"sampled"`` at temperature 1.
     """
     with contextlib.ExitStack() as stack:
+        judge = stack.enter_context(
+            codegym.Grader(
+                grader.executor, grader.limits, coverage=False, stop_at_first_failure=True
+            )
+        )
 
         def way(sampling: Sampling, samples: int, ks: Sequence[int]) -> Callable[[], Evaluation]:
-            envs = make_envs(settings, problems, start="empty", grader=grader, tokenizer=tokenizer)
+            envs = make_envs(
+                settings,
+                problems,
+                start="empty",
+                grader=judge,
+                tokenizer=tokenizer,
+                num_envs=_even(len(problems) * samples, settings.num_envs),
+            )
             stack.callback(envs.close)
             return lambda: evaluate(
                 policy, envs, problems, samples=samples, ks=ks, sampling=sampling, seed=seed
@@ -278,6 +293,12 @@ def evaluation_table(title: str, evaluations: Mapping[str, Evaluation]) -> Table
             mean = 100 * float(np.mean([level.pass_at[k] for level in evaluation.levels]))
             table.add_row(f"{name} pass@{k}", *cells, f"{mean:.1f}")
     return table
+
+
+def _even(episodes: int, at_most: int) -> int:
+    """Sub-environments that play the episodes in as few waves as `at_most` do, all about full."""
+    waves = -(-episodes // at_most)
+    return -(-episodes // waves)
 
 
 def _rank(difficulty: str) -> tuple[int, str]:

@@ -249,6 +249,18 @@ class Grader:
         self.close()
 
     @property
+    def executor(self) -> Executor:
+        """Runs the programs. Another grader with other settings may be given the same.
+
+        Raises:
+            ClosedError: After :meth:`close`.
+        """
+        with self._lock:
+            if self._closed:
+                raise ClosedError("This grader was closed. Make a new Grader.")
+            return self._ensure_executor()
+
+    @property
     def _lock(self) -> threading.RLock:
         # By process: at a fork another thread may hold the parent's, and would never let it go.
         pid = os.getpid()

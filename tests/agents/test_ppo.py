@@ -11,15 +11,16 @@ import pytest
 import torch
 
 import codegym
+from agents import evaluate as evaluation
 from agents import ppo
 from agents.checkpoint import saved_iteration, saved_settings
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
-from agents.evaluate import evaluate, held_out
+from agents.evaluate import evaluate, greedy_and_sampled, held_out
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger, read_scalars
 from codegym.envs import ProblemSampler
-from codegym.errors import ConfigurationError
+from codegym.errors import ClosedError, ConfigurationError
 from codegym.problems import Problem
 from codegym.start_states import CurriculumOfSubtasks
 
@@ -316,3 +317,38 @@ def test_evaluation_counts_each_problem_and_sample_once(grader: codegym.Grader) 
         assert set(level.solved) == {p.id for p in problems if p.difficulty == level.difficulty}
         assert 0.0 <= level.low[1] <= level.pass_at[1] <= level.high[1] <= 1.0
     assert json.loads(json.dumps(result.to_json()))["temperature"] == 1.0
+
+
+def test_evaluation_asks_only_whether_a_program_passes_and_plays_even_waves(
+    grader: codegym.Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = dataclasses.replace(SMALL, num_envs=4)
+    problems = held_out(args, split="validation", per_level=2)
+    made: list[dict[str, Any]] = []
+
+    def make(*given: Any, **named: Any) -> Any:
+        made.append({**named, "same": named["grader"].executor is grader.executor})
+        return make_envs(*given, **named)
+
+    monkeypatch.setattr(evaluation, "make_envs", make)
+    results = greedy_and_sampled(
+        make_policy(args, vocab_size=512, seed=0),
+        args,
+        problems,
+        grader=grader,
+        tokenizer=make_tokenizer("mini"),
+        samples=2,
+    )
+    assert [sum(sum(level.verdicts.values()) for level in r.levels) for r in results.values()] == [
+        pytest.approx(3.0),
+        pytest.approx(3.0),
+    ]
+    assert [named["num_envs"] for named in made] == [3, 4], "6 and 12 episodes, 4 at most at a time"
+    judge = made[0]["grader"]
+    assert made[0]["same"], "no second pool of workers"
+    assert judge.limits == grader.limits
+    assert judge.stop_at_first_failure, "one that never ends would be waited for in each test"
+    # The pool of the grader that was given goes on; the evaluation's own grader is done with.
+    with pytest.raises(ClosedError):
+        judge.grade(problems[0], "x = 1\n")
+    assert not grader.grade(problems[0], "x = 1\n").solved

@@ -264,12 +264,17 @@ def test_a_program_that_runs_when_nobody_waits_any_more_is_run_to_the_end_of_its
 def test_closing_closes_only_its_own_executor() -> None:
     executor = Recorded([right(6), right(0)])
     with Grader(executor) as grader:
-        pass
+        assert grader.executor is executor
     assert not executor.closed
+    with pytest.raises(ClosedError):
+        _ = grader.executor
     with pytest.raises(ClosedError):
         grader.grade(DOUBLE, "a")
     with Grader() as own:
         assert own.grade(DOUBLE, "def f(x): return x + x").solved
+        with Grader(own.executor) as other:
+            assert other.grade(DOUBLE, "def f(x): return 2 * x").solved
+        assert own.grade(DOUBLE, "def f(x): return x * 2").solved
     own.close()
     with pytest.raises(ClosedError):
         own.submit(DOUBLE, "a")
