@@ -138,7 +138,11 @@ def test_an_iterator_that_a_function_makes_has_its_methods(run: Run) -> None:
 
 def test_a_class_below_a_builtin_one(run: Run) -> None:
     program = "class Stack(list):\n    def push(self, x): self.append(x)\n    top = lambda s: s[-1]"
-    code = "s = Stack()\ns.push(1)\nassert isinstance(s, list) and len(s) == 1 and s.pop() == 1"
+    code = (
+        "s = Stack()\ns.push(1)\nassert isinstance(s, list) and len(s) == 1 and s.pop() == 1\n"
+        "assert isinstance(s, Stack) and s == [] and sorted(Stack([3, 1])) == [1, 3]\n"
+        "try:\n    {s}\nexcept TypeError:\n    pass\nelse:\n    assert False, 'a list in a set'"
+    )
     seen = run(
         program,
         told("class Stack:\n    def push(self, x): pass", "Stack", code),

@@ -52,6 +52,7 @@ class ForeignClasses:
         self._known = {**_OF_LIBRARY, **known}
         self._look_up = look_up
         self._made: dict[tuple[str, type], type] = {}
+        self._entries: dict[str, type] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -63,7 +64,8 @@ class ForeignClasses:
     def find(self, name: str, base: type = object) -> type:
         """The class of this name whose objects hold what those of `base` do."""
         if (name, base) not in self._made:
-            bases = (Foreign,) if base is object else (Foreign, base)
+            # Of `class Stack(list)`: lists, and instances of what the test calls Stack.
+            bases = (Foreign,) if base is object else (self._entries.get(name, Foreign), base)
             self._made[name, base] = type(name, bases, self._members(name, base))
         return self._made[name, base]
 
@@ -75,15 +77,15 @@ class ForeignClasses:
             "__getattr__": lambda _, attribute: look_up(attribute),
         }
         kind = type("EntryPoint", (type,), members)
-        self._made[name, object] = kind(name, (Foreign,), self._members(name, object))
-        return self._made[name, object]
+        made: type = kind(name, (Foreign,), self._members(name, object))
+        self._made[name, object] = self._entries[name] = made
+        return made
 
     def _members(self, name: str, base: type) -> dict[str, Any]:
         names = self._known.get(name, ())
         members: dict[str, Any] = {n: self._special(n) for n in names if n in _SPECIAL}
-        if base is object:
-            # What finds an object in a set is asked for while a message is read: by identity.
-            members["__hash__"] = object.__hash__
+        # What finds an object in a set is asked for while a message is read: by identity.
+        members["__hash__"] = base.__hash__
         members["__getattr__"] = lambda one, attribute: self._attribute(name, one, attribute)
         members["__setattr__"] = lambda one, attribute, value: self._set(
             name, one, attribute, value
