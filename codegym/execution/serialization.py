@@ -2,7 +2,8 @@
 
 JSON in UTF-8 in which every text is what it was, lone surrogates included, so that nothing that a
 program or a test could tell apart is changed on the way. What a program returned stays bytes, and
-is looked into by no one here: to read a message takes time in proportion to its length.
+is looked into by no one here, and neither are the arguments of a call: the process that is called
+with them decodes them. To read a message takes time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from codegym.execution.result import (
     TestCode,
 )
 from codegym.execution.sandbox.codec import from_json, to_json
-from codegym.execution.values import decode_arguments, encode_value
+from codegym.execution.values import EncodedValue, encode_value
 from codegym.programs.executed import ExecutedLines
 
 __all__ = ["WIRE_VERSION", "pack_request", "pack_result", "unpack_request", "unpack_result"]
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Rises when a message changes; both sides must have the same."""
 _DAMAGED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -58,6 +59,8 @@ def pack_request(request: Request) -> bytes:
 
 def unpack_request(message: bytes) -> Request:
     """The request that a message asks for. An executor checks what its fields hold.
+
+    The arguments of its calls are :class:`~codegym.execution.values.EncodedValue`.
 
     Raises:
         ConfigurationError: If it is no such message, or one of another version.
@@ -115,9 +118,9 @@ def _pack_input(given: Stdin | Call | TestCode) -> list[Any]:
         case Stdin():
             return ["stdin", given.text]
         case Call():
-            values = encode_value((tuple(given.args), dict(given.kwargs)))
-            names = [name for name, _ in given.kwargs]
-            return ["call", _as_text(values), names, given.expression]
+            args = [_as_text(_encoded(value)) for value in given.args]
+            kwargs = [[name, _as_text(_encoded(value))] for name, value in given.kwargs]
+            return ["call", args, kwargs, given.expression]
         case TestCode():
             classes = [[name, list(names)] for name, names in given.classes]
             return ["code", given.source, given.name, given.setup, list(given.checks), classes]
@@ -128,14 +131,21 @@ def _unpack_input(kind: str, *fields: Any) -> Stdin | Call | TestCode:
         (text,) = fields
         return Stdin(text)
     if kind == "call":
-        values, names, expression = fields
-        args, kwargs = decode_arguments(_as_bytes(values))
-        return Call(args, tuple((name, kwargs[name]) for name in names), expression)
+        args, kwargs, expression = fields
+        return Call(
+            tuple(EncodedValue(_as_bytes(value)) for value in args),
+            tuple((name, EncodedValue(_as_bytes(value))) for name, value in kwargs),
+            expression,
+        )
     if kind == "code":
         source, name, setup, checks, classes = fields
         known = tuple((owner, tuple(names)) for owner, names in classes)
         return TestCode(source, name, setup, tuple(checks), known)
     raise ValueError(f"an input of kind {kind!r:.40}")
+
+
+def _encoded(argument: Any) -> bytes:
+    return argument.data if isinstance(argument, EncodedValue) else encode_value(argument)
 
 
 def _pack_observation(seen: Observation) -> list[Any]:

@@ -27,10 +27,10 @@ from codegym.problems.problem import BinaryTree, LinkedList
 __all__ = [
     "UNREADABLE",
     "EncodedAnswer",
+    "EncodedValue",
     "Iterated",
     "NotPlainError",
     "Opaque",
-    "decode_arguments",
     "decode_plain",
     "decode_value",
     "encode",
@@ -106,6 +106,21 @@ class EncodedAnswer:
     answer: bytes
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncodedValue:
+    """An argument as :func:`encode_value` encodes it, on its way through a server.
+
+    Nobody decodes it but the process that is called with it: a set of a million colliding items
+    then costs the program's time, and no one else's. What is no encoded value ends the call with
+    an exception.
+
+    Attributes:
+        data: The bytes.
+    """
+
+    data: bytes
+
+
 def encode_value(value: Any) -> bytes:
     """The encoded form of an answer, as an executor reports it.
 
@@ -146,6 +161,8 @@ class _PlainEncoder(Encoder):
                 return {"o": value.type_name}
             case EncodedAnswer():
                 return {"E": value.answer.decode("latin-1")}
+            case EncodedValue():
+                return {"V": value.data.decode("latin-1")}
         raise ConfigurationError(
             "An argument must be plain data (None, numbers, strings, bytes, lists, tuples, sets, "
             f"dicts, LinkedList or BinaryTree), got {kind.__name__}: {value!r:.100}. Use "
@@ -174,15 +191,6 @@ def decode_value(answer: bytes) -> Any:
         ValueError: If it is not an encoded value, which only a program that forged it leaves.
     """
     return _rebuild(answer, _RECORDS)
-
-
-def decode_arguments(arguments: bytes) -> Any:
-    """Rebuilds what :func:`encode_value` made of arguments: as answers, and answers of others.
-
-    Raises:
-        ValueError: If it is no encoded value.
-    """
-    return _rebuild(arguments, _ARGUMENTS)
 
 
 def decode_plain(answer: bytes) -> Any:
@@ -235,9 +243,5 @@ _RECORDS: Table = {
     "T": lambda body, table: BinaryTree(tuple(decode_items(body, table))),
     "I": _iterated,
     "o": lambda body, _table: Opaque(_name(body)),
-}
-_ARGUMENTS: Table = {
-    **_RECORDS,
-    "E": lambda body, _: EncodedAnswer(body.encode("latin-1")),
 }
 _QUICK: Table = {**_RECORDS, "D": _later, "F": _later}

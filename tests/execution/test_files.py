@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from codegym.execution import (
     Stdin,
     TestCode,
 )
+from codegym.execution.files import check_files
 
 LIMITS = ExecutionLimits(cpu_seconds=60.0, wall_seconds=3600.0, file_bytes=16 * 2**20)
 
@@ -136,3 +138,22 @@ def test_a_file_under_many_names_is_too_much(executor: LocalExecutor) -> None:
 def test_what_can_be_no_file_is_refused(executor: LocalExecutor, fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"Request\.f|A file of a Request"):
         executor.submit(Request("", (Stdin(""),), **fields))
+
+
+def test_names_are_checked_in_memory_of_their_own_size() -> None:
+    deep = "a/" * 900
+    files = tuple((f"{number}/{deep}b", b"") for number in range(500))
+    tracemalloc.start()
+    try:
+        check_files(files, ())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * sum(len(name) for name, _ in files)
+
+
+@pytest.mark.parametrize("names", [("a/b", "a"), ("a", "a-b", "a/b/c"), ("x", "a/b", "x")])
+def test_no_name_is_a_file_and_a_folder(names: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="twice, or as a file and as a folder"):
+        check_files(tuple((name, b"") for name in names), ())
+    check_files((("a", b""), ("a-b/c", b""), ("ab", b"")), ())

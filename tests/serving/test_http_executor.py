@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from fractions import Fraction
 from typing import Any
 
 import gymnasium
@@ -27,9 +28,11 @@ from codegym.errors import (
 )
 from codegym.execution import (
     Call,
+    EncodedAnswer,
     ExitReason,
     FakeExecutor,
     HTTPExecutor,
+    Iterated,
     LocalExecutor,
     Observation,
     Request,
@@ -39,8 +42,9 @@ from codegym.execution import (
     encode_value,
 )
 from codegym.execution.serialization import pack_result
+from codegym.execution.values import EncodedValue
 from codegym.grading import Grader, Verdict
-from codegym.problems import CallTest, Checker, Problem
+from codegym.problems import BinaryTree, CallTest, Checker, LinkedList, Problem
 from codegym.programs import ExecutedLines
 from codegym.serving import ServiceLimits
 from tests.serving.asking import HeldExecutor, serving
@@ -49,7 +53,7 @@ from tests.waiting import wait_until
 REQUEST = Request("print(1)", (Stdin(""),))
 SEEN = Observation(ExitReason.FINISHED, stdout="1\n")
 DOUBLE = Problem("double", "", "", (CallTest((3,), 6), CallTest((4,), 8)), entry_point="f")
-HEALTH = b'{"wire": 1, "workers": 1}'
+HEALTH = b'{"wire": 2, "workers": 1}'
 
 Script = Callable[[http.server.BaseHTTPRequestHandler, int], None]
 
@@ -105,6 +109,18 @@ def say(
         Request("print(input(), end='')", (Stdin("é\r\n"), Stdin("\ud800"), Stdin(""))),
         Request("def f(x):\n    if x: return {x: (1, 2.5)}\n", (Call((3,)), Call((0,))), "f"),
         Request("def f(): return '\\ud83d\\ude00', b'\\xff', 10**400", (Call(),), "f"),
+        Request(
+            "def f(*args, x):\n    return args, x, [type(one).__name__ for one in args]\n",
+            (
+                Call(
+                    ({3, (1, 2)}, frozenset({4}), Fraction(1, 3), 10**400, b"\xff", "\ud800é"),
+                    (("x", {1: [True, None, 1j]}),),
+                ),
+                Call((range(3), LinkedList((1, 2)), BinaryTree((1, None, 2))), (("x", -0.0),)),
+                Call((Iterated("map", (1, 2)), EncodedAnswer(b'{"I":["map",[1]]}')), (("x", 0),)),
+            ),
+            "f",
+        ),
         Request("def f(x):\n    return x\n", (TestCode("assert f(1) == 2", "f", "", (1,)),), "f"),
         Request("def f(x): return 1 / x", (Call((1,)), Call((0,))), "f", stop_on_error=True),
         Request("import sys; sys.exit(7)", (Stdin(""),), coverage=False),
@@ -130,6 +146,14 @@ def test_what_is_seen_is_what_is_seen_at_home(
         ]
 
     assert plain(executor.run(request_)) == plain(local.run(request_))
+
+
+@pytest.mark.parametrize("argument", [b"no value", b'{"V":"1"}', b"[" * 3_000, b'{"i":3}'])
+def test_an_argument_that_is_none_ends_the_call(executor: HTTPExecutor, argument: bytes) -> None:
+    calls = Call((EncodedValue(argument),)), Call((1,))
+    forged, fine = executor.run(Request("def f(x): return x", calls, "f")).observations
+    assert (forged.reason, forged.answer) == (ExitReason.EXCEPTION, None)
+    assert fine.value == 1
 
 
 def test_lines_come_with_their_columns(executor: HTTPExecutor) -> None:
@@ -307,7 +331,7 @@ def test_an_address_where_nobody_listens() -> None:
             make(f"http://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("health", [b"pong", b"[]", b'{"wire": 1}', b'{"wire": "x", "workers": 1}'])
+@pytest.mark.parametrize("health", [b"pong", b"[]", b'{"wire": 2}', b'{"wire": "x", "workers": 1}'])
 def test_something_else_that_answers_there(health: bytes) -> None:
     with (
         scripted(lambda *_: None, health) as (url, _),
@@ -318,8 +342,8 @@ def test_something_else_that_answers_there(health: bytes) -> None:
 
 def test_a_server_of_another_version() -> None:
     with (
-        scripted(lambda *_: None, b'{"wire": 2, "workers": 1}') as (url, _),
-        pytest.raises(ConfigurationError, match="wire version 2"),
+        scripted(lambda *_: None, b'{"wire": 1, "workers": 1}') as (url, _),
+        pytest.raises(ConfigurationError, match="wire version 1"),
     ):
         HTTPExecutor(url)
 

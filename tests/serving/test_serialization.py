@@ -18,13 +18,17 @@ from codegym.execution import (
     Result,
     Stdin,
     TestCode,
+    values,
 )
+from codegym.execution.sandbox import codec
 from codegym.execution.serialization import (
     pack_request,
     pack_result,
     unpack_request,
     unpack_result,
 )
+from codegym.execution.values import EncodedValue, encode_value
+from codegym.execution.wire import Message
 from codegym.problems import BinaryTree, LinkedList
 from codegym.programs import ExecutedLines
 
@@ -69,9 +73,10 @@ def test_a_result_arrives_as_it_was_sent(observations: tuple[Observation, ...]) 
 def test_a_request_arrives_as_it_was_sent(
     program: str, text: str, files: Any, fetch: Any, flag: bool
 ) -> None:
+    given = EncodedValue(encode_value(text))
     request = Request(
         program,
-        (Stdin(text), Call((text,), (("a", text),), text), TestCode(text, "f", text)),
+        (Stdin(text), Call((given,), (("a", given),), text), TestCode(text, "f", text)),
         entry_point="f",
         prelude=text,
         limits=LIMITS,
@@ -106,10 +111,38 @@ def test_a_request_arrives_as_it_was_sent(
     ids=repr,
 )
 def test_an_argument_arrives_as_it_was_sent(value: Any) -> None:
-    call = Call((value, [value]), (("x", value),))
-    (received,) = unpack_request(pack_request(Request("", (call,), entry_point="f"))).inputs
-    assert received == call
-    assert repr(received) == repr(call)  # tells 1 from True, and -0.0 from 0.0
+    request = Request("", (Call((value, [value]), (("x", value),)),), entry_point="f")
+    received = unpack_request(pack_request(request))
+    encoded = [EncodedValue(encode_value(one)) for one in (value, [value])]
+    assert received.inputs == (Call(tuple(encoded), (("x", encoded[0]),)),)
+    assert pack_request(received) == pack_request(request)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        b'{"s":[%s]}' % b",".join(b"%d" % (n * (2**61 - 1)) for n in range(9)),
+        b'{"F":[{"i":"0x%s"},{"i":"0x%s"}]}' % (b"f" * 99, b"e" * 99),
+        b'{"d":[]}',
+        b"no value at all",
+        b"1" * 10_000,
+        b"[" * 10_000,
+    ],
+)
+def test_no_argument_is_decoded_on_the_way(
+    argument: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("an argument was decoded")
+
+    request = Request("", (Call((EncodedValue(argument),)),), entry_point="f")
+    message = pack_request(request)
+    for module in (codec, values):
+        monkeypatch.setattr(module, "decode", refuse)
+    received = unpack_request(message)
+    assert received == request
+    body, _ = Message(received).part(range(1))  # what a worker is sent
+    assert argument in body
 
 
 def test_test_code_arrives_as_it_was_sent() -> None:
@@ -125,7 +158,7 @@ def test_test_code_arrives_as_it_was_sent() -> None:
         lambda _: b"",
         lambda _: b"[1]",
         lambda _: b"[" * 100_000,
-        lambda m: m.replace(b'"wire":1', b'"wire":2'),
+        lambda m: m.replace(b'"wire":2', b'"wire":1'),
         lambda m: m.replace(b'"stdin"', b'"socket"'),
         lambda m: m.replace(b'"program"', b'"programme"'),
         lambda m: m.replace(b'"cpu_seconds"', b'"cpu"'),
@@ -138,7 +171,7 @@ def test_a_damaged_request_is_refused(damage: Any) -> None:
     message = pack_request(Request("", (Stdin(""),)))
     damaged = damage(message)
     assert damaged != message
-    with pytest.raises(ConfigurationError, match=r"no request as|wire version 2"):
+    with pytest.raises(ConfigurationError, match=r"no request as|wire version 1"):
         unpack_request(damaged)
 
 

@@ -8,6 +8,7 @@ themselves; anything else is an object with one key::
     I other iterables (type name, items): iterators, generators, views of dictionaries, arrays
     o opaque (type name)
     E the encoded answer of another program (its bytes as Latin-1), of arguments only
+    V an argument that is encoded already (likewise)
 
 What is encoded may be of a hostile program's making: only methods of the base types are called on
 subclasses, so that overridden `__eq__`, `__iter__` or `__index__` change nothing; cycles, deep

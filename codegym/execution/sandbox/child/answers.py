@@ -115,7 +115,14 @@ def argument_table(namespace: dict[str, Any]) -> Table:
         "T": lambda body, table: nodes.build_tree(decode_items(body, table), namespace),
         "I": lambda body, table: _iterable(body[0], decode_items(body[1], table)),
         "E": _answer,
+        "V": _value,
     }
+
+
+def _value(body: str, table: Table) -> Any:
+    """What a client of a server encoded."""
+    within = {tag: rebuild for tag, rebuild in table.items() if tag != "V"}
+    return decode(from_json(body.encode("latin-1")), within)
 
 
 _UnreadableAnswerError = type(UNREADABLE, (Exception,), {})
@@ -123,8 +130,8 @@ _UnreadableAnswerError = type(UNREADABLE, (Exception,), {})
 
 def _answer(body: str, table: Table) -> Any:
     """What another program returned, if that is data."""
-    table = {**table, "I": lambda body, table: decode_items(body[1], table)}
-    del table["E"]
+    table = {tag: rebuild for tag, rebuild in table.items() if tag not in ("E", "V")}
+    table["I"] = lambda body, table: decode_items(body[1], table)
     try:
         return decode(from_json(body.encode("latin-1")), table)
     except MemoryError:
