@@ -337,7 +337,7 @@ def _shake_hands(httpx: ModuleType, url: str) -> int:
     except (ValueError, TypeError, LookupError) as error:
         raise ServerError(
             f"What answers at {url} is no `codegym serve` ({response.status_code}, "
-            f"{response.text[:100]!r}). Give the address without a path, as it prints it."
+            f"{response.text[:300]!r}). Give the address without a path, as it prints it."
         ) from error
     if version != WIRE_VERSION:
         raise ConfigurationError(

@@ -1,7 +1,7 @@
 """The service as an ASGI application.
 
-A body is read as long as there is room for it. Whoever hangs up is not worked for: what has not
-begun for them is not run.
+A body is read as long as there is room for it, and if its size was announced. Whoever hangs up is
+not worked for: what has not begun for them is not run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import urllib.parse
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import TYPE_CHECKING
 
 from codegym.errors import ConfigurationError
@@ -26,11 +27,12 @@ __all__ = ["make_app"]
 _LOG = logging.getLogger("codegym")
 
 
-def make_app(service: Service) -> Starlette:
+def make_app(service: Service, *, hosts: Collection[str] | None = None) -> Starlette:
     """The application; what lasts as long as it does is closed when it is shut down.
 
     Args:
         service: Does the work.
+        hosts: Names and addresses by which it may be asked; None: any.
 
     Raises:
         ConfigurationError: If starlette is not installed.
@@ -53,7 +55,7 @@ def make_app(service: Service) -> Starlette:
     def route(path: str, work: Callable[[bytes], Awaitable[Reply]]) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                _refuse_browsers(request)
+                _refuse_browsers(request, hosts)
                 return respond(await _answer(service, request, work))
             except ClientDisconnect:
                 return Response(status_code=400)  # which nobody reads
@@ -67,7 +69,11 @@ def make_app(service: Service) -> Starlette:
 
         return Route(path, endpoint, methods=["POST"])
 
-    async def health(_: Request) -> Response:
+    async def health(request: Request) -> Response:
+        try:
+            _refuse_browsers(request, hosts)
+        except RefusedError as error:
+            return respond(reply_to(error))
         return respond(service.health())
 
     @contextlib.asynccontextmanager
@@ -96,14 +102,31 @@ async def _answer(
         RefusedError: If there is no room.
         ClientDisconnect: If the client hung up.
     """
-    with service.admission.enter(_announced(request)) as place:
+    seconds = service.limits.body_seconds
+    deadline, wanted = asyncio.timeout(seconds), True
+
+    def give_up() -> None:
+        nonlocal wanted
+        wanted = False
+        if not deadline.expired():
+            deadline.reschedule(0)
+
+    with service.admission.enter(_announced(request), give_up) as place:
         try:
-            async with asyncio.timeout(service.limits.body_seconds):
+            async with deadline:
                 body = await _read(request, place)
+            if not wanted:
+                raise TimeoutError
+            place.arrive()
         except TimeoutError:
+            if wanted:
+                raise RefusedError(
+                    408, f"The request did not arrive within {seconds:g} s."
+                ) from None
             raise RefusedError(
-                408,
-                f"The request did not arrive within {service.limits.body_seconds:g} s.",
+                503,
+                "The request stood still, and others needed its room. Ask again later.",
+                retry=True,
             ) from None
         answer = asyncio.ensure_future(work(body))
         gone = asyncio.ensure_future(_hung_up(request))
@@ -120,11 +143,20 @@ async def _answer(
                 answer.exception()  # what nobody waits for is no news
 
 
-def _refuse_browsers(request: Request) -> None:
+def _refuse_browsers(request: Request, hosts: Collection[str] | None) -> None:
     """Raises a RefusedError if a page in somebody's browser asks: loopback is no fence for those.
 
-    A browser names the page in ``Origin`` whenever it posts; clients of this interface do not.
+    A browser names the page in ``Origin`` whenever it posts; clients of this interface do not. A
+    page whose own name suddenly leads here (DNS rebinding) names no other, but that name is then
+    the ``Host``.
     """
+    host = request.headers.get("host")
+    if hosts is not None and host is not None and _name_in(host) not in hosts:
+        raise RefusedError(
+            403,
+            f"The request is for the host {host!r:.80}, and this server is {', '.join(hosts)}. Ask "
+            f"for one of these, or start it with --allow-host {_name_in(host) or 'NAME':.80}.",
+        )
     origin = request.headers.get("origin")
     if origin is not None:
         raise RefusedError(
@@ -134,9 +166,29 @@ def _refuse_browsers(request: Request) -> None:
         )
 
 
-def _announced(request: Request) -> int | None:
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() else None
+def _name_in(host: str) -> str:
+    """The name or address in a ``Host``, without the port; empty if there is none."""
+    try:
+        return (urllib.parse.urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def _announced(request: Request) -> int:
+    """Size of the body of a request.
+
+    Raises:
+        RefusedError: If it is not said. A body in chunks may have them of one byte, and the event
+            loop takes each apart by itself.
+    """
+    if "transfer-encoding" in request.headers:
+        raise RefusedError(
+            411,
+            "The request has a body in chunks (Transfer-Encoding). Send one whose size is "
+            "announced (Content-Length).",
+            close=True,
+        )
+    return int(request.headers.get("content-length", 0))
 
 
 async def _read(request: Request, place: Place) -> bytes:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import dataclasses
 import ipaddress
+import math
+import re
 import signal
 import socket
 import sys
@@ -18,15 +20,17 @@ from codegym.errors import ConfigurationError
 from codegym.execution.executor import Executor
 from codegym.execution.local import IsolationMode, LocalExecutor
 from codegym.serving.app import make_app
+from codegym.serving.connections import make_protocol
 from codegym.serving.limits import ServiceLimits
 from codegym.serving.service import Service
 
 __all__ = ["ServedExecutor", "Server", "open_server", "serve"]
 
-_BACKLOG = 2048
+_BACKLOG = 128  # as many are let in at once, before any of them can be closed again
 _CONNECTIONS = 800  # many processes may open no more than 1,024 files
-_IDLE_SECONDS = 75  # longer than clients keep a connection that they do not use
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 _MIB = 2**20
+_NAME = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+")
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -34,6 +38,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    allow_host: tuple[str, ...] = (),
     workers: int | None = None,
     packages: tuple[str, ...] = (),
     python: str | None = None,
@@ -54,6 +59,9 @@ def serve(
         host: Address to listen on. There is no authentication: on any other than a loopback
             address, whoever reaches it can have programs run in the sandbox.
         port: Port to listen on; 0: one that is free. It is printed.
+        allow_host: Names, such as that of this machine, by which it may be asked besides localhost
+            and its address. On a loopback address it refuses others, and on any other address it
+            does if names are given.
         workers: Programs that run at a time; None: one for each CPU.
         packages: What programs may import besides the standard library, such as numpy.
         python: Path of the interpreter that programs run on; None: this one.
@@ -82,7 +90,12 @@ def serve(
             workers=workers, python=python, isolation=isolation, packages=packages
         ) as executor,
         open_server(
-            executor, host=host, port=port, limits=limits, stop_seconds=stop_seconds
+            executor,
+            host=host,
+            port=port,
+            allow_hosts=allow_host,
+            limits=limits,
+            stop_seconds=stop_seconds,
         ) as server,
     ):
         if not _is_loopback(server.host):
@@ -133,6 +146,7 @@ def open_server(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    allow_hosts: tuple[str, ...] = (),
     limits: ServiceLimits | None = None,
     stop_seconds: float = 30.0,
 ) -> Iterator[Server]:
@@ -142,6 +156,9 @@ def open_server(
         executor: Runs the programs.
         host: Address to listen on.
         port: Port to listen on; 0: one that is free.
+        allow_hosts: Names by which it may be asked besides `host`, localhost and its address. On
+            a loopback address it refuses others, and on any other address it does if names are
+            given.
         limits: How much it takes on.
         stop_seconds: How long what runs may go on once it is to stop.
 
@@ -151,37 +168,10 @@ def open_server(
     """
     service = Service(executor, workers=executor.workers, limits=limits)
     try:
-        app = make_app(service)
-        uvicorn = _import_uvicorn()
-        config = uvicorn.Config(
-            app,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_IDLE_SECONDS,
-            # Those that are refused, or ask for nothing, take some memory and a descriptor each.
-            limit_concurrency=max(_CONNECTIONS, 2 * service.admission.requests),
-            timeout_graceful_shutdown=stop_seconds,
-        )
-
-        class Stoppable(uvicorn.Server):  # type: ignore[misc, name-defined]
-            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                service.stop()
-                await super().shutdown(sockets)
-
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                # uvicorn's raises them again when all is answered, and workers would be left.
-                with _handled_by(self.handle_exit):
-                    yield
-
-        server = Stoppable(config)
         with _listen(host, port) as listening:
-            name = listening.getsockname()
+            address, bound, *_ = listening.getsockname()
+            app = make_app(service, hosts=_hosts(host, address, allow_hosts))
+            server = _make_server(app, service, stop_seconds)
 
             def run() -> None:
                 with asyncio.Runner() as runner:
@@ -190,9 +180,56 @@ def open_server(
             def stop() -> None:
                 server.should_exit = True
 
-            yield Server(name[0], name[1], run, stop)
+            yield Server(address, bound, run, stop)
     finally:
         service.close()
+
+
+def _make_server(app: Any, service: Service, stop_seconds: float) -> Any:
+    """Uvicorn's server, which takes on no more than it can do."""
+    uvicorn = _import_uvicorn()
+    # Those that are refused, or ask for nothing, take some memory and a descriptor each.
+    connections = max(_CONNECTIONS, 2 * service.admission.requests)
+    idle_seconds = service.limits.idle_seconds
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=make_protocol(connections - 1, idle_seconds),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=math.ceil(idle_seconds),
+        limit_concurrency=connections,
+        timeout_graceful_shutdown=stop_seconds,
+    )
+
+    class Stoppable(uvicorn.Server):  # type: ignore[misc, name-defined]
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            service.stop()
+            await super().shutdown(sockets)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn's raises them again when all is answered, and workers would be left.
+            with _handled_by(self.handle_exit):
+                yield
+
+    return Stoppable(config)
+
+
+def _hosts(host: str, address: str, allowed: tuple[str, ...]) -> tuple[str, ...] | None:
+    """By which names and addresses a server may be asked; None: any."""
+    for name in allowed:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"allow_host must be names without a port, such as 'gpu1', got {name!r:.80}."
+            )
+    if not allowed and not _is_loopback(address):
+        return None
+    return tuple(dict.fromkeys(name.lower() for name in (*_LOCAL, host, address, *allowed)))
 
 
 @contextlib.contextmanager

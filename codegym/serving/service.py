@@ -1,8 +1,9 @@
 """What a server does with a request, whatever it came over.
 
-A request that was let in is decoded and compared on threads, so that the event loop stays free to
-refuse others, and run by the executor. One that has not begun in time is given up; one that has is
-always finished, and its own limits say when.
+A request that was let in stays bytes until it is its turn: as many are decoded at a time as there
+are workers, and one more, so that what all of them need is bounded. It is decoded and compared on
+threads, so that the event loop stays free to refuse others, and run by the executor. One that has
+not begun in time is given up; one that has is always finished, and its own limits say when.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import contextlib
 import dataclasses
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from codegym.errors import ClosedError, ConfigurationError, ExecutionError
 from codegym.execution.executor import Executor
@@ -70,10 +71,15 @@ class Service:
         self._comparer = Comparer()
         self._threads = ThreadPoolExecutor(workers + 1, thread_name_prefix="codegym-serving")
         self._pending: set[Future[Result]] = set()
+        self._turns = asyncio.Semaphore(workers + 1)
 
     async def run_code(self, body: bytes) -> Reply:
         """Answers SandboxFusion's request; a failure of the sandbox is a `SandboxError`."""
-        asked = await self._off_the_loop(read_run_code, body)
+        async with self._turn():
+            return await self._run_code(body)
+
+    async def _run_code(self, body: bytes) -> Reply:
+        asked = await self._decoded(read_run_code, body)
         try:
             result = await self._run(asked.request)
         except ExecutionError as error:
@@ -84,14 +90,16 @@ class Service:
 
     async def execute(self, body: bytes) -> Reply:
         """Runs the request of an :class:`~codegym.execution.HTTPExecutor`."""
-        request = await self._off_the_loop(unpack_request, body)
-        result = await self._run(request)
-        return Reply(await self._off_the_loop(pack_result, result))
+        async with self._turn():
+            request = await self._decoded(unpack_request, body)
+            result = await self._run(request)
+            return Reply(await self._off_the_loop(pack_result, result))
 
     async def grade(self, body: bytes) -> Reply:
         """Grades a program."""
-        asked = await self._off_the_loop(read_grade, body)
-        return _as_json(grade_answer(await self._grade(asked)))
+        async with self._turn():
+            asked = await self._decoded(read_grade, body)
+            return _as_json(grade_answer(await self._grade(asked)))
 
     def health(self) -> Reply:
         """How it is, and what it can do; 503 once it stops."""
@@ -115,6 +123,8 @@ class Service:
         self.admission.stopping = True
         for future in list(self._pending):
             future.cancel()
+        for _ in range(self.admission.admitted):
+            self._turns.release()  # to those that wait, who then see that it stops
 
     def close(self) -> None:
         """Ends its threads and helpers. May be called twice."""
@@ -159,8 +169,31 @@ class Service:
         finally:
             future.cancel()
             self._pending.discard(future)
-        if not future.cancelled():
-            return future.result()
+        if future.cancelled():
+            self._refuse()
+        return future.result()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Waits until this request is among those that are worked on.
+
+        Raises:
+            RefusedError: If that takes too long.
+        """
+        try:
+            async with asyncio.timeout(self.limits.queue_seconds):
+                await self._turns.acquire()
+        except TimeoutError:
+            self._refuse()
+        try:
+            if self.admission.stopping:
+                self._refuse()
+            yield
+        finally:
+            self._turns.release()
+
+    def _refuse(self) -> NoReturn:
+        """Raises why a request was not run."""
         if self.admission.stopping:
             raise RefusedError(503, "The server is being stopped.", retry=True)
         raise RefusedError(
@@ -169,6 +202,13 @@ class Service:
             "Ask again later, and send fewer at a time.",
             retry=True,
         )
+
+    async def _decoded(self, decode: Callable[[bytes], T], body: bytes) -> T:
+        def checked() -> T:
+            self.limits.check_values(body)
+            return decode(body)
+
+        return await self._off_the_loop(checked)
 
     async def _off_the_loop(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,328 @@
+"""What many, slow or odd clients do keeps no other from being answered, and fills no memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from codegym.errors import ConfigurationError
+from codegym.execution import ExitReason, Observation, Request, Result, Stdin
+from codegym.execution.serialization import pack_request, unpack_request
+from codegym.serving import Service, ServiceLimits, command
+from codegym.serving.admission import Admission, RefusedError
+from codegym.serving.command import open_server
+from codegym.serving.run_code import read_object
+from tests.serving.asking import HeldExecutor, ask, client_of, in_thread, serving, until
+from tests.waiting import wait_until
+
+CODE = {"language": "python", "code": "print(1)"}
+RESULT = Result((Observation(ExitReason.FINISHED, stdout="1\n"),))
+HALF = b"POST /run_code HTTP/1.1\r\nHost: localhost\r\nX-Long: "
+
+
+@contextlib.contextmanager
+def connected(url: str, *, said: bytes = b"") -> Iterator[socket.socket]:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(said)
+        yield connection
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Waits for the end of a connection."""
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "said", [b"", HALF, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + HALF]
+)
+def test_a_connection_that_asks_for_nothing_is_closed(said: bytes) -> None:
+    limits = ServiceLimits(idle_seconds=0.05)
+    with serving(HeldExecutor(), limits) as url, connected(url, said=said) as silent:
+        assert is_closed(silent)
+        assert httpx2.get(f"{url}/health", timeout=None).status_code == 200
+
+
+def test_an_answer_that_nobody_reads_is_not_kept_for_ever() -> None:
+    class Loud(HeldExecutor):
+        def submit(self, request: Request) -> Any:
+            future = super().submit(request)
+            future.set_result(Result((Observation(ExitReason.FINISHED, stdout="x" * 2**25),)))
+            return future
+
+    body = json.dumps(CODE).encode()
+    head = b"POST /run_code HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        serving(Loud(), ServiceLimits(idle_seconds=0.05)) as url,
+        connected(url, said=2 * (head + body)) as deaf,
+    ):
+        wait_until(lambda: lost(deaf))
+
+
+def lost(connection: socket.socket) -> bool:
+    """Whether the other side gave a connection up. Nothing is read from it."""
+    try:
+        connection.send(b"x")
+    except OSError:
+        return True
+    return False
+
+
+def test_whoever_waits_for_a_program_is_not_idle() -> None:
+    executor = HeldExecutor()
+    with serving(executor, ServiceLimits(idle_seconds=0.01)) as url:
+        answers = []
+
+        def ask_it() -> None:
+            answers.append(httpx2.post(f"{url}/run_code", json=CODE, timeout=None).status_code)
+
+        with in_thread(ask_it):
+            wait_until(lambda: executor.futures)
+            with connected(url) as silent:
+                assert is_closed(silent)  # so the other has waited for longer than that
+            executor.futures[0].set_result(RESULT)
+        assert answers == [200]
+
+
+def test_a_silent_crowd_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_CONNECTIONS", 1)
+    executor = HeldExecutor()
+    with (
+        serving(executor, ServiceLimits(queue=1)) as url,
+        contextlib.ExitStack() as stack,
+    ):
+        crowd = [stack.enter_context(connected(url)) for _ in range(12)]
+        for _ in range(3):
+            assert httpx2.get(f"{url}/health", timeout=None).status_code == 200
+        assert all(map(is_closed, crowd[:6]))
+
+
+def test_a_slow_body_takes_nobodys_place() -> None:
+    executor = HeldExecutor()
+    head = b"POST /run_code HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nx"
+    with (
+        serving(executor, ServiceLimits(queue=1)) as url,
+        connected(url, said=head),
+        connected(url, said=head),
+        connected(url, said=head),
+    ):
+        assert httpx2.get(f"{url}/health", timeout=None).json()["waiting"] == 0
+        broken = httpx2.post(f"{url}/run_code", content=b"{", timeout=None)
+        assert broken.status_code == 422
+
+
+def test_a_body_that_stands_still_leaves_its_room_to_others() -> None:
+    now, gone = [0.0], []
+    admission = Admission(9, 100, clock=lambda: now[0])
+    with contextlib.ExitStack() as stack:
+
+        def enter(name: str) -> Any:
+            return stack.enter_context(admission.enter(0, lambda: gone.append(name)))
+
+        whole = enter("whole")
+        whole.hold(100)
+        whole.arrive()
+        still, going = enter("still"), enter("going")
+        still.hold(100)
+        going.hold(100)
+        others = [enter(str(n)) for n in range(6)]
+        for other in others[:5]:
+            other.hold(100)
+        with pytest.raises(RefusedError, match="as many bytes as it can"):
+            others[5].hold(1)  # all of them were heard of just now
+        now[0] += 9.0
+        going.hold(0)
+        others[5].hold(1)
+        assert gone == ["still"]
+        assert admission.held_bytes == 701
+    assert admission.held_bytes == admission.admitted == 0
+
+
+def test_a_body_in_chunks_is_not_taken_apart() -> None:
+    head = b"POST /run_code HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(HeldExecutor()) as url, connected(url, said=head + b"1\r\nx\r\n") as connection:
+        answer = b""
+        while part := connection.recv(1 << 16):
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 411 ")
+        assert b"Content-Length" in answer
+
+
+def test_a_request_that_waits_is_not_decoded() -> None:
+    async def play() -> None:
+        executor = HeldExecutor()
+        service = Service(executor, workers=1)
+        async with client_of(service) as client:
+            asked = [
+                asyncio.ensure_future(client.post("/run_code", content=body))
+                for body in [json.dumps(CODE)] * 2 + ["no JSON"] * 3
+            ]
+            await until(lambda: len(executor.futures) == 2)
+            await until(lambda: service.admission.admitted == 5)
+            assert not any(one.done() for one in asked)
+            executor.futures[0].set_result(RESULT)
+            answers = [asked[0], *asked[2:]]
+            assert [(await one).status_code for one in answers] == [200, 422, 422, 422]
+            service.stop()
+            assert (await asked[1]).status_code == 503
+
+    asyncio.run(play())
+
+
+def test_stopping_refuses_what_waits_for_its_turn() -> None:
+    async def play() -> None:
+        executor = HeldExecutor()
+        service = Service(executor, workers=1)
+        async with client_of(service) as client:
+            asked = [asyncio.ensure_future(client.post("/run_code", json=CODE)) for _ in range(5)]
+            await until(lambda: len(executor.futures) == 2 and service.admission.admitted == 5)
+            for future in executor.futures:
+                future.set_running_or_notify_cancel()
+            service.stop()
+            refused = [await one for one in asked[2:]]
+            assert [one.status_code for one in refused] == [503] * 3
+            for future in executor.futures:
+                future.set_result(RESULT)
+            assert [(await one).status_code for one in asked[:2]] == [200] * 2
+
+    asyncio.run(play())
+
+
+def test_whoever_waits_for_a_turn_too_long_is_told_so() -> None:
+    async def play() -> None:
+        executor = HeldExecutor()
+        service = Service(executor, workers=1, limits=ServiceLimits(queue_seconds=0.01))
+        service._turns = asyncio.Semaphore(0)
+        async with client_of(service) as client:
+            answer = await client.post("/run_code", json=CODE)
+            assert answer.status_code == 504
+            assert "was not run" in answer.json()["detail"]
+
+    asyncio.run(play())
+
+
+MANY = {
+    "empty lists": b"[%s]" % b",".join([b"[]"] * 20_000),
+    "nested lists": b"[%s]" % b",".join([b"[[[]]]"] * 9_000),
+    "short texts": b"[%s]" % b",".join(b'"%x"' % n for n in range(20_000)),
+    "objects": b"[%s]" % b",".join(b'{"%x":0}' % n for n in range(9_000)),
+    "one long text": b'"%s"' % (b"x" * 100_000),
+    "one wide text": b'"%s\xf0\x9f\x98\x80"' % (b"x" * 100_000),
+}
+
+
+@pytest.mark.parametrize("value", MANY.values(), ids=MANY)
+def test_what_decoding_takes_is_bounded_by_bytes_and_values(value: bytes) -> None:
+    body = b'{"a":%s}' % value
+    values = sum(map(body.count, (b"[", b"{", b",", b":"))) + 1
+    tracemalloc.start()
+    try:
+        ServiceLimits().check_values(body)
+        read_object(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * len(body) + 512 * values
+
+
+def test_what_a_request_takes_is_bounded_by_bytes_and_values() -> None:
+    body = pack_request(Request("", (Stdin(""),) * 5_000))
+    values = sum(map(body.count, (b"[", b"{", b",", b":"))) + 1
+    tracemalloc.start()
+    try:
+        unpack_request(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * len(body) + 512 * values
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        (b'{"a":[1,2]}', True),
+        (b'{"a":[1,2,3]}', False),
+        (b'{"a":"[[[,,,,{{{::::"}', True),
+        (b'{"a":"\\"[[[,,,,{{{::::"}', True),
+        (b'{"a":"\\\\",[[[[[]]]]]}', False),
+        (b'"[[[[[[[[[[', True),
+        (b'"[[[[[[[[[[\\', True),
+    ],
+)
+def test_values_are_counted_before_they_are_made(body: bytes, fits: bool) -> None:
+    limits = ServiceLimits(body_values=5)
+    with contextlib.nullcontext() if fits else pytest.raises(ConfigurationError, match="at most 5"):
+        limits.check_values(body)
+
+
+@pytest.mark.parametrize("path", ["/run_code", "/execute", "/grade"])
+def test_too_many_values_are_refused(path: str) -> None:
+    limits = ServiceLimits(body_values=10)
+    status, answer = ask(HeldExecutor(), path, b"[%s]" % b",".join([b"1"] * 10), limits)
+    assert status == 422
+    assert "at most 10 JSON values" in answer["detail"]
+
+
+def test_more_output_than_any_test_asks_for_is_refused() -> None:
+    limits = {"output_bytes": 2**40}
+    row = {"id": "x", "description": "y", "tests": [{"stdin": "", "stdout": ""}]}
+    status, answer = ask(
+        HeldExecutor(), "/grade", {"problem": row, "program": "", "limits": limits}
+    )
+    assert status == 422
+    assert "for output_bytes" in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "asked", "status"),
+    [
+        ("127.0.0.1", (), "localhost", 200),
+        ("127.0.0.1", (), "LOCALHOST.:99", 200),
+        ("127.0.0.1", (), "127.0.0.1:8080", 200),
+        ("127.0.0.1", (), "[::1]:8080", 200),
+        ("127.0.0.1", (), "evil.example", 403),
+        ("127.0.0.1", (), "localhost.evil.example:8080", 403),
+        ("127.0.0.1", (), "[", 403),
+        ("127.0.0.1", ("gpu1",), "gpu1:8080", 200),
+        ("127.0.0.1", ("gpu1",), "gpu2", 403),
+        ("0.0.0.0", (), "anything.example", 200),
+        ("0.0.0.0", ("gpu1",), "anything.example", 403),
+        ("0.0.0.0", ("gpu1",), "GPU1", 200),
+    ],
+)
+def test_a_server_answers_to_its_own_names(
+    host: str, names: tuple[str, ...], asked: str, status: int
+) -> None:
+    with open_server(HeldExecutor(), host=host, allow_hosts=names) as server, in_thread(server.run):
+        url = f"http://127.0.0.1:{server.port}"
+        try:
+            for method, path in (("GET", "/health"), ("POST", "/run_code")):
+                answer = httpx2.request(
+                    method, f"{url}{path}", headers={"Host": asked}, content=b"{", timeout=None
+                )
+                fine = 422 if path == "/run_code" else 200
+                assert answer.status_code == (fine if status == 200 else status)
+                assert status == 200 or "--allow-host" in answer.json()["detail"]
+        finally:
+            server.stop()
+
+
+def test_a_name_that_is_none() -> None:
+    with (
+        pytest.raises(ConfigurationError, match="names without a port"),
+        open_server(HeldExecutor(), allow_hosts=("gpu1/x",)),
+    ):
+        pass
