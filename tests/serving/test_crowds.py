@@ -14,8 +14,9 @@ import httpx2
 import pytest
 
 from codegym.errors import ConfigurationError
-from codegym.execution import ExitReason, Observation, Request, Result, Stdin
+from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin, TestCode
 from codegym.execution.serialization import pack_request, unpack_request
+from codegym.execution.wire import Message
 from codegym.serving import Service, ServiceLimits, command
 from codegym.serving.admission import Admission, RefusedError
 from codegym.serving.command import open_server
@@ -238,12 +239,16 @@ def test_what_decoding_takes_is_bounded_by_bytes_and_values(value: bytes) -> Non
     assert peak < 16 * len(body) + 512 * values
 
 
-def test_what_a_request_takes_is_bounded_by_bytes_and_values() -> None:
-    body = pack_request(Request("", (Stdin(""),) * 5_000))
+@pytest.mark.parametrize(
+    "given", [Stdin(""), Call(), Call((1,), (("a", 1),)), TestCode("", "f")], ids=repr
+)
+def test_what_a_request_takes_is_bounded_by_bytes_and_values(given: Any) -> None:
+    body = pack_request(Request("", (given,) * 5_000, entry_point="f"))
     values = sum(map(body.count, (b"[", b"{", b",", b":"))) + 1
     tracemalloc.start()
     try:
-        unpack_request(body)
+        message = Message(unpack_request(body))
+        message.part(range(message.inputs))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
