@@ -89,12 +89,15 @@ class UnknownNameError(ConfigurationError):
         self, kind: str, name: object, legal: Iterable[str], *, known: int | None = None
     ) -> None:
         self.kind, self.name, self.legal = kind, name, tuple(sorted(legal))
-        near = _nearest(str(name), self.legal)
+        near = _nearest(str(name)[:_NAME_CHARACTERS], self.legal)
         hint = "" if near is None else f" Did you mean {near!r}?"
         all_are_listed = known is None or known == len(self.legal)
         are = "Known are:" if all_are_listed else f"There are {known}, such as"
         names = ", ".join(map(repr, self.legal))
-        super().__init__(f"Unknown {kind} {name!r}.{hint} {are} {names}.")
+        super().__init__(f"Unknown {kind} {name!r:.{_NAME_CHARACTERS}}.{hint} {are} {names}.")
+
+
+_NAME_CHARACTERS = 200  # to look for what is like a name takes forty times its memory
 
 
 def _nearest(name: str, legal: Iterable[str]) -> str | None:

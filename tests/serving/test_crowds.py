@@ -20,6 +20,7 @@ from codegym.execution.wire import Message
 from codegym.serving import Service, ServiceLimits, command
 from codegym.serving.admission import Admission, RefusedError
 from codegym.serving.command import open_server
+from codegym.serving.grade import read_grade
 from codegym.serving.run_code import read_object
 from tests.serving.asking import HeldExecutor, ask, client_of, in_thread, serving, until
 from tests.waiting import wait_until
@@ -331,3 +332,19 @@ def test_a_name_that_is_none() -> None:
         open_server(HeldExecutor(), allow_hosts=("gpu1/x",)),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "fields", [{"x" * 300_000: 1}, {"problem": {"x" * 300_000: 1}, "program": ""}]
+)
+def test_a_long_name_of_a_field_takes_memory_of_its_own_size(fields: dict[str, Any]) -> None:
+    body = json.dumps(fields).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigurationError, match=r"(?i)unknown field 'xxx") as caught:
+            read_grade(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * len(body)
+    assert len(str(caught.value)) < 1_000

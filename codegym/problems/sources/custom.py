@@ -285,9 +285,9 @@ def _comparison(value: Any) -> Comparison:
 def _only_known(values: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(str(name)[:200], known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ProblemError(f"unknown {what} {name!r}{hint}")
+            raise ProblemError(f"unknown {what} {name!r:.200}{hint}")
 
 
 def _row_splits(row: Row) -> tuple[str, ...]:
