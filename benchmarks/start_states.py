@@ -11,29 +11,25 @@ runs stand side by side.
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
-import time
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from agents import ppo, sft
-from agents.checkpoint import saved_iteration
 from agents.command import command_line, main
-from agents.environments import load_split, make_grader, make_tokenizer
-from agents.evaluate import Evaluation, held_out
+from agents.environments import load_split, make_tokenizer
+from agents.evaluate import held_out
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.first_errors import first_errors
-from benchmarks.runs import fine_tuned, kept_before, measured, side_by_side
+from benchmarks.runs import fine_tuned, kept_before, side_by_side
 from benchmarks.start_state_arms import ARMS, CORE
 from benchmarks.start_states_report import draw, lines
-from codegym.problems import ProblemSet
-from codegym.programs import conditional_starts
+from benchmarks.token_budget import TokenBudget, count_starts, run_to_budget
+from codegym import Grader
 
 _DECISIVE = ("flaw_rate", "tokens", "points", "difficulty", "problems", "test_problems", "samples")
 
@@ -66,24 +62,6 @@ class Args:
     """folder of checkpoints and logs"""
     out: Path = page.RESULTS / "start_states"
     """path of the results without suffix: .json, .md and .png are written"""
-
-
-class TokenBudget(ppo.PPO):
-    """PPO whose budget is in generated tokens."""
-
-    budget = 0.0
-    tokens = 0.0
-
-    @property
-    def rate_factor(self) -> float:
-        """Of the learning rates: falls to a tenth over the budget."""
-        return 1.0 - 0.9 * min(1.0, self.tokens / self.budget)
-
-    def iterate(self) -> dict[str, float]:
-        """One iteration, whose tokens are counted."""
-        scalars = super().iterate()
-        self.tokens += scalars["rollout/tokens"] * self.args.episodes
-        return scalars
 
 
 def base(args: Args, seed: int) -> dict[str, Any]:
@@ -119,54 +97,28 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
     """
     torch.set_num_threads(1)
     settings = _settings(args, arm, seed)
-    done = _Done.read(settings.out)
-    if done.point >= 0:
-        settings = dataclasses.replace(settings, resume=settings.out / f"state-{done.point}")
-    with (args.runs / "starts.jsonl").open("a") as log:
-        began = {"arm": arm, "seed": seed, "after_point": done.point, "time": int(time.time())}
-        log.write(json.dumps(began) + "\n")
-    tokenizer = make_tokenizer(settings.tokenizer)
-    policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
     problems = load_split(settings, split="train", size=args.problems, seed=seed)
-    test = held_out(settings, split="test", per_level=args.test_problems, seed=0)
-    resume_at = None if settings.resume is None else saved_iteration(settings.resume) + 1
-    with (
-        make_grader(settings) as grader,
-        RunLogger(settings.out, quiet=True, resume_at=resume_at) as logger,
-    ):
-        trainer = TokenBudget(
+
+    def make(settings: ppo.Args, grader: Grader, logger: RunLogger) -> TokenBudget:
+        tokenizer = make_tokenizer(settings.tokenizer)
+        return TokenBudget(
             settings,
-            policy=policy,
+            policy=make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed),
             problems=problems,
             grader=grader,
             logger=logger,
             start_states=ARMS[arm].start(),
         )
-        try:
-            trainer.budget, trainer.tokens = float(args.tokens), done.tokens
-            scalars: dict[str, float] = {}
-            for point in range(done.point + 1, args.points + 1):
-                before = time.process_time()
-                while trainer.tokens < point * args.tokens / args.points:
-                    scalars = trainer.iterate()
-                    logger.scalars(trainer.iteration, scalars)
-                found = measured(policy, settings, test, seed=seed, samples=args.samples)
-                done.curve.append(
-                    {
-                        "tokens": trainer.tokens,
-                        "iteration": trainer.iteration,
-                        **{mode: result.mean_pass_at_1 for mode, result in found.items()},
-                        **{name: scalars[name] for name in _WATCHED if name in scalars},
-                    }
-                )
-                policy.save_pretrained(settings.out / f"point-{point}")
-                done.point, done.tokens = point, trainer.tokens
-                done.by_conditionals = _by_conditionals(test, found)
-                done.cpu_seconds += time.process_time() - before
-                trainer.save(settings.out / f"state-{point}")
-                done.write(settings.out)
-        finally:
-            trainer.close()
+
+    done = run_to_budget(
+        make,
+        settings,
+        held_out(settings, split="test", per_level=args.test_problems, seed=0),
+        tokens=args.tokens,
+        points=args.points,
+        samples=args.samples,
+        watched=_WATCHED,
+    )
     return {
         "arm": arm,
         "seed": seed,
@@ -176,44 +128,7 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
     }
 
 
-@dataclasses.dataclass
-class _Done:
-    """What a run has done, up to its last evaluation; it stands beside the state to go on from."""
-
-    point: int = -1
-    tokens: float = 0.0
-    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    by_conditionals: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
-    cpu_seconds: float = 0.0
-
-    @classmethod
-    def read(cls, folder: Path) -> _Done:
-        """Of a run's folder; of an empty one, nothing is done."""
-        path = folder / "done.json"
-        return cls(**json.loads(path.read_text())) if path.is_file() else cls()
-
-    def write(self, folder: Path) -> None:
-        """Whole or not at all; the states before the last are not needed any more."""
-        draft = folder / "done.json.draft"
-        draft.write_text(json.dumps(dataclasses.asdict(self)))
-        draft.replace(folder / "done.json")
-        for point in range(self.point):
-            shutil.rmtree(folder / f"state-{point}", ignore_errors=True)
-
-
 _WATCHED = ("curriculum/mean_stage", "rollout/solved", "policy/executed_share", "kl/reference_k1")
-
-
-def _by_conditionals(test: ProblemSet, found: dict[str, Evaluation]) -> dict[str, dict[str, float]]:
-    """Mode -> number of conditionals -> pass@1."""
-    of = {problem.id: len(conditional_starts(problem.canonical_solution or "")) for problem in test}
-    rates: dict[str, dict[str, float]] = {}
-    for mode, result in found.items():
-        level = result.levels[0]
-        for number in sorted(set(of.values())):
-            mine = [n for name, n in level.solved.items() if of[name] == number]
-            rates.setdefault(mode, {})[str(number)] = sum(mine) / (len(mine) * level.samples)
-    return rates
 
 
 def _settings(args: Args, arm: str, seed: int) -> ppo.Args:
@@ -258,8 +173,7 @@ def run(args: Args) -> None:
         print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
         results = page.environment("start_states", "torch")
         results |= {"arguments": arguments, "bases": bases, "rows": rows}
-        begun = map(json.loads, (args.runs / "starts.jsonl").read_text().splitlines())
-        results["starts"] = sum(one.get("after_point", -1) < 0 for one in begun)
+        results["starts"] = count_starts(args.runs)
         page.write(args.out, results, lines, draw, quiet=True)
 
 

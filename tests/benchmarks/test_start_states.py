@@ -12,7 +12,7 @@ import torch
 from agents.environments import make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from benchmarks import runs, start_states
+from benchmarks import runs, start_states, token_budget
 from benchmarks.first_errors import first_error
 from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
@@ -178,7 +178,7 @@ def test_a_run_that_is_cut_off_goes_on_as_if_it_had_not_been(
             raise KeyboardInterrupt
         return measured(*given, **named)
 
-    monkeypatch.setattr(start_states, "measured", fails)
+    monkeypatch.setattr(token_budget, "measured", fails)
     with pytest.raises(KeyboardInterrupt):
         start_states.reinforce(cut, "cccs", 5)
     found = start_states.reinforce(cut, "cccs", 5)
