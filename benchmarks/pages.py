@@ -19,7 +19,6 @@ PAGES = {
     "grading": "grading_report",
     "grading_trivial": "grading_report",
     "oversubscription": "oversubscription",
-    "prm": "prm_report",
     "prm_exact": "prm_exact",
     "regrade": "regrade_report",
     "robustness": "robustness_report",

@@ -1,379 +1,384 @@
-"""Does a process reward model help? {dense reward off, on} x {value init off, on}, and controls.
+"""Does a process reward model help? Labels, models, and PPO with them, against controls.
 
-The experiment of arXiv 2410.17621 (table 1) on CodeGen-Mini, from the empty prefix, where the
-reward is 1 if all tests pass and else 0; of the fine-tuned policy's programs, 3 % do. One such
-policy, one first PPO run, labels from four of its checkpoints, one reward model for each selection
-of them; then every arm with every seed, all from the fine-tuned policy and for the same number of
-iterations. Every arm has a critic with a trunk of its own, so that value init changes its first
-weights and nothing else.
+The experiment of arXiv 2410.17621 on CodeGen-Mini, from the empty prefix. A first part makes a
+baseline run, labels the programs of policies from the whole of it in several ways, fits a model to
+each, and tells by how much its score falls at the first wrong line of new programs. PPO with the
+model is started only if that passes a gate. Regime, arms and what was expected are in
+``docs/results/plans/process_reward.md``, written before the runs.
 
-Controls: the pass ratio as reward; a reward model whose scores are random; one that compares with
-the canonical program, as good as a reward model can be here; the reward model as a potential, which
-leaves the best policy as it is.
+Each seed has an SFT policy of its own, which its runs share; baseline, labels and models are those
+of one seed. Results are kept row by row and not made again; a run that was cut off goes on where it
+was last evaluated. Two single-threaded runs stand side by side.
 
-    python -m benchmarks.prm --out benchmarks/results/prm
-
-Runs that are finished are kept below `--runs` and not done again.
+    python -m benchmarks.prm --seeds 101 102 103 104 105
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal
 
-import numpy as np
 import torch
-import tyro
 
-from agents import ppo, sft
-from agents.environments import load_split, make_envs, make_grader, make_tokenizer
-from agents.evaluate import evaluate, held_out
-from agents.models import make_policy
+from agents import sft
+from agents.command import command_line, main
+from agents.environments import load_split
+from agents.evaluate import held_out
 from agents.policy import CausalLMPolicy
 from agents.prm import collect
-from agents.prm import reinforce as reinforce_prm
+from agents.prm import reinforce as prm
 from agents.prm import train as reward_model
-from agents.prm.__main__ import evenly
-from agents.prm.reinforce import (
-    ModelScorer,
-    load_reward_model,
-    make_dense_reward,
-    make_value_init,
-)
-from agents.prm.selection import Selection
-from agents.prm.storage import read_labels
-from agents.telemetry import RunLogger
+from agents.prm.model import ProcessRewardModel
 from benchmarks import page
-from benchmarks.prm_report import lines
-from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
-from benchmarks.runs import fine_tuned, measured, side_by_side
-from codegym.errors import ConfigurationError
-from codegym.problems import ProblemSet
-from codegym.rewards import ProcessReward
+from benchmarks.first_errors import first_errors
+from benchmarks.prm_report import arms_labels, draw, lines, passes_gate
+from benchmarks.process_reward.arms import ARMS, BASE, CORE, make_trainer, model_folders
+from benchmarks.process_reward.labels import KINDS, PERFECT, fit, label, write_programs
+from benchmarks.runs import fine_tuned, kept_before, side_by_side
+from benchmarks.token_budget import count_starts, run_to_budget
+from codegym.errors import UnknownNameError
 
-ARMS: dict[str, dict[str, Any]] = {
-    "tests only": {},
-    "value init": {"value_init": "affine"},
-    "dense": {"dense": "outcome"},
-    "dense + value init": {"dense": "outcome", "value_init": "affine"},
-    "control: pass ratio": {"reward": "pass_ratio"},
-    "control: random scores": {},
-    "control: perfect scores": {},
-    "control: potential": {"dense": "potential"},
-}
-_RANDOM = "control: random scores"
-_PERFECT = "control: perfect scores"
-_COMPARED_ARMS = ("tests only", "dense + value init")
-_COMPARED_SAMPLES = 5
+_DECISIVE = (
+    *("baseline_seed", "flaw_rate", "tokens", "points", "baseline_tokens", "baseline_points"),
+    *("difficulty", "problems", "label_problems", "held_problems", "labels", "epochs", "gate"),
+    *("gae_lambda", "test_problems", "samples"),
+)
+_WRITERS = 4
+_TO_SPARE = 1.05  # of a longer run's budget, as programs differ in length
+_WATCHED = ("rollout/solved", "reward/process", "value/explained_variance", "kl/reference_k1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
-    """The 2x2 of the process reward model."""
+    """Comparison of uses of a process reward model."""
 
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """of the runs of the 2x2"""
-    control_seeds: tuple[int, ...] = (0, 1, 2)
-    """of the controls' runs, some of those"""
-    sft_steps: int = 4000
-    """steps of supervised fine-tuning"""
-    first_iterations: int = 60
-    """of the run whose checkpoints are labelled"""
-    iterations: int = 30
-    """of each compared run"""
-    conditionals: tuple[int, int] | None = (3, 5)
-    """bounds of what all runs are trained and tested on, so chosen that reward is sparse; None: all
-    levels, of which fine-tuning alone solves a fifth"""
-    gae_lambda: float = 1.0
-    """of all runs: 1 uses the critic as a baseline only, less lets it say which token failed"""
+    arms: Literal["core", "all"] = "core"
+    """all but the last one, a model of perfect labels; or all ten"""
+    seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
+    """each with its own SFT policy, critic and episodes"""
+    baseline_seed: int = 101
+    """whose baseline run, labels and models all seeds have"""
+    sft: Path | None = None
+    """folder with sft-SEED of each seed, made there if missing; None: the one of the runs"""
+    flaw_rate: float = 1.0
+    """factor on the weak coder's mistakes in SFT: how sparse success is"""
+    tokens: int = 300_000
+    """generated tokens of each run; learning rates fall linearly to a tenth over them"""
+    points: int = 5
+    """evaluations on the way, at equal distances in tokens; the last one is at the end"""
+    baseline_tokens: int = 1_500_000
+    """generated tokens of the baseline run"""
+    baseline_points: int = 6
+    """the same of it; four writers are spread over them, the first and the last one included"""
+    difficulty: str = "3-5"
+    """conditionals of a problem"""
     problems: int = 384
-    """training problems, the same for all"""
-    label_problems: int = 128
-    """of them, those that labels are collected on"""
-    responses: int = 2
-    """programs a problem and checkpoint that are labelled"""
-    selection: Selection = "full"
-    """labels that the arms' reward model learns from; models of all selections are reported"""
-    test_per_level: int = 60
-    """test problems a difficulty, or in all with `conditionals`"""
-    samples: int = 30
-    """programs for each of them"""
+    """training problems, the same for all runs"""
+    label_problems: tuple[int, ...] = (64, 192)
+    """the first so many of them are labelled, with one program of each of four policies"""
+    held_problems: int = 100
+    """validation problems; a program for each by each of those policies shows how scores fall"""
+    labels: str = "completer, any of 5"
+    """labels of most problems whose model the arms have"""
+    epochs: int = 16
+    """passes of a model over its labels"""
+    gate: float = 0.7
+    """how far its score must fall at the first wrong line (perfect: 2), or no run is begun"""
+    gae_lambda: float = 0.95
+    """of all runs; at 1, it cannot matter what the critic begins as"""
+    test_problems: int = 150
+    """test problems, the same for all runs"""
+    samples: int = 4
+    """sampled programs a test problem; the greedy one besides"""
     parallel: int = 2
     """runs at a time, each with one thread"""
-    runs: Path = Path("runs/prm_2x2")
-    """checkpoints and logs"""
+    runs: Path = Path("runs/prm_arms")
+    """folder of policies, labels, models and logs"""
     out: Path = page.RESULTS / "prm"
-    """path of the results without suffix: .json and .md are written"""
+    """path of the results without suffix: .json, .md and .png are written"""
+
+    def __post_init__(self) -> None:
+        """Refuses labels that there are none of."""
+        if self.labels not in KINDS:
+            raise UnknownNameError("kind of labels", self.labels, KINDS)
 
 
-def compare_with_reference(args: Args, policy: Path) -> dict[str, float]:
-    """How well the reward model finds the mistakes that a policy makes in the test problems.
+def base(args: Args, seed: int) -> dict[str, Any]:
+    """The SFT policy of a seed, and by which errors its greedy programs fail first.
 
     Args:
         args: The command line.
-        policy: Folder of who writes the programs.
+        seed: Of everything.
 
     Returns:
-        As :meth:`ComparedScorer.found`.
+        ``seed`` and ``first_errors``, on validation problems.
     """
-    settings = _settings(args, "dense", 0)
-    tokenizer = make_tokenizer(settings.tokenizer)
-    test = test_problems(args, settings)
-    model = load_reward_model(settings, tokenizer, device="cpu")
-    assert model is not None
-    scorer = ComparedScorer(ModelScorer(model.eval()), ReferenceScorer(test, tokenizer))
-    with make_grader(settings) as grader:
-        envs = make_envs(
-            settings,
-            test,
-            start="empty",
-            grader=grader,
-            tokenizer=tokenizer,
-            reward=ProcessReward(scorer),
-        )
-        try:
-            evaluate(
-                CausalLMPolicy.from_pretrained(policy).eval(),
-                envs,
-                test,
-                samples=_COMPARED_SAMPLES,
-            )
-        finally:
-            envs.close()
-    return scorer.found()
+    torch.set_num_threads(1)
+    fine_tuned(
+        sft.Args(flaw_rate=args.flaw_rate, seed=seed, threads=1, out=_sft_folder(args, seed))
+    )
+    settings = _settings(args, BASE, seed)
+    problems = held_out(settings, split="validation", per_level=args.held_problems, seed=0)
+    policy = CausalLMPolicy.from_pretrained(_sft_folder(args, seed)).eval()
+    return {"seed": seed, "first_errors": first_errors(policy, settings, problems)}
 
 
-def compare_labels_with_reference(args: Args) -> dict[str, float]:
-    """What a model that says the labels would tell of the canonical programs.
+def baseline(args: Args) -> dict[str, Any]:
+    """The run with tests only whose policies write and complete what is labelled.
 
     Returns:
-        As :meth:`ComparedScorer.found`.
+        A row like those of :func:`reinforce`.
     """
-    settings = _settings(args, "dense", 0)
-    tokenizer = make_tokenizer(settings.tokenizer)
-    problems = load_split(settings, split="train", size=args.label_problems, seed=0)
-    labels: list[float] = []
-    scorer = ComparedScorer(lambda *_: labels, ReferenceScorer(problems, tokenizer))
-    for response in read_labels(args.runs / "labels").responses:
-        tokens = np.array(response.input_ids)
-        ends = [
-            end for end, label in zip(response.line_ends, response.labels, strict=True) if label
-        ]
-        labels = [label for label in response.labels if label]
-        if ends:
-            scorer([tokens[: ends[-1] + 1]], [np.array(ends) + 1])
-    return scorer.found()
+    settings = dataclasses.replace(
+        _settings(args, BASE, args.baseline_seed), out=args.runs / "baseline"
+    )
+    done = _run(args, BASE, settings, tokens=args.baseline_tokens, points=args.baseline_points)
+    return {"seed": args.baseline_seed, **done}
 
 
-def prepare(args: Args) -> dict[str, float]:
-    """Fine-tuned policy, first run, labels and reward model; what is there is kept.
+def label_and_fit(args: Args, kind: str) -> list[dict[str, Any]]:
+    """Labels of a kind, models that are fitted to them, and how far both fall.
+
+    Args:
+        args: The command line.
+        kind: Key of :data:`KINDS`.
 
     Returns:
-        Seconds of each part that was done now or earlier.
+        A row for each number of labelled problems.
     """
-    note = args.runs / "prepared.json"
-    seconds: dict[str, float] = json.loads(note.read_text()) if note.is_file() else {}
-
-    def part(name: str, do: Callable[[], object]) -> None:
-        if name not in seconds:
-            began = time.perf_counter()
-            do()
-            seconds[name] = time.perf_counter() - began
-            note.write_text(json.dumps(seconds) + "\n")
-
-    start, first = args.runs / "sft", args.runs / "first"
-    labels = args.runs / "labels"
-
-    def first_run() -> None:
-        settings = dataclasses.replace(
-            _settings(args, "tests only", seed=1000),
-            iterations=args.first_iterations,
-            threads=2,
-            out=first,
-            checkpoint_every=max(1, args.first_iterations // 4),
+    torch.set_num_threads(1)
+    settings = _settings(args, BASE, args.baseline_seed)
+    held = write_programs(_writers(args), settings, args.held_problems)
+    every = label(kind, _collecting(args, kind))
+    rows = []
+    for problems in args.label_problems:
+        labels = every.of_first(problems)
+        model, fitted = fit(labels, _sft_folder(args, args.baseline_seed), _fitting(args))
+        model.save_pretrained(_model_folder(args, kind, problems))
+        rows.append(
+            {
+                "kind": kind,
+                "problems": problems,
+                **labels.summary(),
+                "labels": labels.judge()._asdict(),
+                "model": held.judge(model)._asdict(),
+                **fitted,
+            }
         )
-        with RunLogger(first, quiet=True) as logger:
-            ppo.run(settings, logger)
-
-    def label() -> None:
-        checkpoints = evenly(sorted((first / "checkpoints").iterdir()), 4)
-        settings = collect.Args(
-            policies=tuple(folder / "policy" for folder in checkpoints),
-            problems=args.label_problems,
-            difficulty=_difficulty(args),
-            responses=args.responses,
-            out=labels,
-        )
-        with RunLogger(labels / "log") as logger:
-            collect.collect(settings, logger)
-
-    def fit() -> None:
-        for selection in get_args(Selection):
-            settings = reward_model.Args(
-                labels=labels, policy=start, selection=selection, out=_model(args, selection)
-            )
-            with RunLogger(settings.out) as logger:
-                reward_model.run(settings, logger)
-
-    part("fine-tuning", lambda: fine_tuned(sft.Args(steps=args.sft_steps, out=start)))
-    part("first PPO run", first_run)
-    part("labels", label)
-    part("reward models", fit)
-    return seconds
+    rows[-1]["label_cpu_seconds"] = every.cpu_seconds
+    return rows
 
 
-def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
-    """One run and its evaluation on the test split.
+def fit_values(args: Args) -> dict[str, Any]:
+    """The critic's first weights: a model of the arms' labels, fitted to every token.
+
+    Returns:
+        ``fit_cpu_seconds`` and what else is known of the fit.
+    """
+    torch.set_num_threads(1)
+    labels = label(args.labels, _collecting(args, args.labels))
+    settings = dataclasses.replace(_fitting(args), fit="tokens")
+    model, fitted = fit(
+        labels.of_first(max(args.label_problems)), _sft_folder(args, args.baseline_seed), settings
+    )
+    model.save_pretrained(args.runs / "value-model")
+    return fitted
+
+
+def transfer(args: Args, seed: int) -> dict[str, Any]:
+    """How far the arms' model falls in programs of a seed's SFT policy.
+
+    Args:
+        args: The command line.
+        seed: Of the policy; the programs are for validation problems.
+
+    Returns:
+        ``seed`` and the fields of :class:`benchmarks.process_reward.scorers.Compared`.
+    """
+    torch.set_num_threads(1)
+    settings = _settings(args, BASE, args.baseline_seed)
+    written = write_programs([_sft_folder(args, seed)], settings, args.held_problems)
+    folder = _model_folder(args, args.labels, max(args.label_problems))
+    found = written.judge(ProcessRewardModel.from_pretrained(folder))
+    return {"seed": seed, **found._asdict()}
+
+
+def reinforce(args: Args, arm: str, seed: int, tokens: float) -> dict[str, Any]:
+    """One PPO run, evaluated on the test split on the way.
 
     Args:
         args: The command line.
         arm: Key of :data:`ARMS`.
-        seed: Of the run.
+        seed: Of everything; names the SFT policy as well.
+        tokens: Its budget.
 
     Returns:
         A row of the results.
     """
+    found = _run(args, arm, _settings(args, arm, seed), tokens=tokens, points=args.points)
+    return {"arm": arm, "seed": seed, **found}
+
+
+def _run(args: Args, arm: str, settings: prm.Args, *, tokens: float, points: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    settings = _settings(args, arm, seed)
-    kept = settings.out / "row.json"
-    if kept.is_file():
-        row: dict[str, Any] = json.loads(kept.read_text())
-        return row
-    tokenizer = make_tokenizer(settings.tokenizer)
     problems = load_split(settings, split="train", size=args.problems, seed=0)
-    policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed)
-    model = load_reward_model(settings, tokenizer, device="cpu")
-    reward: Any = make_dense_reward(settings, settings.reward, model)
-    if arm == _RANDOM:
-        reward = ProcessReward(RandomScorer(seed), outcome=settings.reward)
-    if arm == _PERFECT:
-        reward = ProcessReward(ReferenceScorer(problems, tokenizer), outcome=settings.reward)
-    began = time.perf_counter()
-    with make_grader(settings) as grader, RunLogger(settings.out, quiet=True) as logger:
-        trainer = ppo.PPO(
-            settings,
-            policy=policy,
-            make_critic=lambda policy: make_value_init(policy, settings, model),
-            problems=problems,
-            grader=grader,
-            logger=logger,
-            reward=reward,
-        )
-        try:
-            trainer.train()
-        finally:
-            trainer.close()
-    row = {"arm": arm, "seed": seed, "seconds": time.perf_counter() - began}
-    row["programs"] = trainer.episodes
-    row |= measure(args, settings, trainer.policy, seed)
-    kept.write_text(json.dumps(row) + "\n")
-    return row
+    done = run_to_budget(
+        lambda settings, grader, logger: make_trainer(
+            ARMS[arm], settings, problems, grader, logger
+        ),
+        settings,
+        held_out(settings, split="test", per_level=args.test_problems, seed=0),
+        tokens=tokens,
+        points=points,
+        samples=args.samples,
+        watched=_WATCHED,
+    )
+    return {
+        "curve": done.curve,
+        "by_conditionals": done.by_conditionals,
+        "cpu_seconds": done.cpu_seconds,
+    }
 
 
-def measure(
-    args: Args, settings: ppo.Args, policy: CausalLMPolicy | Path, seed: int
-) -> dict[str, Any]:
-    """How many of the samples of each test problem pass, and how many greedy programs.
-
-    Args:
-        args: The command line.
-        settings: Say what the environment is.
-        policy: The policy, or its folder.
-        seed: Decides the samples.
-
-    Returns:
-        ``"solved"``: problem id -> passed samples; ``"greedy"``: pass@1 of each level.
-    """
-    test = test_problems(args, settings)
-    found = measured(policy, settings, test, seed=seed, samples=args.samples)
-    solved = {name: n for level in found["sampled"].levels for name, n in level.solved.items()}
-    return {"solved": solved, "greedy": found["greedy"].by_level()}
-
-
-def test_problems(args: Args, settings: ppo.Args) -> ProblemSet:
-    """The problems that every policy is measured on."""
-    return held_out(settings, split="test", per_level=args.test_per_level, seed=0)
-
-
-def _difficulty(args: Args) -> str | None:
-    return None if args.conditionals is None else "{}-{}".format(*args.conditionals)
-
-
-def _model(args: Args, selection: Selection) -> Path:
-    return args.runs / "models" / selection
-
-
-def _settings(args: Args, arm: str, seed: int) -> reinforce_prm.Args:
-    common: dict[str, Any] = {
-        "model": str(args.runs / "sft"),
-        "problems": args.problems,
+def _settings(args: Args, arm: str, seed: int) -> prm.Args:
+    given: dict[str, Any] = {
+        "model": str(_sft_folder(args, seed)),
+        "difficulty": args.difficulty,
+        "sampler": "uniform",  # the same mixture of problems in all arms
         "start": "empty",
         "reward": "binary",
-        "iterations": args.iterations,
-        "difficulty": _difficulty(args),
+        "fgo": False,
         "gae_lambda": args.gae_lambda,
+        "problems": args.problems,
+        "anneal": False,  # by tokens instead
+        "guard": False,
         "eval_every": 0,
         "threads": 1,
         "workers": 1,
         "seed": seed,
-        "out": args.runs / f"{arm.replace(': ', '-').replace(' ', '_')}-{seed}",
+        "out": args.runs / f"{_slug(arm)}-{seed}",
     }
-    if ARMS[arm].keys() & {"dense", "value_init"}:
-        common["reward_model"] = _model(args, args.selection)
-    return reinforce_prm.Args(**{**common, **ARMS[arm]})
+    kind, problems = (args.labels, max(args.label_problems))
+    model = _model_folder(args, PERFECT if ARMS[arm].of_perfect_labels else kind, problems)
+    folders = model_folders(ARMS[arm], model, args.runs / "value-model")
+    return prm.Args(**{**given, **ARMS[arm].settings, **folders})
 
 
-def main(args: Args) -> None:
-    """Runs what is missing and reports."""
-    if not set(args.control_seeds) <= set(args.seeds):
-        raise ConfigurationError(
-            f"control_seeds {args.control_seeds} must be some of seeds {args.seeds}: each control "
-            "is compared with the run of the same seed."
-        )
-    results = page.environment("prm", "torch")
-    seconds = prepare(args)
-    settings = _settings(args, "tests only", 0)
-    before_path = args.runs / "before.json"
-    if not before_path.is_file():
-        before = measure(args, settings, args.runs / "sft", seed=0)
-        before_path.write_text(json.dumps(before) + "\n")
-    # Arms alternate, so that a slow hour of the machine is shared.
+def _collecting(args: Args, kind: str) -> collect.Args:
+    problems = max(args.label_problems)
+    return collect.Args(
+        policies=tuple(_writers(args)),
+        completer=_writers(args)[-1],
+        difficulty=args.difficulty,
+        problems=problems,
+        responses=1,
+        group=problems,
+        threads=1,
+        workers=1,
+        seed=0,
+        out=args.runs / "labels" / _slug(kind),
+    )
+
+
+def _fitting(args: Args) -> reward_model.Args:
+    return reward_model.Args(epochs=args.epochs, selection="full")
+
+
+def _writers(args: Args) -> list[Path]:
+    """Evenly spaced over the baseline run: its first policy, which is SFT's, to its last one."""
+    last = _WRITERS - 1
+    points = [round(k * args.baseline_points / last) for k in range(_WRITERS)]
+    return [args.runs / "baseline" / f"point-{point}" for point in points]
+
+
+def _sft_folder(args: Args, seed: int) -> Path:
+    return (args.sft or args.runs) / f"sft-{seed}"
+
+
+def _model_folder(args: Args, kind: str, problems: int) -> Path:
+    return args.runs / "models" / f"{_slug(kind)}-{problems}"
+
+
+def _slug(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", name)
+
+
+def run(args: Args) -> None:
+    """Runs what is missing and reports after each part."""
+    args.runs.mkdir(parents=True, exist_ok=True)
+    arguments, data = kept_before(args, _DECISIVE)
+    results = page.environment("prm", "torch") | {"arguments": arguments}
+    kept: dict[str, Any] = {"bases": {}, "baseline": None, "labels": [], "values": None}
+    kept |= {"transfer": {}, "rows": []}
+    results |= {name: data.get(name, empty) for name, empty in kept.items()}
+
+    def save() -> None:
+        results["starts"] = count_starts(args.runs)
+        page.write(args.out, results, lines, draw, quiet=True)
+
+    for done in _prepare(args, results):
+        print(done, flush=True)
+        save()
+    if not passes_gate(results):
+        print("The score does not fall as far as the gate asks, so no run of PPO is begun.")
+        return
+    if results["values"] is None:
+        results["values"] = fit_values(args)
+        save()
+    arms = CORE if args.arms == "core" else tuple(ARMS)
+    made = {(row["arm"], row["seed"]) for row in results["rows"]}
+    # Seed by seed: what is done at any moment compares all arms.
     jobs = [
-        (reinforce, args, arm, seed)
+        (reinforce, args, arm, seed, _budget(args, arm, results))
         for seed in args.seeds
-        for arm in ARMS
-        if seed in args.control_seeds or not arm.startswith("control")
+        for arm in arms
+        if (arm, seed) not in made
     ]
-    rows: list[dict[str, Any]] = []
     for row in side_by_side(args.parallel, jobs):
-        rows.append(row)
-        print(f"{len(rows)}/{len(jobs)}: {row['arm']}, seed {row['seed']}", flush=True)
-    order = list(ARMS)
-    rows.sort(key=lambda row: (order.index(row["arm"]), row["seed"]))
-    policies = {"after SFT": args.runs / "sft"}
-    policies |= {arm: _settings(args, arm, args.seeds[0]).out / "policy" for arm in _COMPARED_ARMS}
-    compared = {"the labels": compare_labels_with_reference(args)}
-    compared |= {name: compare_with_reference(args, folder) for name, folder in policies.items()}
-    problems = test_problems(args, settings)
-    tokenizer = make_tokenizer(settings.tokenizer)
-    models = {how: _model(args, how) / "report.json" for how in get_args(Selection)}
-    results |= {
-        "arguments": {**dataclasses.asdict(args), "runs": "FOLDER", "out": "FOLDER"},
-        "preparation_seconds": seconds,
-        "rows": rows,
-        "before": json.loads(before_path.read_text()),
-        "compared": compared,
-        "lengths": {p.id: len(tokenizer.encode(p.canonical_solution)) for p in problems},
-        "levels": {p.id: p.difficulty for p in problems},
-        "labels": collect.count(read_labels(args.runs / "labels").responses),
-        "models": {how: json.loads(path.read_text()) for how, path in models.items()},
-    }
-    page.write(args.out, results, lines)
+        results["rows"].append(row)
+        results["rows"].sort(key=lambda row: (list(ARMS).index(row["arm"]), row["seed"]))
+        print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
+        save()
+
+
+def _prepare(args: Args, results: dict[str, Any]) -> Iterator[str]:
+    """Policies, baseline, labels and models into `results`; yields a word about each."""
+    bases: dict[str, Any] = results["bases"]
+    if str(args.baseline_seed) not in bases:
+        bases[str(args.baseline_seed)] = base(args, args.baseline_seed)
+        yield f"SFT policy of seed {args.baseline_seed}"
+    jobs: list[tuple[Any, ...]] = [] if results["baseline"] else [(baseline, args)]
+    jobs += [(base, args, seed) for seed in args.seeds if str(seed) not in bases]
+    for found in side_by_side(args.parallel, jobs):
+        if "curve" in found:
+            results["baseline"] = found
+            yield f"baseline: {found['curve'][-1]}"
+        else:
+            bases[str(found["seed"])] = found
+            yield f"SFT policy of seed {found['seed']}"
+    kinds = {row["kind"] for row in results["labels"]}
+    jobs = [(label_and_fit, args, kind) for kind in KINDS if kind not in kinds]
+    for rows in side_by_side(args.parallel, jobs):
+        results["labels"] += rows
+        results["labels"].sort(key=lambda row: (list(KINDS).index(row["kind"]), row["problems"]))
+        yield f"labels {rows[-1]}"
+    jobs = [(transfer, args, seed) for seed in args.seeds if str(seed) not in results["transfer"]]
+    for found in side_by_side(args.parallel, jobs):
+        results["transfer"][str(found["seed"])] = found
+        yield f"the model in programs of the SFT policy of seed {found['seed']}: {found}"
+
+
+def _budget(args: Args, arm: str, results: dict[str, Any]) -> float:
+    """Generated tokens of a run; a longer one runs as many programs as the labels took besides."""
+    if not ARMS[arm].longer:
+        return args.tokens
+    labels = arms_labels(results)
+    assert labels is not None  # the gate was passed
+    return _TO_SPARE * (args.tokens + float(labels["executions"] * labels["mean_tokens"]))
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(lambda: run(command_line(Args)))

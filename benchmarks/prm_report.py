@@ -1,208 +1,442 @@
-"""The results of `benchmarks/prm.py` as a page: pass@1 and best of K, by difficulty and length."""
+"""The results of `benchmarks/prm.py` as a page and a picture; all it says follows from rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from scipy.integrate import trapezoid
 
-from agents.prm.labels import Kind
 from benchmarks import page
-from benchmarks.intervals import shown
-from codegym.grading import pass_at_k
+from benchmarks.intervals import mean_and_half, shown
+from benchmarks.process_reward.arms import ARMS, BASE, BOTH, LONGER
 
-__all__ = ["lines"]
+__all__ = ["arms_labels", "draw", "equal_executions", "lines", "passes_gate", "told"]
 
-_BASE = "tests only"
-_LEVELS = ("introductory", "interview", "competition")
-_BUCKETS = ((0, 40), (41, 70), (71, 100), (101, None))
-_KS = (1, 2, 5, 10, 20, 30)
+Row = Mapping[str, Any]
 
-Rows = Sequence[Mapping[str, Any]]
-Groups = Mapping[str, Sequence[str]]
+_MODES = ("sampled", "greedy")
+_PAIRS = (
+    *((arm, BASE) for arm in ARMS if arm not in (BASE, LONGER)),
+    (BOTH, "dense"),
+    (BOTH, "value init"),
+    (BOTH, "random scores"),
+    (BOTH, "pass ratio"),
+    ("step", "dense"),
+)
+_STEPS = (
+    ("random scores", BASE, "the form of the reward, with scores that say nothing"),
+    ("dense", "random scores", "what the model's scores say"),
+    ("dense, perfect labels", "dense", "perfect labels in place of completions"),
+    ("perfect scores", "dense, perfect labels", "the labels themselves in place of a model"),
+    ("perfect scores", "dense", "both of these together"),
+    ("perfect scores", BASE, "all of it"),
+)
+# Okabe and Ito's colours, which colour-blind readers can tell apart, in an order of their own.
+_COLOURS = (
+    *("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"),
+    *("#999999", "#CC79A7", "#56B4E9", "#000000", "#CC79A7"),
+)
+_STYLES = ("-", "-", "-", "-", "-", "--", "-", "--", ":", "--")
+_MARKERS = "osD^vx*+o<"
+
+
+def arms_labels(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row of the labels whose model the arms have; None if it is not there yet."""
+    arguments = results["arguments"]
+    wanted = (arguments["labels"], max(arguments["label_problems"]))
+    rows = (row for row in results["labels"] if (row["kind"], row["problems"]) == wanted)
+    return next(rows, None)
+
+
+def passes_gate(results: Mapping[str, Any]) -> bool:
+    """Whether the score of the arms' model falls as far as it must for runs to begin."""
+    row = arms_labels(results)
+    return row is not None and row["model"]["fall"] >= results["arguments"]["gate"]
+
+
+def told(values: Sequence[float]) -> str:
+    """What the 95 % interval of a mean difference says."""
+    mean, half = mean_and_half(values)
+    if math.isnan(half):
+        return "one seed tells nothing"
+    if abs(mean) <= half:
+        return "not to be told apart"
+    return "above" if mean > 0 else "below"
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """The page, from what is in the JSON file."""
-    arguments, levels, samples = (
-        results["arguments"],
-        results["levels"],
-        results["arguments"]["samples"],
+    """The page, from all that the benchmark keeps."""
+    args, rows = results["arguments"], results["rows"]
+    asked = (
+        "Does a process reward model help PPO, as a dense reward and as what the critic begins as? "
+        f"Problems with {args['difficulty']} conditionals from the empty prefix, "
+        f"{args['tokens'] / 1e6:g} million generated tokens a run, a critic with a trunk of its "
+        f"own, lambda of GAE {args['gae_lambda']:g} in all arms, {args['problems']} training "
+        f"problems. pass@1 in % on {args['test_problems']} test problems ({args['samples']} "
+        "samples each, and greedy). Each seed has an SFT policy of its own, which its arms share; "
+        "intervals are 95 % (Student's t) over seeds, of differences over pairs with the same "
+        "seed. What was expected was written down before the runs "
+        "(docs/results/plans/process_reward.md)."
     )
-    arms: dict[str, Rows] = {}
-    for row in results["rows"]:
-        arms[row["arm"]] = [*arms.get(row["arm"], []), row]
-    every = {"after SFT": [results["before"]], **arms}
-    present = [level for level in _LEVELS if level in levels.values()]
-    groups = {level: [n for n in levels if levels[n] == level] for level in present}
-    groups["all"] = list(levels)
-    lengths = results["lengths"]
-    buckets = {
-        f"{low}-{high} tokens" if high else f"{low} tokens and more": [
-            name for name in levels if low <= lengths[name] <= (high or 10**9)
-        ]
-        for low, high in _BUCKETS
-    }
+    yield from page.head("The process reward model", asked, results)
+    yield from page.bars(_bars(results))
+    if results["labels"]:
+        yield from ("", "## Labels and models", "", *_labels(results))
+    if results["baseline"]:
+        yield from ("", "## The baseline run", "", *_baseline(results))
+    if arms_labels(results) is not None and not passes_gate(results):
+        yield from ("", "The gate is not passed, so no run of PPO was begun.")
+    if rows:
+        yield from ("", "![curves of each arm](prm.png)")
+        yield from ("", "## At equal generated tokens", "", *_equal_tokens(rows))
+        yield from ("", "## Differences at equal generated tokens", "", *_differences(rows))
+        yield from ("", "## At equal total executions", "", *_equal_executions(results))
+        yield from ("", "## What separates it from perfect scores", "", *_elimination(results))
+        yield from ("", "## By number of conditionals", "", *_by_conditionals(rows))
+    if results["bases"]:
+        yield from ("", "## The policies that the runs began with", "", *_bases(results))
+    yield from ("", "## What this does not show", "", *_limits(results))
+    yield from ("", f"{results['starts']} runs were started (the baseline is one of them), ")
+    yield f"{len(rows) + bool(results['baseline'])} are shown."
 
-    def best_of(rows: Rows, names: Sequence[str], k: int = 1) -> str:
-        return shown(
-            [
-                100 * float(np.mean([pass_at_k(samples, row["solved"][n], k) for n in names]))
-                for row in rows
-            ]
+
+def _bars(results: Mapping[str, Any]) -> Iterator[page.Bar]:
+    labels, rows = arms_labels(results), results["rows"]
+    gate = f"the score falls by {results['arguments']['gate']:g} at the first wrong line"
+    if labels is None:
+        yield page.Bar(gate, "not measured yet", None)
+    else:
+        found = labels["model"]
+        reached = f"{found['fall']:.2f} in {found['programs']} new programs (perfect: 2)"
+        yield page.Bar(gate, reached, passes_gate(results))
+    for mode in _MODES:
+        values = _paired(rows, BOTH, BASE, mode)
+        yield _above(f"{BOTH} above {BASE}, {mode}, paired by seed", values)
+    ends = [_ends(rows, arm, "sampled") for arm in (BOTH, BASE)]
+    what = f"their own intervals are apart, {BOTH} on top, sampled"
+    if min(map(len, ends)) < 2:
+        yield page.Bar(what, "not measured yet", None)
+    else:
+        (high, half), (low, other) = map(mean_and_half, ends)
+        yield page.Bar(what, " and ".join(map(shown, ends)), high - half > low + other)
+    pairs = equal_executions(results, BOTH, "sampled")
+    values = [mine - other for _, mine, other in pairs]
+    yield _above(f"{BOTH} above {BASE} at as many executions, sampled, paired by seed", values)
+
+
+def _above(what: str, values: Sequence[float]) -> page.Bar:
+    if not values:
+        return page.Bar(what, "not measured yet", None)
+    mean, half = mean_and_half(values)
+    sure = None if math.isnan(half) else mean - half > 0
+    return page.Bar(what, f"{shown(values, sign=True)} ({len(values)} seeds)", mean > 0, sure)
+
+
+def _labels(results: Mapping[str, Any]) -> Iterator[str]:
+    args = results["arguments"]
+    yield (
+        "Four policies of the baseline run, evenly spaced and the first (which is SFT's) and the "
+        "last included, wrote one program for each problem. *Writer*: these complete their own "
+        "prefixes. *Completer*: the last of them completes all. *Any of K*: binary search for the "
+        "last prefix that one of K completions finishes. *Rate of K*: each prefix is labelled with "
+        "the share of K completions that pass. *Fall*: by how much labels, or the score of a model "
+        "that is fitted to them, fall at the first line that is not the canonical program's; 2 is "
+        "perfect. That of the labels is on the labelled programs, that of the model on programs of "
+        f"the same policies for {args['held_problems']} validation problems. *AUC*: the chance "
+        "that a line before the first wrong one is scored above another one."
+    )
+    columns = ("labels", "programs", "completions", "executions", "failed", "of them recoverable")
+    more = ("labels fall", "model falls", "falls at all", "AUC", "CPU s of the fit")
+    yield ""
+
+    def cells(row: Row) -> Iterator[object]:  # of a row
+        yield row["kind"]
+        yield from (row["programs"], row["completions"], row["executions"], row["failed"])
+        yield f"{100 * row['recoverable'] / row['failed']:.0f} %" if row["failed"] else "-"
+        yield f"{row['labels']['fall']:.2f}"
+        model = row["model"]
+        yield f"{model['fall']:.2f}"
+        yield f"{100 * model['falls_share']:.0f} %"
+        yield f"{model['auc']:.3f}"
+        yield f"{row['fit_cpu_seconds']:.0f}"
+
+    yield from page.table((*columns, *more), ([*cells(row)] for row in results["labels"]))
+    chosen = arms_labels(results)
+    if chosen is not None:
+        yield ""
+        yield (
+            f"The arms have the model of *{chosen['kind']}* on {chosen['programs']} programs, "
+            "which was decided before the runs. Where a critic begins as a model, that one was "
+            "fitted to the same labels at every token."
         )
 
-    yield from page.head(
-        "The process reward model: dense reward x value init",
-        _asked(arguments, len(levels)),
-        results,
-    )
-    yield from _table("pass@1, sampled", every, groups, best_of)
-    yield from _greedy(every, groups)
-    title = "pass@1, sampled, by tokens of the canonical program"
-    yield from _table(title, every, buckets, best_of)
-    for name, members in {"all problems": groups["all"], **groups, **buckets}.items():
-        if members and name != "all":
-            yield from _table(
-                f"best of K (pass@K), {name}",
-                every,
-                {f"K = {k}": [str(k)] for k in _KS if k <= samples},
-                lambda rows, k, members=members: best_of(rows, members, int(k[0])),  # type: ignore[misc]
-            )
-    yield from _differences(arms, groups, samples)
-    yield from _costs(arms, results["preparation_seconds"])
-    yield from _labels(results["labels"], results["models"], arguments["selection"])
-    yield from _compared(results["compared"])
 
-
-def _asked(arguments: Mapping[str, Any], problems: int) -> str:
-    bounds = arguments["conditionals"]
-    with_conditionals = (
-        "" if bounds is None else f", problems with {bounds[0]}-{bounds[1]} conditionals,"
-    )
-    seeds, controls = (", ".join(map(str, arguments[key])) for key in ("seeds", "control_seeds"))
-    return (
-        "Does a process reward model help, as a dense reward and as the critic's first weights? "
-        f"CodeGen-Mini{with_conditionals} from the empty prefix, {arguments['iterations']} "
-        f"iterations a run, lambda of GAE {arguments['gae_lambda']:g}, seeds {seeds} (controls "
-        f"{controls}), {problems} test problems with {arguments['samples']} samples each at "
-        "temperature 1. Means over seeds with 95 % intervals (Student's t) in %. All runs share "
-        "one fine-tuned policy and one reward model: the intervals do not speak of other ones."
-    )
-
-
-def _table(
-    title: str,
-    every: Mapping[str, Rows],
-    columns: Groups,
-    cell: Callable[[Rows, Sequence[str]], str],
-) -> Iterator[str]:
-    filled = {name: members for name, members in columns.items() if members}
-    yield from (f"## {title}", "")
-    yield from page.table(
-        ("", *filled),
-        (
-            [name, *(cell(rows, members) for members in filled.values())]
-            for name, rows in every.items()
-        ),
-    )
-    yield ""
-
-
-def _greedy(every: Mapping[str, Rows], groups: Groups) -> Iterator[str]:
-    sizes = {level: len(members) for level, members in groups.items() if level != "all"}
-
-    def cell(rows: Rows, names: Sequence[str]) -> str:
-        weights = [sizes[name] for name in names]
-        rates = [np.average([r["greedy"][name] for name in names], weights=weights) for r in rows]
-        return shown([100 * float(rate) for rate in rates])
-
-    columns = {**{level: [level] for level in sizes}, "all": list(sizes)}
-    return _table("pass@1, greedy", every, columns, cell)
-
-
-def _differences(arms: Mapping[str, Rows], groups: Groups, samples: int) -> Iterator[str]:
-    base = {row["seed"]: row for row in arms.get(_BASE, [])}
-
-    def rate(row: Mapping[str, Any], names: Sequence[str]) -> float:
-        return 100 * float(np.mean([row["solved"][name] / samples for name in names]))
-
-    def cell(rows: Rows, names: Sequence[str]) -> str:
-        return shown([rate(r, names) - rate(base[r["seed"]], names) for r in rows], sign=True)
-
-    others = {name: rows for name, rows in arms.items() if name != _BASE}
-    return _table("pass@1, sampled: points above tests only, paired by seed", others, groups, cell)
-
-
-def _costs(arms: Mapping[str, Rows], seconds: Mapping[str, float]) -> Iterator[str]:
-    parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
-    yield from ("## Cost", "", f"Preparation, in seconds: {parts}.", "")
-
-    def mean(rows: Rows, key: str) -> str:
-        return f"{np.mean([row[key] for row in rows]):.0f}"
-
-    columns = ["arm", "s a run", "programs executed a run"]
-    cells = ([arm, mean(rows, "seconds"), mean(rows, "programs")] for arm, rows in arms.items())
-    yield from page.table(columns, cells)
-    yield ""
-
-
-def _labels(counts: Mapping[str, Any], models: Mapping[str, Any], used: str) -> Iterator[str]:
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in get_args(Kind))
-    yield from (
-        "## Labels and models",
-        "",
-        f"{counts['responses']} responses: {kinds}; {counts['completions']} completions were "
-        f"written and run for them. {_audit(counts['audit'])}All models are validated on the same "
-        f"{models[used]['validation_responses']} responses to problems of their own. The arms use "
-        f"the one of *{used}*.",
-        "",
-    )
-    columns = ["selection", "learned from", "lines of", "lines", "good"]
-    columns += ["MSE", "MSE of the mean", "sign accuracy", "AUC"]
+def _baseline(results: Mapping[str, Any]) -> Iterator[str]:
+    curve = results["baseline"]["curve"]
+    columns = ("generated tokens, thousands", "programs", *(f"{mode}, %" for mode in _MODES))
     yield from page.table(
         columns,
         (
             [
-                *(how, model["training_responses"], name, row["lines"], f"{row['good']:.2f}"),
-                *(f"{row[key]:.3f}" for key in ("mse", "mse_of_mean", "sign_accuracy", "auc")),
+                f"{point['tokens'] / 1e3:.0f}",
+                f"{point['episodes']:.0f}",
+                *(f"{100 * point[mode]:.1f}" for mode in _MODES),
             ]
-            for how, model in models.items()
-            for name, row in model["validation"].items()
-            if row["lines"] and (how == used or name in ("all", "last third"))
+            for point in curve
         ),
+    )
+    gains = [100 * (curve[-1][mode] - curve[-2][mode]) for mode in _MODES]
+    yield ""
+    yield (
+        f"Seed {results['baseline']['seed']}. Between its last two evaluations it gained "
+        + ", ".join(f"{gain:+.1f} points {mode}" for gain, mode in zip(gains, _MODES, strict=True))
+        + "."
+    )
+
+
+def _equal_tokens(rows: Sequence[Row]) -> Iterator[str]:
+    def cells(arm: str) -> Iterator[str]:  # of a row
+        mine = [row for row in rows if row["arm"] == arm]
+        yield arm
+        yield str(len(mine))
+        for mode in _MODES:
+            yield shown([100 * row["curve"][0][mode] for row in mine])
+            yield shown([100 * row["curve"][-1][mode] for row in mine])
+        yield shown([100 * _area(row) for row in mine])
+        yield f"{np.mean([row['curve'][-1]['iteration'] for row in mine]):.0f}"
+        yield f"{np.mean([row['cpu_seconds'] for row in mine]):.0f}"
+
+    columns = ("arm", "seeds", "sampled before", "after", "greedy before", "after")
+    more = ("sampled, mean over the run", "iterations", "CPU s")
+    arms = [arm for arm in _present(rows) if arm != LONGER]
+    yield from page.table((*columns, *more), ([*cells(arm)] for arm in arms))
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[str]:
+    def cells() -> Iterator[list[str]]:
+        for one, other in _PAIRS:
+            ends = {mode: _paired(rows, one, other, mode) for mode in _MODES}
+            if ends["sampled"]:
+                areas = [100 * (_area(a) - _area(b)) for a, b in _pairs(rows, one, other)]
+                found = [shown(values, sign=True) for values in (*ends.values(), areas)]
+                name = f"{one} - {other}"
+                yield [name, str(len(areas)), *found, *(told(ends[mode]) for mode in _MODES)]
+
+    yield from ("Points of pass@1 at the end, paired by seed.", "")
+    columns = ("", "seeds", *_MODES, "sampled, mean over the run", *(f"so {m}" for m in _MODES))
+    yield from page.table(columns, cells())
+
+
+def equal_executions(
+    results: Mapping[str, Any], arm: str, mode: str
+) -> list[tuple[float, float, float]]:
+    """An arm that has labels beside a longer run of tests only, at as many programs in all.
+
+    Args:
+        results: Labels and rows.
+        arm: One of :data:`ARMS` that needs labels.
+        mode: ``"sampled"`` or ``"greedy"``.
+
+    Returns:
+        For each seed that has both: programs that were run, labels included; pass@1 in % of the
+        arm at its end; and of the longer run at so many programs, between two of its points, or
+        at its end if that comes before.
+    """
+    labels = arms_labels(results)
+    found = []
+    for mine, longer in _pairs(results["rows"], arm, LONGER) if labels else ():
+        end, curve = mine["curve"][-1], longer["curve"]
+        total = labels["executions"] + end["episodes"]  # type: ignore[index]
+        places, values = ([point[key] for point in curve] for key in ("episodes", mode))
+        other = float(np.interp(total, places, values))
+        found.append((total, 100 * end[mode], 100 * other))
+    return found
+
+
+def _equal_executions(results: Mapping[str, Any]) -> Iterator[str]:
+    labels = arms_labels(results)
+    assert labels is not None
+    longer = [row for row in results["rows"] if row["arm"] == LONGER]
+    if not longer:
+        yield "There is no longer run yet that the arms could be compared with."
+        return
+    yield (
+        f"Programs that were run: {labels['executions']} for the labels (the labelled ones and "
+        f"{labels['completions']} completions), then those of the arm's own episodes. Beside each "
+        f"stands *{LONGER}*, whose learning rates fall over a budget that has as many programs, at "
+        "the same number of them (between its evaluations by interpolation)."
     )
     yield ""
 
+    def cells() -> Iterator[list[str]]:
+        for arm in _present(results["rows"]):
+            pairs = equal_executions(results, arm, "sampled") if ARMS[arm].needs_labels else []
+            if not pairs:
+                continue
+            greedy = [a - b for _, a, b in equal_executions(results, arm, "greedy")]
+            sampled = [a - b for _, a, b in pairs]
+            yield [
+                *(arm, str(len(pairs)), f"{np.mean([total for total, *_ in pairs]):.0f}"),
+                *(shown([a for _, a, _ in pairs]), shown([b for _, _, b in pairs])),
+                *(shown(sampled, sign=True), shown(greedy, sign=True), told(sampled)),
+            ]
 
-def _audit(audit: Mapping[str, int]) -> str:
-    if not audit["responses"]:
-        return ""
-    return (
-        f"Of {audit['responses']} failed ones every prefix was asked: {audit['not_monotone']} are "
-        f"not monotone, {audit['labels_differ']} of {audit['lines']} labels differ. "
+    columns = ("arm", "seeds", "executions", "sampled", f"{BASE} at as many")
+    yield from page.table((*columns, "difference", "greedy difference", "so sampled"), cells())
+    ends = [row["curve"][-1] for row in longer]
+    first = results["baseline"]["curve"]
+    yield ""
+    yield (
+        f"The longer runs end at {shown([100 * end['sampled'] for end in ends])} % sampled after "
+        f"{np.mean([end['episodes'] for end in ends]):.0f} programs. The baseline run, without "
+        "which there would be no policies to label and no completer, is in no total: it took "
+        f"{first[-1]['episodes']:.0f} programs and ended at {100 * first[-1]['sampled']:.1f} % "
+        f"sampled, {100 * first[-1]['greedy']:.1f} % greedy (one seed)."
     )
 
 
-def _compared(compared: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    yield from (
-        "## The reward model beside the canonical programs",
-        "",
-        "Programs of a policy on the test problems. A line is *right* as long as the program is "
-        "the canonical one up to there, which is more than being recoverable. *Fall*: by how much "
-        "the score falls at the first line that is not right; 2 with perfect scores. *The labels*: "
-        "the same of a model that would say exactly what it is trained on, for the labelled "
-        "programs.",
-        "",
+def _elimination(results: Mapping[str, Any]) -> Iterator[str]:
+    rows = results["rows"]
+    yield "Each step changes one thing. Points of pass@1 at the end, sampled, paired by seed."
+    yield ""
+
+    def cells() -> Iterator[list[str]]:
+        for one, other, what in _STEPS:
+            values = _paired(rows, one, other, "sampled")
+            if values:
+                found = shown(values, sign=True)
+                yield [f"{one} - {other}", what, str(len(values)), found, told(values)]
+
+    yield from page.table(("", "what is added", "seeds", "points", "so"), cells())
+    of = {row["kind"]: row for row in results["labels"]}  # those of most problems come last
+    chosen, perfect = arms_labels(results), next(iter(of.values()))
+    assert chosen is not None
+    yield ""
+    yield (
+        "The fall at the first wrong line, of the 2 that perfect scores have: "
+        f"{chosen['labels']['fall']:.2f} of the arms' labels, {chosen['model']['fall']:.2f} of "
+        f"their model, {perfect['model']['fall']:.2f} of a model of the same size that is fitted "
+        "to perfect labels of the same programs."
     )
+
+
+def _by_conditionals(rows: Sequence[Row]) -> Iterator[str]:
+    numbers = sorted({number for row in rows for number in row["by_conditionals"]["sampled"]})
+
+    def cells(arm: str) -> list[str]:
+        mine = [row["by_conditionals"]["sampled"] for row in rows if row["arm"] == arm]
+        return [arm, *(shown([100 * row[number] for row in mine]) for number in numbers)]
+
+    yield from ("Sampled pass@1 in % at the end.", "")
+    yield from page.table(("arm", *numbers), map(cells, _present(rows)))
+
+
+def _bases(results: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        "Greedy programs for validation problems, by what they fail by first, and how far the "
+        "score of the arms' model falls at the first wrong line of sampled ones."
+    )
+    yield ""
+    kinds = {"solved": "solved", "typical": "typical mistake", "copying": "copying error"}
     yield from page.table(
-        ("", "lines", "right", "AUC", "mean fall", "falls"),
+        ("seed", *kinds.values(), "model falls", "in programs"),
         (
             [
-                *(name, row["lines"], f"{row['right']:.2f}", f"{row['auc']:.3f}"),
-                *(f"{row['falls']:.2f}", f"{100 * row['falls_share']:.0f} %"),
+                seed,
+                *(base["first_errors"].get(kind, 0) for kind in kinds),
+                *(
+                    (f"{found['fall']:.2f}", found["programs"])
+                    if (found := results["transfer"].get(seed))
+                    else ("-", "-")
+                ),
             ]
-            for name, row in compared.items()
+            for seed, base in sorted(results["bases"].items())
         ),
     )
+
+
+def _limits(results: Mapping[str, Any]) -> Iterator[str]:
+    args = results["arguments"]
+    yield (
+        f"One baseline run (seed {args['baseline_seed']}), one collection of each kind of labels, "
+        "one fit of each model: the intervals speak of other SFT policies, critics and episodes, "
+        "and not of other baselines, labels or models, nor of other training problems, which all "
+        "runs share. A completer that is stronger than the policies that are trained makes the "
+        "labels a kind of distillation; its own training is in no table. Perfect scores, and the "
+        "first wrong line, go by the text of the canonical program: another right program counts "
+        "as wrong. Problems that a grammar makes, and a model of a hundred thousand weights, say "
+        "nothing of the paper's problems and models."
+    )
+
+
+def _present(rows: Sequence[Row]) -> list[str]:
+    return [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+
+
+def _pairs(rows: Sequence[Row], one: str, other: str) -> list[tuple[Row, Row]]:
+    """Rows of two arms with the same seed."""
+    by = {(row["arm"], row["seed"]): row for row in rows}
+    seeds = sorted(seed for arm, seed in by if arm == one and (other, seed) in by)
+    return [(by[one, seed], by[other, seed]) for seed in seeds]
+
+
+def _paired(rows: Sequence[Row], one: str, other: str, mode: str) -> list[float]:
+    """Differences of two arms at their ends, in points, of the seeds that have both."""
+    pairs = _pairs(rows, one, other)
+    return [100 * (a["curve"][-1][mode] - b["curve"][-1][mode]) for a, b in pairs]
+
+
+def _ends(rows: Sequence[Row], arm: str, mode: str) -> list[float]:
+    return [100 * row["curve"][-1][mode] for row in rows if row["arm"] == arm]
+
+
+def _area(row: Row) -> float:
+    """Mean of the sampled pass rate over the run's tokens."""
+    tokens = [point["tokens"] for point in row["curve"]]
+    return float(trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
+
+
+def draw(results: Mapping[str, Any]) -> Figure | None:
+    """pass@1 over generated tokens, sampled and greedy, and over programs with those of labels.
+
+    Mean and 95 % band of each arm.
+    """
+    rows, labels = results["rows"], arms_labels(results)
+    if not rows or labels is None:
+        return None
+    figure, axes = plt.subplots(1, 3, figsize=(16, 4.6))
+    panels = [("tokens", mode, 1e6) for mode in _MODES] + [("episodes", "sampled", 1e3)]
+    for axis, (key, mode, unit) in zip(axes, panels, strict=True):
+        for arm in _present(rows):
+            dear = ARMS[arm].needs_labels
+            if arm == LONGER if key == "tokens" else not dear and arm != LONGER:
+                continue
+            mine = [row["curve"] for row in rows if row["arm"] == arm]
+            points = range(min(map(len, mine)))
+            before = labels["executions"] if key == "episodes" and dear else 0
+            places = np.array([np.mean([c[k][key] for c in mine]) + before for k in points]) / unit
+            found = [mean_and_half([100 * curve[k][mode] for curve in mine]) for k in points]
+            means = np.array([mean for mean, _ in found])
+            halves = np.nan_to_num([half for _, half in found])
+            k = list(ARMS).index(arm)
+            style: dict[str, Any] = {"color": _COLOURS[k], "ls": _STYLES[k], "marker": _MARKERS[k]}
+            axis.plot(places, means, label=arm, markersize=4, **style)
+            axis.fill_between(
+                places, means - halves, means + halves, color=_COLOURS[k], alpha=0.1, lw=0
+            )
+        axis.set(ylabel=f"{mode} pass@1, %", ylim=(0, None))
+        axis.grid(alpha=0.3)
+        if axis.has_data():
+            axis.legend(frameon=False, fontsize=8)
+    for axis in axes[:2]:
+        axis.set_xlabel("generated tokens, millions")
+    axes[2].set_xlabel("programs that were run, those of the labels included, thousands")
+    conditionals = results["arguments"]["difficulty"]
+    figure.suptitle(f"Problems with {conditionals} conditionals, from the empty prefix")
+    figure.tight_layout()
+    return figure

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 import codegym
 from agents import ppo
 from agents.checkpoint import saved_iteration
@@ -134,7 +136,7 @@ def run_to_budget(
                         "tokens": trainer.tokens,
                         "iteration": trainer.iteration,
                         "episodes": trainer.episodes,
-                        **{mode: result.mean_pass_at_1 for mode, result in found.items()},
+                        **{mode: _rate(evaluation) for mode, evaluation in found.items()},
                         **{name: scalars[name] for name in watched if name in scalars},
                     }
                 )
@@ -166,13 +168,23 @@ def _note_start(folder: Path, point: int) -> None:
         log.write(json.dumps(begun) + "\n")
 
 
+def _solved(found: Evaluation) -> dict[str, float]:
+    """Problem id -> share of its programs that passed, of all levels together."""
+    return {name: n / level.samples for level in found.levels for name, n in level.solved.items()}
+
+
+def _rate(found: Evaluation) -> float:
+    """pass@1, all problems alike; the mean over levels would weigh those of a rare one more."""
+    return float(np.mean([*_solved(found).values()]))
+
+
 def _by_conditionals(test: ProblemSet, found: dict[str, Evaluation]) -> dict[str, dict[str, float]]:
     """Mode -> number of conditionals -> pass@1."""
     of = {problem.id: len(conditional_starts(problem.canonical_solution or "")) for problem in test}
     rates: dict[str, dict[str, float]] = {}
     for mode, result in found.items():
-        level = result.levels[0]
+        solved = _solved(result)
         for number in sorted(set(of.values())):
-            mine = [n for name, n in level.solved.items() if of[name] == number]
-            rates.setdefault(mode, {})[str(number)] = sum(mine) / (len(mine) * level.samples)
+            mine = [share for name, share in solved.items() if of[name] == number]
+            rates.setdefault(mode, {})[str(number)] = sum(mine) / len(mine)
     return rates

@@ -1,1 +1,1 @@
-"""What `benchmarks/prm.py` and `benchmarks/prm_exact.py` need."""
+"""What the benchmarks of process rewards need: scores, labels, arms, and trees of programs."""

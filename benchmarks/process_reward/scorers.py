@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.prm.report import area_under_curve
 from codegym.problems import ProblemSet
-from codegym.rewards import LineScorer
 from codegym.tokenization import Tokenizer
 
-__all__ = ["ComparedScorer", "RandomScorer", "ReferenceScorer"]
+__all__ = ["Compared", "RandomScorer", "Recorder", "ReferenceScorer", "compare"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -57,51 +58,73 @@ class ReferenceScorer:
         return [1.0 if text.rstrip("\n") in self._right else -1.0 for text in texts]
 
 
-class ComparedScorer:
-    """The reward model's scores, beside those of the canonical programs.
+class Recorder:
+    """Remembers the programs whose lines are to be scored, so that several scorers can be asked.
 
-    Args:
-        model: The reward model.
-        reference: Says what is right.
+    Attributes:
+        tokens: P token sequences from the prompt to the end of a program's last scored line.
+        ends: P arrays: after how many tokens each of its scored lines ends.
     """
 
-    def __init__(self, model: LineScorer, reference: ReferenceScorer) -> None:
-        self._model = model
-        self._reference = reference
-        self._scores: list[float] = []
-        self._right: list[bool] = []
-        self._falls: list[float] = []
+    def __init__(self) -> None:
+        self.tokens: list[IntArray] = []
+        self.ends: list[IntArray] = []
 
     def __call__(self, tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[float]:
-        """The reward model's."""
-        scores = [float(score) for score in np.asarray(self._model(tokens, ends))]
-        right = [score > 0 for score in self._reference(tokens, ends)]
-        self._scores += scores
-        self._right += right
-        program = np.repeat(np.arange(len(ends)), [len(each) for each in ends])
-        for i in range(1, len(scores)):
-            if program[i] == program[i - 1] and right[i - 1] and not right[i]:
-                self._falls.append(scores[i - 1] - scores[i])
-        return scores
+        """Zeros."""
+        self.tokens += [np.array(each) for each in tokens]
+        self.ends += [np.array(each) for each in ends]
+        return [0.0] * sum(map(len, ends))
 
-    def found(self) -> dict[str, float]:
-        """What the scores tell of the canonical programs.
 
-        Returns:
-            ``"lines"``; ``"right"``, the share of lines up to which the program is the canonical
-            one; ``"auc"``, the chance that such a line is scored above another one; ``"falls"``,
-            the mean of what the score falls by at the first other line, and ``"falls_share"``, how
-            often it falls at all.
-        """
-        scores, right = np.array(self._scores), np.array(self._right)
-        falls = np.array(self._falls)
-        return {
-            "lines": len(scores),
-            "right": float(right.mean()),
-            "auc": area_under_curve(scores, right),
-            "falls": float(falls.mean()),
-            "falls_share": float((falls > 0).mean()),
-        }
+class Compared(NamedTuple):
+    """What scores tell of the canonical programs.
+
+    Attributes:
+        programs: In which some line is the canonical program's and a later one is not.
+        lines: Of all programs.
+        right: Share of them up to which the program is the canonical one.
+        auc: Chance that such a line is scored above another one; NaN if there is one kind only.
+        fall: Mean of what the score falls by at the first other line, 2 if it is perfect; NaN
+            without such a line.
+        falls_share: How often it falls at all.
+    """
+
+    programs: int
+    lines: int
+    right: float
+    auc: float
+    fall: float
+    falls_share: float
+
+
+def compare(
+    scores: npt.ArrayLike,
+    reference: ReferenceScorer,
+    tokens: Sequence[IntArray],
+    ends: Sequence[IntArray],
+) -> Compared:
+    """Compares scores with what the canonical programs say.
+
+    Args:
+        scores: (sum of lines,) program by program.
+        reference: Says what is right.
+        tokens: P programs.
+        ends: P arrays, one number a line.
+    """
+    given = np.asarray(scores, np.float64)
+    right = np.array(reference(tokens, ends)) > 0
+    program = np.repeat(np.arange(len(ends)), [len(each) for each in ends])
+    first_wrong = (program[1:] == program[:-1]) & right[:-1] & ~right[1:]
+    falls = (given[:-1] - given[1:])[first_wrong]
+    return Compared(
+        programs=len(falls),
+        lines=len(given),
+        right=float(right.mean()) if len(right) else math.nan,
+        auc=area_under_curve(given, right),
+        fall=float(falls.mean()) if len(falls) else math.nan,
+        falls_share=float((falls > 0).mean()) if len(falls) else math.nan,
+    )
 
 
 def _lines(tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[IntArray]:

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from agents.policy import CausalLMPolicy
-from benchmarks.intervals import mean_and_half
 from benchmarks.prm_exact import Errors, judge_model, label, written_programs
-from benchmarks.prm_report import lines
-from benchmarks.process_reward.scorers import ComparedScorer, RandomScorer, ReferenceScorer
+from benchmarks.process_reward.scorers import (
+    Compared,
+    RandomScorer,
+    Recorder,
+    ReferenceScorer,
+    compare,
+)
 from benchmarks.process_reward.tree import Tree, texts, trees
 from codegym.problems import load_mini
 from codegym.tokenization import make_tokenizer
@@ -121,78 +125,18 @@ def test_perfect_scores_turn_at_the_first_other_line() -> None:
 
 def test_falls_are_those_at_the_first_other_line() -> None:
     problems, tokenizer = load_mini(size=2), make_tokenizer("mini")
-    scorer = ComparedScorer(
-        lambda _, ends: np.linspace(1.0, 0.0, len(ends[0])),
-        ReferenceScorer(problems, tokenizer),
-    )
+    recorder, reference = Recorder(), ReferenceScorer(problems, tokenizer)
     program = problems[0].canonical_solution
+    assert program is not None
     for text in (program, program.replace("return", "return 0 +")):
         tokens = np.array(tokenizer.encode(text))
         ends = np.flatnonzero(tokens == tokenizer.encode("\n")[0])[-3:]  # of the last lines
-        scorer([tokens[: ends[-1] + 1]], [ends + 1])
-    assert scorer.found() == {
-        "lines": 6,
-        "right": 5 / 6,
-        "auc": pytest.approx(4.5 / 5),  # 1, .5, 0 and 1, .5 against 0
-        "falls": 0.5,
-        "falls_share": 1.0,
-    }
-
-
-def test_the_page_tells_means_and_intervals() -> None:
-    mean, half = mean_and_half([1.0, 2.0, 3.0])
-    assert (mean, half) == pytest.approx((2.0, 4.303 / np.sqrt(3)), rel=1e-3)
-    greedy = {"introductory": 1.0, "competition": 0.0}
-
-    def row(arm: str, seed: int, a: int, b: int) -> dict[str, object]:
-        measured = {"solved": {"a": a, "b": b}, "greedy": greedy}
-        return {"arm": arm, "seed": seed, "seconds": 9.0, "programs": 128, **measured}
-
-    audit = {"responses": 0, "not_monotone": 0, "lines": 0, "labels_differ": 0}
-    kinds = {"correct": 1, "revised": 0, "wrong": 0}
-    line = {"lines": 3, "good": 0.5, "mse": 0.5, "mse_of_mean": 1.0, "sign_accuracy": 1.0}
-    results = {
-        "command": "python -m benchmarks.prm",
-        "machine": {},
-        "rows": [
-            row("tests only", 0, 2, 0),
-            row("tests only", 1, 4, 0),
-            row("dense", 0, 3, 1),
-            row("dense", 1, 4, 2),
-        ],
-        "before": row("before", 0, 1, 0),
-        "lengths": {"a": 30, "b": 120},
-        "levels": {"a": "introductory", "b": "competition"},
-        "compared": {
-            "before": {"lines": 9, "right": 0.5, "auc": 0.8, "falls": 0.4, "falls_share": 1}
-        },
-        "preparation_seconds": {"labels": 3.0},
-        "labels": {"responses": 1, "completions": 5, "audit": audit, **kinds},
-        "models": {
-            "full": {
-                "training_responses": 1,
-                "validation_responses": 1,
-                "validation": {"all": {**line, "auc": 0.75}},
-            }
-        },
-        "arguments": {
-            "iterations": 2,
-            "conditionals": (6, 8),
-            "gae_lambda": 0.5,
-            "seeds": (0, 1),
-            "control_seeds": (0,),
-            "selection": "full",
-            "samples": 5,
-        },
-    }
-    text = "\n".join(lines(results))
-    # Seeds 0 and 1: 2/5 and 4/5 of "a".
-    assert "| tests only | 60.0 ± 254.1 | 0.0 ± 0.0 | 30.0" in text
-    assert "| after SFT | 20.0 | 0.0 | 10.0 |" in text
-    assert "| tests only | 100.0 ± 0.0 | 0.0 ± 0.0 | 50.0 ± 0.0 |" in text  # greedy
-    assert "CodeGen-Mini, problems with 6-8 conditionals, from the empty prefix, 2 it" in text
-    # Paired: (60 - 40, 80 - 80) and (20, 40).
-    assert "| dense | +10.0 ± 127.1 | +30.0 ± 127.1 |" in text
-    assert "| full | 1 | all | 3 | 0.50 | 0.500 | 1.000 | 1.000 | 0.750 |" in text
-    # Best of 5: "a" is always solved, "b" by both seeds of the dense arm.
-    assert "| dense | 30.0 ± 127.1 | 55.0 ± 190.6 | 100.0 ± 0.0 |" in text
+        assert recorder([tokens[: ends[-1] + 1]], [ends + 1]) == [0.0] * 3
+    scores = [*np.linspace(1.0, 0.0, 3)] * 2
+    found = compare(scores, reference, recorder.tokens, recorder.ends)
+    # The area: 1, .5, 0 and 1, .5 against 0.
+    expected = Compared(1, lines=6, right=5 / 6, auc=4.5 / 5, fall=0.5, falls_share=1.0)
+    assert found == pytest.approx(expected)
+    right = compare(scores[:3], reference, recorder.tokens[:1], recorder.ends[:1])
+    assert right.programs == 0
+    assert np.isnan([right.fall, right.falls_share, right.auc]).all()
