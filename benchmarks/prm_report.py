@@ -101,8 +101,11 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     if results["bases"]:
         yield from ("", "## The policies that the runs began with", "", *_bases(results))
     yield from ("", "## What this does not show", "", *_limits(results))
-    yield from ("", f"{results['starts']} runs were started (the baseline is one of them), ")
-    yield f"{len(rows) + bool(results['baseline'])} are shown."
+    yield ""
+    yield (
+        f"{results['starts']} runs were started (the baseline is one of them), "
+        f"{len(rows) + bool(results['baseline'])} are shown."
+    )
 
 
 def _bars(results: Mapping[str, Any]) -> Iterator[page.Bar]:
@@ -171,8 +174,18 @@ def _labels(results: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield (
             f"The arms have the model of *{chosen['kind']}* on {chosen['programs']} programs, "
-            "which was decided before the runs. Where a critic begins as a model, that one was "
-            "fitted to the same labels at every token."
+            "the one that `--labels` names. Where a critic begins as a model, that one was fitted "
+            "to the same labels at every token."
+        )
+    dear = [row for row in results["rows"] if ARMS[row["arm"]].needs_labels]
+    if dear:
+        completer = results["baseline"]["curve"][-1]["sampled"]
+        best = max(row["curve"][-1]["sampled"] for row in dear)
+        yield ""
+        yield (
+            f"The completer passes {100 * completer:.1f} % sampled on the test problems, and the "
+            f"best run with its labels {100 * best:.1f} %: "
+            + ("it is as strong as what it teaches." if completer >= best else "it is weaker.")
         )
 
 
@@ -239,7 +252,7 @@ def equal_executions(
 
     Args:
         results: Labels and rows.
-        arm: One of :data:`ARMS` that needs labels.
+        arm: One of :data:`ARMS`; of one that needs no labels, nothing is returned.
         mode: ``"sampled"`` or ``"greedy"``.
 
     Returns:
@@ -248,10 +261,12 @@ def equal_executions(
         at its end if that comes before.
     """
     labels = arms_labels(results)
+    if labels is None or not ARMS[arm].needs_labels:
+        return []
     found = []
-    for mine, longer in _pairs(results["rows"], arm, LONGER) if labels else ():
+    for mine, longer in _pairs(results["rows"], arm, LONGER):
         end, curve = mine["curve"][-1], longer["curve"]
-        total = labels["executions"] + end["episodes"]  # type: ignore[index]
+        total = labels["executions"] + end["episodes"]
         places, values = ([point[key] for point in curve] for key in ("episodes", mode))
         other = float(np.interp(total, places, values))
         found.append((total, 100 * end[mode], 100 * other))
@@ -275,7 +290,7 @@ def _equal_executions(results: Mapping[str, Any]) -> Iterator[str]:
 
     def cells() -> Iterator[list[str]]:
         for arm in _present(results["rows"]):
-            pairs = equal_executions(results, arm, "sampled") if ARMS[arm].needs_labels else []
+            pairs = equal_executions(results, arm, "sampled")
             if not pairs:
                 continue
             greedy = [a - b for _, a, b in equal_executions(results, arm, "greedy")]
@@ -289,6 +304,10 @@ def _equal_executions(results: Mapping[str, Any]) -> Iterator[str]:
     columns = ("arm", "seeds", "executions", "sampled", f"{BASE} at as many")
     yield from page.table((*columns, "difference", "greedy difference", "so sampled"), cells())
     ends = [row["curve"][-1] for row in longer]
+    last = min(end["episodes"] for end in ends)
+    if any(total > last for arm in ARMS for total, *_ in equal_executions(results, arm, "sampled")):
+        yield ""
+        yield "Where the longer run ended before as many, what it had reached at its end stands."
     first = results["baseline"]["curve"]
     yield ""
     yield (

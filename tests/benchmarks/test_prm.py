@@ -188,8 +188,9 @@ def test_the_page_pairs_seeds_and_says_what_the_intervals_say() -> None:
     assert "0.90 in 40 new programs (perfect: 2) | yes |" in text
     assert "gained +1.0 points sampled, +2.0 points greedy" in text
     assert "| 1 | 0 | 3 | 1 | 0.80 | 40 |" in text
-    assert "9 runs were started (the baseline is one of them), " in text
-    assert "9 are shown." in text
+    assert "9 runs were started (the baseline is one of them), 9 are shown." in text
+    # The completer passes 51 %; the best seed 50 %.
+    assert "best run with its labels 50.0 %: it is as strong as what it teaches." in text
     assert "not to be told apart" in text
 
 
@@ -218,6 +219,13 @@ def test_at_equal_executions_the_labels_count() -> None:
     assert f"| {BOTH} | 2 | 2000 | 35.0" in text
     assert f"| +15.0 ± {half:.1f} |" in text
     assert equal_executions(made(), "dense", "sampled") == []
+    assert equal_executions(made(), BASE, "sampled") == []  # takes no labels
+    ended = "what it had reached at its end stands"
+    assert ended not in text
+    dear = made()
+    dear["labels"][-1]["executions"] = 2500
+    assert equal_executions(dear, BOTH, "sampled")[0] == pytest.approx((3500, 30.0, 30.0))
+    assert ended in "\n".join(lines(dear))
 
 
 def test_the_picture_has_every_arm_where_it_belongs() -> None:
