@@ -69,7 +69,7 @@ class Args:
     """generated tokens of each run; learning rates fall linearly to a tenth over them"""
     points: int = 5
     """evaluations on the way, at equal distances in tokens; the last one is at the end"""
-    baseline_tokens: int = 1_500_000
+    baseline_tokens: int = 1_200_000
     """generated tokens of the baseline run"""
     baseline_points: int = 6
     """the same of it; four writers are spread over them, the first and the last one included"""
