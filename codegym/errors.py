@@ -6,7 +6,8 @@ this tree means that the caller or codegym itself is at fault, and is never turn
     CodegymError
     ├── ConfigurationError        an argument has no meaning: wrong name, type or range (ValueError)
     │   ├── UnknownNameError      a name is not one of the legal ones; suggests the nearest
-    │   └── RenderModeError       the environment has no such render mode (TypeError)
+    │   ├── RenderModeError       the environment has no such render mode (TypeError)
+    │   └── RequestTooLargeError  a request is longer than the executor can take
     ├── DataError                 a data set cannot be used
     │   ├── DataNotFoundError     the file is on no search path and could not be downloaded
     │   │   └── OfflineError      no connection could be made to download it
@@ -55,6 +56,7 @@ __all__ = [
     "OfflineError",
     "ProblemError",
     "RenderModeError",
+    "RequestTooLargeError",
     "ResetNeededError",
     "RewardError",
     "SampleDataWarning",
@@ -115,6 +117,10 @@ class RenderModeError(ConfigurationError, TypeError):
     Also a TypeError: libraries that ask for a mode by default, such as Stable-Baselines3's
     `make_vec_env`, take that for an environment without it, and go on without.
     """
+
+
+class RequestTooLargeError(ConfigurationError):
+    """A request is longer than an executor can take; one with fewer inputs may not be."""
 
 
 class DataError(CodegymError):

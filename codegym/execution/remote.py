@@ -29,6 +29,7 @@ from codegym.errors import (
     ConfigurationError,
     ExecutionError,
     IsolationError,
+    RequestTooLargeError,
     ServerError,
     WorkerError,
 )
@@ -87,7 +88,7 @@ class HTTPExecutor:
             )
         self._patience = patience
         self._httpx = _import_httpx()
-        self._workers = _shake_hands(self._httpx, self.url)
+        self._workers, self._most_bytes = _shake_hands(self._httpx, self.url)
         self._lines: dict[int, _Line] = {}
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_all, self._lines)
@@ -103,12 +104,24 @@ class HTTPExecutor:
         Raises:
             ClosedError: After :meth:`close`.
             ConfigurationError: If the request holds anything but text and plain data. The future
-                raises one if the server refuses it: a package that it lacks, limits beyond its own.
+                raises one if the server refuses it: a package that it lacks, limits beyond its own,
+                more bytes than it takes (a ``RequestTooLargeError``).
         """
         Message(request)  # the server encodes it again; here it tells what is wrong with it
         message = pack_request(request)
         if self._closed:
             raise ClosedError("This executor was closed. Make a new HTTPExecutor.")
+        if len(message) > self._most_bytes:
+            # Not sent: a server that refuses what is under way may be heard as one that hung up.
+            refused: Future[Result] = Future()
+            refused.set_exception(
+                RequestTooLargeError(
+                    f"The server {self.url} takes requests of at most {self._most_bytes:.0f} bytes, "
+                    f"and this one has {len(message)}. Send fewer or smaller tests and files, or "
+                    "start the server with a larger limit."
+                )
+            )
+            return refused
         # Keyed by process: a fork inherits no thread, and must not share its parent's connections.
         line = self._lines.get(os.getpid())
         if line is None:
@@ -273,7 +286,8 @@ class _Line:
         """
         detail = _detail_of(response)
         if response.status_code in (413, 422):
-            raise ConfigurationError(f"The server {self._url} refused a request: {detail}")
+            refused = RequestTooLargeError if response.status_code == 413 else ConfigurationError
+            raise refused(f"The server {self._url} refused a request: {detail}")
         if response.status_code != 200:
             kind = _FAULTS.get(response.headers.get("Codegym-Error", ""), ServerError)
             said = f"The server {self._url} failed ({response.status_code}): {detail}"
@@ -316,8 +330,8 @@ def _checked_url(url: object) -> str:
     )
 
 
-def _shake_hands(httpx: ModuleType, url: str) -> int:
-    """How many workers a server has.
+def _shake_hands(httpx: ModuleType, url: str) -> tuple[int, float]:
+    """How many workers a server has, and how many bytes it takes in a request.
 
     Raises:
         ConfigurationError: If it is of another version.
@@ -334,6 +348,7 @@ def _shake_hands(httpx: ModuleType, url: str) -> int:
     try:
         said = response.json()
         version, workers = int(said["wire"]), int(said["workers"])
+        most_bytes = float(said.get("body_bytes", math.inf))
     except (ValueError, TypeError, LookupError) as error:
         raise ServerError(
             f"What answers at {url} is no `codegym serve` ({response.status_code}, "
@@ -344,4 +359,4 @@ def _shake_hands(httpx: ModuleType, url: str) -> int:
             f"The server at {url} has wire version {version}, and this codegym {WIRE_VERSION}. "
             "Install the same codegym on both sides."
         )
-    return max(1, workers)
+    return max(1, workers), most_bytes

@@ -8,7 +8,7 @@ import marshal
 from collections.abc import Iterable
 from typing import assert_never
 
-from codegym.errors import ConfigurationError, ExecutionError
+from codegym.errors import ConfigurationError, ExecutionError, RequestTooLargeError
 from codegym.execution import values
 from codegym.execution.files import check_files
 from codegym.execution.limits import ExecutionLimits
@@ -29,6 +29,7 @@ __all__ = ["Message", "observe"]
 
 _REPORT_BYTES_MINIMUM = 1 << 22
 _GRACE_SECONDS = 10.0
+_MOST_BYTES = 2**31  # a length is told in four bytes, and the head needs some as well
 _MARSHAL_VERSION = 4  # the worker may be of another Python version
 _LIMIT_NAMES = tuple(field.name for field in dataclasses.fields(ExecutionLimits))
 STRETCH = 4
@@ -83,11 +84,21 @@ class Message:
         }
 
     def part(self, inputs: range) -> tuple[bytes, str | None]:
-        """The message for some of the inputs, and their test code, which only testers may see."""
+        """The message for some of the inputs, and their test code, which only testers may see.
+
+        Raises:
+            RequestTooLargeError: If they are more than a worker takes.
+        """
         chosen = self._encoded[inputs.start : inputs.stop]
         kinds = [[kind, len(text)] for kind, text in chosen]
         body = (self._program, self._prelude, *(text for _, text in chosen), *self._files)
         codes = self._codes[inputs.start : inputs.stop]
+        size = sum(map(len, body))
+        if size > _MOST_BYTES:
+            raise RequestTooLargeError(
+                f"A request has {size} bytes, and a worker takes {_MOST_BYTES}. Send fewer or "
+                "smaller tests."
+            )
         message = pack_request({**self._head, "inputs": kinds}, body)
         return message, json.dumps(codes) if any(codes) else None
 

@@ -1,7 +1,7 @@
 """Where a problem has a checker: what is sent to it, and what its answer means.
 
 The checker is a program like any other: it is run by the executor, in the sandbox, in processes of
-its own, on all answers of one program in one request. It gets input, output and expected answer as
+its own, on the answers of one program, as many in one request as have room in it. It gets input, output and expected answer as
 plain data; it sees neither the program that is judged nor this process, and no process that runs
 that program ever sees an expected answer.
 
@@ -21,48 +21,86 @@ from collections.abc import Sequence
 
 from codegym.errors import ExecutionError
 from codegym.execution.limits import ExecutionLimits
-from codegym.execution.result import Call, ExitReason, Observation, Request
+from codegym.execution.result import Call, ExitReason, Observation, Request, Stdin
 from codegym.execution.values import UNREADABLE, EncodedAnswer, decode_plain, encode_value
 from codegym.grading.judge import judged
 from codegym.grading.verdict import TestGrade, Verdict
 from codegym.problems.checker import CHECK, Checker
 from codegym.problems.problem import CallTest, Problem, StdinTest, UnitTest
 
-__all__ = ["LIMITS", "checker_request", "graded_by"]
+__all__ = [
+    "LIMITS",
+    "answer_bytes",
+    "checker_request",
+    "fitting",
+    "graded_by",
+    "question_bytes",
+    "too_large",
+]
 
 LIMITS = ExecutionLimits(cpu_seconds=10.0, wall_seconds=30.0)
 """What a checker may use for one answer; more memory and larger files where answers are long."""
 
-_MEMORY_EACH = 32  # bytes for each character that it is given: a list of short words takes as much
+# Bytes for each byte that a checker may be given. Measured in the sandbox, with 1 MiB each of
+# input, output and expected answer: lines of one digit take 87 for each byte when they are split
+# into lists of words, digits 63 as Decimals, linked lists 53, and lists of deques, the most of any
+# value, 108.
+_MEMORY_EACH = 128
+_MOST_MEMORY = 4 * 2**30  # what `codegym serve` gives, unless it is started with another limit
+_FILE_EACH = 3  # a byte that is no UTF-8 is written as a replacement character
+# What a checker is given in one request, in bytes. In a message to a server each becomes up to
+# seven (JSON in JSON has `\\u0000` for a NUL), and a server takes 64 MiB, unless it says less.
+_REQUEST_BYTES = 8 * 2**20
 _SHOWN = 200
 _RIGHT, _WRONG = encode_value(True), encode_value(False)
-_SUCCESS = encode_value(0)
 
-# Runs a script as `python checker.py input.txt correct_output.txt solution_output.txt` does. Its
-# code has the file name of a program, so that the line of an error is a line of the checker.
+# Runs a script as `python checker.py input.txt correct_output.txt solution_output.txt` does, and is
+# a script itself, so that it ends as one does. What the files hold comes on standard input, behind
+# a line with their lengths. The code has the file name of a program, so that the line of an error
+# is a line of the checker.
 _SCRIPT = """
-import sys, types
-SOURCE = {source!r}
-NAMES = ("input.txt", "correct_output.txt", "solution_output.txt")
-def check(given, output, expected):
-    for name, text in zip(NAMES, (given, expected, output)):
-        with open(name, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-            file.write(text)
-    sys.argv[:] = ["checker.py", *NAMES]
-    module = sys.modules["__main__"] = types.ModuleType("__main__")
-    module.__file__ = "checker.py"
-    try:
-        exec(compile(SOURCE, "program.py", "exec", dont_inherit=True), module.__dict__)
-    except SystemExit as error:
-        if error.code is None or isinstance(error.code, int):
-            return int(error.code or 0)
-        return 1
-    return 0
+def write_files(names):
+    import sys
+    data = sys.stdin.buffer
+    for name, length in zip(names, data.readline().split()):
+        with open(name, "wb") as file:
+            file.write(data.read(int(length)))
+    sys.argv[:] = ["checker.py", *names]
+write_files(("input.txt", "correct_output.txt", "solution_output.txt"))
+del write_files
+__file__ = "checker.py"
+exec(compile({source!r}, "program.py", "exec", dont_inherit=True))
 """
 
 
+def question_bytes(test: UnitTest) -> int:
+    """Bytes that a checker is given of a test, beside the answer."""
+    if isinstance(test, StdinTest):
+        return _size(test.stdin) + _size(test.stdout)
+    assert isinstance(test, CallTest)
+    return len(encode_value([test.args, test.expected]))
+
+
+def answer_bytes(seen: Observation) -> int:
+    """Bytes that it is given of what a program did."""
+    return _size(seen.stdout) if seen.answer is None else len(seen.answer)
+
+
+def fitting(sizes: Sequence[int]) -> int:
+    """How many answers of these sizes, in bytes, are asked about in one request: at least one."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if count and total > _REQUEST_BYTES:
+            return count
+    return len(sizes)
+
+
 def checker_request(
-    problem: Problem, checker: Checker, answers: Sequence[tuple[UnitTest, Observation]]
+    problem: Problem,
+    checker: Checker,
+    answers: Sequence[tuple[UnitTest, Observation]],
+    most_bytes: int,
 ) -> Request:
     """What the executor is asked to run.
 
@@ -70,21 +108,32 @@ def checker_request(
         problem: Its packages may be imported.
         checker: The problem's checker.
         answers: Tests, and what was seen of the program on each: it came to an answer.
+        most_bytes: What a checker may be given of any test of the problem and any answer to it.
+            The limits follow from that, and not from what this program printed: a server that
+            does not give so much says so whatever the program.
     """
     is_script = checker.form == "script"
-    longest = max(_length(test, seen) for test, seen in answers)
+    inputs = (_files(test, seen) if is_script else _call(test, seen) for test, seen in answers)
     return Request(
         program=_SCRIPT.format(source=checker.source) if is_script else checker.source,
-        inputs=tuple(Call(_arguments(test, seen)) for test, seen in answers),
-        entry_point=CHECK,
+        inputs=tuple(inputs),
+        entry_point=None if is_script else CHECK,
         limits=dataclasses.replace(
             LIMITS,
-            memory_bytes=LIMITS.memory_bytes + _MEMORY_EACH * longest,
-            file_bytes=LIMITS.file_bytes + longest,
+            memory_bytes=max(
+                LIMITS.memory_bytes,
+                min(LIMITS.memory_bytes + _MEMORY_EACH * most_bytes, _MOST_MEMORY),
+            ),
+            file_bytes=LIMITS.file_bytes + _FILE_EACH * most_bytes,
         ),
         coverage=False,
         packages=problem.packages,
     )
+
+
+def too_large(answer: Observation) -> TestGrade:
+    """The grade of a test whose answer no checker can be given, because it is too long."""
+    return _without_verdict(answer, "could not be given the answer, which is too long to be sent")
 
 
 def graded_by(
@@ -110,11 +159,17 @@ def graded_by(
             complaint = None if is_right else _complaint(test, answer)
             return judged(test, answer, complaint)
         fault = is_right
+    return _without_verdict(answer, fault, seen.error_type, seen.error_line)
+
+
+def _without_verdict(
+    answer: Observation, fault: str, error_type: str | None = None, error_line: int | None = None
+) -> TestGrade:
     return TestGrade(
         verdict=Verdict.JUDGE_ERROR,
-        error_type=seen.error_type,
+        error_type=error_type,
         error_message=f"The problem's checker {fault}. That is no fault of the program.",
-        error_line=seen.error_line,
+        error_line=error_line,
         cpu_seconds=answer.cpu_seconds,
     )
 
@@ -138,7 +193,7 @@ def _returned(seen: Observation) -> bool | str:
 
 def _printed(seen: Observation) -> bool | str:
     """Whether a script says that the answer is right, or what else it did."""
-    said, succeeded = seen.stdout.strip(), seen.answer == _SUCCESS
+    said, succeeded = seen.stdout.strip(), seen.exit_code == 0
     if not said and succeeded:
         return "printed nothing, where it must print 1 or 0"
     return said == "1" and succeeded
@@ -161,16 +216,19 @@ def _complaint(test: UnitTest, answer: Observation) -> str:
     return f"The problem's checker rejects the answer {got[:_SHOWN]!r}."
 
 
-def _arguments(test: UnitTest, seen: Observation) -> tuple[object, object, object]:
+def _call(test: UnitTest, seen: Observation) -> Call:
     if isinstance(test, StdinTest):
-        return test.stdin, seen.stdout, test.stdout
+        return Call((test.stdin, seen.stdout, test.stdout))
     assert isinstance(test, CallTest)
     assert seen.answer is not None
-    return tuple(test.args), EncodedAnswer(seen.answer), test.expected
+    return Call((tuple(test.args), EncodedAnswer(seen.answer), test.expected))
 
 
-def _length(test: UnitTest, seen: Observation) -> int:
-    """Characters that a checker is given, about."""
-    if isinstance(test, StdinTest):
-        return 4 * (len(test.stdin) + len(test.stdout) + len(seen.stdout))  # as UTF-8
-    return len(seen.answer or b"")
+def _files(test: UnitTest, seen: Observation) -> Stdin:
+    assert isinstance(test, StdinTest)
+    texts = (test.stdin, test.stdout, seen.stdout)
+    return Stdin(" ".join(map(str, map(_size, texts))) + "\n" + "".join(texts))
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future
 from typing import Any, Self
 
-from codegym.errors import ClosedError, ConfigurationError, ProblemError
+from codegym.errors import ClosedError, ConfigurationError, ProblemError, RequestTooLargeError
 from codegym.execution.executor import Executor
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.local import LocalExecutor
@@ -275,7 +275,12 @@ class Grader:
     def _go_on(self, progress: Progress, mine: _Mine, run: _Run, result: Future[Result]) -> None:
         """Takes a result, and sends off the next tests or tells the grade."""
         try:
-            progress.record(result.result())
+            try:
+                seen = result.result()
+            except RequestTooLargeError as error:
+                progress.refuse(error)
+            else:
+                progress.record(seen)
             if not progress.finished:
                 with self._lock:
                     if not run.waiting:

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 
-from codegym.errors import ConfigurationError, ExecutionError, ProblemError
+from codegym.errors import (
+    ConfigurationError,
+    ExecutionError,
+    ProblemError,
+    RequestTooLargeError,
+)
 from codegym.execution.limits import ExecutionLimits
-from codegym.execution.result import Call, Observation, Request, Result, Stdin, TestCode
+from codegym.execution.result import (
+    Call,
+    ExitReason,
+    Observation,
+    Request,
+    Result,
+    Stdin,
+    TestCode,
+)
+from codegym.execution.serialization import pack_request
 from codegym.execution.values import encode_value
-from codegym.grading.checking import checker_request, graded_by
+from codegym.grading.checking import (
+    answer_bytes,
+    checker_request,
+    fitting,
+    graded_by,
+    question_bytes,
+    too_large,
+)
 from codegym.grading.comparer import Comparer
 from codegym.grading.judge import compare_answer, failure, grade_of
 from codegym.grading.verdict import Grade, TestGrade, Verdict
@@ -28,6 +49,8 @@ class Plan:
     Attributes:
         inputs: What to run a program on, in that order.
         output_bytes: What a program must be allowed to print or return: twice the longest answer.
+        questions: Where the problem has a checker, the bytes that it is given of each test, in
+            that order, beside the answer.
 
     Raises:
         ProblemError: If an answer is longer than an executor can take.
@@ -46,6 +69,8 @@ class Plan:
                 f"asked for more than {LONGEST_ANSWER}: leave out that test."
             )
         self.output_bytes = 2 * longest
+        asks = problem.checker is not None
+        self.questions = [question_bytes(problem.tests[i]) for i in self.order] if asks else []
         self._encoded: dict[int, bytes] = {}
 
     def test(self, index: int) -> UnitTest:
@@ -85,8 +110,9 @@ class Progress:
             run alone, and each share after it is twice as long as the one before: whether an
             answer is right is only known here, so the rest of a share may be run in vain.
 
-    Where the problem has a checker, each share is followed by a request to run that on the answers
-    of the share. A test on which the checker failed is not one that the program fails.
+    Where the problem has a checker, each share is followed by requests to run that on the answers
+    of the share, as many in each as have room. A test on which the checker failed is not one that
+    the program fails.
     """
 
     def __init__(
@@ -109,7 +135,10 @@ class Progress:
         self._comparer = comparer
         self._graded: list[TestGrade] = []
         self._share_graded: list[TestGrade | None] = []  # None: the checker is asked about it
-        self._answers: list[tuple[UnitTest, Observation]] = []
+        self._answers: list[tuple[int, Observation]] = []  # which the checker is to be asked about
+        self._checked: list[TestGrade] = []  # what it said of those before them
+        self._asked = 0  # tests or answers in the last request
+        self._most = len(plan.inputs)  # of them in a request
         self._executed: list[frozenset[int]] = []
         self._failed = False
 
@@ -124,11 +153,20 @@ class Progress:
         problem = self._plan.problem
         if self._answers:
             assert problem.checker is not None
-            return checker_request(problem, problem.checker, self._answers)
+            questions, most = self._plan.questions, self._limits.output_bytes
+            sizes = [questions[index] + answer_bytes(seen) for index, seen in self._answers]
+            self._asked = min(fitting(sizes), self._most)
+            return checker_request(
+                problem,
+                problem.checker,
+                [(self._plan.test(index), seen) for index, seen in self._answers[: self._asked]],
+                max(questions) + most,
+            )
         first = len(self._graded)
+        self._asked = min(self._share, self._most, len(self._plan.inputs) - first)
         return Request(
             program=self._program,
-            inputs=self._plan.inputs[first : first + self._share],
+            inputs=self._plan.inputs[first : first + self._asked],
             entry_point=problem.entry_point,
             prelude=problem.prelude,
             limits=self._limits,
@@ -136,6 +174,35 @@ class Progress:
             stop_on_error=self._stop,
             packages=problem.packages,
         )
+
+    def refuse(self, error: RequestTooLargeError) -> None:
+        """Takes note that the last request is too large for the executor: the next one is smaller.
+
+        How much a program prints, and how long it is, is its own doing, so neither is an error.
+
+        Args:
+            error: What the executor said.
+
+        Raises:
+            RequestTooLargeError: If a single test of the problem is too large.
+        """
+        if self._asked > 1:
+            self._most = self._asked // 2
+        elif self._answers:
+            _, seen = self._answers.pop(0)
+            self._take_checked([too_large(seen)])
+        elif self._program_is_to_blame():
+            self._asked = len(self._plan.inputs) - len(self._graded)
+            seen = Observation(ExitReason.COMPILE_ERROR, error_message=_TOO_LONG)
+            self.record(Result((seen,) * self._asked))
+        else:
+            raise error
+
+    def _program_is_to_blame(self) -> bool:
+        """Whether the program is most of the last request."""
+        request = self.next_request()
+        without = dataclasses.replace(request, program="")
+        return len(pack_request(request)) > 2 * len(pack_request(without))
 
     def record(self, result: Result) -> None:
         """Takes the result of the last request.
@@ -148,46 +215,56 @@ class Progress:
             self._record_checks(result)
             return
         first = len(self._graded)
-        asked = min(self._share, len(self._plan.inputs) - first)
         self._share *= 2
-        for index, observation in enumerate(result.observations[:asked], first):
+        for index, observation in enumerate(result.observations[: self._asked], first):
             graded = self._plan.judge(index, observation, self._comparer)
             self._share_graded.append(graded)
             self._executed.append(observation.executed_lines)
             if graded is None:
-                self._answers.append((self._plan.test(index), observation))
+                self._answers.append((index, observation))
             elif self._stop and _fails(graded):
                 break
         else:
-            self._check_count(result, asked)
+            self._check_count(result)
         if not self._answers:
-            self._settle([])
+            self._settle()
 
     def _record_checks(self, result: Result) -> None:
         checker = self._plan.problem.checker
         assert checker is not None
-        self._check_count(result, len(self._answers))
-        seen = zip(self._answers, result.observations, strict=True)
-        grades = [graded_by(checker, *answer, said) for answer, said in seen]
-        self._answers.clear()
-        self._settle(grades)
+        self._check_count(result)
+        seen = zip(self._answers, result.observations, strict=False)
+        grades = [
+            graded_by(checker, self._plan.test(index), answer, said)
+            for (index, answer), said in seen
+        ]
+        del self._answers[: self._asked]
+        self._take_checked(grades)
 
-    def _settle(self, checked: list[TestGrade]) -> None:
+    def _take_checked(self, grades: list[TestGrade]) -> None:
+        self._checked += grades
+        if self._stop and any(map(_fails, grades)):
+            self._answers.clear()
+        if not self._answers:
+            self._settle()
+
+    def _settle(self) -> None:
         """Takes the grades of a share, those that the checker said among them."""
-        said = iter(checked)
+        said = iter(self._checked)
         for graded in self._share_graded:
             self._graded.append(next(said) if graded is None else graded)
             if self._stop and _fails(self._graded[-1]):
                 self._failed = True
                 break
         self._share_graded.clear()
+        self._checked.clear()
         del self._executed[len(self._graded) :]
 
-    def _check_count(self, result: Result, asked: int) -> None:
-        if len(result.observations) != asked:
+    def _check_count(self, result: Result) -> None:
+        if len(result.observations) != self._asked:
             raise ExecutionError(
-                f"The executor reported on {len(result.observations)} of {asked} tests of problem "
-                f"{self._plan.problem.id!r}. It must return one observation for each input."
+                f"The executor reported on {len(result.observations)} of {self._asked} tests of "
+                f"problem {self._plan.problem.id!r}. It must return one observation for each input."
             )
 
     def grade(self) -> Grade:
@@ -196,6 +273,9 @@ class Progress:
         for index, graded in zip(self._plan.order, self._graded, strict=False):
             tests[index] = graded
         return grade_of(self._plan.problem, tests, ExecutedLines.union_of(self._executed))
+
+
+_TOO_LONG = "The program is too long to be sent to where programs are run."
 
 
 def _fails(graded: TestGrade) -> bool:

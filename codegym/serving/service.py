@@ -17,7 +17,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn, TypeVar
 
-from codegym.errors import ClosedError, ConfigurationError, ExecutionError
+from codegym.errors import (
+    ClosedError,
+    ConfigurationError,
+    ExecutionError,
+    RequestTooLargeError,
+)
 from codegym.execution.executor import Executor
 from codegym.execution.result import Request, Result
 from codegym.execution.serialization import WIRE_VERSION, pack_result, unpack_request
@@ -145,8 +150,12 @@ class Service:
 
         progress = await self._off_the_loop(begin)
         while not progress.finished:
-            result = await self._run(progress.next_request())
-            await self._off_the_loop(progress.record, result)
+            try:
+                result = await self._run(progress.next_request())
+            except RequestTooLargeError as error:
+                await self._off_the_loop(progress.refuse, error)
+            else:
+                await self._off_the_loop(progress.record, result)
         return progress.grade()
 
     async def _run(self, request: Request) -> Result:

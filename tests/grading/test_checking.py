@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from codegym.errors import ExecutionError, WorkerError
+from codegym.errors import ExecutionError, RequestTooLargeError, WorkerError
 from codegym.execution import (
     Call,
     EncodedAnswer,
@@ -25,8 +26,10 @@ from codegym.execution import (
     Stdin,
     encode_value,
 )
+from codegym.execution.serialization import pack_request
 from codegym.grading import Grader, Verdict, checking
 from codegym.problems import BinaryTree, CallTest, Checker, LinkedList, Problem, StdinTest
+from codegym.serving import ServiceLimits
 
 LIMITS = ExecutionLimits(cpu_seconds=1.0, wall_seconds=3600.0, memory_bytes=128 * 2**20)
 CHECKER_LIMITS = ExecutionLimits(
@@ -178,7 +181,16 @@ def test_a_checker_that_cannot_be_loaded_is_no_verdict(when: str, grader: Grader
         ("import sys\nsys.exit('no')", Verdict.WRONG_ANSWER),
         ("x = 1", Verdict.JUDGE_ERROR),
         ("print(1)\n1 / 0", Verdict.JUDGE_ERROR),
-        ("import os\nprint(1, flush=True)\nos._exit(0)", Verdict.JUDGE_ERROR),
+        ("import os\nprint(1, flush=True)\nos._exit(0)", Verdict.ACCEPTED),
+        ("import os\nprint(1)\nos._exit(0)", Verdict.JUDGE_ERROR),
+        ("import atexit\natexit.register(print, 1)", Verdict.ACCEPTED),
+        ("import atexit\nprint(1)\natexit.register(print, 0)", Verdict.WRONG_ANSWER),
+        ("import threading as t\nt.Timer(0.01, print, [1]).start()", Verdict.ACCEPTED),
+        ("class A:\n    __del__ = lambda self: print(1)\na = A()", Verdict.ACCEPTED),
+        ("import sys\nsys.stdout = open('x', 'w')\nprint(1)", Verdict.JUDGE_ERROR),
+        ("if __name__ == '__main__': print(1)", Verdict.ACCEPTED),
+        ("from __future__ import annotations\nprint(1)", Verdict.ACCEPTED),
+        ("import sys\nprint(int(vars(sys.modules['__main__']) is globals()))", Verdict.ACCEPTED),
     ],
 )
 def test_what_a_script_says(source: str, verdict: Verdict, grader: Grader) -> None:
@@ -347,7 +359,7 @@ def test_a_forged_answer_is_a_wrong_answer(answer: bytes, executor: Recording) -
 def test_requests_can_be_pickled() -> None:
     """As Ray does."""
     answers = [(CallTest((1,), 2), Observation(ExitReason.FINISHED, answer=b"2"))]
-    request = checking.checker_request(asked(SUM), SUM, answers)
+    request = checking.checker_request(asked(SUM), SUM, answers, 100)
     assert pickle.loads(pickle.dumps(request)) == request
 
 
@@ -396,14 +408,6 @@ def test_a_checker_that_was_taken_over_can_leave_no_more_than_an_answer() -> Non
         assert grade.verdict is Verdict.JUDGE_ERROR
 
 
-def test_long_answers_have_room() -> None:
-    """Files as long as the texts that are written into them, in bytes."""
-    answers = [(StdinTest("é" * 10**6, "x"), Observation(ExitReason.FINISHED, stdout="é" * 10**6))]
-    limits = checking.checker_request(asked(SUM_SCRIPT), SUM_SCRIPT, answers).limits
-    assert limits.file_bytes >= 4 * 10**6
-    assert limits.memory_bytes > checking.LIMITS.memory_bytes
-
-
 def test_long_texts_reach_a_script(grader: Grader) -> None:
     source = "import sys\nprint(int(len(open(sys.argv[3]).read()) == 2_000_001))"
     problem = asked(Checker(source, "script"), StdinTest("", "é" * 2_000_000))
@@ -428,3 +432,134 @@ def test_it_runs_in_no_process_of_ours(grader: Grader) -> None:
     pids = set(map(int, re.findall(r"\d+", str(grade.error_message))))
     assert pids
     assert os.getpid() not in pids
+
+
+FINISHED = ExitReason.FINISHED
+MIB = 2**20
+
+
+def printing(text: str, taken: Callable[[Request], bool] = lambda _: True) -> FakeExecutor:
+    """Prints a text on every test; the checker says yes. Refuses requests that are not taken."""
+
+    def observe(request: Request) -> list[Observation]:
+        if not taken(request):
+            raise RequestTooLargeError("too large")
+        seen = YES if request.program == SUM.source else Observation(FINISHED, stdout=text)
+        return [seen] * len(request.inputs)
+
+    return FakeExecutor(observe)
+
+
+@pytest.mark.parametrize("character", ["a", "\0", '"', "\\", "\x7f", "é", "\ufffd", "\U0001f600"])
+@pytest.mark.parametrize("checker", [SUM, SUM_SCRIPT], ids=["function", "script"])
+def test_much_that_is_printed_goes_to_several_requests(character: str, checker: Checker) -> None:
+    text = character * (MIB // len(character.encode()))
+    answers = [(StdinTest("7", text), Observation(FINISHED, stdout=text)) for _ in range(9)]
+    sizes = [checking.question_bytes(test) + checking.answer_bytes(seen) for test, seen in answers]
+    count = checking.fitting(sizes)
+    assert 1 < count < len(answers)
+    request = checking.checker_request(asked(checker), checker, answers[:count], 100)
+    assert len(pack_request(request)) < ServiceLimits().body_bytes
+
+
+@pytest.mark.parametrize("answer", [b"\0" * MIB, b'"' * MIB, b"\xff" * MIB, b'"\\ud800' * 2**17])
+def test_much_that_is_returned_goes_to_several_requests(answer: bytes) -> None:
+    seen = Observation(FINISHED, answer=answer)
+    test = CallTest((answer.decode("latin-1"),), answer)
+    count = checking.fitting([checking.question_bytes(test) + checking.answer_bytes(seen)] * 99)
+    request = checking.checker_request(asked(SUM), SUM, [(test, seen)] * count, 100)
+    assert 1 <= count < 99
+    assert len(pack_request(request)) < ServiceLimits().body_bytes
+
+
+def test_every_answer_is_asked_about_once_in_order() -> None:
+    tests = tuple(StdinTest(str(n), "") for n in range(12))
+    executor = printing("x" * 3 * MIB)
+    assert Grader(executor).grade(asked(SUM, *tests), "print(1)").tests_passed == 12
+    asking = executor.requests[1:]
+    assert [len(request.inputs) for request in asking] == [2] * 6
+    given = [one.args[0] for request in asking for one in request.inputs if isinstance(one, Call)]
+    assert given == [test.stdin for test in tests]
+
+
+def test_what_an_executor_refuses_as_too_large_is_sent_in_smaller_parts() -> None:
+    tests = tuple(StdinTest(str(n), "") for n in range(12))
+    executor = printing("1", lambda request: len(request.inputs) <= 4)
+    assert Grader(executor).grade(asked(SUM, *tests), "print(1)").tests_passed == 12
+
+
+def test_an_answer_that_no_checker_can_be_given_is_no_verdict() -> None:
+    executor = printing("1", lambda request: request.program != SUM.source)
+    grade = Grader(executor).grade(asked(SUM), "print(1)")
+    assert [test and test.verdict for test in grade.tests] == [Verdict.JUDGE_ERROR] * 2
+    assert "too long to be sent" in str(grade.error_message)
+
+
+def test_a_program_that_is_too_long_to_be_sent_is_a_compile_error() -> None:
+    executor = printing("1", lambda request: len(request.program) < 10_000)
+    grade = Grader(executor).grade(asked(SUM), "#" * 20_000)
+    assert [test and test.verdict for test in grade.tests] == [Verdict.COMPILE_ERROR] * 2
+    assert "too long" in str(grade.error_message)
+    stopped = Grader(executor, stop_at_first_failure=True).grade(asked(SUM), "#" * 20_000)
+    assert (stopped.verdict, stopped.tests_run) == (Verdict.COMPILE_ERROR, 1)
+
+
+def test_a_test_that_is_too_large_to_be_sent_is_an_error() -> None:
+    executor = printing("1", lambda _: False)
+    with pytest.raises(RequestTooLargeError):
+        Grader(executor).grade(asked(SUM, StdinTest("7" * 10_000, "")), "print(1)")
+
+
+def test_the_checker_is_asked_no_further_where_the_grader_stops() -> None:
+    tests = tuple(StdinTest(str(n), "") for n in range(8))
+    no = Observation(FINISHED, answer=encode_value(False))
+
+    def observe(request: Request) -> list[Observation]:
+        if request.program != SUM.source:
+            return [Observation(FINISHED, stdout="x" * 5 * MIB)] * len(request.inputs)
+        (given,) = request.inputs
+        return [no if isinstance(given, Call) and given.args[0] == "4" else YES]
+
+    executor = FakeExecutor(observe)
+    grade = Grader(executor, stop_at_first_failure=True).grade(asked(SUM, *tests), "print(1)")
+    assert (grade.verdict, grade.tests_run, grade.tests_passed) == (Verdict.WRONG_ANSWER, 5, 4)
+    assert sum(request.program == SUM.source for request in executor.requests) == 5
+
+
+def test_the_limits_of_a_checker_do_not_depend_on_what_is_printed() -> None:
+    """A server may refuse limits, and a program must not be able to bring that about."""
+
+    def limits_at(text: str, expected: str = "") -> ExecutionLimits:
+        executor = printing(text)
+        Grader(executor).grade(asked(SUM, StdinTest("7", expected)), "print(1)")
+        return executor.requests[-1].limits
+
+    assert limits_at("") == limits_at("x" * MIB)
+    longest = limits_at("", "x" * (40 * MIB))
+    ServiceLimits().check(longest)
+    assert longest.file_bytes > 3 * 80 * MIB
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        "[line.split() for line in text.splitlines()]",
+        "[list(map(decimal.Decimal, line.split())) for line in text.splitlines()]",
+    ],
+)
+def test_a_checker_may_split_the_longest_output(
+    parsed: str, grader: Grader, executor: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room for that comes from the length of the texts alone."""
+    small = dataclasses.replace(CHECKER_LIMITS, cpu_seconds=3600.0, memory_bytes=2**24)
+    monkeypatch.setattr(checking, "LIMITS", small)
+    checker = Checker(
+        "import decimal\n"
+        "def check(input, output, expected):\n"
+        f"    lists = [{parsed} for text in (input, output, expected)]\n"
+        "    return lists[1] == lists[2] and len(lists[0]) > 0\n"
+    )
+    lines = "1\n" * (MIB // 4)
+    program = f"print('1\\n' * {MIB // 4}, end='')"
+    grade = grader.grade(asked(checker, StdinTest(lines, lines)), program)
+    assert grade.verdict is Verdict.ACCEPTED, grade.error_message

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from codegym.execution import ExitReason, FakeExecutor, LocalExecutor, Observation, encode_value
+from codegym.errors import RequestTooLargeError
+from codegym.execution import (
+    ExitReason,
+    FakeExecutor,
+    LocalExecutor,
+    Observation,
+    Request,
+    encode_value,
+)
 from codegym.grading import Grader
 from codegym.problems import SOURCES, Source
 from codegym.problems.rows import problem_of, row_of
@@ -97,3 +105,13 @@ def test_a_failure_of_ours_is_no_verdict() -> None:
     status, said = ask(FakeExecutor(lambda _: []), "/grade", {"problem": ROW, "program": ""})
     assert status == 500
     assert "one observation for each input" in said["detail"]
+
+
+def test_what_is_too_large_for_its_executor_is_run_in_parts() -> None:
+    def observe(request: Request) -> list[Observation]:
+        if len(request.inputs) > 1:
+            raise RequestTooLargeError("too large")
+        return [Observation(ExitReason.FINISHED, answer=encode_value(6))]
+
+    status, said = ask(FakeExecutor(observe), "/grade", {"problem": ROW, "program": ""})
+    assert (status, said["tests_passed"]) == (200, 1)

@@ -23,6 +23,7 @@ from codegym.errors import (
     ClosedError,
     ConfigurationError,
     ExecutionError,
+    RequestTooLargeError,
     ServerError,
     WorkerError,
 )
@@ -44,7 +45,7 @@ from codegym.execution import (
 from codegym.execution.serialization import pack_result
 from codegym.execution.values import EncodedValue
 from codegym.grading import Grader, Verdict
-from codegym.problems import BinaryTree, CallTest, Checker, LinkedList, Problem
+from codegym.problems import BinaryTree, CallTest, Checker, LinkedList, Problem, StdinTest
 from codegym.programs import ExecutedLines
 from codegym.serving import ServiceLimits
 from tests.serving.asking import HeldExecutor, serving
@@ -183,6 +184,37 @@ def test_a_checker_is_asked_over_there_as_well(url: str) -> None:
         assert grader.grade(larger, "def f(x): return sum(x) + 3").solved
         assert grader.grade(larger, "def f(x): return 5").verdict is Verdict.WRONG_ANSWER
         assert not grader.grade(larger, "def f(x): return 'a'").judged
+
+
+@pytest.mark.parametrize("form", ["function", "script"])
+def test_no_output_makes_a_server_refuse_the_checker(form: str) -> None:
+    """As many answers as fit are asked about at a time; one that does not fit has no verdict."""
+    sources = {
+        "function": "def check(input, output, expected): return len(output) > 1",
+        "script": "import sys\nprint(int(len(open(sys.argv[3]).read()) > 1))",
+    }
+    checker = Checker(sources[form], "script" if form == "script" else "function")
+    tests = tuple(StdinTest(str(n), "") for n in range(9))
+    problem = Problem("p", "", "", tests, checker=checker)
+    limits = ServiceLimits(body_bytes=20_000)
+    with (
+        LocalExecutor(workers=1) as local,
+        serving(local, limits) as small,
+        Grader(small) as grader,
+    ):
+        assert grader.grade(problem, "print('\\0' * 1_000)").solved
+        grade = grader.grade(problem, "print('\\0' * 10_000 if input() == '4' else 'ab')")
+        assert grade.verdict is Verdict.JUDGE_ERROR
+        assert grade.tests_passed == 8
+
+
+def test_a_refusal_under_way_is_one_of_size(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a server does not tell beforehand what it takes."""
+    limits = ServiceLimits(body_bytes=500)
+    with serving(Fake(lambda _: [SEEN]), limits) as small, HTTPExecutor(small) as other:
+        monkeypatch.setattr(other, "_most_bytes", float("inf"))
+        with pytest.raises(RequestTooLargeError, match="at most 500 bytes"):
+            other.run(dataclasses.replace(REQUEST, program="#" * 600))
 
 
 def test_an_environment_takes_the_url(url: str) -> None:
