@@ -116,9 +116,9 @@ class HTTPExecutor:
             refused: Future[Result] = Future()
             refused.set_exception(
                 RequestTooLargeError(
-                    f"The server {self.url} takes requests of at most {self._most_bytes:.0f} bytes, "
-                    f"and this one has {len(message)}. Send fewer or smaller tests and files, or "
-                    "start the server with a larger limit."
+                    f"The server {self.url} takes requests of at most {self._most_bytes:.0f} "
+                    f"bytes, and this one has {len(message)}. Send fewer or smaller tests and "
+                    "files, or start the server with a larger limit."
                 )
             )
             return refused

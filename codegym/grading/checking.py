@@ -1,9 +1,9 @@
 """Where a problem has a checker: what is sent to it, and what its answer means.
 
 The checker is a program like any other: it is run by the executor, in the sandbox, in processes of
-its own, on the answers of one program, as many in one request as have room in it. It gets input, output and expected answer as
-plain data; it sees neither the program that is judged nor this process, and no process that runs
-that program ever sees an expected answer.
+its own, on the answers of one program, as many in one request as have room in it. It gets input,
+output and expected answer as plain data; it sees neither the program that is judged nor this
+process, and no process that runs that program ever sees an expected answer.
 
 **When a checker fails.** A checker must come to an answer whatever it is asked about. One that
 raises, is killed, exceeds a limit or answers neither yes nor no is a fault of the problem, and
