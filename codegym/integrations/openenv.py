@@ -26,7 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from codegym.errors import ConfigurationError, JudgeError, ResetNeededError, UnknownNameError
+from codegym.errors import (
+    ConfigurationError,
+    JudgeError,
+    ProblemError,
+    ResetNeededError,
+    UnknownNameError,
+)
 from codegym.grading.grader import Grader
 from codegym.grading.verdict import Verdict
 from codegym.integrations.completions import grade_completion
@@ -35,6 +41,7 @@ from codegym.integrations.scores import RewardSpec
 from codegym.problems.load import load_problems
 from codegym.problems.problem import Problem
 from codegym.problems.problem_set import ProblemSet
+from codegym.problems.reading.json_values import unique_keys
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import checked_terms
 
@@ -325,11 +332,11 @@ def app_from_environment() -> Any:
     """
     text = os.environ.get(SETTINGS, "{}")
     try:
-        settings = json.loads(text)
+        settings = json.loads(text, object_pairs_hook=unique_keys)
         if not isinstance(settings, dict):
             raise TypeError(f"it holds {type(settings).__name__}")
         return app_of_source(**settings)
-    except (json.JSONDecodeError, TypeError) as error:
+    except (json.JSONDecodeError, ProblemError, TypeError) as error:
         raise ConfigurationError(
             f"${SETTINGS} must be a JSON object with arguments of app_of_source(), such as "
             f'{{"source": "humaneval", "splits": ["test"]}}, got {text:.120} ({error}).'

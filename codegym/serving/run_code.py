@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from codegym.errors import ConfigurationError
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import ExitReason, Observation, Request, Stdin
+from codegym.problems.reading.json_values import unique_keys
 
 __all__ = ["RunCode", "read_object", "read_run_code", "run_code_answer", "sandbox_error"]
 
@@ -35,10 +36,10 @@ def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object that a body holds.
 
     Raises:
-        ConfigurationError: If it holds none.
+        ConfigurationError: If it holds none, or one in which a key stands twice.
     """
     try:
-        found = json.loads(body)
+        found = json.loads(body, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"The body must be a JSON object: {error}.") from error
     if not isinstance(found, dict):

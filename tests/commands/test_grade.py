@@ -239,6 +239,23 @@ def test_what_has_no_verdict_is_listed_and_the_exit_status_says_so(
     assert "cut off" in reasons["line 6"]
 
 
+def test_a_row_in_which_a_key_stands_twice_is_listed(tmp_path: Path, grade: Command) -> None:
+    good = json.dumps({"task_id": "Toy/0", "solution": ADD})
+    twice = good.replace('{"task_id"', '{"task_id": "Toy/1", "task_id"')
+    rows = [twice, good, good.replace('"Toy/0"', '{"k": 1, "k": 2}')]
+    for text, place in (("\n".join(rows), "line"), (f"[{', '.join(rows)}]", "row")):
+        path = tmp_path / f"{place}.json"
+        path.write_text(text)
+        ran = grade(path)
+        assert (ran.status, ran.json()["graded"]) == (1, 1)
+        reasons = {row["where"]: row["reason"] for row in ran.json()["unreadable"]}
+        assert list(reasons) == [f"{place} 1", f"{place} 3"]
+        assert "the key 'task_id' stands twice" in reasons[f"{place} 1"]
+        assert "the key 'k' stands twice" in reasons[f"{place} 3"]
+    path.write_text('{\n"eval": {"Toy/0": [], "Toy/0": []}}')
+    assert "'Toy/0' stands twice" in grade(path).err
+
+
 def whole(path: Path) -> list[dict[str, Any]]:
     return sorted(rows_of(path), key=lambda row: str(row["where"]))
 

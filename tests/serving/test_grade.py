@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from codegym.problems import SOURCES, Source
 from codegym.problems.rows import problem_of, row_of
 from tests.serving.asking import ROW, ask, post
 
+ROW_TEXT = json.dumps(ROW)
 WRONG = "def f(x):\n    return x * x - 3 if x > 0 else 0\n"
 
 
@@ -99,6 +101,20 @@ def test_what_has_no_meaning_is_refused(fields: dict[str, Any], complaint: str) 
     status, said = ask(FakeExecutor(lambda _: []), "/grade", body)
     assert status == 422
     assert complaint in said["detail"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW_TEXT.replace('"id"', '"description": "y", "id"'),
+        ROW_TEXT.replace("[3]", '[{"a": 1, "a": 2}]'),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(row: str) -> None:
+    body = f'{{"problem": {row}, "program": ""}}'.encode()
+    status, said = ask(FakeExecutor(lambda _: []), "/grade", body)
+    assert status == 422
+    assert "stands twice" in said["detail"]
 
 
 def test_a_failure_of_ours_is_no_verdict() -> None:

@@ -11,6 +11,7 @@ import gzip
 import importlib
 import io
 import itertools
+import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +29,7 @@ from codegym.commands.samples.formats import (
 )
 from codegym.commands.samples.sample import Form, Sample, Unreadable
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
-from codegym.problems.reading.json_values import parse_json
+from codegym.problems.reading.json_values import parse_json, parse_json_rows
 
 __all__ = ["OURS", "SampleFile", "open_samples"]
 
@@ -176,10 +177,13 @@ def _format_of(path: Path, row: Any) -> RowFormat:
 def _listed(path: Path, prefix: str, rows: list[Any]) -> SampleFile:
     if not rows:
         raise DataFormatError(f"{path} is an empty JSON list. Expected {_formats()}")
-    if isinstance(rows[0], list):
+    good = [row for row in rows if not isinstance(row, ProblemError)]
+    if not good:
+        raise DataFormatError(f"{path} has no row that can be read: in the first one, {rows[0]}.")
+    if isinstance(good[0], list):
         read_all = functools.partial(_rows, list(enumerate(rows)), prefix, read_lists)
         return SampleFile(path, LISTS, read_all, positions=len(rows))
-    fmt = _format_of(path, rows[0])
+    fmt = _format_of(path, good[0])
 
     def read(row: Any, _: int, where: str) -> Iterator[Sample]:
         return _samples_of(fmt, row, where)
@@ -195,6 +199,8 @@ def _rows(
     for index, row in rows:
         where = f"{prefix}row {index + 1}"
         try:
+            if isinstance(row, ProblemError):
+                raise row
             yield from read(row, index, where)
         except ProblemError as error:
             yield Unreadable(where, str(error))
@@ -292,8 +298,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _object_or_none(numbered: tuple[int, bytes]) -> dict[str, Any] | None:
     try:
-        value = parse_json(numbered[1])
-    except ValueError:
+        # A row with a key twice is refused when it is read, but its keys tell the format.
+        value = json.loads(numbered[1], parse_int=str)
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -302,14 +309,12 @@ def _whole(path: Path) -> list[Any]:
     with _stream(path) as file:
         content = file.read().removeprefix(_BYTE_ORDER_MARK)
     try:
-        rows = parse_json(content)
+        return parse_json_rows(content)
     except ValueError as error:
         raise DataFormatError(
             f"{path} starts like a JSON list but is none ({error}); it may be cut off, get it "
             f"again. Expected {_formats()}"
         ) from error
-    assert isinstance(rows, list)
-    return rows
 
 
 def _one_object(path: Path) -> dict[str, Any]:
@@ -318,6 +323,8 @@ def _one_object(path: Path) -> dict[str, Any]:
         content = file.read().removeprefix(_BYTE_ORDER_MARK)
     try:
         value = parse_json(content)
+    except ProblemError as error:
+        raise DataFormatError(f"{path} cannot be read: {error}.") from error
     except ValueError as error:
         raise DataFormatError(
             f"{path} starts like a JSON object but no line of its first {_LINES_TRIED} is one, "

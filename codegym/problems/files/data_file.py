@@ -19,7 +19,7 @@ from typing import Any
 
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
 from codegym.problems.files.parquet import PARQUET_MAGIC, ParquetRows, open_parquet
-from codegym.problems.reading.json_values import parse_json
+from codegym.problems.reading.json_values import parse_json, parse_json_rows
 
 __all__ = ["DataFile", "open_data_file"]
 
@@ -72,12 +72,16 @@ class DataFile:
             index: The row's position, from 0.
 
         Raises:
-            ProblemError: If the row's text is not JSON, or its row group is damaged.
+            ProblemError: If the row's text is not JSON or has a key twice in an object, or its row
+                group is damaged.
         """
         if self._parquet is not None:
             return self._parquet.row(index)
         if self._values is not None:
-            return self._values[index]
+            value = self._values[index]
+            if isinstance(value, ProblemError):
+                raise value
+            return value
         line = self._line(index)
         try:
             return parse_json(line)
@@ -86,6 +90,8 @@ class DataFile:
             if index == len(self) - 1 and not line.endswith(b"\n"):
                 told += "; it is the last line, the file may be cut off"
             raise ProblemError(f"the line is not JSON: {told}") from error
+        except ProblemError:
+            raise
         except ValueError as error:
             raise ProblemError(f"the line is not JSON: {error}") from error
 
@@ -157,7 +163,7 @@ def _rows_of(content: bytes | mmap.mmap, path: Path, expected: str) -> DataFile:
             return DataFile(path, len(content), _lines=lines, _numbers=numbers)
         return DataFile(path, len(content), _offsets=offsets, _numbers=numbers)
     if head.startswith(b"{") and _is_object(content[start:]):
-        return DataFile(path, len(content), _values=[parse_json(content[start:])])
+        return DataFile(path, len(content), _values=parse_json_rows(b"[" + content[start:] + b"]"))
     raise DataFormatError(
         f"{path} holds no rows: it is {_kind_of(head)}. Expected {expected}, in {_READ}."
     )
@@ -173,7 +179,7 @@ def _kind_of(head: bytes) -> str:
 
 def _list_of(content: bytes, path: Path, expected: str) -> list[Any]:
     try:
-        values = parse_json(content)
+        values = parse_json_rows(content)
     except ValueError as error:
         raise DataFormatError(
             f"{path} starts like a JSON list but is none ({error}). Expected {expected}; "
@@ -183,7 +189,7 @@ def _list_of(content: bytes, path: Path, expected: str) -> list[Any]:
         raise DataFormatError(
             f"{path} is an empty JSON list. Expected {expected}; get the file again."
         )
-    return list(values)
+    return values
 
 
 def _numbered_offsets(content: bytes | mmap.mmap, start: int) -> Iterator[tuple[int, int]]:
@@ -206,5 +212,7 @@ def _line_at(content: bytes | mmap.mmap, offset: int) -> bytes:
 def _is_object(text: bytes) -> bool:
     try:
         return isinstance(parse_json(text), dict)
+    except ProblemError:  # a key stands twice in it: it is a row, and is refused as one
+        return True
     except ValueError:
         return False

@@ -48,13 +48,17 @@ class ParquetRows:
             index: The row's position, from 0.
 
         Raises:
-            ProblemError: If the row group cannot be decoded.
+            ProblemError: If the row group cannot be decoded, or the row is not plain values: a text
+                that is not UTF-8, a struct with two fields of a name.
             OSError: If the file may not be read any more.
         """
         group = bisect.bisect_right(self.ends, index)
         first = self.ends[group - 1] if group else 0
         table = _row_group(self.path, self.version, group)
-        row: dict[str, Any] = table.slice(index - first, 1).to_pylist()[0]
+        try:
+            row: dict[str, Any] = table.slice(index - first, 1).to_pylist()[0]
+        except (ValueError, OverflowError) as error:
+            raise ProblemError(f"it cannot be read ({_first_line(error)})") from error
         return row
 
 
@@ -67,7 +71,8 @@ def open_parquet(path: Path, *, expected: str) -> ParquetRows:
 
     Raises:
         DataError: If the package that reads parquet files is not installed.
-        DataFormatError: If the file is damaged or cut off, or has no rows.
+        DataFormatError: If the file is damaged or cut off, has no rows, or several columns of a
+            name.
     """
     arrow = require_parquet(path)
     stat = path.stat()
@@ -78,6 +83,7 @@ def open_parquet(path: Path, *, expected: str) -> ParquetRows:
             ]
             rows = [group.num_rows for group in groups]
             size = sum(group.total_byte_size for group in groups)
+            names = file.schema_arrow.names
     except (arrow.ArrowException, OSError) as error:
         if not _is_damage(error):
             raise
@@ -85,6 +91,12 @@ def open_parquet(path: Path, *, expected: str) -> ParquetRows:
             f"{path} is a damaged parquet file ({_first_line(error)}). Expected {expected}; the "
             "file may be cut off, get it again."
         ) from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataFormatError(
+            f"{path} has several columns named {' and '.join(map(repr, twice))}, and which of them "
+            f"counts is not certain. Expected {expected}; rename or leave out all but one."
+        )
     if not sum(rows):
         raise DataFormatError(
             f"{path} is a parquet file without rows. Expected {expected}; get the file again."

@@ -216,6 +216,8 @@ def _decoded(value: Any, what: str) -> Any:
             break
         try:
             value = parse_json(value)
+        except ProblemError as error:
+            raise ProblemError(f"in {what}, {error}") from error
         except ValueError as error:
             value = _literal(value, what, error)
     return value

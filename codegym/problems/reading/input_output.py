@@ -161,10 +161,10 @@ def _arguments(
 def _from_texts(inputs: Sequence[Any], signatures: Sequence[Signature]) -> list[Any]:
     """Inputs that are texts, for a function that is called with arguments."""
     one = any(s.takes(1) and s.required <= 1 and len(s.parameters) == 1 for s in signatures)
-    lines = [_json_lines(i) if isinstance(i, str) else None for i in inputs]
     kind = signatures[0].parameters[0].annotation if one and signatures[0].parameters else None
     if one and isinstance(kind, ast.Name) and kind.id == "str":
         return [[i] for i in inputs]
+    lines = [_json_lines(i) if isinstance(i, str) else None for i in inputs]
     for signature in signatures:
         if all(line is not None and signature.takes(len(line)) for line in lines):
             bare = all(line is None or not isinstance(line[0], str | list | dict) for line in lines)
@@ -231,16 +231,22 @@ def _keywords(value: Any, signatures: Sequence[Signature]) -> dict[str, Any] | N
 
 
 def _parsed_list(value: Any) -> list[Any] | None:
-    if isinstance(value, str):
+    if isinstance(value, str) and value.lstrip().startswith("["):
         parsed = _json_value(value)
         value = parsed[0] if parsed else None
     return value if isinstance(value, list) else None
 
 
 def _json_value(text: str) -> list[Any] | None:
-    """The JSON value of a text in a list of one, or None if it is not JSON."""
+    """The JSON value of a text in a list of one, or None if it is not JSON.
+
+    Raises:
+        ProblemError: If a key stands twice in an object.
+    """
     try:
         return [parse_json(text)]
+    except ProblemError:
+        raise
     except (ValueError, TypeError):
         return None
 

@@ -82,10 +82,14 @@ def _cases(row: Row, field: str) -> list[dict[str, Any]]:
 def _decoded(text: str, field: str) -> Any:
     try:
         return parse_json(text)
+    except ProblemError as error:
+        raise ProblemError(f"in {field!r}, {error}") from error
     except ValueError:
         pass
     try:
         return parse_json(decode_private_tests(text))
+    except ProblemError as error:
+        raise ProblemError(f"in {field!r}, {error}") from error
     except ValueError as error:
         raise ProblemError(f"{field!r} is neither JSON nor packed JSON: {error}") from error
 

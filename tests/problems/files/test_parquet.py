@@ -154,3 +154,27 @@ def test_without_the_package_nothing_is_downloaded_that_could_not_be_read(
     monkeypatch.setattr("codegym.problems.files.locate.download", pytest.fail)
     with pytest.raises(DataError, match=r"eurus2/train.parquet.*optional package"):
         load_problems("eurus2", split="train")
+
+
+@needs_pyarrow
+def test_a_row_that_is_no_plain_values_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    arrow = require_parquet(path)
+    texts = arrow.array([b"good", b"\xff"], arrow.binary()).cast(arrow.string(), safe=False)
+    twice = arrow.StructArray.from_arrays([arrow.array([1, 2]), arrow.array([3, 4])], ["a", "a"])
+    for column, reason in ((texts, "codec can't decode"), (twice, "duplicate field names")):
+        arrow.parquet.write_table(arrow.Table.from_arrays([column], ["x"]), path)
+        with pytest.raises(ProblemError, match=reason):
+            open_data_file(path, expected="rows").row(1)
+    assert open_data_file(path, expected="rows").place(1) == "row 2"
+
+
+@needs_pyarrow
+def test_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    arrow = require_parquet(path)
+    column = arrow.array([1, 2])
+    table = arrow.Table.from_arrays([column, column, column], ["a", "b", "a"])
+    arrow.parquet.write_table(table, path)
+    with pytest.raises(DataFormatError, match="several columns named 'a'"):
+        open_data_file(path, expected="rows")
