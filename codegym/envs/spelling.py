@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from codegym.programs.answer import REASONING_TAGS
 from codegym.tokenization.hugging_face import HuggingFaceTokenizer
+from codegym.tokenization.spelling import bytes_to_text
 from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["AnswerSpelling", "SpellingCache"]
@@ -78,4 +79,8 @@ class AnswerSpelling:
         self.vocab_size, self.pad_id = tokenizer.vocab_size, tokenizer.pad_id
         self.end_id, self.end_ids = tokenizer.end_id, tokenizer.end_ids
         self.token_bytes = tokenizer.answer_bytes
-        self.encode, self.decode = tokenizer.encode, tokenizer.decode
+        self.encode = tokenizer.encode
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of some tokens; bytes that are not UTF-8 become surrogate escapes."""
+        return bytes_to_text(b"".join(map(self.token_bytes, token_ids)))

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codegym.envs.spelling import AnswerSpelling, SpellingCache
 from codegym.errors import ConfigurationError, JudgeError, TokenizationError
 from codegym.grading.grader import Grader
 from codegym.grading.judge import NO_PROGRAM, grade_without_program
@@ -26,6 +27,7 @@ from codegym.tokenization.tokenizer import Tokenizer
 __all__ = [
     "CompletionGrade",
     "answer_text",
+    "decode_answer",
     "grade_completion",
     "grade_completion_async",
     "mask_for",
@@ -132,6 +134,25 @@ def answer_text(completion: Completion) -> str:
     )
 
 
+def decode_answer(completion_ids: Sequence[int], tokenizer: Any) -> str:
+    """The text of an answer's tokens, as it is to be graded.
+
+    The tags of reasoning are in it also where they are special tokens of a model, which a decoder
+    that skips those would lose: a draft within the reasoning could then be taken for the answer.
+    Other special tokens are not. Bytes that are not UTF-8 become replacement characters.
+
+    Args:
+        completion_ids: (N,) the tokens of the answer.
+        tokenizer: Whose tokens they are: one of codegym's, or a tokenizer object of
+            ``transformers``.
+
+    Raises:
+        ConfigurationError: If the object is not a tokenizer.
+        TokenizationError: If the tokenizer cannot spell code exactly.
+    """
+    return _readable(_wrapped(tokenizer).decode([int(token) for token in completion_ids]))
+
+
 def mask_for(
     completion_ids: Sequence[int],
     tokenizer: Any,
@@ -229,7 +250,7 @@ def _content(content: object) -> str:
 @functools.lru_cache(maxsize=4)
 def _wrapped(tokenizer: Any) -> Tokenizer:
     # Reading a vocabulary takes longer than making a mask.
-    return make_tokenizer(tokenizer)
+    return AnswerSpelling(SpellingCache(make_tokenizer(tokenizer)))
 
 
 @functools.cache

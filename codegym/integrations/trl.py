@@ -43,11 +43,13 @@ from codegym.integrations.completions import (
     Completion,
     CompletionGrade,
     answer_text,
+    decode_answer,
     grade_completion_async,
     mask_for,
 )
 from codegym.problems.problem import Problem
 from codegym.problems.problem_set import ProblemSet
+from codegym.programs.answer import REASONING_TAGS
 from codegym.rewards.registry import make_reward
 from codegym.rewards.reward import checked_terms
 from codegym.start_states.prefix import EmptyPrefix
@@ -218,9 +220,8 @@ class TRLTask:
         """
         asked = [self._asked_by(prompt) for prompt in prompts]
         if grade is None:
-            # Without its leading spaces, as a decoder may hand it over, a continuation is another.
             answers = [
-                self.tokenizer.decode(ids) if one.given else answer_text(completion)
+                self._answer(one, completion, ids)
                 for one, completion, ids in zip(asked, completions, completion_ids, strict=True)
             ]
             grade = await self._grades(asked, answers)
@@ -251,7 +252,7 @@ class TRLTask:
         asked = [self._asked_by(prompt) for prompt in prompts]
         generate = _generate_as_the_trainer if self._generate is None else self._generate
         prompt_ids, completion_ids, logprobs = generate(prompts, trainer)
-        answers = [self.tokenizer.decode(ids) for ids in completion_ids]
+        answers = [decode_answer(ids, self.tokenizer) for ids in completion_ids]
         grades = _run(self._grades(asked, answers))
         masks = [
             [1] * len(ids)
@@ -384,6 +385,18 @@ class TRLTask:
                 f"should do: {prompt!r:.120}. Train on task.dataset(), unchanged."
             )
         return asked
+
+    def _answer(self, asked: _Asked, completion: Any, ids: Sequence[int]) -> str:
+        """The text to be graded: what TRL hands over, or what the tokens spell.
+
+        TRL skips special tokens, which tags of reasoning may be. And a continuation without its
+        leading spaces, as a decoder may hand it over, is another one. Of several messages the ids
+        are all together, so that the text of the last one is only in the messages.
+        """
+        spelled = decode_answer(ids, self.tokenizer)
+        reasons = any(tag in spelled for tag in REASONING_TAGS)
+        alone = isinstance(completion, str) or len(completion) == 1
+        return spelled if asked.given or (reasons and alone) else answer_text(completion)
 
     async def _grades(
         self, asked: Sequence[_Asked], answers: Sequence[str]

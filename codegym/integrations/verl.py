@@ -22,7 +22,7 @@ from typing import Any
 
 from codegym.errors import ConfigurationError, JudgeError, ProblemError
 from codegym.grading.verdict import Verdict
-from codegym.integrations.completions import mask_for
+from codegym.integrations.completions import decode_answer, mask_for
 from codegym.integrations.problem_json import is_problem_json, problem_from_json, problem_to_json
 from codegym.integrations.questions import chat
 from codegym.integrations.scores import RewardSpec, Score, score_completion, shared_grader
@@ -196,8 +196,9 @@ class FGOAgentLoop:
             row.get("extra_info"),
         )
         output = await self._loop.run(sampling_params, **row)
-        # As verl's reward managers decode it, so that the loop's score is the function's.
-        answer = self._tokenizer.decode(output.response_ids, skip_special_tokens=True)
+        # The score is that of compute_score(), but for models whose tags of reasoning are special
+        # tokens: verl's reward managers skip those before anybody sees the answer.
+        answer = decode_answer(output.response_ids, self._tokenizer)
         try:
             score = await score_completion(
                 answer, problem, reward=self._reward, grader=self._grader

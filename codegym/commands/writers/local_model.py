@@ -12,7 +12,8 @@ from typing import Any
 
 from codegym.commands.writers.writer import Failed, Sampling, Wanted
 from codegym.envs.prompt_format import AutoFormat, ChatFormat
-from codegym.errors import GenerationError
+from codegym.errors import GenerationError, TokenizationError
+from codegym.integrations.completions import decode_answer
 
 __all__ = ["LocalModel"]
 
@@ -106,5 +107,8 @@ class LocalModel:
                 f"{self._device} has not the memory for this model and {ids.shape[1]} tokens: "
                 f"{error}. Lower --max-new-tokens, or use an endpoint."
             ) from error
-        written: str = self._tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
-        return written
+        written = out[0, ids.shape[1] :].tolist()
+        try:
+            return decode_answer(written, self._tokenizer)
+        except TokenizationError:  # it cannot spell code exactly, and nobody asked for that
+            return str(self._tokenizer.decode(written, skip_special_tokens=True))
