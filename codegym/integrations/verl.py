@@ -14,6 +14,7 @@ verl is imported when an agent loop is made, not before.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import importlib
@@ -26,14 +27,11 @@ from codegym.integrations.completions import decode_answer, mask_for
 from codegym.integrations.problem_json import is_problem_json, problem_from_json, problem_to_json
 from codegym.integrations.questions import chat
 from codegym.integrations.scores import RewardSpec, Score, score_completion, shared_grader
-from codegym.problems.problem import CallTest, CodeTest, Problem, StdinTest
-from codegym.problems.reading.apps_tests import read_apps_tests
-from codegym.problems.reading.asserts import read_asserts
-from codegym.problems.reading.input_output import as_cases, json_call_tests
-from codegym.problems.reading.json_values import from_json
-from codegym.problems.reading.preludes import APPS_PRELUDE
+from codegym.problems.problem import Problem
+from codegym.problems.reading.verl_rows import read_verl_tests, starter_of
 from codegym.problems.rows import problem_of, row_of
-from codegym.problems.source import Row, Source
+from codegym.problems.source import Row
+from codegym.problems.sources.verl import VERL
 from codegym.rewards.registry import make_reward
 
 __all__ = ["FGOAgentLoop", "compute_score", "problem_of_row", "rows"]
@@ -225,7 +223,8 @@ def problem_of_row(
     Args:
         data_source: Where the row comes from.
         ground_truth: As :func:`compute_score` takes it.
-        extra_info: More of the row; ``problem_id`` or ``index`` become part of the problem's id.
+        extra_info: More of the row; ``problem_id`` or ``index`` become part of the problem's id,
+            and ``starter_code`` tells the types of arguments.
 
     Raises:
         ProblemError: If it holds no tests that can be used, with the reason.
@@ -233,9 +232,10 @@ def problem_of_row(
     known = extra_info or {}
     name = known.get("problem_id", known.get("index"))
     where = str(data_source) if name is None else f"{data_source}/{name}"
+    starter = starter_of(known)
     if not isinstance(ground_truth, str):
-        return _read(where, ground_truth)
-    return _remembered(_Text(ground_truth), where)
+        return _read(where, ground_truth, starter)
+    return _remembered(_Text(ground_truth), where, starter)
 
 
 class _Text:
@@ -253,17 +253,18 @@ class _Text:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_PROBLEMS)
-def _remembered(text: _Text, where: str) -> Problem:
-    problem = _read(where, text.text)
+def _remembered(text: _Text, where: str, starter: str) -> Problem:
+    problem = _read(where, text.text, starter)
     text.text = None
     return problem
 
 
-def _read(where: str, ground_truth: object) -> Problem:
+def _read(where: str, ground_truth: object, starter: str) -> Problem:
     try:
         if is_problem_json(ground_truth):
             return problem_from_json(str(ground_truth))
-        return problem_of(_ROWS, row_of({"id": where, "ground_truth": ground_truth}, 0))
+        fields = {"id": where, "ground_truth": ground_truth, "starter": starter}
+        return problem_of(_ROWS, row_of(fields, 0))
     except ProblemError as error:
         raise ProblemError(
             f"The row {where!r} cannot be graded: {error}. Expected in reward_model.ground_truth "
@@ -273,48 +274,22 @@ def _read(where: str, ground_truth: object) -> Problem:
 
 
 def _parse(row: Row) -> Problem:
-    """The problem of verl's own code rows, which tell no more than the tests."""
-    cases = from_json(row.first("ground_truth"), what="'ground_truth'")
-    if not isinstance(cases, Mapping):
-        raise ProblemError(f"its tests are {type(cases).__name__}, no JSON object")
-    name = cases.get("fn_name")
-    if name is not None and not isinstance(name, str):
-        raise ProblemError(f"'fn_name' must be text, got {name!r:.60}")
-    tests, entry_point, prelude = _tests(cases, name)
+    """The problem of verl's own code rows, of which a reward function sees the tests only."""
+    starter = str(row.first("starter"))
+    judged = read_verl_tests(row.first("ground_truth"), starter=starter)
     return Problem(
         id=row.text("id"),
         description="",
         canonical_solution="",
-        tests=tests,
-        entry_point=entry_point,
-        prelude=prelude,
-        comparison="apps",
+        tests=judged.tests,
+        starter_code=starter,
+        entry_point=judged.entry_point,
+        prelude=judged.prelude,
+        comparison=judged.comparison,
     )
 
 
-def _tests(
-    cases: Mapping[str, Any], name: str | None
-) -> tuple[tuple[StdinTest | CallTest | CodeTest, ...], str | None, str]:
-    """Tests, entry point and prelude, as verl's judges (sandbox_fusion, prime_code) read them."""
-    asserts = cases.get("assert_case")
-    if asserts:
-        if name is None or not isinstance(asserts, list):
-            raise ProblemError("'assert_case' is a list of asserts, and needs 'fn_name' beside it")
-        return read_asserts(asserts, entry_point=name, prelude=APPS_PRELUDE), name, APPS_PRELUDE
-    inputs, outputs = as_cases(cases.get("inputs"), cases.get("outputs"))
-    if name and all(isinstance(value, str) for value in (*inputs, *outputs)):
-        return json_call_tests(inputs, outputs, ()), name, APPS_PRELUDE
-    return read_apps_tests(inputs=inputs, outputs=outputs, name=name, starter="", solution="")
-
-
-_ROWS = Source(
-    name="verl",
-    expected="code rows of verl: JSON with 'inputs', 'outputs' and perhaps 'fn_name'",
-    splits=("train", "test"),
-    parse=_parse,
-    id_fields=("id",),
-    packages=("numpy", "sortedcontainers"),
-)
+_ROWS = dataclasses.replace(VERL, parse=_parse, id_fields=("id",))
 
 
 _UNJUDGED = {"score": 0.0, "acc": 0.0, "pass_ratio": 0.0, "verdict": Verdict.JUDGE_ERROR.value}

@@ -32,6 +32,9 @@ from codegym.problems import (
     StdinTest,
     load_problems,
 )
+from codegym.problems.rows import problem_of, row_of
+from codegym.problems.sources.eurus2 import EURUS2
+from codegym.problems.sources.verl import VERL
 from codegym.tokenization import ByteTokenizer
 
 ADD = Problem(
@@ -177,6 +180,34 @@ def test_verls_own_code_rows_are_read(
 
     assert score(right)["verdict"] == "accepted"
     assert score(wrong)["verdict"] == "wrong_answer"
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {"inputs": ["1 2\n"], "outputs": ["3\n\n0.5"]},
+        {"fn_name": "add", "inputs": ["1\n2", "3\n4"], "outputs": ["3", "7"]},
+        {"fn_name": "add", "inputs": [[1, 2], [3, 4]], "outputs": [3, 7]},
+        {"fn_name": "add", "assert_case": ["assert add(1, 2) == 3", "assert add(3, 4) == 7"]},
+        [{"input": "1 2\n", "output": "3\n", "testtype": "stdin"}],
+        [{"input": "1\n2", "output": "3", "testtype": "functional", "fn_name": "add"}],
+    ],
+)
+@pytest.mark.parametrize("starter", ["", "class Solution:\n    def add(self, a, b):\n"])
+def test_a_row_means_the_same_to_the_reward_and_to_who_loads_it(truth: Any, starter: str) -> None:
+    extra = {"index": 7, "starter_code": starter}
+    rewarded = verl.problem_of_row("taco", json.dumps(truth), extra)
+    row = {
+        "prompt": [{"role": "user", "content": "Add."}],
+        "reward_model": {"ground_truth": json.dumps(truth)},
+        "extra_info": extra,
+    }
+    for source in (VERL, EURUS2):
+        loaded = problem_of(source, row_of(row, 0))
+        for field in (
+            "tests", "entry_point", "prelude", "comparison", "packages", "starter_code",
+        ):  # fmt: skip
+            assert getattr(rewarded, field) == getattr(loaded, field), field
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from codegym.errors import ProblemError
-from codegym.problems.problem import CallTest, Comparison, StdinTest
+from codegym.problems.problem import Comparison, UnitTest
 from codegym.problems.reading.annotated import mentions_node
 from codegym.problems.reading.input_output import (
     as_cases,
@@ -53,7 +53,7 @@ class Cases(NamedTuple):
         comparison: How answers are compared.
     """
 
-    tests: tuple[StdinTest, ...] | tuple[CallTest, ...]
+    tests: tuple[UnitTest, ...]
     entry_point: str | None
     prelude: str
     comparison: Comparison

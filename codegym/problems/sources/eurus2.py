@@ -11,7 +11,7 @@ real row was read here.
 
 from __future__ import annotations
 
-from codegym.problems.reading.verl_rows import parse_verl
+from codegym.problems.reading.verl_rows import VERL_PACKAGES, parse_verl
 from codegym.problems.source import RemoteFile, Source
 
 __all__ = ["EURUS2"]
@@ -23,7 +23,7 @@ EURUS2 = Source(
     expected="Eurus-2-RL-Data rows: 'prompt', 'ability' and 'reward_model' with 'ground_truth'",
     splits=("train", "validation"),
     parse=parse_verl,
-    packages=("numpy",),
+    packages=VERL_PACKAGES,
     id_fields=(),
     files=tuple(
         RemoteFile(f"eurus2/{split}.parquet", f"{_HUB}/{split}.parquet", (split,))
