@@ -125,7 +125,7 @@ def _written(path: Path, made_by: dict[str, Any]) -> Iterator[tuple[str, int]]:
             try:
                 row = json.loads(line)
                 key = (row.get("task_id") or row["problem_id"], row["sample"])
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise DataFormatError(
                     f"{path}, line {number}, was not written by this command ({error!r}). Begin "
                     "anew with --overwrite, or name another file with --written."

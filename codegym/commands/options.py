@@ -71,7 +71,8 @@ class SourceOptions(Judging):
     split: str | None = None
     """split of the source; default: all"""
     out: Path | None = None
-    """file of the results; default: beside what is read, ending in .codegym.jsonl"""
+    """file of the results; default: beside what is read, ending in .codegym.jsonl (of regrade: in
+    .codegym.regrade.jsonl)"""
     resume: bool = False
     """go on with results that are there already"""
     overwrite: bool = False

@@ -58,7 +58,9 @@ def run(args: Args, console: Console) -> int:
         CodegymError: As `codegym grade` does.
     """
     column = _column(args)
-    page = (args.out or results_path(args.rollouts)).with_suffix(".md")
+    args = dataclasses.replace(args, out=args.out or results_path(args.rollouts, "regrade"))
+    assert args.out is not None
+    page = args.out.with_suffix(".md")
     if page.exists() and not page.read_text("utf-8", "replace").startswith(_TITLE):
         raise ConfigurationError(
             f"{page}, where the differences belong, is somebody else's file. Name another file of "

@@ -25,13 +25,18 @@ _SLIM = ("where", "digest", "verdict")
 """What is kept in memory of a result, all texts; and the older grader's word."""
 
 
-def results_path(samples: Path) -> Path:
-    """Where the results of a file or folder of samples go: beside it."""
+def results_path(samples: Path, what: str = "") -> Path:
+    """Where the results of a file or folder of samples go: beside it.
+
+    Args:
+        samples: The file or folder.
+        what: What was done, for a name of its own; nothing for grading.
+    """
     named = samples.resolve() if samples.name in ("", "..") else samples
     name = named.name
     for suffix in (".gz", ".jsonl", ".json", ".parquet"):
         name = name.removesuffix(suffix)
-    return named.parent / f"{name}{OURS}jsonl"
+    return named.parent / f"{name}{OURS}{what}{'.' * bool(what)}jsonl"
 
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -96,16 +101,22 @@ class ResultsFile:
                 f"{path} has results already. Go on with --resume, replace them with --overwrite, "
                 "or name another file with --out."
             )
-        if path.exists() and resume:
+        goes_on = path.exists() and resume
+        if goes_on:
             self._check_settings()
-            self._file = _opened_alone(path)
-            cut_off_half_a_line(path)
-            self._earlier = {row["where"]: _slim(row) for row in self.rows()}
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _opened_alone(path)
-            self._file.truncate(0)
-        self._write_summary({"complete": False})
+        self._file = _opened_alone(path)
+        try:
+            if goes_on:
+                cut_off_half_a_line(path)
+                self._earlier = {row["where"]: _slim(row) for row in self.rows()}
+            else:
+                self._file.truncate(0)
+            self._write_summary({"complete": False})
+        except BaseException:
+            self._file.close()
+            raise
 
     def earlier(self, where: str, digest: str) -> dict[str, Any] | None:
         """The result that a resumed file has of a sample, without its program; None if it has none.
@@ -143,7 +154,7 @@ class ResultsFile:
                     row = json.loads(line)
                     if not all(isinstance(row[name], str) for name in _SLIM):
                         raise TypeError("its place, digest or verdict is no text")
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, RecursionError) as error:
                     raise DataFormatError(
                         f"{self.path}, line {number}, is no result of this command ({error!r}). "
                         "Begin anew with --overwrite, or name another file with --out."
@@ -172,7 +183,7 @@ class ResultsFile:
             if not isinstance(earlier, dict):
                 raise TypeError("its settings are no object")
             names = sorted({*earlier, *self._settings})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataFormatError(
                 f"{self.path} cannot be resumed: {self.summary_path}, which says how it was made, "
                 f"cannot be read ({error!r}). Begin anew with --overwrite."
@@ -198,7 +209,7 @@ class ResultsFile:
 def _is_summary(path: Path) -> bool:
     try:
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(data, dict) and {"settings", "complete"} <= data.keys()
 

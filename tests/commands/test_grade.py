@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -21,6 +23,7 @@ from codegym.commands.options import Judging
 from codegym.errors import WorkerError
 from codegym.execution import LocalExecutor, Request, Result
 from codegym.problems import load_problems
+from codegym.problems.files.parquet import require_parquet
 from tests.waiting import wait_until
 
 from .toy import ADD, ECHO, WRONG, Command, rows_of, write_lines
@@ -523,3 +526,123 @@ def test_one_run_at_a_time_writes_results(tmp_path: Path, toy: Path, command: Co
             assert ran.status == 2
             assert "written by another run" in ran.err
     assert results.read_bytes() == before
+
+
+class Full(io.FileIO):
+    """A file on a disk that has room for some bytes."""
+
+    room = 900
+
+    def write(self, data: Any) -> int:
+        if self.room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = super().write(bytes(data)[: self.room])
+        self.room -= written
+        return written
+
+
+def test_a_full_disk_keeps_what_was_written(
+    tmp_path: Path, grade: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"task_id": "Toy/0", "solution": f"{ADD}# {n}\n"} for n in range(6)]
+    samples = write_lines(tmp_path / "s.jsonl", *rows)
+    there, results = tmp_path / "there.jsonl", tmp_path / "full.jsonl"
+    assert grade(samples, "--out", there).status == 0
+
+    def opened(path: Path) -> io.TextIOWrapper:
+        return io.TextIOWrapper(io.BufferedWriter(Full(str(path), "ab")), encoding="utf-8")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("codegym.commands.results._opened_alone", opened)
+        ran = grade(samples, "--out", results)
+    assert ran.status == 2
+    assert "No space left on device" in ran.err
+    kept = results.read_bytes()
+    assert len(kept) == Full.room
+    whole_lines = kept.count(b"\n")
+    assert 1 <= whole_lines < 6
+    again = grade(samples, "--out", results, "--resume").json()
+    assert (again["graded"], again["resumed"]) == (6, whole_lines)
+    assert results.read_bytes().startswith(kept[: kept.rindex(b"\n") + 1])
+    assert whole(results) == whole(there)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe", b"x", b"5", b"null", b'["where", "digest", "verdict"]', b"{}", b"[" * 10**5,
+        b'{"where": "line 1", "digest": "d"}', b'{"where": "1", "digest": "d", "verdict": null}',
+        b'{"where": 1, "digest": "d", "verdict": "accepted"}',
+    ],
+)  # fmt: skip
+def test_odd_results_are_not_resumed_and_stay(tmp_path: Path, grade: Command, line: bytes) -> None:
+    samples = write_lines(tmp_path / "s.jsonl", {"task_id": "Toy/0", "solution": ADD})
+    results = Path(grade(samples).json()["results"])
+    results.write_bytes(line + b"\n" + results.read_bytes())
+    before = results.read_bytes()
+    ran = grade(samples, "--resume")
+    assert ran.status == 2
+    assert "line 1, is no result of this command" in ran.err
+    assert results.read_bytes() == before
+    assert grade(samples, "--overwrite").json()["graded"] == 1
+
+
+@pytest.mark.parametrize("line", [b"", b"\xff", b"[]", b"[" * 10**5, b'{"settings": 5}', b"{}"])
+def test_results_whose_summary_is_odd_are_not_resumed(
+    tmp_path: Path, grade: Command, line: bytes
+) -> None:
+    samples = write_lines(tmp_path / "s.jsonl", {"task_id": "Toy/0", "solution": ADD})
+    found = grade(samples).json()
+    results, summary = Path(found["results"]), Path(found["summary"])
+    before = results.read_bytes()
+    summary.write_bytes(line)
+    ran = grade(samples, "--resume")
+    assert ran.status == 2
+    assert "somebody else's file" in ran.err
+    summary.write_bytes(b'{"settings": 5, "complete": true}')
+    ran = grade(samples, "--resume")
+    assert ran.status == 2
+    assert "cannot be resumed" in ran.err
+    assert results.read_bytes() == before
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
+def test_damaged_parquet_keeps_what_comes_before(tmp_path: Path, grade: Command) -> None:
+    arrow = require_parquet("the test")
+    answers = [f"```python\n{ADD}```\n" + f"{n} " * 500 for n in range(4)]
+    rows = [{"prompt": "Add two numbers.", "completion": answer} for answer in answers]
+    path = tmp_path / "completions.parquet"
+    arrow.parquet.write_table(arrow.Table.from_pylist(rows), path, row_group_size=2)
+    content = path.read_bytes()
+    for kept in (5, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:kept])
+        ran = grade(path)
+        assert ran.status == 2
+        assert "is a damaged parquet file" in ran.err
+    with arrow.parquet.ParquetFile(io.BytesIO(content)) as file:
+        column = file.metadata.row_group(1).column(1)
+        start, length = column.dictionary_page_offset, column.total_compressed_size
+    damaged = bytearray(content)
+    damaged[start : start + length] = b"\xff" * length
+    path.write_bytes(damaged)
+    ran = grade(path)
+    assert ran.status == 1
+    (left,) = ran.json()["unreadable"]
+    assert left["where"] == "completions.parquet, the rest"
+    assert "the file is damaged" in left["reason"]
+
+
+def test_the_parts_of_a_message_need_no_type_and_no_text(tmp_path: Path, grade: Command) -> None:
+    parts = [{"text": f"```python\n{ADD}```\n"}, {"type": "image", "text": None}, {}, "x"]
+    path = write_lines(
+        tmp_path / "s.jsonl",
+        {
+            "prompt": [{"role": "user", "content": [{"text": "Add two numbers."}]}],
+            "completion": [{"role": "assistant", "content": parts}],
+            "problem_id": "Toy/0",
+        },
+    )
+    ran = grade(path)
+    assert ran.status == 0, ran.err
+    (row,) = rows_of(Path(ran.json()["results"]))
+    assert (row["program"], row["verdict"]) == (ADD, "accepted")

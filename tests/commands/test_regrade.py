@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from codegym.commands.samples.files import open_samples
+
 from .toy import ADD, ECHO, WRONG, Command, rows_of, write_lines
 
 GTS = json.dumps({"inputs": [[1, 2], [2, 5]], "outputs": [3, 7], "fn_name": "add"})
@@ -135,3 +137,20 @@ def test_a_score_beyond_floats_is_a_score(tmp_path: Path, regrade: Command) -> N
     path = write_lines(tmp_path / "1.jsonl", rollout(ADD, 10**400), rollout(WRONG, -(10**400)))
     found = regrade(path, "--json").json()
     assert (found["compared"]["both_right"], found["compared"]["both_wrong"]) == (1, 1)
+
+
+def test_grades_and_differences_of_one_file_do_not_stand_in_each_others_way(
+    tmp_path: Path, regrade: Command, grade: Command
+) -> None:
+    folder = tmp_path / "rollouts"
+    folder.mkdir()
+    path = write_lines(folder / "1.jsonl", rollout(ADD, 1.0), rollout(WRONG, 0.0))
+    first = grade(path).json()
+    again = regrade(path, "--json").json()
+    assert Path(first["results"]).name == "1.codegym.jsonl"
+    assert Path(again["results"]).name == "1.codegym.regrade.jsonl"
+    assert Path(again["page"]).name == "1.codegym.regrade.md"
+    assert len({first["results"], first["summary"], again["results"], again["summary"]}) == 4
+    assert grade(path, "--resume").json()["resumed"] == 2
+    assert regrade(path, "--resume", "--json").json()["resumed"] == 2
+    assert [file.path for file in open_samples(folder)] == [path]

@@ -141,6 +141,10 @@ MESSAGES: dict[str, tuple[Any, str]] = {
         [{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}],
         "a",
     ),
+    "parts without a type": (
+        [{"role": "assistant", "content": [{"text": "b"}, {}, {"type": "text", "text": "a"}]}],
+        "a",
+    ),
     "only tools": ([{"role": "assistant", "content": None, "tool_calls": []}], ""),
     "reasoning apart": ([{"role": "assistant", "reasoning_content": "b", "content": "a"}], "a"),
 }

@@ -269,7 +269,7 @@ def _last(value: Any, role: str, name: str) -> str:
 def _content(value: Any, name: str) -> str:
     """The text of a message, which may come in parts."""
     if isinstance(value, list):
-        return "".join(str(part.get("text", "")) for part in value if isinstance(part, dict))
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
     return _is_text(value, name)
 
 
