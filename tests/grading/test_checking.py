@@ -25,6 +25,7 @@ from codegym.execution import (
     Result,
     Stdin,
     encode_value,
+    wire,
 )
 from codegym.execution.serialization import pack_request
 from codegym.grading import Grader, Verdict, checking
@@ -563,3 +564,12 @@ def test_a_checker_may_split_the_longest_output(
     program = f"print('1\\n' * {MIB // 4}, end='')"
     grade = grader.grade(asked(checker, StdinTest(lines, lines)), program)
     assert grade.verdict is Verdict.ACCEPTED, grade.error_message
+
+
+def test_what_a_worker_cannot_take_at_once_goes_in_parts(
+    grader: Grader, executor: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_MOST_BYTES", 3_000)
+    tests = tuple(StdinTest(f"{n}{' ' * 1_000}\n", "") for n in range(4))
+    assert grader.grade(asked(SUM, *tests), RIGHT).tests_passed == 4
+    assert max(len(request.inputs) for request in executor.requests[-2:]) < 4
