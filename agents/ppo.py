@@ -244,6 +244,16 @@ class PPO(Trainer):
         shuffle = torch.Generator().manual_seed(self.seed(1))
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
+        columns = {
+            "loss_mask": batch.policy_mask,
+            "rewards": batch.rewards,
+            "advantages": batch.advantages,
+            "logprobs": batch.logprobs,
+            "reference_logprobs": batch.reference_logprobs,
+        }
+        if self.critic is not None:
+            columns["values"] = batch.values
+        self.keep_rollouts(batch.sequences, columns, temperature=args.temperature)
         stats = update(
             self.policy,
             self.critic,
@@ -274,6 +284,7 @@ class Batch(NamedTuple):
         sequences: The episodes.
         generated: (B, T) bool: tokens the policy chose.
         policy_mask: (B, T) bool: those that the policy learns from.
+        rewards: (B, T) paid for each token.
         logprobs: (B, T) before the update.
         values: (B, T) before the update.
         reference_logprobs: (B, T) of the frozen reference.
@@ -285,6 +296,7 @@ class Batch(NamedTuple):
     sequences: Sequences
     generated: Tensor
     policy_mask: Tensor
+    rewards: Tensor
     logprobs: Tensor
     values: Tensor
     reference_logprobs: Tensor
@@ -325,6 +337,7 @@ def prepare(
         sequences=sequences,
         generated=known.generated,
         policy_mask=mask(known),
+        rewards=paid.total,
         logprobs=known.logprobs,
         values=known.values,
         reference_logprobs=known.reference_logprobs,

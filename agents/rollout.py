@@ -265,6 +265,7 @@ class _Wave:
         self._token_rewards = np.zeros((n, width), dtype=np.float32)
         self._loss_mask = np.zeros((n, width), dtype=bool)
         self._verdict = [""] * n
+        self._program = [""] * n
         self._start = {
             key: np.array(infos[key])
             for key in ("prompt_length", "start_length", "problem_id", "difficulty")
@@ -353,6 +354,7 @@ class _Wave:
             verdict=tuple(self._verdict),
             problem_id=tuple(map(str, self._start["problem_id"])),
             difficulty=tuple(map(str, self._start["difficulty"])),
+            program=tuple(self._program),
         )
 
     def _length(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -383,6 +385,7 @@ class _Wave:
             self._token_rewards[new, self._length()[new] - 1] = self._reward[new]
         for i in np.flatnonzero(new):
             self._verdict[i] = str(infos["verdict"][i])
+            self._program[i] = str(infos["program"][i])
         return infos
 
 

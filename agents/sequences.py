@@ -65,6 +65,7 @@ class Sequences(NamedTuple):
         verdict: B words, such as ``"accepted"``.
         problem_id: B ids.
         difficulty: B words.
+        program: B programs as they were judged; empty where an answer held none.
     """
 
     input_ids: Tensor
@@ -83,6 +84,7 @@ class Sequences(NamedTuple):
     verdict: tuple[str, ...]
     problem_id: tuple[str, ...]
     difficulty: tuple[str, ...]
+    program: tuple[str, ...]
 
 
 Batched = TypeVar("Batched", Tokens, Sequences)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TextIO
@@ -18,6 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 __all__ = ["RunLogger", "read_scalars"]
 
 _SCALARS = "scalars.jsonl"
+_ROLLOUTS = "rollouts.jsonl"
 _EVENTS = "tensorboard"
 
 
@@ -31,10 +32,11 @@ class RunLogger:
     """Writes to one folder and to the terminal. A context manager.
 
     Args:
-        folder: Gets ``tensorboard/``, ``scalars.jsonl`` and ``log.txt``; made when they are.
+        folder: Gets ``tensorboard/``, ``scalars.jsonl`` and ``log.txt``, and ``rollouts.jsonl`` if
+            there are rollouts; made when they are.
         quiet: Nothing on the terminal.
-        resume_at: Scalars of this step and later are dropped from ``scalars.jsonl``, so that a
-            resumed run does not tell them twice.
+        resume_at: Scalars and rollouts of this step and later are dropped, so that a resumed run
+            does not tell them twice.
 
     The files are opened when there is something to write: a command that is refused before it
     begins leaves those of an earlier run in the same folder as they are.
@@ -71,6 +73,17 @@ class RunLogger:
         files.scalars.flush()
         for name, value in finite.items():
             files.events.add_scalar(name, value, step)
+
+    def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Appends rollouts of a step to ``rollouts.jsonl``.
+
+        Args:
+            step: Iteration.
+            rows: What JSON can hold of each; :mod:`agents.rollout_log` makes them.
+        """
+        self._files()
+        with (self.folder / _ROLLOUTS).open("a") as file:
+            file.writelines(json.dumps({"step": step, **row}) + "\n" for row in rows)
 
     def progress(self, done: float, text: str) -> None:
         """Moves the progress bar.
@@ -125,6 +138,10 @@ class RunLogger:
             folder, at = self.folder, self._resume_at
             folder.mkdir(parents=True, exist_ok=True)
             kept = [] if at is None else _lines_before(folder / _SCALARS, at)
+            rollouts = [] if at is None else _lines_before(folder / _ROLLOUTS, at)
+            (folder / _ROLLOUTS).unlink(missing_ok=True)
+            if rollouts:
+                (folder / _ROLLOUTS).write_text("".join(rollouts))
             if at is None:  # or the curves of two runs would lie over each other
                 shutil.rmtree(folder / _EVENTS, ignore_errors=True)
             self._opened = _Files(

@@ -14,12 +14,13 @@ import dataclasses
 import functools
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import codegym
 from agents import checkpoint
@@ -38,6 +39,8 @@ from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, he
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
+from agents.rollout_log import rollout_rows
+from agents.sequences import Sequences
 from agents.telemetry import RunLogger
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -80,12 +83,15 @@ class RunSettings(TaskSettings, ModelSettings):
     """whether a run that goes wrong goes back to its last good state, with half the step"""
     checkpoint_every: int = 0
     """iterations between checkpoints; 0: only at the end"""
+    log_rollouts: int = 16
+    """episodes kept in rollouts.jsonl, for `codegym view`, of the first iteration and of each that
+    an evaluation follows; 0: none"""
     resume: Path | None = None
     """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
     taken from it"""
     out: Path = Path("runs/ppo")
     """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
-    scalars.jsonl, tensorboard/, log.txt"""
+    scalars.jsonl, rollouts.jsonl, tensorboard/, log.txt"""
 
     def refuse_meaningless_run(self) -> None:
         """Refuses what would have no meaning or no effect.
@@ -97,7 +103,7 @@ class RunSettings(TaskSettings, ModelSettings):
             raise ConfigurationError(
                 f"A run needs a budget of at least one iteration, got iterations={self.iterations}."
             )
-        for name in ("eval_every", "checkpoint_every"):
+        for name in ("eval_every", "checkpoint_every", "log_rollouts"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
         if self.eval_every and self.split in (None, _HELD_OUT):
@@ -114,7 +120,7 @@ class RunSettings(TaskSettings, ModelSettings):
 
 _MAY_DIFFER = frozenset(
     {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
-    | {"checkpoint_every", "gradient_checkpointing"}
+    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts"}
 )
 """Settings that a resumed run may change: none of them decides what is learned."""
 _HELD_OUT = "validation"
@@ -161,7 +167,8 @@ class Trainer(abc.ABC):
         start_states: StartStates | None = None,
     ) -> None:
         self._run, self.logger, self.screen = args, logger, screen or logger
-        tokenizer = make_tokenizer(args.tokenizer)
+        self._tokenizer = tokenizer = make_tokenizer(args.tokenizer)
+        self._grader = grader
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         self.reference = copy.deepcopy(policy).requires_grad_(False).eval()
         if args.tests is not None:
@@ -267,9 +274,7 @@ class Trainer(abc.ABC):
             self._check()
         while self.iteration < args.iterations:
             trouble = self._step()
-            every = args.eval_every or _CHECK_EVERY
-            due = self.iteration % every == 0 or self.iteration == args.iterations
-            if trouble is None and due:
+            if trouble is None and self._is_checked():
                 trouble = self._check()
             if trouble is not None:
                 self._go_back(trouble)
@@ -280,6 +285,38 @@ class Trainer(abc.ABC):
         self._save_policy("last")
         if not args.eval_every:
             self._save_policy("policy")
+
+    def keep_rollouts(
+        self, sequences: Sequences, columns: Mapping[str, Tensor], *, temperature: float = 1.0
+    ) -> None:
+        """Writes some episodes to ``rollouts.jsonl``, if this iteration is one of those.
+
+        A method calls this when it has counted the iteration. Nothing that is learned depends on
+        it.
+
+        Args:
+            sequences: All episodes of the iteration.
+            columns: (B, T) aligned with the tokens: what the method has of ``loss_mask``,
+                ``rewards``, ``advantages``, ``values``, ``logprobs``, ``reference_logprobs``.
+            temperature: Of the policy.
+        """
+        if self._run.log_rollouts and (self.iteration == 1 or self._is_checked()):
+            rows = rollout_rows(
+                sequences,
+                columns,
+                self._run.log_rollouts,
+                task=task_of(self.envs),
+                grader=self._grader,
+                tokenizer=self._tokenizer,
+                earlier=self._run.out / "good" / "policy",
+                temperature=temperature,
+            )
+            self.logger.rollouts(self.iteration, rows)
+
+    def _is_checked(self) -> bool:
+        """Whether success is measured after this iteration."""
+        every = self._run.eval_every or _CHECK_EVERY
+        return self.iteration % every == 0 or self.iteration == self._run.iterations
 
     def save(self, folder: Path | None = None) -> Path:
         """Writes a checkpoint of everything that the next iteration depends on.

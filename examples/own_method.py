@@ -78,6 +78,8 @@ class RLOO(Trainer):
         self.optimizer.step()
         self.iteration += 1
         self.episodes += len(sequences.reward)
+        columns = {"loss_mask": learned, "rewards": reward.total, "advantages": advantages}
+        self.keep_rollouts(sequences, {**columns, "logprobs": fresh.detach()})
         distance = approximate_kl(fresh.detach(), before, known.generated)
         return {**rollout_metrics(rollout), "kl/reference_k1": float(distance.k1)}
 

@@ -19,15 +19,15 @@ from codegym.commands.samples.matching import Match, Matcher, Unmatched
 from codegym.commands.samples.programs import program_of
 from codegym.commands.samples.sample import Sample, Unreadable
 from codegym.errors import CodegymError, ConfigurationError, ExecutionError
+from codegym.grading.failing_test import failing_test
 from codegym.grading.grader import Grader
 from codegym.grading.judge import NO_PROGRAM, grade_without_program
-from codegym.grading.verdict import Grade, TestGrade
-from codegym.problems import CallTest, CodeTest, Problem, ProblemSet, StdinTest, UnitTest
+from codegym.grading.verdict import Grade
+from codegym.problems import Problem, ProblemSet
 
 __all__ = ["LeftOut", "Tally", "grade_samples"]
 
 _FAULTS_IN_A_ROW = 10
-_SHOWN = 400
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -251,41 +251,16 @@ def _row(one: _Waiting, grade: Grade) -> dict[str, Any]:
 
 def _failing_test(problem: Problem, grade: Grade) -> dict[str, Any] | None:
     """The first test that failed: its number from 1, what it is, and its own verdict."""
-    for number, (test, result) in enumerate(zip(problem.tests, grade.tests, strict=False), 1):
-        if result is not None and result.verdict != "accepted":
-            return {
-                "number": number,
-                "test": _shown(test, result, problem.entry_point),
-                "verdict": result.verdict.value,
-                "error_type": result.error_type,
-                "error_message": result.error_message,
-            }
-    return None
-
-
-def _shown(test: UnitTest, result: TestGrade, entry_point: str | None) -> str:
-    """A test in a line or two."""
-    if isinstance(test, StdinTest):
-        return f"stdin {_cut(test.stdin)!r} must print {_cut(test.stdout)!r}"
-    if isinstance(test, CodeTest):
-        failed = result.checks_passed
-        if failed >= len(test.checks):
-            return _cut(test.source.strip())
-        first, *after = test.checks[failed : failed + 2]
-        lines = test.source.splitlines()[first - 1 : after[0] - 1 if after else first]
-        return _cut(" ".join(line.strip() for line in lines).strip())
-    assert isinstance(test, CallTest)
-    if test.expression is not None:
-        call = test.expression
-    else:
-        arguments = [repr(value) for value in test.args]
-        arguments += [f"{name}={value!r}" for name, value in test.kwargs]
-        call = f"{entry_point}({', '.join(arguments)})"
-    return f"{_cut(call)} must return {_cut(repr(test.expected))}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+    failed = failing_test(problem, grade)
+    if failed is None:
+        return None
+    return {
+        "number": failed.number,
+        "test": failed.test,
+        "verdict": failed.verdict.value,
+        "error_type": failed.error_type,
+        "error_message": failed.error_message,
+    }
 
 
 def _digest(problem: Problem, program: str | None) -> str:

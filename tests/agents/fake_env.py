@@ -90,6 +90,7 @@ class CopyEnv(VectorEnv):
         if finishing.any():
             infos["verdict"] = np.full(n, None, dtype=object)
             infos["_verdict"] = finishing
+            infos["program"] = np.full(n, "", dtype=object)
             infos["loss_mask"] = np.zeros((n, self.width), dtype=np.int8)
             infos["_loss_mask"] = finishing
             for i in np.flatnonzero(finishing).tolist():

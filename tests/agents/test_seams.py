@@ -49,6 +49,7 @@ def _episodes(
         verdict=("accepted",) * rows,
         problem_id=("p",) * rows,
         difficulty=("introductory",) * rows,
+        program=("",) * rows,
     )
 
 
