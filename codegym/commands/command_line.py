@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grade": ("grade", "grades samples of people's models: verdicts and pass@k"),
     "eval": ("evaluate", "lets a model write programs, and grades them"),
     "regrade": ("regrade", "grades rollouts that have a score: where do the graders differ?"),
+    "view": ("view", "rollouts and curves of a run as one HTML page that needs no server"),
     "serve": ("serve", "runs and grades programs over HTTP, for trainers on other machines"),
     "play": ("play", "an episode at the terminal, by hand or by the reference solution"),
 }

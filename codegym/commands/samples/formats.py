@@ -11,8 +11,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from codegym.commands.samples.sample import Form, Sample
+from codegym.commands.samples.sample import Form, Sample, Written
 from codegym.errors import ProblemError
+from codegym.grading.verdict import Verdict
 
 __all__ = [
     "EVALPLUS_RESULTS",
@@ -108,6 +109,8 @@ def _verl(row: Fields, where: str) -> Iterator[Sample]:
         continues=True,
         tests=row.get("gts"),
         scores=_numbers(row, but=("step", *_LOGGED, *_IDS)),
+        step=_step(row),
+        verdict=_verdict(row),
     )
 
 
@@ -120,6 +123,9 @@ def _trl(row: Fields, where: str) -> Iterator[Sample]:
         prompt=_last(row["prompt"], "user", "prompt"),
         continues=isinstance(row["prompt"], str),
         scores=_numbers(row, but=("step", "advantage", *_LOGGED, *_IDS)),
+        step=_step(row),
+        verdict=_verdict(row),
+        advantage=_number(row.get("advantage")),
     )
 
 
@@ -138,6 +144,7 @@ def _verifiers(row: Fields, where: str) -> Iterator[Sample]:
             problem_id=_optional_id(data) or _optional_id({"id": data.get("name")}),
             prompt=None if prompt is None else _last(prompt, "user", "task.data.prompt"),
             scores=_rewards(trace.get("rewards") or {}),
+            written=_written(trace.get("nodes")),
         )
 
 
@@ -151,6 +158,43 @@ def _reply(trace: Fields, number: int) -> str:
         if message.get("role") == "assistant":
             return _content(message.get("content") or "", f"traces[{number}]")
     raise ProblemError(f"traces[{number}] has no message of an assistant")
+
+
+def _written(nodes: Any) -> Written | None:
+    """The tokens of the branch of what the agent said last; None if they are not there, or odd."""
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        return None
+    last = next((k for k in reversed(range(len(nodes))) if _says(nodes[k])), None)
+    branch: list[Fields] = []
+    while isinstance(last, int) and 0 <= last < len(nodes) and len(branch) < len(nodes):
+        branch.insert(0, nodes[last])
+        last = nodes[last].get("parent")
+    ids: list[int] = []
+    mask: list[bool] = []
+    numbers: dict[str, list[float | None]] = {"logprobs": [], "advantages": []}
+    for node in branch:
+        tokens, may = node.get("token_ids") or [], node.get("mask") or []
+        if len(tokens) != len(may) or not all(type(token) is int for token in tokens):
+            return None
+        ids += tokens
+        mask += map(bool, may)
+        for name, values in numbers.items():
+            given = iter(node.get(name) or [])
+            values += [_number(next(given, None)) if learned else None for learned in may]
+    if not any(mask):
+        return None
+    start = mask.index(True)
+    told = {name: values[start:] for name, values in numbers.items() if any(map(_is_there, values))}
+    return Written(ids, start, mask[start:], told)
+
+
+def _says(node: Fields) -> bool:
+    message = node.get("message")
+    return isinstance(message, dict) and message.get("role") == "assistant"
+
+
+def _is_there(value: float | None) -> bool:
+    return value is not None
 
 
 def _rewards(rewards: Any) -> dict[str, float | None]:
@@ -246,6 +290,16 @@ def _id(row: Fields, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ProblemError(f"{name!r} must be text or a number, got {value!r:.60}")
     return str(value)
+
+
+def _step(row: Fields) -> int | None:
+    step = row.get("step")
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def _verdict(row: Fields) -> str | None:
+    verdict = row.get("verdict")
+    return verdict if isinstance(verdict, str) and verdict in list(Verdict) else None
 
 
 def _optional_id(row: Fields) -> str | None:
