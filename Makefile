@@ -24,7 +24,7 @@ OURS := .made-by-make
 
 # Two targets at a time would install into one virtual environment at a time.
 .NOTPARALLEL:
-.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-integrations \
+.PHONY: help train apps-plus prm robustness test test-latest test-lowest test-integrations test-integrations-browser \
 	test-busy fuzz check docs lock clean
 
 # Settings of a command: make train ARGS="--seed 1 --out runs/second"
@@ -37,7 +37,7 @@ help:
 	@echo "make prm             a process reward model from end to end"
 	@echo "make robustness      the main job with ten seeds and other learning rates; takes hours"
 	@echo "make test-latest     the tests on the newest versions; test-lowest: on the oldest"
-	@echo "make test-integrations  real trainers of others, each in an environment of its own"
+	@echo "make test-integrations  real trainers of others, each in an environment of its own, and a browser"
 	@echo "make test-busy       the tests three times beside eight busy loops"
 	@echo "make fuzz            a hundred times as many damaged reports and odd answers as make test"
 	@echo "make docs            builds the site into docs/_build"
@@ -97,12 +97,16 @@ test-lowest: $(LOWEST)/.python-$(VERSION)
 	$(LOWEST)/bin/python -m pytest -n 2
 
 # Real trainers on the CPU. Their results are kept in benchmarks/results/integrations_NAME.json.
-test-integrations: $(addprefix test-integrations-,$(INTEGRATIONS))
+test-integrations: $(addprefix test-integrations-,$(INTEGRATIONS)) test-integrations-browser
 
 test-integrations-%: .venv-%/.python-$(VERSION)
 	.venv-$*/bin/python -m pip install --quiet \
 		--requirement requirements/integrations-$*-py$(VERSION).txt --editable .
 	.venv-$*/bin/python -m benchmarks.integrations $* $* torch transformers accelerate datasets
+
+# The page of `codegym view` in a headless Chromium (Debian's package chromium, or $$CHROMIUM).
+test-integrations-browser: $(VENV)/.test
+	$(BIN)/python -m benchmarks.integrations browser
 
 lock:
 	$(PYTHON) requirements/lock.py $(PYTHONS)

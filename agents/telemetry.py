@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TextIO
@@ -37,12 +39,20 @@ class RunLogger:
         quiet: Nothing on the terminal.
         resume_at: Scalars and rollouts of this step and later are dropped, so that a resumed run
             does not tell them twice.
+        clock: Seconds, for the time that is left.
 
     The files are opened when there is something to write: a command that is refused before it
     begins leaves those of an earlier run in the same folder as they are.
     """
 
-    def __init__(self, folder: Path, *, quiet: bool = False, resume_at: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        quiet: bool = False,
+        resume_at: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         # Those of loading and saving weights would tear ours.
         disable_progress_bar()  # type: ignore[no-untyped-call]
         self.folder = folder
@@ -54,11 +64,14 @@ class RunLogger:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
             transient=True,
         )
         self._task: TaskID | None = None
+        self._clock = clock
+        self._began = (0.0, 0.0)  # time and share of the budget at the first call
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Records named numbers of a step.
@@ -93,9 +106,20 @@ class RunLogger:
             text: What is going on.
         """
         if self._task is None:
-            self._task = self._progress.add_task(text, total=1.0)
+            self._task = self._progress.add_task(text, total=1.0, left="")
+            self._began = self._clock(), done
             self._progress.start()
-        self._progress.update(self._task, completed=min(done, 1.0), description=text)
+        self._progress.update(
+            self._task, completed=min(done, 1.0), description=text, left=self._left(done)
+        )
+
+    def _left(self, done: float) -> str:
+        """The time that is left if it goes on as since the first call; nothing is known at that."""
+        at, first = self._began
+        if done <= first:
+            return ""
+        seconds = (self._clock() - at) * max(0.0, 1.0 - done) / (done - first)
+        return f"{datetime.timedelta(seconds=round(seconds))} left"
 
     def note(self, text: str) -> None:
         """Prints a line above the progress bar and keeps it in ``log.txt``.

@@ -158,7 +158,8 @@ def _report(
         f"Start states at the end: {shares or 'none'} (stage 0: empty prefix).\n"
         f"Gain of the last policy, mean of the levels: sampled {gained['sampled']:+.1f} points, "
         f"greedy {gained['greedy']:+.1f} points; PPO went back {len(run.guard.state.returns)} "
-        f"times. {seconds:.0f} s in all; see {out}."
+        f"times. {seconds:.0f} s in all; see {out}, or its curves and rollouts as a page: "
+        f"codegym view {out}"
     )
     data = {
         "arguments": settings,

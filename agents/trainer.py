@@ -363,6 +363,7 @@ class Trainer(abc.ABC):
                 f"{self._run.out / 'policy'}."
             )
         lines += [f"Went back once at {reason}" for reason in state.returns]
+        lines.append(f"Its curves and rollouts as a page: codegym view {self._run.out}")
         return "\n".join(lines)
 
     def close(self) -> None:
@@ -427,9 +428,8 @@ class Trainer(abc.ABC):
         )
         self.screen.progress(
             self.iteration / self._run.iterations,
-            f"{self.name} {self.iteration} solved {metrics['rollout/solved']:.2f}"
-            f" stage {metrics.get('curriculum/mean_stage', 0.0):.2f}"
-            f" KL {metrics['kl/reference_k1']:.3f}",
+            f"{self.name} {self.iteration}: solved {100 * metrics['rollout/solved']:.0f} %"
+            f"{_stage(metrics)}, KL {metrics['kl/reference_k1']:.3f}",
         )
         return self.guard.after_iteration(metrics["kl/reference_k1"])
 
@@ -514,6 +514,12 @@ class Trainer(abc.ABC):
         """Factor on the learning rates: the schedule's, and the guard's after a return."""
         done = self.iteration / self._run.iterations
         return self.guard.rate_factor * (1.0 - 0.9 * done if self._run.anneal else 1.0)
+
+
+def _stage(metrics: Mapping[str, float]) -> str:
+    """The mean stage for the live line; nothing where start states have no stages that move."""
+    name = "curriculum/mean_stage"
+    return f", stage {metrics[name]:.2f}" if name in metrics else ""
 
 
 def _held_out(args: RunSettings) -> ProblemSet:

@@ -1,4 +1,4 @@
-"""Runs the tests of one integration with the real trainer, and keeps what came of it.
+"""Runs the tests of one integration with the real trainer (or browser), and keeps what came of it.
 
 ``make test-integrations`` calls this in an environment of each trainer's own, which has pytest. The
 result is ``benchmarks/results/integrations_NAME.json``. It is written only if a test ran and none
@@ -29,11 +29,16 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.tests: dict[str, str] = {}
+        self.measured: dict[str, object] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Keeps the outcome of the call, or what came before or after it and was worse."""
+        """Keeps the outcome of the call, or what came before or after it and was worse.
+
+        What a test measures, it says with pytest's ``record_property``.
+        """
         if report.when == "call" or report.outcome != "passed":
             self.tests[report.nodeid.partition("::")[2]] = report.outcome
+            self.measured |= dict(report.user_properties)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         "packages": {name: installed[name] for name in given.packages if name in installed},
         "tests": outcomes.tests,
     }
+    if outcomes.measured:
+        result["measured"] = outcomes.measured
     kept = RESULTS / f"integrations_{given.name}.json"
     kept.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(kept)

@@ -130,3 +130,25 @@ def test_pieces_are_the_text_whatever_the_tokens_cut() -> None:
 def test_a_negative_number_of_rollouts_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="log_rollouts must be 0 or more, got -1"):
         ppo.Args(log_rollouts=-1)
+
+
+def test_the_live_line_tells_the_time_that_is_left(tmp_path: Path) -> None:
+    now = iter([100.0, 130.0, 160.0])
+    with RunLogger(tmp_path, quiet=True, clock=lambda: next(now)) as logger:
+
+        def left() -> str:
+            (task,) = logger._progress.tasks
+            return str(task.fields["left"])
+
+        logger.progress(0.2, "a resumed run")
+        assert left() == ""  # nothing is known yet
+        logger.progress(0.4, "30 seconds for a fifth")
+        assert left() == "0:01:30 left"
+        logger.progress(1.0, "done")
+        assert left() == "0:00:00 left"
+
+
+def test_a_run_says_where_to_look_next(grader: codegym.Grader, tmp_path: Path) -> None:
+    run = _train(tmp_path, grader, iterations=1)
+    assert run.summary().endswith(f"codegym view {tmp_path}")
+    assert f"codegym view {tmp_path}" in (tmp_path / "log.txt").read_text()

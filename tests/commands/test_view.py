@@ -419,6 +419,19 @@ def test_no_file_of_others_is_written_over(command: Command, tmp_path: Path) -> 
     assert command("view", path).status == 0  # its own page it replaces
 
 
+def test_of_several_scores_none_is_guessed(command: Command, tmp_path: Path) -> None:
+    shared = {"prompt": "?", "completion": "!", "empty": None}
+    path = write_lines(tmp_path / "c.jsonl", {**shared, "right": 1.0, "short": 0.5})
+    told = command("view", path, "--json").json()
+    assert any("several scores, right, short," in note for note in told["notes"])
+    (one,) = read_page(Path(told["page"])).rollouts
+    assert one.row["reward"] is None
+    assert (one.facts["right"], one.facts["short"], one.facts["empty"]) == ("1", "0.5", "none")
+    command("view", path, "--score", "short")
+    shown = read_page(Path(told["page"]))
+    assert (shown.index["reward"], shown.rollouts[0].row["reward"]) == ("short", 0.5)
+
+
 def test_numbers_that_mean_nothing_are_refused(command: Command, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "rollouts.jsonl", ours())
     assert "limit must be 1 or more, got 0" in command("view", path, "--limit", 0).err

@@ -83,14 +83,17 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 500,
         )
-        self.ask("Page.navigate", url="about:blank")
-        self._happened.clear()
+        self._load("about:blank")  # or another fragment of the same page would load nothing
         self.messages.clear()
         self.requests.clear()
-        self.ask("Page.navigate", url=f"{path.resolve().as_uri()}{fragment}")
+        self._load(f"{path.resolve().as_uri()}{fragment}")
+        self.until("document.documentElement.dataset.painted !== undefined")
+
+    def _load(self, url: str) -> None:
+        self._happened.clear()
+        self.ask("Page.navigate", url=url)
         while "Page.loadEventFired" not in self._happened:
             self._read()
-        self.until("document.documentElement.dataset.painted !== undefined")
 
     def run(self, expression: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""

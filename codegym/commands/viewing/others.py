@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,24 @@ from codegym.commands.viewing.rollout import FloatArray, Rollout
 from codegym.errors import TokenizationError, UnknownNameError
 from codegym.tokenization import Tokenizer
 
-__all__ = ["rollout_of_sample", "score_column"]
+__all__ = ["rollout_of_sample", "score_column", "score_names"]
 
 _TOTAL = "reward"
 
 
+def score_names(samples: Iterable[Sample]) -> list[str]:
+    """The scores that some samples have."""
+    names = (name for one in samples for name, value in one.scores.items() if value is not None)
+    return list(dict.fromkeys(names))
+
+
 def score_column(
-    samples: Iterable[Sample], asked: str | None, *, usual: str | None, where: Path
+    names: Sequence[str], asked: str | None, *, usual: str | None, where: Path
 ) -> str | None:
     """Which score is shown as the reward; None if there is none, or none is more likely.
 
     Args:
-        samples: Some of the source.
+        names: Of the scores that there are.
         asked: The name that the user gave.
         usual: The name that the format has for it.
         where: The source, for the message.
@@ -32,7 +38,6 @@ def score_column(
     Raises:
         UnknownNameError: If there is no score of the name that was given.
     """
-    names = list(dict.fromkeys(name for sample in samples for name in sample.scores))
     if asked is not None:
         if asked not in names:
             raise UnknownNameError(f"score of {where.name}", asked, names)

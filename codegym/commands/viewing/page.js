@@ -78,7 +78,7 @@
 
     const paint = () => {
       const width = picture.clientWidth || 420, height = 240;
-      const left = 44, right = width - 10, top = 8, bottom = height - 22;
+      const left = 44, right = width - 16, top = 8, bottom = height - 22;
       const svg = draw("svg", {viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true"});
       toX = (x) => left + (right - left) * (xs.length < 2 ? .5 : (x - xs[0]) / (xs[xs.length - 1] - xs[0]));
       const toY = (y) => bottom - (bottom - top) * (y - low) / (high - low);

@@ -18,7 +18,7 @@ from codegym.commands.results import results_path
 from codegym.commands.samples.files import open_samples
 from codegym.commands.samples.sample import Sample, Unreadable
 from codegym.commands.viewing.curves import charts_of_rollouts, charts_of_scalars
-from codegym.commands.viewing.others import rollout_of_sample, score_column
+from codegym.commands.viewing.others import rollout_of_sample, score_column, score_names
 from codegym.commands.viewing.ours import is_ours, rollout_of_row
 from codegym.commands.viewing.rollout import COLUMNS, Rollout, View
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
@@ -154,7 +154,8 @@ def _of_others(
         for sample in itertools.islice(file, _TRIED)
         if isinstance(sample, Sample)
     ]
-    column = score_column(tried, score, usual=files[0].format.score, where=path)
+    scores = score_names(tried)
+    column = score_column(scores, score, usual=files[0].format.score, where=path)
     grades = _grades(results_path(path))
     bad: list[str] = []
     kept: _Kept[Rollout] = _Kept(limit)
@@ -182,6 +183,11 @@ def _of_others(
             0,
             f"{undecoded} rollouts have ids of tokens, and no tokenizer that spells them is at "
             "hand: their text is shown. Name the model's with --tokenizer hf:NAME.",
+        )
+    if column is None and scores:
+        notes.append(
+            f"The source has several scores, {', '.join(scores)}, and none is shown as the reward: "
+            "name one with --score."
         )
     if not grades and not any(one.verdict for one in shown):
         notes.append(
