@@ -198,10 +198,7 @@ def browser(profile: Path) -> Iterator[Browser]:
         with contextlib.suppress(AssertionError, OSError):
             page.ask("Browser.close")
     finally:
-        os.close(to)  # which ends it in any case
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        os.close(to)
+        process.kill()  # if it has not ended by then; its children end with it
+        process.wait()
         pipe.close()
