@@ -389,6 +389,32 @@ def test_rows_that_cannot_be_read_are_listed_and_the_others_shown(
         assert any(reason in text for text in told["left_out"]), reason
 
 
+@pytest.mark.parametrize("name", sorted(ours()))
+def test_a_field_that_holds_anything_else_ends_nothing(
+    name: str, command: Command, tmp_path: Path
+) -> None:
+    odd: list[Any] = [None, True, -1, 10**400, 1e999, "x", [], [[1]], [None] * 5, [10**400] * 5, {}]
+    odd += [{"line": 10**9, "number": []}, {"line": -1}, {"line": 1, "message": {}}, [{}] * 5]
+    rows = [ours(), *(ours(**{name: value}) for value in odd)]
+    rows.append({key: value for key, value in ours().items() if key != name})
+    path = write_lines(tmp_path / "rollouts.jsonl", *rows)
+    ran = command("view", path, "--json")
+    told = ran.json()
+    assert ran.status in (0, 1)
+    assert told["rollouts"] + len(told["left_out"]) == len(rows)
+    assert len(read_page(Path(told["page"])).rollouts) == told["rollouts"] >= 1
+
+
+def test_scalars_that_are_no_numbers_are_left_out(command: Command, tmp_path: Path) -> None:
+    odd = [None, True, "x", [1], 10**400, 1e999, -1e999]
+    rows = [{"step": k, "greedy/mean": value} for k, value in enumerate(odd)]
+    known = {"step": 9, "greedy/mean": 0.5}
+    write_lines(tmp_path / "scalars.jsonl", *rows, *({"step": value} for value in odd), known)
+    command("view", tmp_path)
+    (chart,) = read_page(tmp_path / "view.html").index["charts"]
+    assert chart["series"] == [{"name": "mean", "points": [[9, 50.0]]}]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -239,6 +239,17 @@ def test_a_link_to_a_rollout_opens_it_and_leads_back(page: Browser, tmp_path: Pa
     assert page.run("document.getElementById('list').offsetParent !== null")
 
 
+def test_a_page_that_was_damaged_says_so(page: Browser, tmp_path: Path) -> None:
+    out = write(tmp_path, *map(row, range(3)))
+    text = out.read_text()
+    begin = text.index('id="chunk0">') + len('id="chunk0">')
+    out.write_text(text[:begin] + "AAAA" + text[begin + 40 :])
+    page.open(out, width=WIDE)
+    said = page.run("document.getElementById('detail').textContent")
+    assert said.startswith("The tokens of this rollout cannot be read")
+    assert page.run("document.querySelectorAll('#rows [role=row]').length") == 3
+
+
 def test_five_thousand_rollouts_of_four_hundred_tokens(
     page: Browser, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _IDS = ("task_id", "problem_id", "question_id", "id")
-_LOGGED = ("pass_ratio", "tests_passed", "acc")  # by codegym's own rewards, beside the score
+_LOGGED = ("pass_ratio", "acc")  # by codegym's own rewards, beside the score
 _STATUS = {"pass": 1.0, "passed": 1.0, "fail": 0.0, "failed": 0.0, "timeout": 0.0}
 
 Fields = Mapping[str, Any]

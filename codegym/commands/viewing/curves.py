@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -192,7 +193,7 @@ def charts_of_rollouts(rollouts: Sequence[Rollout], reward: str) -> list[Chart]:
     """The curves of a run that has no scalars: means of its rollouts at each step.
 
     Args:
-        rollouts: All of the source, not only those that are shown.
+        rollouts: Those that are shown.
         reward: What the source calls their reward.
     """
     by_step: dict[int, list[Rollout]] = collections.defaultdict(list)
@@ -203,7 +204,7 @@ def charts_of_rollouts(rollouts: Sequence[Rollout], reward: str) -> list[Chart]:
         return []
     rewards, shares = [], []
     for step, these in sorted(by_step.items()):
-        paid = [one.reward for one in these if one.reward is not None]
+        paid = [one.reward for one in these if one.reward is not None and math.isfinite(one.reward)]
         if paid:
             rewards.append((float(step), sum(paid) / len(paid)))
         judged = [one.verdict for one in these if one.verdict is not None]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from codegym.commands.samples.sample import Sample, Written
-from codegym.commands.viewing.rollout import FloatArray, Rollout
+from codegym.commands.viewing.rollout import LARGEST_WHOLE, FloatArray, Rollout
 from codegym.errors import TokenizationError, UnknownNameError
 from codegym.tokenization import Tokenizer
 
@@ -81,7 +81,7 @@ def rollout_of_sample(
         problem_id=sample.problem_id if grade is None else str(grade.get("problem_id")),
         verdict=verdict,
         reward=None if score is None else sample.scores.get(score),
-        step=sample.step,
+        step=sample.step if abs(sample.step or 0) <= LARGEST_WHOLE else None,
         facts=_facts(sample, grade),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codegym.commands.viewing.rollout import FloatArray, Rollout
+from codegym.commands.viewing.rollout import LARGEST_WHOLE, FloatArray, Rollout
 from codegym.errors import ProblemError
 
 __all__ = ["is_ours", "rollout_of_row"]
@@ -88,7 +88,7 @@ def _column(row: Mapping[str, Any], name: str, length: int) -> FloatArray:
         raise ProblemError(f"{name!r} must have a number for each of {length} tokens")
     try:
         return np.array(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ProblemError(f"{name!r} must be numbers: {error}") from error
 
 
@@ -99,13 +99,17 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
 
 def _number(row: Mapping[str, Any], name: str) -> float | None:
     value = row.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond what a float can be
+        return None
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int | None:
     value = row.get(name)
-    return value if type(value) is int else None
+    return value if type(value) is int and abs(value) <= LARGEST_WHOLE else None
 
 
 def _error_pieces(row: Mapping[str, Any], pieces: Sequence[str]) -> tuple[int, int] | None:

@@ -269,7 +269,7 @@
   const readTexts = async () => {
     for (let row = 0; row < total; row++) {
       if (texts.has(row)) continue;
-      texts.set(row, (await readRollout(row)).pieces.join("").toLowerCase());
+      texts.set(row, await readRollout(row).then((one) => one.pieces.join("").toLowerCase(), () => ""));
     }
   };
   let asked = 0;
@@ -448,7 +448,16 @@
   async function detail() {
     const row = order[active], article = byId("detail");
     if (row === undefined) { article.replaceChildren(); painted = null; return; }
-    const one = await readRollout(row);
+    let one;
+    try {
+      one = await readRollout(row);
+    } catch (error) {
+      painted = null;
+      article.replaceChildren(make("p", {}, typeof DecompressionStream === "undefined"
+        ? "This browser cannot unpack the tokens: it needs DecompressionStream, which browsers have since 2023."
+        : `The tokens of this rollout cannot be read, perhaps the file was cut off: ${error}`));
+      return;
+    }
     if (order[active] !== row) return;
     const back = make("button", {type: "button", class: "back"}, "← Table");
     back.addEventListener("click", close);

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -22,6 +21,7 @@ from codegym.commands.viewing.others import rollout_of_sample, score_column, sco
 from codegym.commands.viewing.ours import is_ours, rollout_of_row
 from codegym.commands.viewing.rollout import COLUMNS, Rollout, View
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
+from codegym.problems.reading.json_values import parse_json
 from codegym.tokenization import Tokenizer
 
 __all__ = ["Read", "read_view"]
@@ -30,6 +30,7 @@ _ROLLOUTS, _SCALARS = "rollouts.jsonl", "scalars.jsonl"
 _LEARNED = "ppo"
 _MOST_REASONS = 5
 _TRIED = 100
+_LARGEST = 1e300
 
 Item = TypeVar("Item")
 
@@ -96,7 +97,8 @@ def _run(run: Path, limit: int, progress: Callable[[int], None] | None) -> Read:
     bad: list[str] = []
     learned = list(_lines(scalars[0], bad)) if scalars else []
     before = list(_lines(scalars[1], bad)) if len(scalars) > 1 else learned
-    charts = charts_of_scalars(_numbers_of(learned), _numbers_of(before))
+    numbers = _numbers_of(learned)
+    charts = charts_of_scalars(numbers, _numbers_of(before))
     kept: _Kept[Rollout] = _Kept(limit)
     for file in rollouts[:1]:
         for rollout in _ours(file, bad, progress):
@@ -110,7 +112,7 @@ def _run(run: Path, limit: int, progress: Callable[[int], None] | None) -> Read:
     if not charts:
         notes.append(f"This run has no curves: {_SCALARS} is not there, or is empty.")
     shown = kept.items()
-    steps = max((int(row["step"]) for row in _numbers_of(learned)), default=0)
+    steps = max((int(row["step"]) for row in numbers), default=0)
     view = View(
         title=f"Run {run.resolve().name}",
         source=f"A run of ours: {len(charts)} charts of {steps} iterations, {kept.total} rollouts.",
@@ -265,7 +267,7 @@ def _holds_ours(path: Path) -> bool:
     with path.open("rb") as file:
         line = file.readline()
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return False
     return isinstance(row, dict) and is_ours(row)
@@ -282,7 +284,7 @@ def _numbered(path: Path, bad: list[str]) -> Iterator[tuple[dict[str, Any], int]
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 bad.append(f"{path.name} line {number}: it is not JSON, perhaps cut off: {error}")
                 continue
@@ -293,14 +295,17 @@ def _numbered(path: Path, bad: list[str]) -> Iterator[tuple[dict[str, Any], int]
 
 
 def _numbers_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """The numbers of rows that have a step, those that a float cannot hold left out."""
     return [
         {
             name: float(value)
             for name, value in row.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) < _LARGEST
         }
         for row in rows
-        if isinstance(row.get("step"), int)
+        if type(row.get("step")) is int and abs(row["step"]) < _LARGEST
     ]
 
 

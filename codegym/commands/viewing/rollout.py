@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLUMNS", "Chart", "Column", "FloatArray", "Rollout", "Series", "View"]
+__all__ = ["COLUMNS", "LARGEST_WHOLE", "Chart", "Column", "FloatArray", "Rollout", "Series", "View"]
 
 FloatArray = npt.NDArray[np.float32]
+LARGEST_WHOLE = 2**53
+"""Beyond it, a browser's numbers are no longer exact."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
