@@ -504,7 +504,8 @@
       const all = [...code.children], [first, last] = one.error.map((k) => k - one.prompt);
       for (const node of all.slice(Math.max(0, first), last)) node.classList.add("t", "wrong");
       const message = one.facts.find(([name]) => name === "error");
-      if (last > 0) all[Math.min(all.length, last) - 1].after(make("span", {class: "fault"}, `▲ ${message ? message[1] : "the error is in this line"}`));
+      const end = all[last]?.textContent.startsWith("\n") ? last + 1 : last;  // below the line, not in it
+      if (last > 0) all[Math.min(all.length, end) - 1].after(make("span", {class: "fault"}, `▲ ${message ? message[1] : "the error is in this line"}`));
     }
     const places = new Map(spans.map((node, k) => [node, k]));
     const follow = (event) => { const k = places.get(event.target); if (k !== undefined && k !== token) point(k); };
