@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
@@ -20,6 +21,8 @@ import pytest
 
 __all__ = ["main"]
 
+ASKED = "CODEGYM_INTEGRATION"
+"""The variable that names the integration: `make test` does without a browser that it finds."""
 TESTS = Path("tests/integrations")
 RESULTS = Path("benchmarks/results")
 
@@ -47,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="such as trl: tests/integrations/test_NAME.py")
     parser.add_argument("packages", nargs="*", help="whose versions are kept, if installed")
     given = parser.parse_args(arguments)
+    os.environ[ASKED] = given.name
     outcomes = Outcomes()
     path = TESTS / f"test_{given.name}.py"
     code = int(pytest.main(["-p", "no:cacheprovider", "-q", str(path)], plugins=[outcomes]))

@@ -6,6 +6,7 @@ Clocks are read and printed, and no test depends on them.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,16 @@ import pytest
 from codegym.commands import main
 from tests.integrations.chromium import Browser, browser, find_chromium
 
-pytestmark = pytest.mark.skipif(
-    find_chromium() is None,
-    reason="there is no Chromium: apt-get install chromium, or name one with $CHROMIUM",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        os.environ.get("CODEGYM_INTEGRATION") != "browser",
+        reason="run by make test-integrations-browser, in a real browser",
+    ),
+    pytest.mark.skipif(
+        find_chromium() is None,
+        reason="there is no Chromium: apt-get install chromium, or name one with $CHROMIUM",
+    ),
+]
 WIDE, NARROW = 1280, 360
 ROLLOUTS, TOKENS = 5_000, 400
 HOSTILE = "<img src=x onerror=document.title='hit'></script><script>document.title='hit'</script>"
