@@ -5,7 +5,8 @@
     policy/        the policy, as CausalLMPolicy.save_pretrained writes it, and critic/ in it
     reference/     the frozen reference, the same way
     best/          the best policy so far, the same way
-    state.pt       iteration, episodes, seconds, optimiser, start states, sampler, guard
+    state.pt       iteration, episodes, seconds, optimiser, start states, sampler, guard, and what
+                   the method keeps besides
     settings.json  of the run
 
 Written under another name first and then renamed, so a folder that exists is whole. What it
@@ -56,6 +57,7 @@ class TrainerState:
         sampler: State dict of the problem sampler.
         guard: Fields of the guard's state.
         solved: Share of episodes that passed, for each iteration since the guard's last check.
+        method: What the method keeps besides, such as a buffer of episodes: tensors and plain data.
     """
 
     iteration: int
@@ -66,6 +68,7 @@ class TrainerState:
     sampler: dict[str, Any]
     guard: dict[str, Any]
     solved: list[float]
+    method: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def save(

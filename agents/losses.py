@@ -86,21 +86,26 @@ Loss = Callable[[LossInput], tuple[Tensor, dict[str, Tensor]]]
 """A group -> its () part of the minibatch's loss, and named () scalars that add up likewise."""
 
 
-def clipped_loss(*, clip_range: float = 0.2, kl_coefficient: float = 0.0) -> Loss:
+def clipped_loss(
+    *, clip_range: float = 0.2, clip_high: float | None = None, kl_coefficient: float = 0.0
+) -> Loss:
     """PPO's loss: clipped surrogate and KL penalty.
 
     Args:
         clip_range: See :func:`policy_loss`.
+        clip_high: Likewise.
         kl_coefficient: Weight of :func:`kl_penalty`; 0: no such term.
 
     Returns:
         A loss that says ``loss/policy``, ``policy/clip_fraction`` and ``kl/update_k3``.
     """
-    return partial(_clipped_loss, clip_range=clip_range, kl_coefficient=kl_coefficient)
+    return partial(
+        _clipped_loss, clip_range=clip_range, clip_high=clip_high, kl_coefficient=kl_coefficient
+    )
 
 
 def _clipped_loss(
-    group: LossInput, *, clip_range: float, kl_coefficient: float
+    group: LossInput, *, clip_range: float, clip_high: float | None, kl_coefficient: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     surrogate = policy_loss(
         group.logprobs,
@@ -108,6 +113,7 @@ def _clipped_loss(
         group.advantages,
         group.mask,
         clip_range=clip_range,
+        clip_high=clip_high,
         normaliser=group.mask_count,
     )
     loss = surrogate.loss
@@ -150,6 +156,7 @@ def policy_loss(
     mask: Tensor,
     *,
     clip_range: float = 0.2,
+    clip_high: float | None = None,
     normaliser: Tensor | float | None = None,
 ) -> PolicyLoss:
     """PPO's clipped surrogate on the tokens of a mask (StepCoder's FGO where it is the loss mask).
@@ -164,6 +171,7 @@ def policy_loss(
         advantages: (B, T).
         mask: (B, T) bool.
         clip_range: eps.
+        clip_high: eps above 1, where it is another one (DAPO's decoupled clip); None: the same.
         normaliser: See :func:`masked_mean`.
 
     Returns:
@@ -171,10 +179,11 @@ def policy_loss(
     """
     difference = torch.where(mask, logprobs - old_logprobs, torch.zeros_like(logprobs))
     ratio = difference.exp()
-    clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
+    high = clip_range if clip_high is None else clip_high
+    clipped = ratio.clamp(1.0 - clip_range, 1.0 + high)
     surrogate = torch.minimum(ratio * advantages, clipped * advantages)
     with torch.no_grad():
-        outside = ((ratio - 1.0).abs() > clip_range).to(ratio.dtype)
+        outside = ((ratio < 1.0 - clip_range) | (ratio > 1.0 + high)).to(ratio.dtype)
         clip_fraction = masked_mean(outside, mask, normaliser=normaliser)
         k3 = masked_mean(ratio - 1.0 - difference, mask, normaliser=normaliser)
     return PolicyLoss(-masked_mean(surrogate, mask, normaliser=normaliser), clip_fraction, k3)

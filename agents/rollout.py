@@ -26,10 +26,19 @@ from gymnasium.vector import VectorEnv
 
 from agents.decoding import Decoder, sample_tokens
 from agents.policy import CausalLMPolicy
-from agents.sequences import Sequences, Tokens, take
+from agents.sequences import Sequences, Tokens, concatenate, take
 from codegym.errors import ConfigurationError, EpisodeError
 
-__all__ = ["Rollout", "RolloutCost", "Sampling", "Written", "play", "rollout_metrics", "write"]
+__all__ = [
+    "Rollout",
+    "RolloutCost",
+    "Sampling",
+    "Written",
+    "joined",
+    "play",
+    "rollout_metrics",
+    "write",
+]
 
 # Rows leave the cache when at least this share of them has ended: copying the cache costs about as
 # much as two steps of generation.
@@ -200,7 +209,7 @@ class Written:
         return Rollout(sequences, self._clock.cost())
 
     def _join(self, waves: Sequence[Any]) -> Any:
-        joined = _concatenate(waves)
+        joined = concatenate(waves)
         if len(joined.length) > self._episodes:
             joined = take(joined, torch.arange(self._episodes, device=joined.length.device))
         return joined
@@ -422,20 +431,18 @@ def _judging(infos: Mapping[str, Any], n: int) -> np.ndarray[Any, np.dtype[np.bo
     return cast("np.ndarray[Any, np.dtype[np.bool_]]", judging.astype(bool))
 
 
-def _concatenate(waves: Sequence[Any]) -> Any:
-    """Several waves as one batch, padded to the longest."""
-    width = max(wave.input_ids.shape[1] for wave in waves)
+def joined(rollouts: Sequence[Rollout]) -> Rollout:
+    """Several rollouts as one, with what all of them cost.
 
-    def join(parts: tuple[Any, ...]) -> Any:
-        if isinstance(parts[0], tuple):
-            return tuple(item for part in parts for item in part)
-        if parts[0].dim() == 2:
-            parts = tuple(
-                torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts
-            )
-        return torch.cat(parts)
+    Args:
+        rollouts: At least one; their groups have numbers of their own.
 
-    return type(waves[0])(*(join(parts) for parts in zip(*waves, strict=True)))
+    Returns:
+        All episodes, in this order.
+    """
+    costs = [dataclasses.astuple(rollout.cost) for rollout in rollouts]
+    cost = RolloutCost(*map(sum, zip(*costs, strict=True)))
+    return Rollout(concatenate([rollout.sequences for rollout in rollouts]), cost)
 
 
 def rollout_metrics(rollout: Rollout) -> dict[str, float]:

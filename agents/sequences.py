@@ -20,6 +20,7 @@ from codegym.errors import ConfigurationError
 __all__ = [
     "Sequences",
     "Tokens",
+    "concatenate",
     "generated_mask",
     "length_buckets",
     "pad_tokens",
@@ -147,6 +148,30 @@ def take(sequences: Batched, index: Tensor) -> Batched:
 
     picked: Any = [pick(field) for field in sequences]  # by position
     return type(sequences)(*picked)
+
+
+def concatenate(parts: Sequence[Batched]) -> Batched:
+    """Several batches as one, padded to the longest.
+
+    Args:
+        parts: At least one.
+
+    Returns:
+        All episodes, in this order.
+    """
+    width = max(part.input_ids.shape[1] for part in parts)
+
+    def join(fields: tuple[Any, ...]) -> Any:
+        if isinstance(fields[0], tuple):
+            return tuple(item for field in fields for item in field)
+        if fields[0].dim() == 2:
+            fields = tuple(
+                torch.nn.functional.pad(field, (0, width - field.shape[1])) for field in fields
+            )
+        return torch.cat(fields)
+
+    joined: Any = [join(fields) for fields in zip(*parts, strict=True)]  # by position
+    return type(parts[0])(*joined)
 
 
 def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterator[Tensor]:

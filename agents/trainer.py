@@ -337,6 +337,7 @@ class Trainer(abc.ABC):
             sampler=self.sampler.state_dict(),
             guard=dataclasses.asdict(self.guard.state),
             solved=self._solved,
+            method=self.method_state(),
         )
         checkpoint.save(
             folder,
@@ -348,6 +349,14 @@ class Trainer(abc.ABC):
             settings=dataclasses.asdict(self._run),
         )
         return folder
+
+    def method_state(self) -> dict[str, Any]:
+        """What the next iteration depends on besides: tensors and plain data; most have nothing."""
+        return {}
+
+    def load_method_state(self, state: dict[str, Any]) -> None:
+        """Restores what :meth:`method_state` returned."""
+        return
 
     def summary(self) -> str:
         """What became of the run, in a few lines."""
@@ -405,6 +414,7 @@ class Trainer(abc.ABC):
         self.optimizer.load_state_dict(state.optimizer)
         self.start_states.load_state_dict(state.start_states)
         self.sampler.load_state_dict(state.sampler)
+        self.load_method_state(state.method)
         return state
 
     def _step(self) -> str | None:

@@ -1,0 +1,44 @@
+"""Related systems of reinforcement learning for code: one paper a file, on the parts that PPO uses.
+
+Each file's docstring has the paper's equations and, numbered, the ways in which it differs from it.
+To run one: ``python -m agents.methods NAME``; without a name, all are listed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["METHODS", "Entry"]
+
+
+class Entry(NamedTuple):
+    """What a list of methods says of one.
+
+    Attributes:
+        title: What its paper calls it.
+        paper: arXiv number.
+        needs: What it needs besides a policy and problems.
+        idea: What it does, in a line for somebody who has not read the paper.
+    """
+
+    title: str
+    paper: str
+    needs: str
+    idea: str
+
+
+METHODS = {
+    "vineppo": Entry(
+        "VinePPO",
+        "2410.01679",
+        "K completions of each line",
+        "values each line by finishing the program from there several times; no critic",
+    ),
+    "prorl": Entry(
+        "ProRL, with GRPO",
+        "2507.12507",
+        "groups of programs",
+        "compares programs of one problem with each other, and renews the reference now and then",
+    ),
+}
+"""Name of the file to what it is."""
