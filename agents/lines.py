@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.environments import ProblemSettings, make_tokenizer
 from agents.sequences import Sequences
-from codegym.envs import PromptFormat
+from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
 from codegym.problems import Problem
 from codegym.programs import Program, token_spans
-from codegym.tokenization import Tokenizer
 
 __all__ = ["LineNumbers"]
 
@@ -25,18 +25,16 @@ class LineNumbers:
     the next line's indentation ends the old line. The end token belongs to the last line.
 
     Args:
-        tokenizer: Spells the tokens.
-        prompt_format: Renders the problems.
+        settings: Tokenizer and prompt format.
         problems: What is asked; each is rendered once.
 
     Raises:
         ConfigurationError: If programs are found in answers, where other lines stand around them.
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, prompt_format: PromptFormat, problems: Iterable[Problem]
-    ) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, settings: ProblemSettings, problems: Iterable[Problem]) -> None:
+        self._tokenizer = make_tokenizer(settings.tokenizer)
+        prompt_format = make_prompt_format(settings.prompt_format, self._tokenizer)
         self._headers = dict[str, bytes]()
         for problem in problems:
             prompt = prompt_format.render(problem)

@@ -273,6 +273,7 @@ class _Wave:
         self._outcome = np.zeros(n, dtype=np.float32)
         self._token_rewards = np.zeros((n, width), dtype=np.float32)
         self._loss_mask = np.zeros((n, width), dtype=bool)
+        self._error_line = np.zeros(n, dtype=np.int64)
         self._verdict = [""] * n
         self._program = [""] * n
         self._start = {
@@ -360,6 +361,7 @@ class _Wave:
             stage=tensor(self._start["stage"].astype(np.int64)),
             num_stages=tensor(self._start["num_stages"].astype(np.int64)),
             group=tensor(self._group),
+            error_line=tensor(self._error_line),
             verdict=tuple(self._verdict),
             problem_id=tuple(map(str, self._start["problem_id"])),
             difficulty=tuple(map(str, self._start["difficulty"])),
@@ -392,6 +394,8 @@ class _Wave:
         else:
             self._outcome[new] = self._reward[new]
             self._token_rewards[new, self._length()[new] - 1] = self._reward[new]
+        if "error_line" in infos:
+            self._error_line[new] = infos["error_line"][new]
         for i in np.flatnonzero(new):
             self._verdict[i] = str(infos["verdict"][i])
             self._program[i] = str(infos["program"][i])

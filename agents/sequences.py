@@ -63,6 +63,8 @@ class Sequences(NamedTuple):
         num_stages: (B,) int64.
         group: (B,) int64: episodes with the same number began with the same problem and start
             state, on purpose.
+        error_line: (B,) int64: the 1-based line of the program in which it broke off, or in which
+            it is no Python; 0: none is known.
         verdict: B words, such as ``"accepted"``.
         problem_id: B ids.
         difficulty: B words.
@@ -82,6 +84,7 @@ class Sequences(NamedTuple):
     stage: Tensor
     num_stages: Tensor
     group: Tensor
+    error_line: Tensor
     verdict: tuple[str, ...]
     problem_id: tuple[str, ...]
     difficulty: tuple[str, ...]

@@ -40,5 +40,17 @@ METHODS = {
         "groups of programs",
         "compares programs of one problem with each other, and renews the reference now and then",
     ),
+    "rltf": Entry(
+        "RLTF",
+        "2307.04349",
+        "a greedy program for each start, solutions to imitate",
+        "blames the line in which a program broke off, and learns from older programs as well",
+    ),
+    "coderl": Entry(
+        "CodeRL",
+        "2207.01780",
+        "a classifier as large as the policy, greedy programs, solutions to imitate",
+        "weighs each token by how sure a classifier is of the program's outcome when it reads it",
+    ),
 }
 """Name of the file to what it is."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from agents import masks
 from agents.advantages import Advantages
 from agents.command import refuse_outside
+from agents.completions import Completions, prefix_of
 from agents.guard import DivergedError
 from agents.losses import LossInput, approximate_kl, clipped_loss
 from agents.policy import CausalLMPolicy
@@ -133,6 +134,14 @@ class Method(Trainer):
             group_size=self.group_size,
         )
 
+    def greedy(self, played: Sequences) -> Tensor:
+        """(B,) reward of the greedy program from where each episode began, a baseline for it."""
+        starts = [prefix_of(played, i, int(t)) for i, t in enumerate(played.start_length)]
+        each = list(dict.fromkeys(starts))
+        source = Completions(self.policy, self.envs, sampling=Sampling(0.0), seed=self.seed(3))
+        reward = {s: c.reward for s, c in zip(each, source.judge(each, 1), strict=True)}
+        return torch.tensor([reward[start] for start in starts], device=played.reward.device)
+
     def choose(self, played: Sequences) -> Sequences | None:
         """The episodes that are learned from; None: this iteration teaches nothing."""
         return played
@@ -150,8 +159,11 @@ class Method(Trainer):
         args = self.args
         return clipped_loss(clip_range=args.clip_range, kl_coefficient=args.kl_coefficient)(group)
 
-    def anchor(self, share: float) -> Tensor | None:
-        """A further loss of each optimiser step, of which a step takes this share of an epoch."""
+    def anchor(self, episodes: int, generator: torch.Generator) -> Tensor | None:
+        """A further loss of an optimiser step that learns from so many episodes, or None.
+
+        Randomness comes from the generator alone, which is the iteration's.
+        """
         return None
 
     def after(self, known: Scored) -> dict[str, float]:
@@ -224,7 +236,7 @@ class Method(Trainer):
                 self.optimizer.zero_grad(set_to_none=True)
                 rows = rows.to(advantages.device)
                 stats = self._backward(known, advantages, mask, rows)
-                further = self.anchor(len(rows) / len(order))
+                further = self.anchor(len(rows), generator)
                 if further is not None:
                     further.backward()  # type: ignore[no-untyped-call]
                     stats["loss/anchor"] = float(further.detach())

@@ -209,6 +209,7 @@ class TestingGround:
             stage=nothing,
             num_stages=nothing + 1,
             group=torch.arange(rows) // group_size,
+            error_line=nothing,
             verdict=tuple("accepted" if ok else "wrong_answer" for ok in solved.tolist()),
             problem_id=("clauses",) * rows,
             difficulty=("introductory",) * rows,

@@ -3,8 +3,8 @@
 From the state before each line, K completions are written and judged; their mean reward is the
 state's value, and a line's advantage is by how much it changed the value::
 
-    V(s_m) = 1/K sum_k R(completion k of s_m)                                     (eq. 6)
-    A_m    = r_m + V(s_(m+1)) - V(s_m),  for each token of line m                 (section 4)
+    V(s_m) = 1/K sum_k R(completion k of s_m)                                           (1)
+    A_m    = r_m + V(s_(m+1)) - V(s_m),  for each token of line m                       (2)
 
 where r_m is what the environment pays for the line, all of it for the last one, and the value after
 the last line is 0. The estimate is unbiased for any K, and its variance falls as 1/K.
@@ -35,14 +35,12 @@ from torch import Tensor
 from agents.advantages import Advantages, state_values, whiten
 from agents.completions import Completions
 from agents.completions import state_values as completed_values
-from agents.environments import make_tokenizer
 from agents.lines import LineNumbers
 from agents.methods.method import Method, MethodSettings
 from agents.rollout import Sampling
 from agents.scoring import Scored
 from agents.telemetry import RunLogger
 from agents.trainer import train
-from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
 
 __all__ = ["Args", "VinePPO", "line_advantages", "line_starts", "run"]
@@ -77,9 +75,7 @@ class VinePPO(Method):
     def __init__(self, args: Args, **parts: Any) -> None:
         self._completed = 0
         super().__init__(args, **parts)
-        tokenizer = make_tokenizer(args.tokenizer)
-        prompt_format = make_prompt_format(args.prompt_format, tokenizer)
-        self._lines = LineNumbers(tokenizer, prompt_format, self.problems)
+        self._lines = LineNumbers(args, self.problems)
 
     def estimate(self, rewards: Tensor, known: Scored) -> Advantages:
         """Completes from each line; the policy has not changed since it wrote the episodes."""

@@ -120,7 +120,7 @@ class CodeEnv(TaskViews, gymnasium.Env[Observation, np.int64]):
 
     - ``program`` (str; empty where an answer holds none), ``verdict`` (str, see
       :class:`~codegym.grading.Verdict`), ``tests_passed`` and ``tests_total`` (int), ``error_type``
-      (str or None);
+      (str or None), ``error_line`` (1-based int; 0: none);
     - ``executed_lines`` (tuple of 1-based int), ``coverage`` (float, share of statements executed);
     - ``loss_mask`` ((context_length,) int8): 1 exactly on generated tokens that were executed (in
       an answer also on those around the program, see :func:`codegym.masks.answer_mask`);

@@ -91,6 +91,7 @@ def assess(
             "tests_passed": grade.tests_passed,
             "tests_total": grade.tests_total,
             "error_type": grade.error_type,
+            "error_line": grade.error_line or 0,
             "executed_lines": tuple(sorted(grade.executed_lines)),
             "coverage": (
                 0.0 if program is None else statement_coverage(program, grade.executed_lines)

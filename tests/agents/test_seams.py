@@ -46,6 +46,7 @@ def _episodes(
         stage=zeros,
         num_stages=zeros + 1,
         group=tensor(group),
+        error_line=zeros,
         verdict=("accepted",) * rows,
         problem_id=("p",) * rows,
         difficulty=("introductory",) * rows,

@@ -137,6 +137,7 @@ def _episode(header: str, program: str, problem: Problem) -> Sequences:
         stage=one,
         num_stages=one,
         group=one,
+        error_line=0 * one,
         verdict=("accepted",),
         problem_id=(problem.id,),
         difficulty=("introductory",),
@@ -155,7 +156,7 @@ def test_values_of_lines_are_those_of_dynamic_programming_on_mini(grader: codegy
     assert 0 < sum(passes) < len(passes)
     header = prompt_format.render(problem).header
     sequences = _episode(header, problem.canonical_solution, problem)
-    lines = LineNumbers(tokenizer, prompt_format, [problem])(sequences)
+    lines = LineNumbers(args, [problem])(sequences)
     generated = torch.arange(sequences.input_ids.shape[1])[None] >= 1
     where = line_starts(lines, generated)
     text = problem.canonical_solution
