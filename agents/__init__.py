@@ -4,7 +4,8 @@ Run from the checkout (``python -m agents.train``); not part of the installed pa
 what codegym's rooms list in ``__all__``.
 
 Methods: :mod:`agents.reinforce` (whole in one file), :mod:`agents.ppo`, and on top of it
-:mod:`agents.prm`. They are made of shared parts, each a function or a small object:
+:mod:`agents.prm`; those of other papers are in :mod:`agents.methods`. They are made of shared
+parts, each a function or a small object:
 
 - ``rollout``, ``decoding``, ``completions``: episodes, in groups or from any prefix
 - ``policy``, ``critic``, ``scoring``: what the models say of them

@@ -95,7 +95,7 @@ def test_agents_and_examples_use_only_public_names(path: Path) -> None:
 
 def test_a_method_does_not_import_the_methods_that_are_made_of_it() -> None:
     """PPO knows no process reward model, and the parts know no method."""
-    methods = {"agents.ppo", "agents.prm", "agents.reinforce"}
+    methods = {"agents.ppo", "agents.prm", "agents.reinforce", "agents.methods"}
     jobs = {"ppo", "train", "apps_plus"}
     for path in AGENTS:
         if path.parent.name != "agents":

@@ -52,5 +52,11 @@ METHODS = {
         "a classifier as large as the policy, greedy programs, solutions to imitate",
         "weighs each token by how sure a classifier is of the program's outcome when it reads it",
     ),
+    "jsrl": Entry(
+        "JSRL",
+        "2204.02372",
+        "a guide: solutions, a checkpoint, or an n-gram table",
+        "lets a guide write the first lines of a program, fewer and fewer; learns the rest by PPO",
+    ),
 }
 """Name of the file to what it is."""

@@ -92,9 +92,8 @@ class CodeRL(Method):
 
     def anchor(self, episodes: int, generator: torch.Generator) -> Tensor | None:
         """L_ce on as many programs as there are episodes."""
-        if not self.args.imitation:
-            return None
-        return self.args.imitation * self._imitation.loss(self.policy, episodes, generator)
+        weight: float = self.args.imitation
+        return self._imitation.loss(self.policy, episodes, generator) * weight if weight else None
 
     def after(self, known: Scored) -> dict[str, float]:
         """The classifier's turn, after it was asked what it foretells of these programs."""

@@ -110,9 +110,8 @@ class RLTF(Method):
 
     def anchor(self, episodes: int, generator: torch.Generator) -> Tensor | None:
         """L_ce on as many programs as there are episodes."""
-        if not self.args.imitation:
-            return None
-        return self.args.imitation * self._imitation.loss(self.policy, episodes, generator)
+        weight: float = self.args.imitation
+        return self._imitation.loss(self.policy, episodes, generator) * weight if weight else None
 
     def method_state(self) -> dict[str, Any]:
         """The buffer."""
