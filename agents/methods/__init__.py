@@ -58,5 +58,11 @@ METHODS = {
         "a guide: solutions, a checkpoint, or an n-gram table",
         "lets a guide write the first lines of a program, fewer and fewer; learns the rest by PPO",
     ),
+    "ircoco": Entry(
+        "IRCoCo",
+        "2401.16637",
+        "an evaluator as large as the policy",
+        "pays each token for how much it raised the score that an evaluator expects",
+    ),
 }
 """Name of the file to what it is."""
