@@ -64,5 +64,11 @@ METHODS = {
         "an evaluator as large as the policy",
         "pays each token for how much it raised the score that an evaluator expects",
     ),
+    "tp_grpo": Entry(
+        "TP-GRPO",
+        "2507.23317",
+        "groups of programs, a process reward model",
+        "rewards each run of right or wrong lines once, and less where the policy is capable",
+    ),
 }
 """Name of the file to what it is."""
