@@ -70,5 +70,11 @@ METHODS = {
         "groups of programs, a process reward model",
         "rewards each run of right or wrong lines once, and less where the policy is capable",
     ),
+    "roml": Entry(
+        "RoML",
+        "2301.11147",
+        "something that tells problems apart before they are tried",
+        "draws the kinds of problems at which the policy is worst more often",
+    ),
 }
 """Name of the file to what it is."""

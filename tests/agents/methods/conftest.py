@@ -14,6 +14,7 @@ import codegym
 from agents.environments import make_grader
 from agents.methods.method import Method, MethodSettings
 from agents.telemetry import RunLogger, read_scalars
+from agents.trainer import RunSettings, Trainer
 
 TINY: dict[str, Any] = {
     "model_width": 16,
@@ -47,7 +48,7 @@ def make(
 
 
 def run_and_resume(
-    method: type[Method], args: MethodSettings, grader: codegym.Grader, folder: Path
+    method: type[Trainer], args: RunSettings, grader: codegym.Grader, folder: Path
 ) -> tuple[Any, list[dict[str, float]]]:
     """Three iterations, and two that go on after the first; both must end the same, bit for bit.
 
