@@ -199,6 +199,14 @@ class Method(Trainer):
         shuffle = torch.Generator().manual_seed(self.seed(1))
         self.iteration += 1
         self.episodes += len(rollout.sequences.reward)
+        columns = {
+            "loss_mask": self.mask(known),
+            "rewards": paid.total,
+            "advantages": advantages,
+            "logprobs": known.logprobs,
+            "reference_logprobs": known.reference_logprobs,
+        }
+        self.keep_rollouts(learned, columns, temperature=args.temperature)
         stats = {} if chosen is None else self.update(known, advantages, shuffle)
         distance = approximate_kl(known.logprobs, known.reference_logprobs, known.generated)
         return {

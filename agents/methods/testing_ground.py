@@ -213,6 +213,7 @@ class TestingGround:
             verdict=tuple("accepted" if ok else "wrong_answer" for ok in solved.tolist()),
             problem_id=("clauses",) * rows,
             difficulty=("introductory",) * rows,
+            program=("",) * rows,
         )
         return scored(sequences, torch.zeros(rows, _WIDTH), values=_behind_prompt(values))
 

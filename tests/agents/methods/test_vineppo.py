@@ -141,6 +141,7 @@ def _episode(header: str, program: str, problem: Problem) -> Sequences:
         verdict=("accepted",),
         problem_id=(problem.id,),
         difficulty=("introductory",),
+        program=(program,),
     )
 
 
