@@ -120,7 +120,15 @@ class RenderModeError(ConfigurationError, TypeError):
 
 
 class RequestTooLargeError(ConfigurationError):
-    """A request is longer than an executor can take; one with fewer inputs may not be."""
+    """A request is longer than an executor can take; one with fewer inputs may not be.
+
+    Attributes:
+        most_bytes: How many bytes it takes; 0 if that is not known.
+    """
+
+    def __init__(self, message: str, most_bytes: float = 0) -> None:
+        self.most_bytes = most_bytes
+        super().__init__(message)
 
 
 class DataError(CodegymError):

@@ -29,7 +29,7 @@ class SpellingCache:
         self.vocab_size, self.pad_id = tokenizer.vocab_size, tokenizer.pad_id
         self.end_id, self.end_ids = tokenizer.end_id, end_ids(tokenizer)
         self.token_bytes: Callable[[int], bytes] = _Spellings(tokenizer).__getitem__
-        in_answers = _Spellings(tokenizer)
+        in_answers = _AnswerSpellings(tokenizer)
         in_answers.update(_tags(tokenizer))
         self.answer_bytes: Callable[[int], bytes] = in_answers.__getitem__
 
@@ -66,6 +66,13 @@ class _Spellings(dict[int, bytes]):
     def __missing__(self, token: int) -> bytes:
         spelling = self[token] = self._tokenizer.token_bytes(token)
         return spelling
+
+
+class _AnswerSpellings(_Spellings):
+    """A model may have more rows than its tokenizer has tokens, and write one that is none."""
+
+    def __missing__(self, token: int) -> bytes:
+        return b"" if token >= self._tokenizer.vocab_size else super().__missing__(token)
 
 
 class AnswerSpelling:

@@ -118,7 +118,8 @@ class HTTPExecutor:
                 RequestTooLargeError(
                     f"The server {self.url} takes requests of at most {self._most_bytes:.0f} "
                     f"bytes, and this one has {len(message)}. Send fewer or smaller tests and "
-                    "files, or start the server with a larger limit."
+                    "files, or start the server with a larger `--body-mb`.",
+                    self._most_bytes,
                 )
             )
             return refused

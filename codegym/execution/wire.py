@@ -97,7 +97,8 @@ class Message:
         if size > _MOST_BYTES:
             raise RequestTooLargeError(
                 f"A request has {size} bytes, and a worker takes {_MOST_BYTES}. Send fewer or "
-                "smaller tests."
+                "smaller tests.",
+                _MOST_BYTES,
             )
         message = pack_request({**self._head, "inputs": kinds}, body)
         return message, json.dumps(codes) if any(codes) else None

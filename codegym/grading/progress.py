@@ -191,18 +191,19 @@ class Progress:
         elif self._answers:
             _, seen = self._answers.pop(0)
             self._take_checked([too_large(seen)])
-        elif self._program_is_to_blame():
+        elif self._program_is_to_blame(error.most_bytes):
             self._asked = len(self._plan.inputs) - len(self._graded)
             seen = Observation(ExitReason.COMPILE_ERROR, error_message=_TOO_LONG)
             self.record(Result((seen,) * self._asked))
         else:
             raise error
 
-    def _program_is_to_blame(self) -> bool:
-        """Whether the program is most of the last request."""
+    def _program_is_to_blame(self, most_bytes: float) -> bool:
+        """Whether there would be room for an empty program, in a request as a server gets it."""
         request = self.next_request()
-        without = dataclasses.replace(request, program="")
-        return len(pack_request(request)) > 2 * len(pack_request(without))
+        without = len(pack_request(dataclasses.replace(request, program="")))
+        # Where the executor does not say what it takes, whether the program is most of it.
+        return without <= (most_bytes or len(pack_request(request)) / 2)
 
     def record(self, result: Result) -> None:
         """Takes the result of the last request.

@@ -193,6 +193,7 @@ def mask_for(
         ids,
         start=len(text_to_bytes(grade.given)),
         outside=outside,
+        judged=None if grade.program is None else grade.program.text,
     ).tolist()
     return mask
 

@@ -7,7 +7,9 @@ value of the caller's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,10 @@ from codegym.tokenization.tokenizer import Tokenizer, end_ids
 
 __all__ = ["answer_mask"]
 
+_ESCAPES = re.compile("[\udc80-\udcff]+")
+_LONGEST_CHARACTER = 4
+_REPLACEMENT_BYTES = len("\N{REPLACEMENT CHARACTER}".encode())
+
 
 def answer_mask(
     answer: str,
@@ -31,6 +37,7 @@ def answer_mask(
     *,
     start: int = 0,
     outside: int = 1,
+    judged: str | None = None,
 ) -> npt.NDArray[np.int8]:
     """The FGO mask of the tokens of an answer.
 
@@ -42,6 +49,8 @@ def answer_mask(
         token_ids: (N,) the generated tokens, the end token included if there is one.
         start: Byte offset in the answer at which the first of them begins.
         outside: 0 or 1, for what is not the program.
+        judged: The program as it was run, if that has replacement characters for the bytes that
+            are not UTF-8 in `program`; None: as it is.
 
     Returns:
         (N,) int8. A token gets the largest value of the bytes that it touches, an end token 1, and
@@ -60,7 +69,7 @@ def answer_mask(
     ids = [int(token) for token in token_ids]
     if program is None:
         return np.ones(len(ids), dtype=np.int8)
-    value = _values(answer, program, executed_lines, outside)
+    value = _values(answer, program, executed_lines, outside, judged)
     count = np.zeros(len(value) + 1, dtype=np.int64)
     np.cumsum(value, out=count[1:])
     first, last = (np.minimum(side, len(value)) for side in token_spans(tokenizer, ids, start))
@@ -73,12 +82,17 @@ def answer_mask(
 
 
 def _values(
-    answer: str, program: ExtractedProgram, executed_lines: Collection[int], outside: int
+    answer: str,
+    program: ExtractedProgram,
+    executed_lines: Collection[int],
+    outside: int,
+    judged: str | None,
 ) -> npt.NDArray[np.int8]:
     """What each byte of the answer gets."""
     value = np.full(len(text_to_bytes(answer)), outside, dtype=np.int8)
-    code = Program(program.text)
-    ran = executed_bytes(code, executed_lines) if executed_lines else np.ones(len(code.source))
+    ran = _ran(program.text if judged is None else judged, executed_lines)
+    if judged is not None and judged != program.text:
+        ran = ran[_places_in_readable(program.text)]
     place = character = used = 0
     for first, last in program.spans:
         place += len(text_to_bytes(answer[character:first]))
@@ -86,3 +100,39 @@ def _values(
         value[place : place + size] = ran[used : used + size]
         place, character, used = place + size, last, used + size
     return value
+
+
+def _ran(source: str, executed_lines: Collection[int]) -> npt.NDArray[Any]:
+    """(bytes of the program,): whether they belong to what ran; all of them if nothing did."""
+    code = Program(source)
+    return executed_bytes(code, executed_lines) if executed_lines else np.ones(len(code.source))
+
+
+def _places_in_readable(text: str) -> npt.NDArray[np.int64]:
+    """(bytes of the text,): the byte that stands for each once escapes are replacement characters.
+
+    A decoder puts one replacement character, of three bytes, for bytes that begin a character
+    together and do not end it, and for each other byte that is not UTF-8.
+    """
+    places: list[npt.NDArray[np.int64]] = []
+    at = end = 0
+    for run in _ESCAPES.finditer(text):
+        size = len(text[end : run.start()].encode())
+        places.append(np.arange(at, at + size))
+        at, end = at + size, run.end()
+        escaped, first = text_to_bytes(run.group()), 0
+        while first < len(escaped):
+            width = _first_fault(escaped[first : first + _LONGEST_CHARACTER])
+            places.append(np.full(width, at))
+            at, first = at + _REPLACEMENT_BYTES, first + width
+    places.append(np.arange(at, at + len(text[end:].encode())))
+    return np.concatenate(places)
+
+
+def _first_fault(data: bytes) -> int:
+    """How many bytes at the beginning become one replacement character."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.end
+    raise AssertionError("escapes stand for bytes that are not UTF-8")

@@ -505,6 +505,24 @@ def test_a_program_that_is_too_long_to_be_sent_is_a_compile_error() -> None:
     assert (stopped.verdict, stopped.tests_run) == (Verdict.COMPILE_ERROR, 1)
 
 
+@pytest.mark.parametrize("padding", ["y" * 200_000, "\1" * 40_000, "\ud800" * 60_000])
+def test_a_program_for_which_a_large_test_leaves_no_room_is_a_compile_error(padding: str) -> None:
+    most = MIB
+
+    def observe(request: Request) -> list[Observation]:
+        if len(pack_request(request)) > most:
+            raise RequestTooLargeError("too large", most)
+        return [Observation(FINISHED, stdout="1")] * len(request.inputs)
+
+    problem = Problem("large", "", "", (StdinTest("x" * 900_000, "1"),))
+    grader = Grader(FakeExecutor(observe))
+    assert grader.grade(problem, "print(1)").solved
+    assert grader.grade(problem, f"print(1)\n#{padding}").verdict is Verdict.COMPILE_ERROR
+    larger = Problem("larger", "", "", (StdinTest("x" * 2 * MIB, "1"),))
+    with pytest.raises(RequestTooLargeError):
+        grader.grade(larger, f"print(1)\n#{padding}")
+
+
 def test_a_test_that_is_too_large_to_be_sent_is_an_error() -> None:
     executor = printing("1", lambda _: False)
     with pytest.raises(RequestTooLargeError):

@@ -16,6 +16,7 @@ from codegym.grading import Grade, Grader, Verdict
 from codegym.integrations import (
     CompletionGrade,
     answer_text,
+    decode_answer,
     grade_completion,
     grade_completion_async,
     mask_for,
@@ -189,9 +190,37 @@ def test_the_mask_of_an_indented_program_is_that_of_its_lines(grader: Grader) ->
     assert masked_text(answer, mask) == NOT_EXECUTED
 
 
+@pytest.mark.parametrize(
+    "odd", [b"x", "€".encode(), b"\xff", b"\xff\xff", b"\xe2\x82", b"\xf0\x9f\x98A\xe2"]
+)
+def test_bytes_that_are_not_utf_8_move_no_column(odd: bytes, grader: Grader) -> None:
+    line = b"    if x: s = '" + odd + b"'; y = 2\n"
+    program = b"def sign(x):\n" + line + b"    return 1 if x >= 0 else -1; z = '" + odd + b"'\n"
+    ids = [*b"```python\n", *program, *b"```"]
+    grade = grade_completion(decode_answer(ids, BYTES), SIGN, grader=grader)
+    assert grade.solved
+    left = bytes(
+        one for one, value in zip(ids, mask_for(ids, BYTES, grade), strict=True) if not value
+    )
+    assert left.strip() == b"z = '" + odd + b"'"
+
+
+def test_a_token_past_the_vocabulary_spells_nothing(grader: Grader) -> None:
+    """A model may have more rows than its tokenizer has tokens."""
+    ids = [*f"```python\n{PROGRAM}".encode(), BYTES.vocab_size + 5, *b"```"]
+    assert decode_answer(ids, BYTES) == f"```python\n{PROGRAM}```"
+    grade = grade_completion(decode_answer(ids, BYTES), SIGN, grader=grader)
+    for outside in (0, 1):
+        assert mask_for(ids, BYTES, grade, outside=outside)[-4] == outside
+    with pytest.raises(TokenizationError):
+        decode_answer([-1], BYTES)
+
+
 def test_a_token_that_touches_executed_code_counts() -> None:
     class Pairs(ByteTokenizer):
         """Tokens of two bytes: 1000 stands for "`\\n", 1001 for "\\n`"."""
+
+        vocab_size = 1002
 
         def token_bytes(self, token_id: int) -> bytes:
             return {1000: b"n\n", 1001: b"\n`"}.get(token_id) or super().token_bytes(token_id)

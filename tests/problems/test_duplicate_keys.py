@@ -82,6 +82,32 @@ def test_a_list_that_is_cut_off_behind_such_a_row_is_no_list(tmp_path: Path) -> 
         open_data_file(path, expected="rows")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[{TWICE}",
+        f'[{TWICE}, {{"b": 1}}\n',
+        f"[{TWICE},]",
+        f"[{TWICE} {{}}]",
+        f"[{TWICE}] ,",
+        f"[{TWICE}], [1]",
+        f"[{TWICE}]]",
+        TWICE,
+        f"[{TWICE}, {'[' * 100_000}{']' * 100_000}]",
+        f"[{'7' * 5000}, {'[' * 100_000}{']' * 100_000}]",
+    ],
+)
+def test_what_is_no_list_is_none_also_behind_such_a_row(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        parse_json_rows(text.encode())
+    assert not isinstance(caught.value, ProblemError)
+
+
+def test_a_list_in_another_encoding_is_not_read() -> None:
+    with pytest.raises(ValueError, match="not UTF-8"):
+        parse_json_rows(f'[{TWICE}, "é"]'.encode("utf-16"))
+
+
 def test_rows_beside_it_are_what_they_are_alone() -> None:
     digits = "7" * 5000
     rows = parse_json_rows(f'[{{"a": {digits}}},{TWICE} , [1, []], "]," ,2 ]'.encode())

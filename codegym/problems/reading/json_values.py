@@ -18,7 +18,8 @@ __all__ = ["from_json", "parse_json", "parse_json_rows", "unique_keys"]
 
 _DIGITS_PER_CHUNK = 4000  # below the interpreter's limit for int(str)
 _ENDS = json.JSONDecoder(parse_int=str)  # tells where a value ends
-_BETWEEN = re.compile(r"[\s,\]]*")  # items of a list
+_SPACES = " \t\n\r"  # of JSON
+_SPACE = re.compile(f"[{_SPACES}]*")
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -45,15 +46,16 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: If the text is not JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=unique_keys)
+        try:
+            return json.loads(text, object_pairs_hook=unique_keys)
+        except (json.JSONDecodeError, ProblemError, UnicodeDecodeError):
+            raise
+        except ValueError:  # an integer of more than 4300 digits
+            return json.loads(text, parse_int=_long_int, object_pairs_hook=unique_keys)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except (json.JSONDecodeError, ProblemError):
-        raise
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: {error}") from None
-    except ValueError:  # an integer of more than 4300 digits
-        return json.loads(text, parse_int=_long_int, object_pairs_hook=unique_keys)
 
 
 def parse_json_rows(content: bytes) -> list[Any]:
@@ -65,28 +67,50 @@ def parse_json_rows(content: bytes) -> list[Any]:
     try:
         rows = parse_json(content)
     except ProblemError:
-        return list(_one_by_one(content.decode()))
+        try:
+            return list(_one_by_one(content.decode()))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not UTF-8: {error}") from None
     if not isinstance(rows, list):
         raise ValueError(f"it is {type(rows).__name__}")
     return rows
 
 
 def _one_by_one(text: str) -> Iterator[Any]:
-    """The items of a JSON list that has at least one."""
-    start = _next_item(text, text.index("[") + 1)
-    while start < len(text):
+    """The items of a JSON list that has at least one.
+
+    Raises:
+        ValueError: If the text is not a JSON list.
+    """
+    mark, start = _marked(text, 0)
+    if mark != "[":
+        raise ValueError(f"it begins with {mark!r}")
+    while mark != "]":
+        if mark not in "[,":
+            raise ValueError(f"expected ',' or ']' at character {start - 1}, got {mark!r}")
+        start = _SPACE.match(text, start).end()  # type: ignore[union-attr]
         _, end = _ENDS.raw_decode(text, start)
         try:
             yield parse_json(text[start:end])
         except ProblemError as error:
             yield error
-        start = _next_item(text, end)
+        mark, start = _marked(text, end)
+    if text[start:].strip(_SPACES):
+        raise ValueError(f"there is something behind the list, at character {start}")
 
 
-def _next_item(text: str, start: int) -> int:
-    between = _BETWEEN.match(text, start)
-    assert between is not None
-    return between.end()
+def _marked(text: str, start: int) -> tuple[str, int]:
+    """The next character that is no space, and where it ends.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    end = _SPACE.match(text, start).end()  # type: ignore[union-attr]
+    if end == len(text):
+        raise ValueError("it is cut off")
+    return text[end], end + 1
 
 
 def from_json(value: Any, *, what: str) -> Any:
