@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any
@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Every command: its module in this room, and what it does in a line."""
 
+_GROUPS = {
+    word: [name for name in COMMANDS if name.startswith(f"{word} ")]
+    for word in (name.split()[0] for name in COMMANDS if " " in name)
+}
 _SERVES = "serve"  # prints nothing but where it listens
 
 
@@ -53,6 +57,9 @@ def run(arguments: Sequence[str]) -> int:
     if words[0] == "--version":
         console.print(f"codegym {version('codegym')}")
         return 0
+    if words[0] in _GROUPS and set(words[1:]) <= {"-h", "--help"}:
+        _show_commands(console, _GROUPS[words[0]])
+        return 0 if words[1:] else 2
     name, rest = _split(words)
     module = importlib.import_module(f"codegym.commands.{COMMANDS[name][0]}")
     if name == _SERVES:
@@ -78,16 +85,16 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
         name = " ".join(words[:length])
         if name in COMMANDS:
             return name, words[length:]
-    group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    group = _GROUPS.get(words[0], [])
     named = " ".join(words[:2]) if group else words[0]
     raise UnknownNameError("command", named, group or COMMANDS)
 
 
-def _show_commands(console: Console) -> None:
+def _show_commands(console: Console, names: Iterable[str] = COMMANDS) -> None:
     console.print("codegym COMMAND [ARGUMENTS]; `codegym COMMAND --help` says which\n")
     width = max(map(len, COMMANDS))
-    for name, (_, what) in COMMANDS.items():
-        console.print(f"  {name:<{width}}  {what}")
+    for name in names:
+        console.print(f"  {name:<{width}}  {COMMANDS[name][1]}")
     console.print(
         "\nEvery command but serve takes --json. Exit status: 0 all is well, 1 done but there is "
         "something to look at,\n2 it could not be done, 130 interrupted."

@@ -58,6 +58,7 @@ def summary(tally: Tally, *, problems: int, ks: Sequence[int] = ()) -> dict[str,
         "interval": "95 % Wilson interval over the problems that have samples",
         "verdicts": dict(tally.verdicts.most_common()),
         "matched_by": dict(tally.matched_by.most_common()),
+        "fenced": tally.fenced,
         "unmatched": _listed(tally.unmatched),
         "unreadable": _listed(tally.unreadable),
         "not_run": _listed(tally.faults),
@@ -99,6 +100,12 @@ def show(console: Console, tally: Tally, found: Mapping[str, Any]) -> None:
         ),
         right=2,
     )
+    if tally.fenced:
+        console.print(
+            f"{tally.fenced} samples hold a fence of Markdown (```) and do not compile: files of "
+            "this kind hold code, and these look like answers of a chat model. Rows with `prompt` "
+            "and `completion`, as TRL writes them, are read as answers."
+        )
     _show_left_out(console, "samples of no known problem", tally.unmatched)
     _show_left_out(console, "rows that hold no sample", tally.unreadable)
     _show_left_out(console, "samples could not be run; --resume tries again", tally.faults)

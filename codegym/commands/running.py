@@ -10,6 +10,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from codegym.commands.results import ResultsFile
 from codegym.commands.samples.matching import Match, Matcher, Unmatched
 from codegym.commands.samples.programs import program_of
-from codegym.commands.samples.sample import Sample, Unreadable
+from codegym.commands.samples.sample import Form, Sample, Unreadable
 from codegym.errors import CodegymError, ConfigurationError, ExecutionError
 from codegym.grading.failing_test import failing_test
 from codegym.grading.grader import Grader
@@ -28,6 +29,7 @@ from codegym.problems import Problem, ProblemSet
 __all__ = ["LeftOut", "Tally", "grade_samples"]
 
 _FAULTS_IN_A_ROW = 10
+_FENCE = re.compile(r"^[ ]{0,3}(```|~~~)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Tally:
         compared: How many samples were judged (right, wrong) by an older grader and by this one:
             pairs of old and new to their number.
         unscored: Samples that an older grader was to have a score of, and has none.
+        fenced: Samples that a file has as code, hold a fence of Markdown, and so do not compile.
     """
 
     graded: int = 0
@@ -73,6 +76,7 @@ class Tally:
         default_factory=collections.Counter
     )
     unscored: int = 0
+    fenced: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -84,9 +88,11 @@ class Tally:
         """How many samples the older grader judged otherwise."""
         return self.compared[True, False] + self.compared[False, True]
 
-    def count(self, problem_id: str, matched_by: str, verdict: str, old: bool | None) -> None:
+    def count(self, one: _Waiting, verdict: str) -> None:
         """Notes one verdict."""
+        problem_id, matched_by, old = one.problem.id, one.match.by, one.old
         passed = verdict == "accepted"
+        self.fenced += verdict == "compile_error" and one.is_fenced
         self.graded += 1
         self.verdicts[verdict] += 1
         self.matched_by[matched_by] += 1
@@ -104,6 +110,11 @@ class _Waiting:
         self.sample, self.match, self.problem, self.program = sample, match, problem, program
         self.digest = _digest(problem, program)
         self.old: bool | None = None
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether a fence of Markdown stands where there should be code."""
+        return self.sample.form is not Form.ANSWER and bool(_FENCE.search(self.sample.text))
 
 
 def grade_samples(
@@ -189,7 +200,7 @@ def grade_samples(
                     )
                 tally.resumed += 1
                 done += 1
-                tally.count(problem.id, match.by, earlier["verdict"], one.old)
+                tally.count(one, earlier["verdict"])
             elif one.program is None:
                 done += 1
                 _note(one, grade_without_program(problem, NO_PROGRAM), results, tally)
@@ -223,7 +234,7 @@ def _note(one: _Waiting, grade: Grade, results: ResultsFile, tally: Tally) -> No
         tally.faults.append(LeftOut(one.sample.where, reason))
         return
     results.add(_row(one, grade))
-    tally.count(one.problem.id, one.match.by, grade.verdict.value, one.old)
+    tally.count(one, grade.verdict.value)
 
 
 def _row(one: _Waiting, grade: Grade) -> dict[str, Any]:

@@ -23,5 +23,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         CodegymError: As :func:`~codegym.serving.command.serve` does.
     """
-    tyro.cli(serve, prog="codegym serve", args=list(words))
+    # `--packages numpy --packages pandas`: without this the last one would count alone.
+    append = (tyro.conf.UseAppendAction,)
+    tyro.cli(serve, prog="codegym serve", args=list(words), config=append)
     return 0

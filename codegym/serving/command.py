@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from codegym.errors import ConfigurationError
 from codegym.execution.executor import Executor
+from codegym.execution.limits import ExecutionLimits
 from codegym.execution.local import IsolationMode, LocalExecutor
 from codegym.serving.app import make_app
 from codegym.serving.connections import make_protocol
@@ -85,27 +86,64 @@ def serve(
         run_seconds=run_seconds,
         memory_bytes=_mebibytes("memory_mb", memory_mb),
     )
-    with (
-        LocalExecutor(
-            workers=workers, python=python, isolation=isolation, packages=packages
-        ) as executor,
-        open_server(
+    _check_room_for_defaults(limits)
+    with LocalExecutor(
+        workers=workers, python=python, isolation=isolation, packages=packages
+    ) as executor:
+        _check_packages(executor, packages)
+        with open_server(
             executor,
             host=host,
             port=port,
             allow_hosts=allow_host,
             limits=limits,
             stop_seconds=stop_seconds,
-        ) as server,
-    ):
-        if not _is_loopback(server.host):
+        ) as server:
+            if not _is_loopback(server.host):
+                print(
+                    f"codegym serve: {server.host} is no loopback address, and there is no "
+                    "authentication: whoever reaches it can have programs run in the sandbox.",
+                    file=sys.stderr,
+                )
+            may_import = f"; programs may import {', '.join(packages)}" if packages else ""
             print(
-                f"codegym serve: {server.host} is no loopback address, and there is no "
-                "authentication: whoever reaches it can have programs run in the sandbox.",
-                file=sys.stderr,
+                f"codegym serve: {server.url}, {executor.workers} workers{may_import}", flush=True
             )
-        print(f"codegym serve: {server.url}, {executor.workers} workers", flush=True)
-        server.run()
+            server.run()
+
+
+def _check_room_for_defaults(limits: ServiceLimits) -> None:
+    """Refuses limits under which a request that asks for nothing special is refused.
+
+    Raises:
+        ConfigurationError: If they are so.
+    """
+    usual = ExecutionLimits()
+    needed = max(usual.cpu_seconds, usual.wall_seconds)
+    if limits.run_seconds < needed:
+        raise ConfigurationError(
+            f"run_seconds must be {needed:g} or more, which a request asks for if it says "
+            f"nothing, got {limits.run_seconds:g}."
+        )
+    if limits.memory_bytes < usual.memory_bytes:
+        raise ConfigurationError(
+            f"memory_mb must be {usual.memory_bytes // _MIB} or more, which a request asks for if "
+            f"it says nothing, got {limits.memory_bytes // _MIB}."
+        )
+
+
+def _check_packages(executor: LocalExecutor, packages: tuple[str, ...]) -> None:
+    """Refuses to serve without a package: programs that import it would fail, and be to blame.
+
+    Raises:
+        ConfigurationError: If one is not there.
+    """
+    missing = [name for name in packages if name not in executor.packages]
+    if missing:
+        raise ConfigurationError(
+            f"The interpreter that programs run on has no package {', '.join(missing)}: install "
+            "it there, or leave it out of `packages`."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -252,6 +290,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except socket.gaierror as error:
+        raise ConfigurationError(
+            f"There is no address {host!r} to listen on: {error}. Give another `host`, such as "
+            "127.0.0.1, or 0.0.0.0 for all addresses of this machine."
+        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"Cannot listen on port {port} of {host!r}: {error}. Give another `port` (0: one that "

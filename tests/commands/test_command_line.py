@@ -53,6 +53,14 @@ def test_a_typo_gets_a_suggestion_and_2(command: Command) -> None:
     assert command("grade", "--sauce").status == 2
 
 
+def test_the_first_word_of_a_command_of_two_lists_those(command: Command) -> None:
+    ran = command("data", "--help")
+    assert ran.status == 0
+    assert "data validate" in ran.out
+    assert "regrade" not in ran.out
+    assert command("data").status == 2
+
+
 def test_the_version_is_that_of_the_package(command: Command) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert command("--version").out.strip() == f"codegym {project['version']}"

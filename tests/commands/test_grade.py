@@ -646,3 +646,16 @@ def test_the_parts_of_a_message_need_no_type_and_no_text(tmp_path: Path, grade: 
     assert ran.status == 0, ran.err
     (row,) = rows_of(Path(ran.json()["results"]))
     assert (row["program"], row["verdict"]) == (ADD, "accepted")
+
+
+def test_answers_in_a_file_of_code_are_pointed_out(
+    toy: Path, tmp_path: Path, command: Command
+) -> None:
+    fenced = {"task_id": "Toy/0", "completion": f"Sure!\n```python\n{ADD}```"}
+    path = write_lines(tmp_path / "fenced.jsonl", fenced, fenced, {**fenced, "completion": BODY})
+    words = ("grade", path, "--source", "custom", "--data", toy)
+    ran = command(*words)
+    assert "2 samples hold a fence of Markdown" in ran.out
+    assert command(*words, "--resume", "--json").json()["fenced"] == 2
+    path = write_lines(tmp_path / "code.jsonl", {**fenced, "completion": BODY})
+    assert "fence" not in command("grade", path, *words[2:]).out

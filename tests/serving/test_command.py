@@ -55,7 +55,10 @@ def test_a_port_in_use_is_named() -> None:
     ("arguments", "complaint"),
     [
         ({"port": 70_000}, "port must be an int from 0 to 65535"),
-        ({"host": "no host"}, "Cannot listen on port 8080 of 'no host'"),
+        ({"host": "no host"}, "There is no address 'no host'"),
+        ({"run_seconds": 10}, "run_seconds must be 12 or more, which a request asks for"),
+        ({"memory_mb": 100}, "memory_mb must be 512 or more"),
+        ({"packages": ("numpy", "no_such_package"), "port": 0}, "has no package no_such_package"),
         ({"workers": 0}, "workers must be a positive int"),
         ({"queue": 0}, "queue must be a positive int"),
         ({"body_mb": 0}, "body_mb must be a positive int"),
@@ -68,6 +71,14 @@ def test_a_port_in_use_is_named() -> None:
 def test_arguments_without_meaning(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         serve(**arguments)
+
+
+def test_each_package_that_is_named_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tyro", reason="tyro is not installed: pip install -e '.[cli]'")
+    names = ("no_such_a", "no_such_b")
+    words = [word for name in names for word in ("--packages", name)]
+    assert main(["serve", "--port", "0", "--workers", "1", *words]) == 2
+    assert "no_such_a, no_such_b" in capsys.readouterr().err
 
 
 def test_the_command_line_names_what_is_wrong_in_one_line(
