@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from codegym.errors import ConfigurationError
 from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin, TestCode
@@ -21,6 +23,7 @@ from codegym.serving import Service, ServiceLimits, command
 from codegym.serving.admission import Admission, RefusedError
 from codegym.serving.command import open_server
 from codegym.serving.grade import read_grade
+from codegym.serving.limits import count_values
 from codegym.serving.run_code import read_object
 from tests.serving.asking import HeldExecutor, ask, client_of, in_thread, serving, until
 from tests.waiting import wait_until
@@ -272,6 +275,69 @@ def test_values_are_counted_before_they_are_made(body: bytes, fits: bool) -> Non
     limits = ServiceLimits(body_values=5)
     with contextlib.nullcontext() if fits else pytest.raises(ConfigurationError, match="at most 5"):
         limits.check_values(body)
+
+
+def values_one_by_one(body: bytes) -> int:
+    values, in_string, escaped = 1, False, False
+    for byte in body.decode("latin-1"):
+        if byte == '"' and not escaped:
+            in_string = not in_string
+        elif byte in "[{,:" and not in_string:
+            values += 1
+        escaped = byte == "\\" and not escaped
+    return values
+
+
+@given(st.text('"\\[{,:n').map(str.encode), st.integers(1, 9))
+@example(rb'"\\\",\\",[', 2)
+def test_values_are_counted_across_pieces(body: bytes, piece_bytes: int) -> None:
+    most = len(body) + 1
+    assert count_values(body, most=most, piece_bytes=piece_bytes) == values_one_by_one(body)
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(st.sampled_from('"\\[{,:∀')),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+def values_in(value: Any) -> int:
+    match value:
+        case list():
+            return 1 + sum(map(values_in, value))
+        case dict():
+            return 1 + sum(1 + values_in(inner) for inner in value.values())
+    return 1
+
+
+@given(JSON, st.booleans(), st.integers(1, 9))
+def test_no_value_is_missed(value: Any, ascii_only: bool, piece_bytes: int) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    counted = count_values(body, most=len(body), piece_bytes=piece_bytes)
+    assert values_in(value) <= counted <= 2 * values_in(value)
+
+
+def test_counting_ends_at_the_limit() -> None:
+    assert 6 <= count_values(b"[" * 1_000, most=5, piece_bytes=4) <= 5 + 4
+
+
+class Watched(bytes):
+    """Notes how much of it is looked at by one call of C code."""
+
+    taken: list[int]
+
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        self.taken.append(len(part))
+        return part
+
+
+def test_no_call_holds_up_other_threads_for_a_whole_body() -> None:
+    body = Watched(b"[" + b'"",' * 2**19 + b"0]")
+    body.taken = []
+    ServiceLimits().check_values(body)
+    assert sum(body.taken) == len(body)
+    assert max(body.taken) <= 2**16
 
 
 @pytest.mark.parametrize("path", ["/run_code", "/execute", "/grade"])
