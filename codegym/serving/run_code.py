@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from codegym.errors import ConfigurationError
 from codegym.execution.limits import ExecutionLimits
 from codegym.execution.result import ExitReason, Observation, Request, Stdin
+from codegym.execution.sandbox.fence.files import MOST_BYTES
 from codegym.problems.reading.json_values import unique_keys
 
 __all__ = ["RunCode", "read_object", "read_run_code", "run_code_answer", "sandbox_error"]
@@ -33,15 +34,20 @@ _LARGEST = 1e12
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds.
+    """The JSON object that a body holds, in UTF-8.
+
+    `json.loads` takes bytes in UTF-16 and UTF-32 as well, in which the bytes of brackets and quotes
+    are parts of other characters, and the values that a body holds could not be counted before.
 
     Raises:
         ConfigurationError: If it holds none, or one in which a key stands twice.
     """
     try:
-        found = json.loads(body, object_pairs_hook=unique_keys)
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The body must be a JSON object: {error}.") from error
+        raise ConfigurationError(
+            f"The body must be a JSON object, encoded in UTF-8 without a byte order mark: {error}."
+        ) from error
     if not isinstance(found, dict):
         raise ConfigurationError(
             f"The body must be a JSON object, got a value of type {type(found).__name__}."
@@ -54,7 +60,7 @@ class RunCode(NamedTuple):
 
     Attributes:
         request: A program with one input.
-        fetch: Files that are wanted afterwards, as they were named.
+        fetch: Files that are wanted afterwards, as they were named, each by one name.
     """
 
     request: Request
@@ -104,7 +110,7 @@ def read_run_code(body: bytes) -> RunCode:
 
 
 def run_code_answer(asked: RunCode, seen: Observation) -> dict[str, Any]:
-    """What SandboxFusion would answer.
+    """What SandboxFusion would answer. It holds no more of files than was fetched.
 
     Args:
         asked: What was run.
@@ -127,6 +133,11 @@ def run_code_answer(asked: RunCode, seen: Observation) -> dict[str, Any]:
         case ExitReason.OUTPUT_LIMIT:
             most = limits.output_bytes // 2**20
             code, note = _KILLED, f"The program printed more than {most} MiB, and was killed\n"
+            if asked.fetch:
+                note = (
+                    f"The program printed more than {most} MiB, or left more than "
+                    f"{MOST_BYTES // 2**20} MiB in the files of fetch_files\n"
+                )
     succeeded = status == "Finished" and code == 0
     return {
         "status": "Success" if succeeded else "Failed",
@@ -188,4 +199,13 @@ def _files(files: Any) -> tuple[tuple[str, bytes], ...]:
 def _fetch(names: Any) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"fetch_files must be a list of paths, got {names!r:.80}.")
-    return tuple(names)
+    spelled: dict[str, str] = {}
+    for name in names:
+        path = posixpath.normpath(name)
+        other = spelled.setdefault(path, name)
+        if other != name:  # else the answer would hold the file once for each spelling
+            raise ConfigurationError(
+                f"fetch_files names the file {path!r:.80} as {other!r:.80} and as {name!r:.80}. "
+                "Name each file in one way."
+            )
+    return tuple(spelled.values())

@@ -112,6 +112,26 @@ def test_files_are_there_and_can_be_imported_and_fetched(url: str) -> None:
     }
 
 
+def test_a_file_that_is_named_twice_in_one_way_is_answered_once(url: str) -> None:
+    answer = run_code(url, "open('a', 'w').write('x')", fetch_files=["./a", "./a"])
+    assert answer["files"] == {"./a": base64_of(b"x")}
+
+
+def test_fetched_files_are_bounded_together(url: str) -> None:
+    code = (
+        "import os\n"
+        "with open('x', 'wb') as file: file.write(bytes(2**22))\n"
+        "for n in range(9): os.link('x', f'x{n}')\n"
+    )
+    names = [f"x{n}" for n in range(9)]
+    answer = run_code(url, code, fetch_files=names)
+    assert (answer["status"], answer["files"]) == ("Failed", {})
+    assert "more than 32 MiB in the files of fetch_files" in answer["run_result"]["stderr"]
+    answer = run_code(url, code, fetch_files=names[:8])
+    assert answer["status"] == "Success"
+    assert list(answer["files"]) == names[:8]
+
+
 def test_a_second_program_finds_no_files_of_the_first(url: str) -> None:
     run_code(url, "open('mine', 'w').write('x')", files={"given": base64_of(b"x")})
     assert run_code(url, "import os\nprint(os.listdir())")["run_result"]["stdout"] == "[]\n"
@@ -139,6 +159,8 @@ def test_a_second_program_finds_no_files_of_the_first(url: str) -> None:
         ({"files": {"a": "", "a/b": ""}}, "as a file and as a folder"),
         ({"fetch_files": [1]}, "fetch_files must be a list"),
         ({"fetch_files": ["/etc/passwd"]}, "below the program's folder"),
+        ({"fetch_files": ["./" * n + "a" for n in range(300)]}, "'a' as 'a' and as './a'"),
+        ({"fetch_files": ["b", "d/../b"]}, "'b' as 'b' and as 'd/../b'"),
     ],
 )
 def test_what_has_no_meaning_is_refused(url: str, fields: dict[str, Any], complaint: str) -> None:
@@ -153,6 +175,28 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
     status, answer = ask(FakeExecutor(lambda _: []), "/run_code", body)
     assert status == 422
     assert "must be a JSON object" in answer["detail"]
+
+
+@pytest.mark.parametrize("path", ["/run_code", "/grade", "/execute"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]
+)
+def test_a_body_in_another_encoding_is_refused(path: str, encoding: str) -> None:
+    values = json.dumps(["\u2200", *[[]] * 20, "\u2200"], ensure_ascii=False)
+    body = f'{{"language": "python", "code": "", "more": {values}}}'.encode(encoding)
+    executor = FakeExecutor(lambda _: [Observation(ExitReason.FINISHED)])
+    status, answer = ask(executor, path, body)
+    assert status == 422
+    if path != "/execute":  # whose message says what such a request comes from
+        assert "encoded in UTF-8 without a byte order mark" in answer["detail"]
+    assert not executor.requests
+
+
+def test_bytes_that_are_no_utf_8_are_refused() -> None:
+    body = b'{"language": "python", "code": "\xed\xa0\x80"}'
+    status, answer = ask(FakeExecutor(lambda _: []), "/run_code", body)
+    assert status == 422
+    assert "encoded in UTF-8" in answer["detail"]
 
 
 def test_a_failure_of_ours_is_a_sandbox_error_and_no_result() -> None:
