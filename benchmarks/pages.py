@@ -24,6 +24,7 @@ PAGES = {
     "robustness": "robustness_report",
     "serving": "serving",
     "soak": "soak_report",
+    "start_states": "start_states_report",
     "stepping": "stepping_report",
     "system_calls": "system_calls",
     "training": "training_report",
