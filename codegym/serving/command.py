@@ -289,7 +289,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"port must be an int from 0 to 65535, got {port!r:.40}.")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except socket.gaierror as error:
         raise ConfigurationError(
             f"There is no address {host!r} to listen on: {error}. Give another `host`, such as "
@@ -300,6 +300,11 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on port {port} of {host!r}: {error}. Give another `port` (0: one that "
             "is free), or end what listens there."
         ) from error
+
+    # Connections inherit it. asyncio would set it, but not for a socket made without a protocol's
+    # number; an answer's body then waits 40 ms for its head to be acknowledged.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _is_loopback(host: str) -> bool:

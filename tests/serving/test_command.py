@@ -14,7 +14,7 @@ import pytest
 
 from codegym.commands import main
 from codegym.errors import ConfigurationError
-from codegym.serving import serve
+from codegym.serving import command, serve
 from codegym.serving.command import open_server
 from tests.serving.asking import HeldExecutor, post
 
@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     pytest.importorskip("tyro", reason="tyro is not installed: pip install -e '.[cli]'")
-    command = [sys.executable, "-W", "error", "-m", "codegym", "serve", "--port", "0"]
+    words = [sys.executable, "-W", "error", "-m", "codegym", "serve", "--port", "0"]
     with subprocess.Popen(
-        [*command, "--workers", "1"],
+        [*words, "--workers", "1"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,6 +42,15 @@ def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
         process.send_signal(number)
         rest = process.stdout.read()
     assert (process.returncode, rest) == (0, "")
+
+
+def test_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -> None:
+    with (
+        command._listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_in_use_is_named() -> None:
