@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ _KINDS: tuple[tuple[str, str, int], ...] = (
 )
 """Programs, and what SandboxFusion's answer says of them."""
 _MIB = 2**20
+_CLIENTS = 32  # each with its own connections: one takes a time that is quadratic in their number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ async def closed_loop(client: httpx2.AsyncClient, seconds: float, clients: int) 
 
 
 async def open_loop(
-    client: httpx2.AsyncClient, seconds: float, rate: float, process: psutil.Process
+    clients: Sequence[httpx2.AsyncClient], seconds: float, rate: float, process: psutil.Process
 ) -> tuple[Tally, list[int]]:
     """Requests at a rate, answered or not; and the server's resident bytes, each second."""
     tally, resident = Tally(), [process.memory_info().rss]
@@ -139,7 +140,7 @@ async def open_loop(
     while (passed := time.perf_counter() - began) < seconds:
         while begun < passed * rate:
             begun += 1
-            task = asyncio.ensure_future(ask(client, tally))
+            task = asyncio.ensure_future(ask(clients[begun % len(clients)], tally))
             asked.add(task)
             task.add_done_callback(asked.discard)
         if passed > len(resident):
@@ -166,12 +167,18 @@ def measure(args: Args) -> dict[str, Any]:
 
         async def load() -> tuple[Tally, float, Tally, list[int]]:
             limits = httpx2.Limits(max_connections=None)
-            async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=None) as client:
-                await closed_loop(client, args.seconds / 10, 2 * workers)  # to warm up
-                able = await closed_loop(client, args.seconds, 2 * workers)
+            async with contextlib.AsyncExitStack() as stack:
+                clients = [
+                    await stack.enter_async_context(
+                        httpx2.AsyncClient(base_url=url, limits=limits, timeout=None)
+                    )
+                    for _ in range(_CLIENTS)
+                ]
+                await closed_loop(clients[0], args.seconds / 10, 2 * workers)  # to warm up
+                able = await closed_loop(clients[0], args.seconds, 2 * workers)
                 rate = len(able.latencies) / args.seconds
                 print(f"{rate:.0f} a second", flush=True)
-                busy, resident = await open_loop(client, args.seconds, args.factor * rate, process)
+                busy, resident = await open_loop(clients, args.seconds, args.factor * rate, process)
                 return able, rate, busy, resident
 
         able, rate, busy, resident = asyncio.run(load())

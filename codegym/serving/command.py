@@ -8,6 +8,7 @@ import dataclasses
 import ipaddress
 import math
 import re
+import resource
 import signal
 import socket
 import sys
@@ -28,7 +29,8 @@ from codegym.serving.service import Service
 __all__ = ["ServedExecutor", "Server", "open_server", "serve"]
 
 _BACKLOG = 128  # as many are let in at once, before any of them can be closed again
-_CONNECTIONS = 800  # many processes may open no more than 1,024 files
+_CONNECTIONS = 800
+_OTHER_FILES = 256  # of the executor and the interpreter, generously
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _MIB = 2**20
 _NAME = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+")
@@ -228,6 +230,8 @@ def _make_server(app: Any, service: Service, stop_seconds: float) -> Any:
     uvicorn = _import_uvicorn()
     # Those that are refused, or ask for nothing, take some memory and a descriptor each.
     connections = max(_CONNECTIONS, 2 * service.admission.requests)
+    files = _may_open(2 * connections + _OTHER_FILES)
+    connections = min(connections, max(1, (files - _OTHER_FILES) // 2))
     idle_seconds = service.limits.idle_seconds
     config = uvicorn.Config(
         app,
@@ -256,6 +260,19 @@ def _make_server(app: Any, service: Service, stop_seconds: float) -> Any:
                 yield
 
     return Stoppable(config)
+
+
+def _may_open(files: int) -> int:
+    """How many of so many files this process may have open, once it has asked for them.
+
+    Many processes may open 1,024 until they ask: programs that use `select` can take no more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return files
+    most = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def _hosts(host: str, address: str, allowed: tuple[str, ...]) -> tuple[str, ...] | None:

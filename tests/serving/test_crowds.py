@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import tracemalloc
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from codegym.errors import ConfigurationError
 from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin, TestCode
 from codegym.execution.serialization import pack_request, unpack_request
 from codegym.execution.wire import Message
-from codegym.serving import Service, ServiceLimits, command
+from codegym.serving import Service, ServiceLimits, command, connections
 from codegym.serving.admission import Admission, RefusedError
 from codegym.serving.command import open_server
 from codegym.serving.grade import read_grade
@@ -104,6 +105,7 @@ def test_whoever_waits_for_a_program_is_not_idle() -> None:
 
 def test_a_silent_crowd_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "_PATIENCE", 0.0)
     executor = HeldExecutor()
     with (
         serving(executor, ServiceLimits(queue=1)) as url,
@@ -113,6 +115,38 @@ def test_a_silent_crowd_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> Non
         for _ in range(3):
             assert httpx2.get(f"{url}/health", timeout=None).status_code == 200
         assert all(map(is_closed, crowd[:6]))
+
+
+def test_one_that_has_only_just_come_is_told_that_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "_CONNECTIONS", 6)
+    monkeypatch.setattr(connections, "_PATIENCE", 600.0)
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with (
+        serving(HeldExecutor(), ServiceLimits(queue=1)) as url,
+        contextlib.ExitStack() as stack,
+    ):
+        crowd = [stack.enter_context(connected(url)) for _ in range(10)]
+        said = []
+        for one in crowd:
+            one.sendall(head)
+            said.append(one.recv(1 << 12).split()[1])
+            assert is_closed(one)
+        assert said == 5 * [b"503"] + 5 * [b"200"]
+        # What is twice as many as may be is no longer waited for.
+        crowd = [stack.enter_context(connected(url)) for _ in range(12)]
+        assert is_closed(crowd[0])
+
+
+def test_the_limit_of_files_makes_room_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1000))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    assert command._may_open(200) == 200
+    assert command._may_open(900) == 900
+    assert command._may_open(9000) == 1000
+    assert asked == [(900, 1000), (1000, 1000)]
 
 
 def test_a_slow_body_takes_nobodys_place() -> None:
