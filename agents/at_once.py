@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["at_once"]
+__all__ = ["all_at_once", "at_once"]
 
 _THREADS = 4
 
@@ -40,6 +41,32 @@ def at_once(first: Callable[[], First], second: Callable[[], Second]) -> tuple[F
         raise
     # What no thread was free for is not waited for: calls may stand in one another.
     return mine, second() if other.cancel() else other.result()
+
+
+def all_at_once(calls: Iterable[Callable[[], object]]) -> None:
+    """Calls all of them, two at a time: whoever of two threads is free takes the next.
+
+    Args:
+        calls: In the order in which they begin. As with :func:`at_once`, none may write what
+            another reads or writes.
+
+    An error of one is raised when the call beside it has ended; those after it are not begun.
+    """
+    waiting = deque(calls)
+
+    def work() -> None:
+        while True:
+            try:
+                call = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                call()
+            except BaseException:
+                waiting.clear()
+                raise
+
+    at_once(work, work)
 
 
 # Threads are kept: PyTorch takes milliseconds to get used to a new one. A fork has none of them.

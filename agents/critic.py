@@ -26,9 +26,9 @@ from transformers import PreTrainedModel
 
 from agents.hub import loading
 from agents.policy import CausalLMPolicy, load_trunk
-from agents.sequences import Sequences, Tokens, generated_mask, token_groups
+from agents.sequences import generated_mask
 
-__all__ = ["Critic", "CriticKind", "HeadCritic", "TrunkCritic", "make_critic", "score_values"]
+__all__ = ["Critic", "CriticKind", "HeadCritic", "TrunkCritic", "make_critic"]
 
 CriticKind = Literal["policy", "head", "shared", "none"]
 
@@ -151,27 +151,6 @@ def make_critic(kind: CriticKind, policy: CausalLMPolicy, saved: str | Path = ""
     if has_head and (folder / "critic" / "trunk").is_dir() == own:
         critic.load(folder)
     return critic.to(policy.device).eval()
-
-
-@torch.no_grad()
-def score_values(
-    critic: Critic, tokens: Tokens | Sequences, *, microbatch_tokens: int = 8192
-) -> Tensor:
-    """Values of all episodes, computed in groups of similar length.
-
-    Args:
-        critic: Is asked.
-        tokens: B episodes.
-        microbatch_tokens: Rows x columns of one forward pass.
-
-    Returns:
-        (B, T) float32 aligned with the tokens.
-    """
-    values = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
-    for rows, *inputs in token_groups(tokens, microbatch_tokens):
-        scored = critic.values(*inputs)
-        values[rows, : scored.shape[1]] = scored
-    return values
 
 
 def _value_head(trunk: PreTrainedModel) -> nn.Linear:

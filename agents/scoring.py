@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from agents.at_once import at_once
-from agents.critic import Critic, score_values
+from agents.at_once import all_at_once
+from agents.critic import Critic
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, Tokens, generated_mask, token_groups
 from codegym.errors import EpisodeError
@@ -58,7 +60,7 @@ def score(
     temperature: float = 1.0,
     microbatch_tokens: int = 8192,
 ) -> Scores:
-    """What the models say of the tokens, before there are grades; the policy beside the others.
+    """What the models say of the tokens, before there are grades; two groups of them at a time.
 
     Args:
         policy: As it was in the rollout.
@@ -71,22 +73,16 @@ def score(
     Returns:
         Log-probabilities and values.
     """
-
-    def logprobs(model: CausalLMPolicy) -> Tensor:
-        return score_tokens(
-            model, tokens, temperature=temperature, microbatch_tokens=microbatch_tokens
-        )
-
-    mine, (values, others) = at_once(
-        lambda: logprobs(policy),
-        lambda: (
-            None
-            if critic is None
-            else score_values(critic, tokens, microbatch_tokens=microbatch_tokens),
-            logprobs(reference),
-        ),
-    )
-    return Scores(mine, values, others)
+    said: list[tuple[Tensor, Callable[..., Tensor]]] = [
+        (_blank(tokens), partial(policy.score, temperature=temperature)),
+        (_blank(tokens), partial(reference.score, temperature=temperature)),
+    ]
+    if critic is not None:
+        said.append((_blank(tokens), critic.values))
+    groups = list(token_groups(tokens, microbatch_tokens))
+    all_at_once(partial(_fill, into, say, group) for into, say in said for group in groups)
+    logprobs, reference_logprobs, *values = (into for into, _ in said)
+    return Scores(logprobs, values[0] if values else None, reference_logprobs)
 
 
 def scored(
@@ -136,7 +132,6 @@ def scored(
     )
 
 
-@torch.no_grad()
 def score_tokens(
     policy: CausalLMPolicy,
     tokens: Tokens | Sequences,
@@ -155,8 +150,19 @@ def score_tokens(
     Returns:
         (B, T) float32 aligned with the tokens; 0 where nothing was generated.
     """
-    logprobs = torch.zeros(tokens.input_ids.shape, device=tokens.input_ids.device)
-    for rows, *inputs in token_groups(tokens, microbatch_tokens):
-        found = policy.score(*inputs, temperature=temperature)
-        logprobs[rows, : found.shape[1]] = found
+    logprobs = _blank(tokens)
+    for group in token_groups(tokens, microbatch_tokens):
+        _fill(logprobs, partial(policy.score, temperature=temperature), group)
     return logprobs
+
+
+def _blank(tokens: Tokens | Sequences) -> Tensor:
+    return torch.zeros_like(tokens.input_ids, dtype=torch.float32)
+
+
+@torch.no_grad()
+def _fill(into: Tensor, say: Callable[..., Tensor], group: tuple[Tensor, ...]) -> None:
+    """Writes what a model says of a group of rows."""
+    rows, *inputs = group
+    found = say(*inputs)
+    into[rows, : found.shape[1]] = found

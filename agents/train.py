@@ -45,8 +45,8 @@ class Args:
     seed: int = 0
     """of everything"""
     threads: int = 1
-    """of torch, for each of the two models that PPO computes at once; SFT has twice as many for
-    its one"""
+    """of torch, for each of the two models that PPO computes at once, and of the two halves of a
+    batch in SFT"""
     test_per_level: int = 300
     """test problems a difficulty"""
     sft: sft.Args = dataclasses.field(default_factory=sft.Args)
@@ -81,9 +81,7 @@ def train(args: Args) -> Results:
     began = time.perf_counter()
     results: Results = {}
     shared: Any = {"seed": args.seed, "threads": args.threads}
-    sft_args = dataclasses.replace(
-        args.sft, out=args.out / "sft", **{**shared, "threads": 2 * args.threads}
-    )
+    sft_args = dataclasses.replace(args.sft, out=args.out / "sft", **shared)
     ppo_args = dataclasses.replace(
         args.ppo, model=str(sft_args.out), out=args.out / "ppo", **shared
     )
@@ -99,7 +97,6 @@ def train(args: Args) -> Results:
             seed=args.seed,
         )
         policy = sft.run(sft_args, logger)
-        set_up_torch(args.threads)
         logger.end_progress()
         results["SFT"] = tested(policy)
         logger.show(evaluation_table("after SFT, test split, pass@1 in %", results["SFT"]))

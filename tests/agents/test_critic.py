@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.critic import HeadCritic, TrunkCritic, make_critic, score_values
+from agents.critic import HeadCritic, TrunkCritic, make_critic
 from agents.policy import CausalLMPolicy
+from agents.scoring import score
 from agents.sequences import Tokens, pad_tokens
 
 ROWS = [[3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8, 9, 7, 9]]
@@ -29,7 +30,9 @@ def _critic(kind: str, policy: CausalLMPolicy) -> TrunkCritic | HeadCritic:
 def test_a_value_is_that_of_the_state_before_the_token(policy: CausalLMPolicy, kind: str) -> None:
     critic = _critic(kind, policy)
     input_ids, length = pad_tokens(ROWS, pad_id=0)
-    together = score_values(critic, Tokens(input_ids, START, length), microbatch_tokens=10)
+    episodes = Tokens(input_ids, START, length)
+    together = score(policy, critic, policy, episodes, microbatch_tokens=10).values
+    assert together is not None
     for row, tokens in enumerate(ROWS):
         for t in range(7):
             if not START[row] <= t < len(tokens):

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from agents import sft
+from agents.at_once import at_once
 from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.examples import batches, canonical, encode_example
 from agents.policy import CausalLMPolicy
@@ -149,3 +151,57 @@ def test_training_mode_is_left_off() -> None:
     )
     assert not policy.training
     assert torch.isfinite(torch.cat([p.flatten() for p in policy.parameters()])).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("prompt_weight", [0.0, 0.3])
+def test_two_halves_have_the_gradient_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, rows: int, prompt_weight: float
+) -> None:
+    policy = CausalLMPolicy.from_config_tiny(TOKENIZER.vocab_size, d=32, layers=1, heads=2)
+    stream = example_stream(
+        _problems(),
+        canonical,
+        tokenizer=TOKENIZER,
+        prompt_format=FORMAT,
+        context_length=400,
+        rng=np.random.default_rng(0),
+    )
+    rng = np.random.default_rng(0)
+    batch = next(batches(stream, batch_size=rows, pool=1, rng=rng, pad_id=TOKENIZER.pad_id))
+    calls = []
+
+    def counted(*parts: Any) -> Any:
+        calls.append(parts)
+        return at_once(*parts)
+
+    monkeypatch.setattr(sft, "at_once", counted)
+
+    def gradients() -> tuple[float, list[torch.Tensor]]:
+        policy.zero_grad(set_to_none=True)
+        loss = sft.backward(policy, batch, prompt_weight)
+        return loss, [p.grad for p in policy.parameters() if p.grad is not None]
+
+    loss, found = gradients()
+    assert len(calls) == (rows > 1)
+    assert all(map(torch.equal, found, gradients()[1]))  # and the same each time
+    calls.clear()
+    policy.trunk.config.attention_dropout = 1e-9
+    whole_loss, whole = gradients()
+    assert not calls
+    assert loss == pytest.approx(whole_loss, rel=1e-5)
+    for mine, theirs in zip(found, whole, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+    # By hand: the mean over the programs' tokens, and over the prompts'.
+    logprobs = policy.score(batch.input_ids, torch.ones_like(batch.start_length), batch.length)
+    column = torch.arange(batch.input_ids.shape[1])
+    program = (column >= batch.start_length[:, None]) & (column < batch.length[:, None])
+    prompt = (column >= 1) & (column < batch.start_length[:, None])
+    policy.zero_grad(set_to_none=True)
+    by_hand = -logprobs[program].mean() - prompt_weight * logprobs[prompt].mean()
+    by_hand.backward()  # type: ignore[no-untyped-call]
+    assert whole_loss == pytest.approx(-logprobs[program].mean().item(), rel=1e-5)
+    expected = [p.grad for p in policy.parameters() if p.grad is not None]
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)

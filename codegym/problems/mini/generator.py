@@ -9,8 +9,9 @@ what is tested in :mod:`codegym.problems.mini.cases`.
 split can occur in another. *No repeats.* Position i of a set of plain programs belongs to variant
 ``i % 36``: one family with one start value. Programs of two variants always differ; in a variant,
 programs with one or two conditionals that came before are skipped (until a variant is used up, far
-beyond 100,000 problems); longer ones are too many to meet again. A problem takes about a
-millisecond to make; with one or two conditionals, those before it in its variant are made first.
+beyond 100,000 problems); longer ones are too many to meet again. A problem takes some milliseconds
+to make; with one or two conditionals, those before it in its variant are made first. The last 8,192
+longer ones are kept, so that a set that is asked for again (by SFT, then by PPO) is there.
 
 *Size.* A kind has more than 10^6 programs from three conditionals (four without a loop) on, and
 Mini has more than 10^6 from two on.
@@ -22,6 +23,7 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Container
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ from codegym.problems.mini.phrases import DISPATCHING, FAMILIES, OPENING
 from codegym.problems.problem import CallTest, Problem
 from codegym.problems.problem_set import Summary
 
-__all__ = ["LEVELS", "SHAPES", "SPLITS", "MiniProblems", "flawed_solution"]
+__all__ = ["LEVELS", "SHAPES", "SPLITS", "MiniProblems", "flawed_solution", "mini_problems"]
 
 _Solved = tuple[MiniProgram, tuple[CallTest, ...]]
 
@@ -63,6 +65,7 @@ _TRIALS = 64
 # Characters: a plain solution and its comment are at most 320 tokens, others 410.
 _LONGEST, _LONGEST_OTHERS = 850, 1100
 _LONG = 3
+_KEPT = 8192
 
 
 def flawed_solution(problem: Problem, rng: np.random.Generator, rate: float = 1.0) -> str:
@@ -115,10 +118,15 @@ class MiniProblems:
         seed: int,
         shape: str = "plain",
     ) -> None:
+        self._arguments = (split, name, ranges, seed, shape)
         self._split, self._name, self._ranges, self._seed = split, name, ranges, seed
         self._starts = _VARIANTS[shape]
         self._longest = _LONGEST if shape == "plain" else _LONGEST_OTHERS
         self._variants: dict[int, tuple[dict[str, int], list[_Solved | None]]] = {}
+        self._long: dict[int, _Solved] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., MiniProblems], tuple[Any, ...]]:
+        return mini_problems, self._arguments  # what was made stays where it is
 
     def summary(self, position: int) -> Summary:
         """The id and difficulty of the problem at a position, which is not made for it."""
@@ -152,7 +160,11 @@ class MiniProblems:
     def _solved(self, position: int) -> _Solved:
         """The program at a position and its tests, after those before it in its variant."""
         if self._conditionals(position) >= _LONG:
-            return self._draw_fresh(position, frozenset())
+            long = self._long.pop(position, None) or self._draw_fresh(position, frozenset())
+            self._long[position] = long  # the last that was asked for is the last to go
+            if len(self._long) > _KEPT:
+                self._long.pop(next(iter(self._long)), None)
+            return long
         variant, turn = position % len(self._starts), position // len(self._starts)
         codes, solved = self._variants.setdefault(variant, ({}, []))
         while len(solved) <= turn:
@@ -214,6 +226,17 @@ class MiniProblems:
     def _draw(self, position: int, use: str) -> Draw:
         text = f"mini 1 {self._split} {self._name} {self._seed} {position} {use}"
         return Draw(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+
+@functools.lru_cache(16)
+def mini_problems(
+    split: str, name: str, ranges: tuple[tuple[int, int], ...], seed: int, shape: str
+) -> MiniProblems:
+    """The problems with these arguments of :class:`MiniProblems`.
+
+    Those who ask for the same ones share what was made, whatever the size of their sets.
+    """
+    return MiniProblems(split, name, ranges, seed, shape)
 
 
 def _split_of(code: str) -> str:

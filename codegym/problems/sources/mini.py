@@ -16,8 +16,8 @@ from codegym.problems.mini.generator import (
     LEVELS,
     SHAPES,
     SPLITS,
-    MiniProblems,
     flawed_solution,
+    mini_problems,
 )
 from codegym.problems.problem_set import LoadReport, ProblemSet
 from codegym.problems.source import GeneratedSource
@@ -75,7 +75,7 @@ def load_mini(
         ranges, name = (_conditionals(difficulty),), difficulty
     if shape != "plain":
         name = f"{shape}-{name}"
-    made = MiniProblems(split, name, ranges, seed, shape)
+    made = mini_problems(split, name, ranges, int(seed), shape)
     report = LoadReport("mini", size, size)
     return ProblemSet(size, made.problem, summary=made.summary, report=report, cached=_CACHED)
 

@@ -17,6 +17,9 @@ import pytest
 
 from codegym.errors import ConfigurationError, ProblemError, UnknownNameError
 from codegym.problems import CallTest, Problem, flawed_solution, load_mini
+from codegym.problems.mini import generator
+from codegym.problems.mini.cases import draw_tests
+from codegym.problems.mini.generator import mini_problems
 from codegym.problems.mini.phrases import FAMILIES, Family, Phrase
 from codegym.programs import conditional_starts
 from codegym.tokenization import MiniTokenizer
@@ -164,10 +167,37 @@ def test_known_problems_never_change() -> None:
 
 
 def test_order_of_access_and_size_do_not_matter() -> None:
+    mini_problems.cache_clear()  # or the second set would be the first one
     forward = list(load_mini(size=120, difficulty="introductory"))
+    mini_problems.cache_clear()
     large = load_mini(size=5000, difficulty="introductory")
     assert [large[i] for i in reversed(range(120))] == forward[::-1]
     assert [p.id for p in forward] == list(large.ids[:120])
+
+
+@pytest.mark.parametrize("difficulty", ["introductory", "competition"])
+def test_what_was_made_is_not_made_again_and_not_kept_for_ever(
+    monkeypatch: pytest.MonkeyPatch, difficulty: Level
+) -> None:
+    mini_problems.cache_clear()
+    monkeypatch.setattr(generator, "_KEPT", 10)
+    made = list(load_mini(size=8, seed=3, difficulty=difficulty))
+    drawn = []
+
+    def count(*arguments: Any) -> Any:
+        drawn.append(1)
+        return draw_tests(*arguments)
+
+    monkeypatch.setattr(generator, "draw_tests", count)
+    again = load_mini(size=12, seed=3, difficulty=difficulty)
+    assert [again[i] for i in range(8)] == made
+    assert not drawn
+    assert [problem.id for problem in again] == list(again.ids)
+    assert drawn
+    for _ in range(2):
+        assert list(load_mini(size=8, seed=3, difficulty=difficulty)) == made
+    kept = mini_problems("train", difficulty, (LEVELS[difficulty],), 3, "plain")._long
+    assert len(kept) == (10 if difficulty == "competition" else 0)
 
 
 def test_sets_of_other_seeds_and_selections_differ() -> None:
@@ -291,7 +321,12 @@ def test_flawed_solutions_of_other_sources_are_an_error() -> None:
 
 def test_sets_survive_pickling() -> None:
     problems = load_mini(size=50)
-    assert problems[7] == pickle.loads(pickle.dumps(problems))[7]
+    seventh = problems[7]
+    pickled = pickle.dumps(problems)
+    assert len(pickled) < 1000  # what was made is not in it
+    assert pickle.loads(pickled)[7] == seventh
+    mini_problems.cache_clear()
+    assert pickle.loads(pickled)[7] == seventh
 
 
 @pytest.mark.parametrize(
