@@ -21,6 +21,8 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from codegym.errors import ConfigurationError, JudgeError, ProblemError
 from codegym.grading.verdict import Verdict
 from codegym.integrations.completions import decode_answer, mask_for
@@ -234,7 +236,7 @@ def problem_of_row(
     where = str(data_source) if name is None else f"{data_source}/{name}"
     starter = starter_of(known)
     if not isinstance(ground_truth, str):
-        return _read(where, ground_truth, starter)
+        return _read(where, _plain(ground_truth), starter)
     return _remembered(_Text(ground_truth), where, starter)
 
 
@@ -271,6 +273,15 @@ def _read(where: str, ground_truth: object, starter: str) -> Problem:
             "what codegym.integrations.verl.rows() writes, or JSON with 'inputs', 'outputs' and "
             "perhaps 'fn_name'."
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    """A value without the arrays that pandas makes of a parquet file's lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _parse(row: Row) -> Problem:

@@ -7,9 +7,10 @@ import dataclasses
 import json
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Never
 
+import numpy as np
 import pytest
 
 from codegym.errors import (
@@ -168,11 +169,11 @@ def test_what_verl_hands_in_with_a_reward_model_is_taken_and_a_typo_is_not() -> 
     ],
     ids=["stdin", "call with JSON lines", "call with lists", "asserts"],
 )
-@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("form", [json.dumps, dict, lambda truth: arrays(truth)])
 def test_verls_own_code_rows_are_read(
-    ground_truth: dict[str, Any], right: str, wrong: str, as_text: bool
+    ground_truth: dict[str, Any], right: str, wrong: str, form: Callable[[Any], Any]
 ) -> None:
-    tests = json.dumps(ground_truth) if as_text else ground_truth
+    tests = form(ground_truth)
 
     def score(program: str) -> dict[str, Any]:
         answer = f"```python\n{program}\n```"
@@ -180,6 +181,17 @@ def test_verls_own_code_rows_are_read(
 
     assert score(right)["verdict"] == "accepted"
     assert score(wrong)["verdict"] == "wrong_answer"
+
+
+def arrays(value: Any) -> Any:
+    """A row's value as pandas reads it from parquet: lists are arrays of objects."""
+    if isinstance(value, dict):
+        return {key: arrays(one) for key, one in value.items()}
+    if not isinstance(value, list):
+        return np.int64(value) if isinstance(value, int) else value
+    made = np.empty(len(value), dtype=object)
+    made[:] = [arrays(one) for one in value]
+    return made
 
 
 @pytest.mark.parametrize(
