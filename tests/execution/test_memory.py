@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
+import socket
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from codegym.execution import ExecutionLimits, ExitReason
-from codegym.execution.sandbox import supervise
+from codegym.execution.sandbox import runner, supervise
 from codegym.execution.sandbox.fence import memory
-from codegym.execution.sandbox.protocol import Stage
+from codegym.execution.sandbox.message import ParentGoneError
+from codegym.execution.sandbox.protocol import Stage, pack_request
 
 from .conftest import Run
 
@@ -123,3 +127,24 @@ def test_the_peak_that_the_kernel_saw_decides_when_a_child_is_dead() -> None:
         run.watched = memory.Watch(LIMIT, base)
         supervise._bury(run, Stage.STARTED, (0, 0.1, base.resident + LIMIT + beyond), 9.0)
         assert run.end == end
+
+
+def test_a_worker_collects_its_garbage_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected = []
+    monkeypatch.setattr(runner, "gc", SimpleNamespace(collect=lambda: collected.append(1)))
+    monkeypatch.setattr(runner, "_COLLECTED_AFTER", 3)
+    nothing = {"inputs": [], "files": [], "program": 0, "prelude": 0}
+    ours, theirs = socket.socketpair()
+    with ours, theirs, mmap.mmap(-1, 1) as shared:
+        ours.sendall(7 * pack_request(nothing, []))
+        ours.shutdown(socket.SHUT_WR)
+        worker = runner.Runner(
+            zygote=cast("Any", SimpleNamespace()),
+            packages=cast("Any", None),
+            memory=shared,
+            control=theirs,
+            box="",
+        )
+        with pytest.raises(ParentGoneError):
+            worker.serve()
+    assert len(collected) == 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import itertools
 import mmap
 import os
@@ -27,6 +28,7 @@ from .outcome import Seen, failed_by_tracing, frame_of, joined, own_word
 from .protocol import LIMITS, ErrorReport, ExitReason, Frame, Stage
 from .supervise import Run, ZygoteClient, ZygoteGoneError, new_run
 
+_COLLECTED_AFTER = 256  # requests
 _LOST = Frame(ExitReason.KILLED, error=ErrorReport(message="The program died by signal 9."))
 
 
@@ -69,7 +71,7 @@ class Runner:
             RuntimeError: If a child failed by a fault of ours.
         """
         try:
-            while True:
+            for number in itertools.count(1):
                 with contextlib.closing(receive(self._control)) as request:
                     index, alone, wanted = 0, False, True
                     while wanted and index < len(request.kinds):
@@ -80,6 +82,10 @@ class Runner:
                             done, alone, wanted = self._run_chain(request, index, alone)
                         index += done
                 self._outbox.finish()
+                if number % _COLLECTED_AFTER == 0:
+                    # The collector is off. A full collection also empties the interpreter's lists
+                    # of free tuples, which hold up to 2,000 of each length and fill up slowly.
+                    gc.collect()
         except ZygoteGoneError:
             if self._zygote.sealed:
                 raise
