@@ -76,5 +76,11 @@ METHODS = {
         "something that tells problems apart before they are tried",
         "draws the kinds of problems at which the policy is worst more often",
     ),
+    "soft_q": Entry(
+        "Soft Q-learning",
+        "2106.07704",
+        "a target network as large as the policy, a buffer of episodes",
+        "takes the model's logits for values of tokens, and so learns from old programs as well",
+    ),
 }
 """Name of the file to what it is."""

@@ -31,7 +31,7 @@ from agents.sequences import Sequences, length_buckets
 from agents.trainer import RunSettings, Trainer
 from codegym.errors import ConfigurationError
 
-__all__ = ["GroupSettings", "Method", "MethodSettings"]
+__all__ = ["GroupSettings", "Method", "MethodSettings", "cutter"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -263,6 +263,42 @@ class Method(Trainer):
         self.optimizer.zero_grad(set_to_none=True)
         return {name: total / steps for name, total in totals.items()}
 
+    def group_loss(
+        self, known: Scored, advantages: Tensor, mask: Tensor, rows: Tensor, counts: list[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """A group's part of a minibatch's loss, from what the policy says of its episodes now.
+
+        Args:
+            known: B episodes.
+            advantages: (B, T).
+            mask: (B, T) bool: the tokens that are learned from.
+            rows: Of the group.
+            counts: () tokens of the whole minibatch in `mask`, and tokens that were written.
+
+        Returns:
+            () loss with a gradient, and named () scalars that add up as the loss does.
+        """
+        length = known.sequences.length
+        cut = cutter(rows, int(length[rows].max()))
+        fresh = self.policy.score(
+            cut(known.sequences.input_ids),
+            known.sequences.start_length[rows],
+            length[rows],
+            temperature=self.args.temperature,
+        )
+        return self.loss(
+            LossInput(
+                logprobs=fresh,
+                old_logprobs=cut(known.logprobs),
+                reference_logprobs=cut(known.reference_logprobs),
+                advantages=cut(advantages),
+                mask=cut(mask),
+                generated=cut(known.generated),
+                mask_count=counts[0],
+                generated_count=counts[1],
+            )
+        )
+
     def _backward(
         self, known: Scored, advantages: Tensor, mask: Tensor, index: Tensor
     ) -> dict[str, float]:
@@ -270,31 +306,13 @@ class Method(Trainer):
         length, totals = known.sequences.length, dict[str, float]()
         counts = [tensor[index].sum().clamp(min=1) for tensor in (mask, known.generated)]
         for rows in length_buckets(length, index, max_tokens=self.args.microbatch_tokens):
-            cut = _cutter(rows, int(length[rows].max()))
-            fresh = self.policy.score(
-                cut(known.sequences.input_ids),
-                known.sequences.start_length[rows],
-                length[rows],
-                temperature=self.args.temperature,
-            )
-            part, stats = self.loss(
-                LossInput(
-                    logprobs=fresh,
-                    old_logprobs=cut(known.logprobs),
-                    reference_logprobs=cut(known.reference_logprobs),
-                    advantages=cut(advantages),
-                    mask=cut(mask),
-                    generated=cut(known.generated),
-                    mask_count=counts[0],
-                    generated_count=counts[1],
-                )
-            )
+            part, stats = self.group_loss(known, advantages, mask, rows, counts)
             part.backward()  # type: ignore[no-untyped-call]
             _add(totals, {name: float(value) for name, value in stats.items()})
         return totals
 
 
-def _cutter(rows: Tensor, width: int) -> Callable[[Tensor], Tensor]:
+def cutter(rows: Tensor, width: int) -> Callable[[Tensor], Tensor]:
     """Of (B, T), the rows of a group up to the longest of them."""
     return lambda tensor: tensor[rows, :width]
 
