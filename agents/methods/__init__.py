@@ -76,6 +76,12 @@ METHODS = {
         "something that tells problems apart before they are tried",
         "draws the kinds of problems at which the policy is worst more often",
     ),
+    "code_less": Entry(
+        "Code Less, Align More",
+        "2407.05040",
+        "scikit-learn, solutions to embed",
+        "trains PPO on a share of the problems, chosen from clusters of those that are alike",
+    ),
     "soft_q": Entry(
         "Soft Q-learning",
         "2106.07704",
