@@ -18,6 +18,7 @@ from agents.methods.cross_entropy import (
     worst,
 )
 from agents.methods.roml import RoML
+from agents.telemetry import RunLogger
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.grading import Verdict
@@ -62,8 +63,12 @@ def test_the_worst_have_both_shares() -> None:
     assert worst(values, np.ones(4), 0.125).tolist() == [0.0, 0.0, 0.0, 0.5]
     assert worst(values, np.ones(4), 0.25, 0.5).tolist() == [0.0, 0.5, 0.5, 1.0]
     assert worst(values, np.ones(4), 1.0).tolist() == [1.0] * 4
+    # Of eight the eighth is the 0 alone; a half of four values, whatever they weigh, is one more.
+    weights = np.array([2.0, 4.0, 1.0, 1.0])
+    assert worst(values, weights, 0.125).tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert worst(values, weights, 0.125, 0.5).tolist() == [0.0, 0.5, 0.5, 1.0]
     # Of eight, a half: one up to 0, and three of the five that have the value 1.
-    assert worst(values, np.array([2.0, 4.0, 1.0, 1.0]), 0.5).tolist() == [0.0, 0.6, 0.6, 1.0]
+    assert worst(values, weights, 0.5).tolist() == [0.0, 0.6, 0.6, 1.0]
 
 
 def test_cvar_is_the_mean_of_the_worst() -> None:
@@ -98,6 +103,33 @@ def test_a_batch_changes_phi_as_counted_by_hand() -> None:
         sampler.update(PROBLEMS[episode % 2], _grade(0.0))
     expected = 0.5 * before + 0.5 * weights / weights.sum()
     assert sampler.phi.tolist() == pytest.approx(expected.tolist())
+
+
+def test_half_of_the_weight_is_counted_where_cells_weigh_differently() -> None:
+    """Phi .5 and .5, so p = .58 and .42: an easy episode weighs e = .9/.58, a hard one h = .1/.42.
+
+    Scores 0 (hard), .5 (hard and easy) and 1 (easy). Half of the weight is e + h: the 0 has h of
+    it, the two of .5, which weigh e + h, the remaining e, so that they count by q = e / (e + h).
+    Of e + h, easy ones then have q e, which is q^2.
+    """
+    sampler = _sampler(batch=4, least_share=0.1, alpha=0.5, smoothing=0.25)
+    sampler.load_state_dict({"phi": [0.5, 0.5], "found": [], "risk": 0.0})
+    assert sampler.probability.tolist() == pytest.approx([0.58, 0.42])
+    for index, score in ((0, 0.0), (0, 0.5), (1, 0.5), (1, 1.0)):  # of ten, the first is hard
+        sampler.update(PROBLEMS[index], _grade(score))
+    e, h = 0.9 / 0.58, 0.1 / 0.42
+    q = e / (e + h)
+    expected = [0.25 * 0.5 + 0.75 * share for share in (q**2, 1.0 - q**2)]
+    assert sampler.phi.tolist() == pytest.approx(expected)
+    assert sampler.metrics()["roml/cvar"] == pytest.approx(0.5 * q)
+    # A least share of three of four episodes: those of .5 belong whole.
+    sampler = _sampler(batch=4, least_share=0.75, alpha=0.5, smoothing=0.25)
+    sampler.load_state_dict({"phi": [0.5, 0.5], "found": [], "risk": 0.0})
+    for index, score in ((0, 0.0), (0, 0.5), (1, 0.5), (1, 1.0)):
+        sampler.update(PROBLEMS[index], _grade(score))
+    share = e / (e + 2.0 * h)
+    assert sampler.phi[0] == pytest.approx(0.25 * 0.5 + 0.75 * share)
+    assert sampler.metrics()["roml/cvar"] == pytest.approx(0.5 * q), "which alpha alone decides"
 
 
 def test_the_hard_part_is_found_and_left_again() -> None:
@@ -162,6 +194,28 @@ def test_a_tiny_run_goes_on_where_it_stood(grader: codegym.Grader, tmp_path: Pat
         if name.startswith("roml/") and name != "roml/cvar"
     ]
     assert sum(shares) == pytest.approx(1.0)
+
+
+def test_a_return_is_the_reward_and_the_numbers_are_those_of_the_settings(
+    grader: codegym.Grader, tmp_path: Path
+) -> None:
+    numbers: dict[str, Any] = {
+        "features": ("difficulty",),
+        "alpha": 0.3,
+        "least_share": 0.4,
+        "keep": 0.1,
+        "smoothing": 0.7,
+        "batch": 9,
+    }
+    args = roml.Args(**TINY, **numbers, critic="none", warmup_updates=0)
+    with RunLogger(tmp_path, quiet=True) as logger:
+        trainer = RoML.make(args, grader=grader, logger=logger)
+        trainer.close()
+    sampler = trainer.cross_entropy
+    assert sampler._settings == CrossEntropy(**numbers)
+    for verdict in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER, Verdict.COMPILE_ERROR):
+        sampler.update(trainer.problems[0], codegym.Grade(verdict, tests_passed=0, tests_total=1))
+    assert [found for _, found in sampler.state_dict()["found"]] == [1.0, -0.3, -1.0]
 
 
 @pytest.mark.parametrize(

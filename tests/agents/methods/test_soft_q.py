@@ -219,7 +219,9 @@ def test_a_gradient_by_hand(trainer: SoftQ) -> None:
     rewards = tensor([[7.0, 0.2]])  # what the prompt seems to be paid is not counted
     advantages = made.estimate(rewards, known).advantages
     assert advantages[0].tolist() == pytest.approx([0.0, 2.0 - math.log(4)])
-    loss, stats = made.group_loss(known, advantages, known.generated, tensor([0]), [tensor(1)] * 2)
+    loss, stats = made.group_loss(
+        known, advantages, known.generated, tensor([0]), [tensor(1), tensor(9)]
+    )
     direct = math.log(1 / 2) - (2.0 - math.log(4))
     other = math.log(1 / 4) - (2.0 - math.log(2))
     assert float(loss.detach()) == pytest.approx(0.75 * direct**2 + 0.25 * other**2)
@@ -229,7 +231,9 @@ def test_a_gradient_by_hand(trainer: SoftQ) -> None:
     expected = [0.75 * 2 * direct * slope + 0.25 * 2 * other * 0.5 for slope in (0.5, -0.5)]
     assert made.policy.q.grad[0].tolist() == pytest.approx([*expected, 0.0, 0.0])
     # Counted as one of four tokens, it weighs a quarter.
-    quarter, _ = made.group_loss(known, advantages, known.generated, tensor([0]), [tensor(4)] * 2)
+    quarter, _ = made.group_loss(
+        known, advantages, known.generated, tensor([0]), [tensor(4), tensor(9)]
+    )
     assert float(quarter.detach()) == pytest.approx(float(loss.detach()) / 4)
 
 
@@ -248,11 +252,11 @@ def test_nothing_is_learned_on_given_tokens_nor_on_padding(trainer: SoftQ) -> No
     rewards = torch.zeros(4, 12)
     rewards[:, 9] = sequences.reward
     found = []
-    for ids in (sequences.input_ids, sequences.input_ids.clone()):
-        if found:
-            ids[:, 10:] = 0
+    for other in (False, True):
+        ids = sequences.input_ids.clone()
+        ids[:, 10:] = 0 if other else 3
         changed = known._replace(sequences=sequences._replace(input_ids=ids))
-        advantages = trainer.estimate(rewards + 9.0 * ~known.generated, changed).advantages
+        advantages = trainer.estimate(rewards + 9.0 * other * ~known.generated, changed).advantages
         assert not advantages[~known.generated].any()
         loss, _ = trainer.group_loss(
             changed, advantages, known.generated, torch.arange(4), [tensor(16)] * 2
