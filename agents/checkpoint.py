@@ -157,10 +157,8 @@ def load(
     _require_checkpoint(folder)
     with _readable(folder):
         state = TrainerState(**torch.load(folder / "state.pt", weights_only=True))
-    for model, name in ((policy, "policy"), (reference, "reference")):
-        dtype = next(model.trunk.parameters()).dtype
-        saved = CausalLMPolicy.from_pretrained(folder / name, dtype=dtype)
-        model.load_state_dict(saved.state_dict())
+    policy.load(folder / "policy")
+    reference.load(folder / "reference")
     if critic is not None:
         critic.load(folder / "policy")
     return state

@@ -2,20 +2,20 @@
 
 A critic answers ``values(input_ids, start_length, length)``. There are two kinds:
 
-- :class:`TrunkCritic` has a language model of its own. Its gradient cannot reach the policy.
+- :class:`TrunkCritic` has a language model of its own, or an adapter of its own on the policy's
+  base. Its gradient cannot reach the policy.
 - :class:`HeadCritic` is a linear head on the policy's hidden states. By default its gradient stops
   there, because a value loss that moves the policy makes training run away.
 
 A critic is saved in the folder ``critic`` beside the policy's own files::
 
     critic/head.safetensors   the linear head
-    critic/trunk/             the language model of a TrunkCritic
+    critic/trunk/             the language model of a TrunkCritic, or its adapter/
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from agents.hub import loading
-from agents.policy import CausalLMPolicy, load_trunk
+from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask
+from agents.trunk import copy_trunk, restore_trunk, save_trunk, saved_like
 
 __all__ = ["Critic", "CriticKind", "HeadCritic", "TrunkCritic", "make_critic"]
 
@@ -68,7 +69,7 @@ class TrunkCritic(nn.Module):
     def save_pretrained(self, folder: Path) -> None:
         """Writes ``critic/`` below a policy's folder."""
         (folder / "critic").mkdir(parents=True, exist_ok=True)
-        self.trunk.save_pretrained(folder / "critic" / "trunk")
+        save_trunk(self.trunk, folder / "critic")
         save_file(self.head.state_dict(), folder / "critic" / "head.safetensors")
 
     def load(self, folder: Path) -> None:
@@ -77,9 +78,7 @@ class TrunkCritic(nn.Module):
         Raises:
             ConfigurationError: If they are damaged or not there.
         """
-        dtype = next(self.trunk.parameters()).dtype
-        saved = load_trunk(folder / "critic" / "trunk", dtype)
-        self.trunk.load_state_dict(saved.state_dict())
+        restore_trunk(self.trunk, folder / "critic")
         _load_head(self.head, folder)
 
 
@@ -129,9 +128,9 @@ def make_critic(kind: CriticKind, policy: CausalLMPolicy, saved: str | Path = ""
     """The critic that a name stands for.
 
     Args:
-        kind: ``"policy"``: a trunk of its own, a copy of the policy's; ``"head"``: a head on the
-            policy's trunk; ``"shared"``: the same with a gradient that reaches the trunk;
-            ``"none"``: no critic.
+        kind: ``"policy"``: a trunk of its own, a copy of the policy's (of its adapter only, where
+            it has one); ``"head"``: a head on the policy's trunk; ``"shared"``: the same with a
+            gradient that reaches the trunk; ``"none"``: no critic.
         policy: The policy at its start.
         saved: Folder of a saved policy, whose critic is taken over if it is of this kind.
 
@@ -142,14 +141,15 @@ def make_critic(kind: CriticKind, policy: CausalLMPolicy, saved: str | Path = ""
         return None
     own = kind == "policy"
     critic: Critic = (
-        TrunkCritic(copy.deepcopy(policy.trunk))
+        TrunkCritic(copy_trunk(policy.trunk))
         if own
         else HeadCritic(policy, shares_policy=kind == "shared")
     )
-    folder = Path(saved)
-    has_head = (folder / "critic" / "head.safetensors").is_file()
-    if has_head and (folder / "critic" / "trunk").is_dir() == own:
-        critic.load(folder)
+    folder = Path(saved) / "critic"
+    bare = not any((folder / name).is_dir() for name in ("trunk", "adapter"))
+    fits = saved_like(policy.trunk, folder) if own else bare
+    if fits and (folder / "head.safetensors").is_file():
+        critic.load(Path(saved))
     return critic.to(policy.device).eval()
 
 

@@ -31,6 +31,7 @@ from agents.environments import (
     make_grader,
     make_tokenizer,
 )
+from agents.memory import watched_memory
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.rollout import Sampling, play
@@ -370,7 +371,7 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
 
 def _main() -> None:
     args = command_line(Args)
-    with RunLogger(args.out) as logger:
+    with RunLogger(args.out) as logger, watched_memory(args, "num_envs"):
         run(args, logger)
 
 

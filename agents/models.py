@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoConfig, Qwen2Config
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
 
 from agents.command import refuse_unused
-from agents.policy import CausalLMPolicy
+from agents.hub import loading
+from agents.lora import ALL_LINEAR, add_adapter, has_adapter, require_adapter, saved_adapter
+from agents.policy import CausalLMPolicy, tiny_config
 from codegym.errors import ConfigurationError
 
-__all__ = ["ModelSettings", "make_policy", "uses_checkpointing"]
+__all__ = ["ModelSettings", "empty_trunk", "make_policy", "model_config", "uses_checkpointing"]
 
 _HEAD_WIDTH = 16
 
@@ -32,6 +43,23 @@ class ModelSettings:
     """of the trunk: "float32", "bfloat16" or "float16" """
     gradient_checkpointing: bool = False
     """trades time for memory in the update"""
+    lora_rank: int = 0
+    """an adapter of this rank (LoRA) is learned beside the checkpoint's weights, which stand still
+    and are held once for policy, critic and reference; 0: all weights are learned"""
+    lora_alpha: int = 32
+    """what an adapter adds is scaled by lora_alpha / lora_rank"""
+    lora_targets: tuple[str, ...] = ALL_LINEAR
+    """layers with an adapter: "all-linear" (but the output head), or names such as q_proj v_proj"""
+
+    @property
+    def adapter(self) -> dict[str, Any]:
+        """What the settings say of an adapter, as arguments of :func:`agents.lora.add_adapter`."""
+        return {"rank": self.lora_rank, "alpha": self.lora_alpha, "targets": self.lora_targets}
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the model has weights that were learned before."""
+        return self.model not in ("tiny", "random-qwen2") and not self.model.startswith("config:")
 
     def refuse_unused_model(self) -> None:
         """Refuses settings of a model that this model has no use for.
@@ -42,6 +70,12 @@ class ModelSettings:
         sizes = ("model_width", "model_layers")
         ours = self.model in ("tiny", "random-qwen2")
         refuse_unused(self, sizes, ours, 'model="tiny" or model="random-qwen2"')
+        if self.lora_rank < 0:
+            raise ConfigurationError(f"lora_rank must be 0 or more, got {self.lora_rank}.")
+        if self.lora_alpha < 1:
+            raise ConfigurationError(f"lora_alpha must be 1 or more, got {self.lora_alpha}.")
+        refuse_unused(self, ("lora_rank",), self.is_pretrained, "a model with learned weights")
+        refuse_unused(self, ("lora_alpha", "lora_targets"), self.lora_rank > 0, "lora_rank > 0")
 
 
 def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> CausalLMPolicy:
@@ -60,6 +94,41 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             or the model does not fit the actions.
     """
     dtype = _dtype(settings.dtype)
+    if settings.is_pretrained:
+        policy = CausalLMPolicy.from_pretrained(settings.model, vocab_size=vocab_size, dtype=dtype)
+    else:
+        config = model_config(settings, vocab_size=vocab_size)
+        policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
+    if policy.vocab_size != vocab_size:
+        raise ConfigurationError(
+            f"The tokenizer has {vocab_size} actions, but the saved policy {settings.model!r} was "
+            f"made for {policy.vocab_size}. Use the tokenizer that it was trained with."
+        )
+    if settings.lora_rank:
+        adapter = settings.adapter
+        if has_adapter(policy.trunk):
+            require_adapter(policy.trunk, **adapter)
+        else:
+            add_adapter(policy.trunk, **adapter, seed=seed)
+    if settings.gradient_checkpointing:
+        _enable_checkpointing(policy)
+    return policy.eval()
+
+
+def model_config(settings: ModelSettings, *, vocab_size: int) -> PreTrainedConfig:
+    """The shape of the model that the settings name. No weights are loaded.
+
+    Args:
+        settings: The model.
+        vocab_size: Number of actions.
+
+    Returns:
+        The config of the trunk, without an adapter.
+
+    Raises:
+        ConfigurationError: If the width is none of a whole number of heads, or there is no such
+            model.
+    """
     heads, rest = divmod(settings.model_width, _HEAD_WIDTH)
     if rest or not heads:
         raise ConfigurationError(
@@ -67,18 +136,16 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             f"got {settings.model_width}."
         )
     if settings.model == "tiny":
-        policy = CausalLMPolicy.from_config_tiny(
+        return tiny_config(
             vocab_size,
             d=settings.model_width,
             layers=settings.model_layers,
             heads=heads,
             key_value_heads=max(1, heads // 2),
             context_length=4096,
-            seed=seed,
-            dtype=dtype,
         )
-    elif settings.model == "random-qwen2":
-        config = Qwen2Config(
+    if settings.model == "random-qwen2":
+        return Qwen2Config(
             vocab_size=-(-vocab_size // 64) * 64,  # padded, as in the published checkpoints
             hidden_size=settings.model_width,
             intermediate_size=4 * settings.model_width,
@@ -86,34 +153,59 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
             num_attention_heads=heads,
             num_key_value_heads=max(1, heads // 2),
         )
-        policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
-    elif settings.model.startswith("config:"):
-        config = AutoConfig.from_pretrained(settings.model.removeprefix("config:"))
-        policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
-    else:
-        policy = CausalLMPolicy.from_pretrained(settings.model, vocab_size=vocab_size, dtype=dtype)
-    if policy.vocab_size != vocab_size:
-        raise ConfigurationError(
-            f"The tokenizer has {vocab_size} actions, but the saved policy {settings.model!r} was "
-            f"made for {policy.vocab_size}. Use the tokenizer that it was trained with."
-        )
-    if settings.gradient_checkpointing:
-        _enable_checkpointing(policy)
-    return policy.eval()
+    name = settings.model.removeprefix("config:")
+    folder = Path(name)
+    if (folder / "adapter").is_dir():
+        name = saved_adapter(folder / "adapter")["base"]
+    elif (folder / "trunk").is_dir():
+        name = str(folder / "trunk")
+    with loading(name, "the config of a causal language model") as where:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(where)
+    return config
 
 
-def uses_checkpointing(policy: CausalLMPolicy) -> bool:
-    """Whether the policy's activations are computed again in the backward pass."""
-    return any(getattr(module, "gradient_checkpointing", False) for module in policy.modules())
+def uses_checkpointing(model: nn.Module) -> bool:
+    """Whether a model's activations are computed again in the backward pass."""
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def _enable_checkpointing(policy: CausalLMPolicy) -> None:
     """Under the name that this version of transformers has for it."""
-    trunk = policy.trunk
+    trunk, how = policy.trunk, {"use_reentrant": False}
     if hasattr(trunk, "activation_checkpointing_enable"):
-        trunk.activation_checkpointing_enable()
+        trunk.activation_checkpointing_enable(how)
     else:
-        trunk.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+        trunk.gradient_checkpointing_enable(how)  # type: ignore[no-untyped-call]
+        trunk.enable_input_require_grads()  # type: ignore[no-untyped-call]
+
+
+def empty_trunk(
+    settings: ModelSettings, *, vocab_size: int, config: PreTrainedConfig | None = None
+) -> PreTrainedModel:
+    """The language model that the settings name, adapter included, on the meta device: no memory.
+
+    Args:
+        settings: The model.
+        vocab_size: Number of actions.
+        config: Its shape, in place of the one that the settings name.
+
+    Returns:
+        A model without weights, of which everything can be counted.
+
+    Raises:
+        ConfigurationError: As :func:`make_policy`.
+    """
+    config = config or model_config(settings, vocab_size=vocab_size)
+    saved = Path(settings.model) / "adapter"
+    with torch.device("meta"):
+        trunk: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=_dtype(settings.dtype)
+        )
+        if saved.is_dir():
+            add_adapter(trunk, **saved_adapter(saved))
+        elif settings.lora_rank:
+            add_adapter(trunk, **settings.adapter)
+    return trunk
 
 
 def _dtype(name: str) -> torch.dtype:

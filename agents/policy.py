@@ -12,7 +12,7 @@ behind them, so no attention mask is needed; what is padding is known from lengt
 Saved as a folder::
 
     policy.json         {"format": 2, "vocab_size": ...}
-    trunk/              the language model, as ``save_pretrained`` writes it
+    trunk/ or adapter/  the language model, see :mod:`agents.trunk`
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from transformers import (
 
 from agents.hub import loading
 from agents.sequences import generated_mask
+from agents.trunk import copy_trunk, load_trunk, read_trunk, restore_trunk, save_trunk
 from codegym.errors import ConfigurationError
 
-__all__ = ["CausalLMPolicy", "load_trunk"]
+__all__ = ["CausalLMPolicy", "tiny_config"]
 
 
 class CausalLMPolicy(nn.Module):
@@ -119,20 +120,13 @@ class CausalLMPolicy(nn.Module):
         Returns:
             A policy on the CPU.
         """
-        config = LlamaConfig(
-            vocab_size=vocab_size,
-            hidden_size=d,
-            intermediate_size=2 * d,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=key_value_heads,
-            max_position_embeddings=context_length,
-            # The usual 0.02 is far too small for so narrow a model; copying digits from the prompt
-            # is learned several times sooner with larger weights, two layers and tied embeddings.
-            initializer_range=0.08,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=None,
+        config = tiny_config(
+            vocab_size,
+            d=d,
+            layers=layers,
+            heads=heads,
+            key_value_heads=key_value_heads,
+            context_length=context_length,
         )
         return cls.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
 
@@ -166,14 +160,23 @@ class CausalLMPolicy(nn.Module):
                     " language model's checkpoint, and vocab_size (the number of actions) is needed"
                 )
             return cls(load_trunk(name_or_path, dtype), vocab_size=vocab_size)
-        with loading(folder, "a saved policy"):
-            meta = json.loads((folder / "policy.json").read_text())
-        if meta.get("format") != 2:
-            raise ConfigurationError(
-                f"{folder / 'policy.json'} must have format 2, got {meta.get('format')!r}. It was "
-                "written by another version of codegym's agents."
-            )
-        return cls(load_trunk(folder / "trunk", dtype), vocab_size=meta["vocab_size"])
+        return cls(read_trunk(folder, dtype), vocab_size=_saved_vocab_size(folder))
+
+    def copy(self) -> Self:
+        """A policy that is the same now; with an adapter, it shares the weights of the base."""
+        return type(self)(copy_trunk(self.trunk), vocab_size=self.vocab_size)
+
+    def load(self, folder: Path) -> None:
+        """Replaces the weights that are learned by those of a saved policy of the same shape.
+
+        Args:
+            folder: Written by :meth:`save_pretrained`.
+
+        Raises:
+            ConfigurationError: If it is damaged, its format is unknown, or it does not fit.
+        """
+        _saved_vocab_size(folder)
+        restore_trunk(self.trunk, folder)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the folder that the module's docstring describes.
@@ -183,7 +186,7 @@ class CausalLMPolicy(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.trunk.save_pretrained(folder / "trunk")
+        save_trunk(self.trunk, folder)
         meta = {"format": 2, "vocab_size": self.vocab_size}
         (folder / "policy.json").write_text(json.dumps(meta, indent=2) + "\n")
 
@@ -256,22 +259,36 @@ class CausalLMPolicy(nn.Module):
         return logits[..., : self.vocab_size].float()
 
 
-def load_trunk(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    """A causal language model of a folder or of the hub.
+def tiny_config(
+    vocab_size: int, *, d: int, layers: int, heads: int, key_value_heads: int, context_length: int
+) -> LlamaConfig:
+    """Of :meth:`CausalLMPolicy.from_config_tiny`, whose arguments it has."""
+    return LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=d,
+        intermediate_size=2 * d,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=key_value_heads,
+        max_position_embeddings=context_length,
+        # The usual 0.02 is far too small for so narrow a model; copying digits from the prompt
+        # is learned several times sooner with larger weights, two layers and tied embeddings.
+        initializer_range=0.08,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
 
-    Args:
-        name_or_path: Folder or hub name.
-        dtype: Of its weights.
 
-    Returns:
-        The model on the CPU.
-
-    Raises:
-        ConfigurationError: If it cannot be loaded.
-    """
-    with loading(name_or_path, "a causal language model") as name:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-    return model
+def _saved_vocab_size(folder: Path) -> int:
+    with loading(folder, "a saved policy"):
+        meta = json.loads((folder / "policy.json").read_text())
+    if meta.get("format") != 2:
+        raise ConfigurationError(
+            f"{folder / 'policy.json'} must have format 2, got {meta.get('format')!r}. It was "
+            "written by another version of codegym's agents."
+        )
+    return int(meta["vocab_size"])
 
 
 def _output_head(trunk: PreTrainedModel) -> nn.Linear:

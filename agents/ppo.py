@@ -425,7 +425,9 @@ def update(
         kl_coefficient=args.kl_coefficient if args.kl == "loss" else 0.0,
     )
     # Checkpointing works in training mode only; elsewhere dropout stays off, as in the rollout.
-    nn.Module.train(policy.trunk, uses_checkpointing(policy))
+    trained = [policy] if critic is None else [policy, critic]
+    for model in trained:
+        nn.Module.train(model, uses_checkpointing(model))
     totals: dict[str, float] = {}
     steps = policy_steps = 0
     first_ratio_error = 0.0
@@ -459,7 +461,8 @@ def update(
             for name, value in stats.items():
                 totals[name] = totals.get(name, 0.0) + value
     optimizer.zero_grad(set_to_none=True)
-    nn.Module.train(policy, False)
+    for model in trained:
+        nn.Module.train(model, False)
     means = {name: total / steps for name, total in totals.items()}
     return {
         **means,

@@ -24,6 +24,8 @@ from agents.at_once import at_once
 from agents.command import command_line, main, refuse_unused, set_up_torch
 from agents.environments import ProblemSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
+from agents.lora import has_adapter
+from agents.memory import watched_memory
 from agents.models import ModelSettings, make_policy, uses_checkpointing
 from agents.muon import Muon
 from agents.policy import CausalLMPolicy
@@ -54,7 +56,7 @@ class Args(ProblemSettings, ModelSettings):
     """peak of a warm-up and cosine schedule over the budget"""
     matrix_learning_rate: float | None = 6e-3
     """the same of the matrices inside the model, which Muon learns; None: AdamW learns all, as is
-    usual for a model that was pretrained by it"""
+    usual for a model that was pretrained by it, and always so of an adapter"""
     batch_size: int = 8
     """examples a step"""
     weight_decay: float = 0.01
@@ -211,7 +213,8 @@ def _optimizers(
         policy.trunk.get_output_embeddings(),  # type: ignore[no-untyped-call]
     )
     ends = {id(p) for module in embeddings if module is not None for p in module.parameters()}
-    inner = [p for p in learned if p.dim() == 2 and id(p) not in ends and matrix_rate is not None]
+    muon = matrix_rate is not None and not has_adapter(policy.trunk)
+    inner = [p for p in learned if p.dim() == 2 and id(p) not in ends and muon]
     matrices = {id(p) for p in inner}
     adamw = torch.optim.AdamW(
         [p for p in learned if id(p) not in matrices],
@@ -338,7 +341,7 @@ def run(
 
 def _main() -> None:
     args = command_line(Args)
-    with RunLogger(args.out) as logger:
+    with RunLogger(args.out) as logger, watched_memory(args, "batch_size"):
         run(args, logger)
 
 

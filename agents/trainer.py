@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import copy
 import dataclasses
 import functools
 import shutil
@@ -26,6 +25,7 @@ import codegym
 from agents import checkpoint
 from agents.command import command_line, refuse_unused, set_up_torch
 from agents.critic import Critic
+from agents.dry_run import show
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -37,6 +37,7 @@ from agents.environments import (
 )
 from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
+from agents.memory import watched_memory
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.rollout_log import rollout_rows
@@ -89,6 +90,8 @@ class RunSettings(TaskSettings, ModelSettings):
     resume: Path | None = None
     """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
     taken from it"""
+    dry_run: bool = False
+    """only print what memory and work the run would take"""
     out: Path = Path("runs/ppo")
     """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
     scalars.jsonl, rollouts.jsonl, tensorboard/, log.txt"""
@@ -120,7 +123,7 @@ class RunSettings(TaskSettings, ModelSettings):
 
 _MAY_DIFFER = frozenset(
     {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
-    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts"}
+    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts", "dry_run"}
 )
 """Settings that a resumed run may change: none of them decides what is learned."""
 _HELD_OUT = "validation"
@@ -170,7 +173,7 @@ class Trainer(abc.ABC):
         self._tokenizer = tokenizer = make_tokenizer(args.tokenizer)
         self._grader = grader
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
-        self.reference = copy.deepcopy(policy).requires_grad_(False).eval()
+        self.reference = policy.copy().requires_grad_(False).eval()
         if args.tests is not None:
             problems = problems.with_tests(args.tests)
         self.problems = problems
@@ -565,6 +568,8 @@ def train(
     """
     set_up_torch(args.threads, args.device)
     with contextlib.ExitStack() as stack:
+        sizes = ("microbatch_tokens", "num_envs")
+        stack.enter_context(watched_memory(args, *sizes, good=args.out / "good"))
         judge = grader or stack.enter_context(make_grader(args))
         trainer = make(args, grader=judge, logger=logger, screen=screen)
         stack.callback(trainer.close)
@@ -585,6 +590,9 @@ def command(settings: type[Settings], run: Callable[[Settings, RunLogger], objec
         checkpoint.recover(args.resume)
         # What the command line does not say is as it was.
         args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
+    if args.dry_run:
+        show(args, vocab_size=make_tokenizer(args.tokenizer).vocab_size)
+        return
     resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
     with RunLogger(args.out, resume_at=resume_at) as logger:
         run(args, logger)

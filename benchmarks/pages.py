@@ -18,6 +18,7 @@ PAGES = {
     "coverage": "coverage",
     "grading": "grading_report",
     "grading_trivial": "grading_report",
+    "memory": "memory",
     "oversubscription": "oversubscription",
     "prm_exact": "prm_exact",
     "regrade": "regrade_report",

@@ -1,4 +1,4 @@
-"""Copies tables of the committed results into README and docs/results, so that no number is typed.
+"""Copies tables of the committed results into README and docs/, so that no number is typed.
 
     python docs/tables.py            # renews every page
     python docs/tables.py --check    # only tells which pages are not as they should be
@@ -26,7 +26,11 @@ __all__ = ["PAGES", "RESULTS", "TableError", "renewed"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "train_your_checkpoint.md",
+    *sorted((ROOT / "docs" / "results").glob("*.md")),
+]
 
 _BLOCK = re.compile(r"(<!-- table (.*?) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 

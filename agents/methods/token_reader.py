@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, generated_mask, token_groups
+from agents.trunk import copy_trunk
 
 __all__ = ["TokenReader"]
 
@@ -25,7 +25,7 @@ class TokenReader(nn.Module):
 
     def __init__(self, policy: CausalLMPolicy, outputs: int, *, learning_rate: float) -> None:
         super().__init__()
-        self.trunk = copy.deepcopy(policy.trunk)
+        self.trunk = copy_trunk(policy.trunk)
         width = self.trunk.config.get_text_config().hidden_size
         with torch.random.fork_rng(devices=[]):  # the weights are drawn, only to be zeroed
             self.head = nn.Linear(width, outputs)

@@ -7,13 +7,12 @@ weights of a reward model.
 Saved as a folder::
 
     prm.json            {"format": 1, "vocab_size": ..., "vocabulary_sha256": ...}
-    trunk/              the language model, as ``save_pretrained`` writes it
+    trunk/ or adapter/  the language model, see :mod:`agents.trunk`
     head.safetensors    the scalar head
 """
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,6 +24,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from agents.critic import TrunkCritic
 from agents.policy import CausalLMPolicy
+from agents.trunk import copy_trunk, read_trunk, save_trunk
 from codegym.errors import ConfigurationError
 
 __all__ = ["ProcessRewardModel", "ValueInit", "initialise_critic"]
@@ -57,7 +57,7 @@ class ProcessRewardModel(nn.Module):
     @classmethod
     def from_policy(cls, policy: CausalLMPolicy, *, vocabulary: str) -> Self:
         """A model that begins with a copy of a policy's trunk and scores 0 everywhere."""
-        trunk = copy.deepcopy(policy.trunk)
+        trunk = copy_trunk(policy.trunk)
         return cls(trunk, vocab_size=policy.vocab_size, vocabulary=vocabulary)
 
     @classmethod
@@ -94,17 +94,9 @@ class ProcessRewardModel(nn.Module):
                 f"{meta['vocab_size']} tokens): its scores would mean nothing. Use the tokenizer "
                 "that the policy and the reward model share, or train one for this tokenizer."
             )
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder / "trunk"), dtype=torch.float32, output_loading_info=True
+        model = cls(
+            _read(folder), vocab_size=meta["vocab_size"], vocabulary=meta["vocabulary_sha256"]
         )
-        trunk, loading = loaded
-        wrong = {name: sorted(keys) for name, keys in loading.items() if keys}
-        if wrong:
-            raise ConfigurationError(
-                f"The weights in {folder / 'trunk'} do not belong to the architecture in its "
-                f"config.json: {wrong}."
-            )
-        model = cls(trunk, vocab_size=meta["vocab_size"], vocabulary=meta["vocabulary_sha256"])
         try:
             model.head.load_state_dict(load_file(folder / "head.safetensors"))
         except (OSError, RuntimeError) as error:
@@ -121,7 +113,7 @@ class ProcessRewardModel(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.trunk.save_pretrained(folder / "trunk")
+        save_trunk(self.trunk, folder)
         save_file(self.head.state_dict(), folder / "head.safetensors")
         meta = {
             "format": 1,
@@ -150,6 +142,22 @@ class ProcessRewardModel(nn.Module):
         return scores.squeeze(-1)
 
 
+def _read(folder: Path) -> PreTrainedModel:
+    if (folder / "adapter").is_dir():
+        return read_trunk(folder, torch.float32)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        str(folder / "trunk"), dtype=torch.float32, output_loading_info=True
+    )
+    trunk: PreTrainedModel = loaded[0]
+    wrong = {name: sorted(keys) for name, keys in loaded[1].items() if keys}
+    if wrong:
+        raise ConfigurationError(
+            f"The weights in {folder / 'trunk'} do not belong to the architecture in its "
+            f"config.json: {wrong}."
+        )
+    return trunk
+
+
 def initialise_critic(
     policy: CausalLMPolicy, model: ProcessRewardModel, *, how: ValueInit
 ) -> TrunkCritic:
@@ -172,7 +180,7 @@ def initialise_critic(
             f"The critic must read the policy's {policy.vocab_size} tokens, but the process reward "
             f"model has {model.vocab_size}. Train one with the policy's tokenizer."
         )
-    critic = TrunkCritic(copy.deepcopy(model.trunk))
+    critic = TrunkCritic(copy_trunk(model.trunk))
     scale, shift = (1.0, 0.0) if how == "raw" else (0.5, 0.5)
     with torch.no_grad():
         critic.head.weight.copy_(scale * model.head.weight)

@@ -1,0 +1,149 @@
+"""What the dry run tells is what a tiny model really takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from agents import dry_run, ppo
+from agents.critic import make_critic
+from agents.lora import add_adapter, has_adapter
+from agents.models import empty_trunk, make_policy
+from agents.policy import CausalLMPolicy
+
+from .checkpoints import CONFIGS, save_checkpoint, tiny
+
+IDS = torch.arange(40).view(4, 10)
+START, LENGTH = torch.full((4,), 2), torch.full((4,), 10)
+
+
+def _bytes(tensors: Any) -> int:
+    return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("rank", [0, 4])
+@pytest.mark.parametrize("critic", ["policy", "head", "none"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_gradients_and_optimiser_are_exact(
+    kind: str, rank: int, critic: Any, dtype: str, tmp_path: Path
+) -> None:
+    folder = save_checkpoint(kind, tmp_path)
+    args = ppo.Args(model=str(folder), lora_rank=rank, critic=critic, dtype=dtype)
+    told = dry_run.memory_of(args, empty_trunk(args, vocab_size=512))
+    policy = make_policy(args, vocab_size=512, seed=0)
+    made = make_critic(critic, policy)
+    reference = policy.copy().requires_grad_(False)
+    optimizer = ppo.make_optimizer(policy, made, args)
+    policy.score(IDS, START, LENGTH).sum().backward()  # type: ignore[no-untyped-call]
+    if made is not None:
+        nn.init.normal_(made.head.weight)
+        made.values(IDS, START, LENGTH).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    policies = list(policy.parameters())
+    held = {id(p) for p in policies}
+    assert told.weights == _bytes(policies)
+    assert told.reference == _bytes(p for p in reference.parameters() if id(p) not in held)
+    critics = [] if made is None else [p for p in made.parameters() if id(p) not in held]
+    assert told.critic == _bytes(critics)
+    assert told.gradients == _bytes(p.grad for p in [*policies, *critics])
+    states = optimizer.state.values()
+    assert told.optimizer == sum(_bytes(state.values()) for state in states)
+    assert told.learned == sum(p.numel() for p in policies if p.requires_grad)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("rank", [0, 4])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_activations_are_about_what_autograd_keeps(
+    kind: str, rank: int, dtype: str, tmp_path: Path
+) -> None:
+    folder = save_checkpoint(kind, tmp_path, hidden_size=64, intermediate_size=160, head_dim=32)
+    args = ppo.Args(
+        model=str(folder),
+        lora_rank=rank,
+        dtype=dtype,
+        critic="head",
+        context_length=64,
+        microbatch_tokens=256,
+    )
+    policy = make_policy(args, vocab_size=512, seed=0)
+    kept: dict[int, int] = {}
+    weights = {p.untyped_storage().data_ptr() for p in policy.parameters()}
+    ids = torch.arange(256).view(4, 64)
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden = policy.trunk.base_model(input_ids=ids, use_cache=False)[0]
+    assert hidden.shape == (4, 64, 64)
+    told = dry_run.memory_of(args, empty_trunk(args, vocab_size=512)).activations
+    assert sum(kept.values()) == pytest.approx(told, rel=0.35)
+
+
+def test_nothing_is_allocated_for_seven_billion_weights() -> None:
+    config = tiny(
+        "qwen2",
+        vocab_size=152064,
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        head_dim=128,
+        tie_word_embeddings=False,
+    )
+    args = ppo.Args(model="Qwen/Qwen2.5-7B", lora_rank=16, dtype="bfloat16", critic="head")
+    trunk = empty_trunk(args, vocab_size=151665, config=config)
+    assert {p.device.type for p in trunk.parameters()} == {"meta"}
+    memory = dry_run.memory_of(args, trunk)
+    assert memory.weights - 4 * memory.learned == 2 * 7_615_616_512
+    assert memory.learned == 40_370_176
+    full = dataclasses.replace(args, lora_rank=0)
+    more = dry_run.memory_of(full, empty_trunk(full, vocab_size=151665, config=config))
+    assert more.reference == more.weights
+    assert more.peak > 2 * memory.peak
+    without = dataclasses.replace(args, gradient_checkpointing=True)
+    assert dry_run.memory_of(without, trunk).activations < memory.activations / 5
+
+
+def test_work_is_two_operations_a_weight_and_token() -> None:
+    policy = CausalLMPolicy.from_config_tiny(512, d=64, layers=2)
+    args = ppo.Args(episodes=8, context_length=256, max_new_tokens=64, critic="none")
+    work = dry_run.work_of(args, empty_trunk(args, vocab_size=512))
+    assert (work.tokens, work.generated) == (8 * 256, 8 * 64)
+    matrices = sum(p.numel() for n, p in policy.trunk.named_parameters() if "_proj" in n)
+    body = 8 * 256 * 2 * (matrices + 2 * 64 * 256)
+    assert work.generation == body + 8 * 64 * 2 * 512 * 64
+    assert work.scoring == 2 * work.generation
+    assert work.update == 3 * work.generation
+    trunk = policy.trunk
+    add_adapter(trunk, rank=2, alpha=4)
+    assert has_adapter(trunk)
+    assert dry_run.work_of(args, trunk).update == 2 * work.generation
+
+
+def test_the_command_prints_tables_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ppo", "--dry-run", "--out", str(tmp_path / "run"), "--model-width", "32"]
+    monkeypatch.setattr(sys, "argv", words)
+
+    def never(*_: Any) -> None:
+        raise AssertionError("a dry run must not run")
+
+    ppo.command(ppo.Args, never)
+    said = capsys.readouterr().out
+    for part in ("reference", "optimiser", "peak, at most", "tokens", "1e+14"):
+        assert part in said
+    assert not (tmp_path / "run").exists()
