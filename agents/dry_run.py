@@ -253,7 +253,8 @@ class _Shape:
             attention += size * self.query_width
         a_layer = norms + inputs + attention + size * 3 * self.inner
         kept = self.layers * h * size + a_layer if checkpointing else self.layers * a_layer
-        return tokens * (kept + h * (_MASTER + 2 * size))
+        total: int = tokens * (kept + h * (_MASTER + 2 * size))
+        return total
 
 
 def _bytes(weights: list[nn.Parameter]) -> int:

@@ -92,7 +92,7 @@ def _save_tokenizer(name: str | None, folder: Path, *, asked: bool) -> str:
         return f"no tokenizer, because there is none in {name}: name one with --tokenizer"
     try:
         with loading(name, "a tokenizer") as where:
-            AutoTokenizer.from_pretrained(where).save_pretrained(folder)  # type: ignore[no-untyped-call]
+            AutoTokenizer.from_pretrained(where).save_pretrained(folder)
     except ConfigurationError:
         if asked:
             raise

@@ -92,7 +92,8 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
         f"context_length={JOB.context_length}, microbatch_tokens={JOB.microbatch_tokens}, "
         f"num_envs={JOB.num_envs} and gradient checkpointing? Weights, reference, critic, "
         "optimiser and gradients are counted on the meta device; the rest is an estimate of the "
-        "most that these settings allow. Nothing was run on a GPU. LoRA: rank 16, all linear layers."
+        "most that these settings allow. Nothing was run on a GPU. LoRA: rank 16, all linear "
+        "layers."
     )
     yield from page.head("Memory of training", asked, results)
     columns = {

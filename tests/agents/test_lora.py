@@ -25,6 +25,7 @@ from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm.model import ProcessRewardModel, initialise_critic
 from agents.telemetry import RunLogger, read_scalars
+from agents.trainer import train
 from codegym.errors import ConfigurationError
 
 from .checkpoints import CONFIGS, save_checkpoint
@@ -74,7 +75,7 @@ class Paid(ppo.PPO):
 def _run(args: ppo.Args, grader: codegym.Grader) -> ppo.PPO:
     resume_at = None if args.resume is None else saved_iteration(args.resume) + 1
     with RunLogger(args.out, quiet=True, resume_at=resume_at) as logger:
-        return ppo.train(Paid.make, args, logger, grader=grader)
+        return train(Paid.make, args, logger, grader=grader)
 
 
 def _policy(base: Path, **changes: Any) -> CausalLMPolicy:
@@ -398,7 +399,7 @@ def test_a_full_memory_says_what_to_lower_and_keeps_the_good_state(
     base = save_checkpoint("qwen2", tmp_path / "base")
     args = _args(base, iterations=2, out=tmp_path / "run")
     with RunLogger(args.out, quiet=True) as logger, pytest.raises(OutOfMemoryError) as caught:
-        ppo.train(Full.make, args, logger, grader=grader)
+        train(Full.make, args, logger, grader=grader)
     message = str(caught.value)
     for part in (
         "device='cpu' is full",
