@@ -140,7 +140,7 @@ def _quotas(counts: IntArray, total: int) -> IntArray:
     [3, 1, 1]
     """
     exact = counts * total / counts.sum()
-    quotas = np.floor(exact).astype(np.int64)
+    quotas: np.ndarray[Any, np.dtype[np.int64]] = np.floor(exact).astype(np.int64)
     most = np.argsort(quotas - exact, kind="stable")
     quotas[most[: total - quotas.sum()]] += 1
     return quotas

@@ -30,7 +30,6 @@ What differs from the paper and its code (HanGuo97/soft-Q-learning-for-text-gene
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +92,7 @@ class SoftQ(Method):
 
     def __init__(self, args: Args, *, policy: CausalLMPolicy, **parts: Any) -> None:
         self._buffer = EpisodeBuffer(args.most_age)
-        self.target = copy.deepcopy(policy.to(args.device)).requires_grad_(False).eval()
+        self.target = policy.to(args.device).copy().requires_grad_(False).eval()
         super().__init__(args, policy=policy, **parts)
 
     def choose(self, played: Sequences) -> Sequences:

@@ -43,7 +43,7 @@ class _Table(nn.Module):
     def __init__(self, sequences: Tensor, *, seed: int = 0) -> None:
         super().__init__()
         codes = _codes(sequences)
-        self.states = codes.unique()
+        self.states: Tensor = codes.unique()  # type: ignore[no-untyped-call]
         generator = torch.Generator().manual_seed(seed)
         self.q = nn.Parameter(torch.randn(len(self.states), 4, generator=generator) / 2)
         # What no sequence does is no action.
@@ -58,7 +58,7 @@ class _Table(nn.Module):
 
     def at(self, prefix: tuple[int, ...]) -> Tensor:
         """(4,) float32: log pi."""
-        return self(tensor([prefix]))[0, -1].detach().log_softmax(0)
+        return self.forward(tensor([prefix]))[0, -1].detach().log_softmax(0)
 
 
 def _tree() -> tuple[Scored, Tensor]:
