@@ -12,6 +12,7 @@ import codegym
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+OPTIONS_OF_OTHERS = {"custom-rm-path", "repo-type", "wheel-dir"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -37,3 +38,23 @@ def test_all_say_the_same_version() -> None:
 
 def test_the_readme_is_short() -> None:
     assert 600 <= len((ROOT / "README.md").read_text().split()) <= 900
+
+
+def test_options_that_are_named_exist() -> None:
+    code = (ROOT / folder for folder in ("codegym", "agents", "benchmarks", "docs", "tests"))
+    known = {
+        word
+        for folder in code
+        for path in folder.rglob("*.py")
+        for word in re.findall(r"[a-z0-9_]+", path.read_text())
+    }
+    pages = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+    unknown = [
+        f"{path.name}: --{option}"
+        for path in [*pages, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+        for option in re.findall(r"(?<![\w-])--([a-z][a-z0-9.-]*[a-z0-9])", path.read_text())
+        for part in option.split(".")
+        if option not in OPTIONS_OF_OTHERS
+        and not {part.replace("-", "_"), part.removeprefix("no-").replace("-", "_")} & known
+    ]
+    assert not unknown
