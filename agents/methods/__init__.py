@@ -56,7 +56,7 @@ METHODS = {
         "JSRL",
         "2204.02372",
         "a guide: solutions, a checkpoint, or an n-gram table",
-        "lets a guide write the first lines of a program, fewer and fewer; learns the rest by PPO",
+        "lets a guide write the first lines of a program, fewer and fewer, and learns the rest",
     ),
     "ircoco": Entry(
         "IRCoCo",

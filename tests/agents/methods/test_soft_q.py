@@ -230,6 +230,10 @@ def test_a_gradient_by_hand(trainer: SoftQ) -> None:
     loss.backward()
     expected = [0.75 * 2 * direct * slope + 0.25 * 2 * other * 0.5 for slope in (0.5, -0.5)]
     assert made.policy.q.grad[0].tolist() == pytest.approx([*expected, 0.0, 0.0])
+    none, _ = made.group_loss(
+        known, advantages, torch.zeros_like(known.generated), tensor([0]), [tensor(1), tensor(9)]
+    )
+    assert float(none.detach()) == 0.0, "outside of the mask nothing is asked for"
     # Counted as one of four tokens, it weighs a quarter.
     quarter, _ = made.group_loss(
         known, advantages, known.generated, tensor([0]), [tensor(4), tensor(9)]
@@ -243,10 +247,13 @@ def take_one(known: Scored) -> Scored:
 
 
 def test_nothing_is_learned_on_given_tokens_nor_on_padding(trainer: SoftQ) -> None:
-    """Two tokens were given, four written, two are padding; others there change nothing."""
+    """Two tokens were given, four written, two are padding; others there change nothing.
+
+    The last episode has two tokens more, so that the padding of the others is computed as well.
+    """
     sequences = take(GROUND.outcomes().known.sequences, torch.arange(4))
     sequences = sequences._replace(
-        start_length=sequences.start_length + 2, length=sequences.length - 2
+        start_length=sequences.start_length + 2, length=tensor([10, 10, 10, 12])
     )
     known = scored(sequences, torch.zeros(4, 12))
     rewards = torch.zeros(4, 12)
@@ -254,12 +261,12 @@ def test_nothing_is_learned_on_given_tokens_nor_on_padding(trainer: SoftQ) -> No
     found = []
     for other in (False, True):
         ids = sequences.input_ids.clone()
-        ids[:, 10:] = 0 if other else 3
+        ids[:3, 10:] = 0 if other else 3
         changed = known._replace(sequences=sequences._replace(input_ids=ids))
         advantages = trainer.estimate(rewards + 9.0 * other * ~known.generated, changed).advantages
         assert not advantages[~known.generated].any()
         loss, _ = trainer.group_loss(
-            changed, advantages, known.generated, torch.arange(4), [tensor(16)] * 2
+            changed, advantages, known.generated, torch.arange(4), [tensor(18)] * 2
         )
         trainer.policy.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -273,7 +280,7 @@ def test_nothing_is_learned_on_given_tokens_nor_on_padding(trainer: SoftQ) -> No
     lengths = _lengths(table.states)
     assert table.q.grad is not None
     moved = table.q.grad.abs().sum(1) > 0
-    assert set(lengths[moved].tolist()) == {6, 7, 8, 9}
+    assert set(lengths[moved].tolist()) == {6, 7, 8, 9, 10, 11}
 
 
 def _lengths(codes: Tensor) -> Tensor:
