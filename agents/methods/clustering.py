@@ -140,7 +140,7 @@ def _quotas(counts: IntArray, total: int) -> IntArray:
     [3, 1, 1]
     """
     exact = counts * total / counts.sum()
-    quotas: np.ndarray[Any, np.dtype[np.int64]] = np.floor(exact).astype(np.int64)
+    quotas: IntArray = np.floor(exact).astype(np.int64)
     most = np.argsort(quotas - exact, kind="stable")
     quotas[most[: total - quotas.sum()]] += 1
     return quotas
@@ -161,7 +161,7 @@ def _diverse(points: FloatArray, count: int) -> IntArray:
 def _rare(points: FloatArray, count: int, rng: np.random.Generator) -> IntArray:
     """Equation 5. The largest of log weights with Gumbel noise are a draw without replacement."""
     keys = rng.gumbel(size=len(points)) - _log_density(points)
-    return np.argsort(-keys, kind="stable")[:count]
+    return np.asarray(np.argsort(-keys, kind="stable")[:count])
 
 
 def _log_density(points: FloatArray) -> FloatArray:

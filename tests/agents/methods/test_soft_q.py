@@ -58,7 +58,8 @@ class _Table(nn.Module):
 
     def at(self, prefix: tuple[int, ...]) -> Tensor:
         """(4,) float32: log pi."""
-        return self.forward(tensor([prefix]))[0, -1].detach().log_softmax(0)
+        logits: Tensor = self(tensor([prefix]))[0, -1]
+        return logits.detach().log_softmax(0)
 
 
 def _tree() -> tuple[Scored, Tensor]:
