@@ -109,7 +109,10 @@ def test_the_next_is_the_farthest_from_those_kept() -> None:
     """0, 1, 2 and 10, whose mean is 3.25: first 2, then 10, then 0, which is 2 away, then 1."""
     points = np.array([[0.0], [1.0], [2.0], [10.0]])
     assert _diverse(points, 4).tolist() == [2, 3, 0, 1]
-    assert _diverse(points, 1).tolist() == [2]
+    # From 0 the farthest is -22.5, then 10; 9.5 is near that one, 3 is near none that is kept.
+    points = np.array([[0.0], [10.0], [9.5], [3.0], [-22.5]])
+    assert _diverse(points, 5).tolist() == [0, 4, 1, 3, 2]
+    assert _diverse(points, 1).tolist() == [0]
     assert _diverse(points, 0).tolist() == []
     assert sorted(_diverse(np.zeros((3, 2)), 3).tolist()) == [0, 1, 2], "each of the same once"
 
