@@ -58,6 +58,7 @@ class TrainerState:
         guard: Fields of the guard's state.
         solved: Share of episodes that passed, for each iteration since the guard's last check.
         method: What the method keeps besides, such as a buffer of episodes: tensors and plain data.
+        processes: How many trained together.
     """
 
     iteration: int
@@ -69,6 +70,7 @@ class TrainerState:
     guard: dict[str, Any]
     solved: list[float]
     method: dict[str, Any] = dataclasses.field(default_factory=dict)
+    processes: int = 1
 
 
 def save(

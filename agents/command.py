@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 import tyro
 
+from agents.parallel import refuse_several
 from codegym.errors import CodegymError, ConfigurationError
 
 __all__ = [
@@ -40,15 +41,18 @@ def command_line(settings: type[Settings], *, default: Settings | None = None) -
     return tyro.cli(settings, default=default)
 
 
-def main(command: Callable[[], int | None]) -> None:
+def main(command: Callable[[], int | None], *, several: bool = False) -> None:
     """Runs a command and ends the process with 0, what it returns, or 1 after an error of ours.
 
     Args:
         command: Raises errors of codegym's tree for what the user can mend; their message is
             printed. Any other exception is a fault of ours and shows where it happened. Ctrl-C
             ends the process with 130.
+        several: Whether the command may be one of several processes that were launched together.
     """
     try:
+        if not several:
+            refuse_several()
         status = command()
     except CodegymError as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -105,11 +105,12 @@ class TaskSettings(ProblemSettings):
     cpu_seconds: float = 1.0
     """CPU time of a program, per test"""
     num_envs: int = 128
-    """sub-environments"""
+    """sub-environments, of all processes together"""
     judging: Literal["sync", "async"] = "async"
     """whether programs are run while others are still being written; the episodes are the same"""
     workers: int | None = None
-    """processes that run programs; None: one for each CPU"""
+    """processes that run programs; None: one for each CPU. If several processes train, each has so
+    many; None: the CPUs are shared"""
 
 
 def load_split(settings: ProblemSettings, *, split: str | None, size: int, seed: int) -> ProblemSet:

@@ -48,6 +48,7 @@ __all__ = [
     "evaluation_table",
     "greedy_and_sampled",
     "held_out",
+    "merged",
 ]
 
 _ORDER = ("introductory", "interview", "competition")
@@ -194,25 +195,75 @@ def evaluate(
         for i in rows:
             name = sequences.problem_id[i]
             correct[name] = correct.get(name, 0) + int(solved[i])
-        rates = {
-            k: float(np.mean([pass_at_k(samples, c, k) for c in correct.values()])) for k in ks
-        }
-        intervals = {k: wilson_interval(rate, len(correct)) for k, rate in rates.items()}
         verdicts = [sequences.verdict[i] for i in rows]
         levels.append(
-            LevelResult(
-                difficulty=level,
-                problems=len(correct),
-                samples=samples,
-                pass_at=rates,
-                low={k: interval[0] for k, interval in intervals.items()},
-                high={k: interval[1] for k, interval in intervals.items()},
+            _level(
+                level,
+                samples,
+                ks,
+                correct,
                 verdicts={v: verdicts.count(v) / len(rows) for v in sorted(set(verdicts))},
                 mean_tokens=float(np.mean([tokens[i] for i in rows])),
-                solved=correct,
             )
         )
     return Evaluation(sampling.temperature, tuple(levels), time.perf_counter() - began)
+
+
+def _level(
+    difficulty: str,
+    samples: int,
+    ks: Sequence[int],
+    solved: Mapping[str, int],
+    *,
+    verdicts: Mapping[str, float],
+    mean_tokens: float,
+) -> LevelResult:
+    rates = {k: float(np.mean([pass_at_k(samples, c, k) for c in solved.values()])) for k in ks}
+    intervals = {k: wilson_interval(rate, len(solved)) for k, rate in rates.items()}
+    return LevelResult(
+        difficulty=difficulty,
+        problems=len(solved),
+        samples=samples,
+        pass_at=rates,
+        low={k: interval[0] for k, interval in intervals.items()},
+        high={k: interval[1] for k, interval in intervals.items()},
+        verdicts=verdicts,
+        mean_tokens=mean_tokens,
+        solved=solved,
+    )
+
+
+def merged(parts: Sequence[Evaluation]) -> Evaluation:
+    """Evaluations of parts of the problems as one of all of them.
+
+    Args:
+        parts: At least one, with different problems and the same samples and k.
+
+    Returns:
+        What an evaluation of all problems gives whose programs are these; the time is that of the
+        slowest part.
+    """
+    found = [level for part in parts for level in part.levels]
+    levels = []
+    for difficulty in sorted({level.difficulty for level in found}, key=_rank):
+        some = [level for level in found if level.difficulty == difficulty]
+        shares = [level.problems / sum(one.problems for one in some) for level in some]
+        names = sorted({verdict for level in some for verdict in level.verdicts})
+
+        def mean(values: Sequence[float], weights: Sequence[float] = shares) -> float:
+            return float(np.dot(values, weights))
+
+        levels.append(
+            _level(
+                difficulty,
+                some[0].samples,
+                tuple(some[0].pass_at),
+                {name: count for level in some for name, count in level.solved.items()},
+                verdicts={v: mean([level.verdicts.get(v, 0.0) for level in some]) for v in names},
+                mean_tokens=mean([level.mean_tokens for level in some]),
+            )
+        )
+    return Evaluation(parts[0].temperature, tuple(levels), max(part.seconds for part in parts))
 
 
 def greedy_and_sampled(

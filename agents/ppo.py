@@ -23,6 +23,7 @@ of an update ends when its own KL passes a target; the two gradients are clipped
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -48,14 +49,16 @@ from agents.losses import (
     value_loss,
 )
 from agents.models import uses_checkpointing
+from agents.parallel import ALONE, Processes, joined
 from agents.policy import CausalLMPolicy
 from agents.rewards import TokenReward, TokenRewards, token_rewards, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
+from agents.run_settings import RunSettings
 from agents.scoring import Scored, Scores, score, scored
 from agents.sequences import Sequences, length_buckets
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
-from agents.trainer import RunSettings, Trainer, command, train
+from agents.trainer import Trainer, command, train
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
@@ -78,7 +81,7 @@ class Args(RunSettings):
     """PPO on programs."""
 
     episodes: int = 128
-    """per iteration"""
+    """per iteration, of all processes together"""
     learning_rate: float = 6e-4
     """of the policy; ten times SFT's is too much for a small model"""
     critic: CriticKind = "policy"
@@ -152,14 +155,18 @@ class PPO(Trainer):
         make_critic: Makes the critic, or returns None for the one that the command line names.
         sampler: Draws the problems, in place of the one that the command line names.
         start_states: Where episodes begin, in place of what the command line names.
+        processes: Those that train this policy together.
 
     Attributes:
         rewards: Named terms of what a token is paid; may be changed before the first iteration.
         estimate: Of advantages and returns; likewise.
 
     Raises:
-        ConfigurationError: If the run to resume was made with other settings.
+        ConfigurationError: If the run to resume was made with other settings or by another number
+            of processes, or processes cannot share the episodes evenly.
     """
+
+    for_several_processes = True
 
     def __init__(
         self,
@@ -174,8 +181,10 @@ class PPO(Trainer):
         make_critic: Callable[[CausalLMPolicy], Critic | None] | None = None,
         sampler: ProblemSampler | None = None,
         start_states: StartStates | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self.args = args
+        self._episodes_here = processes.share("episodes", args.episodes)
         self.rewards = token_rewards(
             reward or args.reward,
             clip=args.reward_clip,
@@ -198,6 +207,7 @@ class PPO(Trainer):
             reward=reward,
             sampler=sampler,
             start_states=start_states,
+            processes=processes,
         )
 
     def iterate(self) -> dict[str, float]:
@@ -218,8 +228,8 @@ class PPO(Trainer):
         written = write(
             self.policy,
             self.envs,
-            episodes=args.episodes,
-            seed=self.seed(0),
+            episodes=self._episodes_here,
+            seed=self.seed(0, process=self.processes.index),
             sampling=Sampling(args.temperature),
         )
 
@@ -235,15 +245,19 @@ class PPO(Trainer):
         )
         score_seconds = time.perf_counter() - began
         rollout = written.finish()
+        # From here each process has the episodes of all, so that one batch is the same everywhere.
+        sequences, scores = self.processes.all_episodes(rollout.sequences, scores)
+        rollout = rollout._replace(sequences=sequences)
+        self.share_outcomes()
 
         # Token rewards, advantages, and the tokens that are learned from.
-        batch = prepare(scores, rollout.sequences, self.rewards, self.estimate, args)
+        batch = prepare(scores, sequences, self.rewards, self.estimate, args)
 
         # Update.
         began = time.perf_counter()
         shuffle = torch.Generator().manual_seed(self.seed(1))
         self.iteration += 1
-        self.episodes += len(rollout.sequences.reward)
+        self.episodes += len(sequences.reward)
         columns = {
             "loss_mask": batch.policy_mask,
             "rewards": batch.rewards,
@@ -262,6 +276,7 @@ class PPO(Trainer):
             args,
             shuffle,
             value_only=self.iteration <= args.warmup_updates,
+            processes=self.processes,
         )
         update_seconds = time.perf_counter() - began
 
@@ -396,6 +411,7 @@ def update(
     generator: torch.Generator,
     *,
     value_only: bool = False,
+    processes: Processes = ALONE,
 ) -> dict[str, float]:
     """Epochs of minibatches on one batch.
 
@@ -410,6 +426,7 @@ def update(
         args: The knobs.
         generator: Shuffles the episodes; on the CPU.
         value_only: Only the critic learns. The policy gets no gradient.
+        processes: All have the same batch, and each computes its share of a minibatch.
 
     Returns:
         Named scalars, each the mean over the minibatches; ``first_ratio_error`` is the largest
@@ -435,8 +452,9 @@ def update(
         order = torch.randperm(len(batch.sequences.reward), generator=generator)
         for rows in order.chunk(args.minibatches):
             optimizer.zero_grad(set_to_none=True)
-            minibatch = _Minibatch(batch, rows.to(batch.logprobs.device), args)
+            minibatch = _Minibatch(batch, rows.to(batch.logprobs.device), args, processes)
             stats = minibatch.backward(policy, critic, loss, value_only=value_only)
+            stats = processes.sum_scalars(stats, largest="largest")
             error = stats.pop("largest")
             if steps == 0:
                 first_ratio_error = error
@@ -445,6 +463,7 @@ def update(
             if value_only:
                 for parameter in optimizer.param_groups[0]["params"]:
                     parameter.grad = None
+            processes.sum_gradients(p for group in optimizer.param_groups for p in group["params"])
             names = ("update/policy_gradient_norm", "update/critic_gradient_norm")
             for name, group in zip(names, optimizer.param_groups, strict=True):
                 norm = torch.nn.utils.clip_grad_norm_(group["params"], args.max_grad_norm)
@@ -472,14 +491,14 @@ def update(
 
 
 class _Minibatch:
-    """One minibatch's gradient, computed in groups of similar length and added up."""
+    """One minibatch's gradient: of this process's rows, in groups of similar length, added up."""
 
-    def __init__(self, batch: Batch, index: Tensor, args: Args) -> None:
+    def __init__(self, batch: Batch, index: Tensor, args: Args, processes: Processes) -> None:
         self._batch, self._args = batch, args
-        self._groups = list(
-            length_buckets(batch.sequences.length, index, max_tokens=args.microbatch_tokens)
-        )
-        # At least 1: no episode of a minibatch may have a verdict.
+        length = batch.sequences.length
+        mine = processes.rows(index, length)
+        self._groups = list(length_buckets(length, mine, max_tokens=args.microbatch_tokens))
+        # Of the rows of all processes. At least 1: no episode of a minibatch may have a verdict.
         self._policy_count = batch.policy_mask[index].sum().clamp(min=1)
         self._generated_count = batch.generated[index].sum().clamp(min=1)
 
@@ -557,10 +576,16 @@ def run(
     *,
     screen: RunLogger | None = None,
     grader: codegym.Grader | None = None,
+    processes: Processes = ALONE,
 ) -> PPO:
     """The command: :func:`agents.trainer.train` of this method."""
-    return train(PPO.make, args, logger, screen=screen, grader=grader)
+    return train(PPO.make, args, logger, screen=screen, grader=grader, processes=processes)
+
+
+def _main() -> None:
+    with joined() as processes:
+        command(Args, functools.partial(run, processes=processes), processes)
 
 
 if __name__ == "__main__":
-    main(lambda: command(Args, run))
+    main(_main, several=True)

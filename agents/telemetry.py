@@ -37,6 +37,7 @@ class RunLogger:
         folder: Gets ``tensorboard/``, ``scalars.jsonl`` and ``log.txt``, and ``rollouts.jsonl`` if
             there are rollouts; made when they are.
         quiet: Nothing on the terminal.
+        silent: Nothing anywhere: another process tells the same.
         resume_at: Scalars and rollouts of this step and later are dropped, so that a resumed run
             does not tell them twice.
         clock: Seconds, for the time that is left.
@@ -50,6 +51,7 @@ class RunLogger:
         folder: Path,
         *,
         quiet: bool = False,
+        silent: bool = False,
         resume_at: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,6 +60,8 @@ class RunLogger:
         self.folder = folder
         self._resume_at = resume_at
         self._opened: _Files | None = None
+        self._silent = silent
+        quiet = quiet or silent
         self.console = Console(quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -80,6 +84,8 @@ class RunLogger:
             step: Iteration.
             values: By name; those that are not finite are left out.
         """
+        if self._silent:
+            return
         finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         files = self._files()
         files.scalars.write(json.dumps({"step": step, **finite}) + "\n")
@@ -94,6 +100,8 @@ class RunLogger:
             step: Iteration.
             rows: What JSON can hold of each; :mod:`agents.rollout_log` makes them.
         """
+        if self._silent:
+            return
         self._files()
         with (self.folder / _ROLLOUTS).open("a") as file:
             file.writelines(json.dumps({"step": step, **row}) + "\n" for row in rows)
@@ -127,6 +135,8 @@ class RunLogger:
         Args:
             text: One or more lines.
         """
+        if self._silent:
+            return
         self.console.print(text, markup=False, highlight=False)
         log = self._files().text
         log.write(text + "\n")
@@ -138,6 +148,8 @@ class RunLogger:
         Args:
             renderable: What rich can print.
         """
+        if self._silent:
+            return
         self.console.print(renderable)
         log = self._files().text
         Console(file=log, width=110, color_system=None).print(renderable)

@@ -23,11 +23,10 @@ from torch import Tensor
 
 import codegym
 from agents import checkpoint
-from agents.command import command_line, refuse_unused, set_up_torch
+from agents.command import command_line, set_up_torch
 from agents.critic import Critic
 from agents.dry_run import show
 from agents.environments import (
-    TaskSettings,
     fitting,
     load_split,
     make_envs,
@@ -35,12 +34,14 @@ from agents.environments import (
     make_tokenizer,
     task_of,
 )
-from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out
+from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out, merged
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
 from agents.memory import watched_memory
-from agents.models import ModelSettings, make_policy
+from agents.models import make_policy
+from agents.parallel import ALONE, Processes, SharedOutcomes
 from agents.policy import CausalLMPolicy
 from agents.rollout_log import rollout_rows
+from agents.run_settings import HELD_OUT, MAY_DIFFER, RunSettings
 from agents.sequences import Sequences
 from agents.telemetry import RunLogger
 from codegym.envs import ProblemSampler
@@ -48,85 +49,12 @@ from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
 from codegym.start_states import StartStates, make_start_states
 
-__all__ = ["RunSettings", "Trainer", "command", "train"]
+__all__ = ["Trainer", "command", "train"]
 
 Settings = TypeVar("Settings", bound="RunSettings")
 Trained = TypeVar("Trained", bound="Trainer")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSettings(TaskSettings, ModelSettings):
-    """What every run has, whatever its method."""
-
-    problems: int = 2048
-    """size of the training set; 0: all"""
-    tests: int | None = None
-    """how many of a problem's unit tests judge a program in training; None: all. What is held out
-    is judged by all"""
-    start: str = "cccs"
-    """"cccs", "empty", "uniform", or another start distribution of codegym"""
-    iterations: int = 120
-    """budget; iterations whose outcome was thrown away count as well"""
-    anneal: bool = True
-    """learning rates fall linearly to a tenth over the budget"""
-    seed: int = 0
-    """of problems, episodes, minibatches and random weights"""
-    threads: int = 1
-    """of torch, for each model that is computed"""
-    device: str = "cpu"
-    """of policy and reference"""
-    eval_every: int = 20
-    """iterations between evaluations on held-out problems, which choose the best policy and show a
-    collapse; 0: none, so the guard looks at training success and the last policy is the best"""
-    eval_per_level: int = 60
-    """problems a difficulty in these evaluations, of the validation split"""
-    guard: bool = True
-    """whether a run that goes wrong goes back to its last good state, with half the step"""
-    checkpoint_every: int = 0
-    """iterations between checkpoints; 0: only at the end"""
-    log_rollouts: int = 16
-    """episodes kept in rollouts.jsonl, for `codegym view`, of the first iteration and of each that
-    an evaluation follows; 0: none"""
-    resume: Path | None = None
-    """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
-    taken from it"""
-    dry_run: bool = False
-    """only print what memory and work the run would take"""
-    out: Path = Path("runs/ppo")
-    """gets policy/ (the best), last/, good/ (the last state that passed the guard), checkpoints/,
-    scalars.jsonl, rollouts.jsonl, tensorboard/, log.txt"""
-
-    def refuse_meaningless_run(self) -> None:
-        """Refuses what would have no meaning or no effect.
-
-        Raises:
-            ConfigurationError: If there is such a setting.
-        """
-        if self.iterations < 1:
-            raise ConfigurationError(
-                f"A run needs a budget of at least one iteration, got iterations={self.iterations}."
-            )
-        for name in ("eval_every", "checkpoint_every", "log_rollouts"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        if self.eval_every and self.split in (None, _HELD_OUT):
-            raise ConfigurationError(
-                f"What is held out must not be trained on, but split={self.split!r} has the "
-                f"problems of the {_HELD_OUT} split. Train on another split, or go without "
-                "evaluations with eval_every=0."
-            )
-        self.refuse_unused_task()
-        self.refuse_unused_model()
-        make_start_states(self.start)  # refused before anything is loaded
-        refuse_unused(self, ("eval_per_level",), self.eval_every > 0, "eval_every > 0")
-
-
-_MAY_DIFFER = frozenset(
-    {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
-    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts", "dry_run"}
-)
-"""Settings that a resumed run may change: none of them decides what is learned."""
-_HELD_OUT = "validation"
 _NOTICEABLE = 0.05  # of a rise and a fall of success, in [0, 1]
 _CHECK_EVERY = 20  # iterations between states that are kept, where nothing is held out
 
@@ -146,13 +74,17 @@ class Trainer(abc.ABC):
         reward: Of the environment, in place of the one that the settings name.
         sampler: Draws the problems, in place of the one that the settings name.
         start_states: Where episodes begin, in place of what the settings name.
+        processes: Those that train this policy together.
 
     Raises:
-        ConfigurationError: If the run to resume was made with other settings.
+        ConfigurationError: If the run to resume was made with other settings or by another number
+            of processes, or if there are several and the method is made for one.
     """
 
     name = "PPO"
     """What the method is called on the screen."""
+    for_several_processes = False
+    """Whether an iteration of the method is made for several processes."""
 
     def __init__(
         self,
@@ -168,18 +100,27 @@ class Trainer(abc.ABC):
         reward: Any = None,
         sampler: ProblemSampler | None = None,
         start_states: StartStates | None = None,
+        processes: Processes = ALONE,
     ) -> None:
+        if processes.count > 1 and not self.for_several_processes:
+            raise ConfigurationError(
+                f"{type(self).__name__} trains with one process, got {processes.count}. Only PPO "
+                "is made for several."
+            )
+        self.processes = processes
         self._run, self.logger, self.screen = args, logger, screen or logger
         self._tokenizer = tokenizer = make_tokenizer(args.tokenizer)
         self._grader = grader
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
+        processes.copy_from_first(self._models())
         self.reference = policy.copy().requires_grad_(False).eval()
         if args.tests is not None:
             problems = problems.with_tests(args.tests)
         self.problems = problems
         self.start_states = make_start_states(start_states or args.start)
+        here = dataclasses.replace(args, num_envs=processes.share("num_envs", args.num_envs))
         self.envs = make_envs(
-            args,
+            here,
             problems,
             start=self.start_states,
             grader=grader,
@@ -188,6 +129,9 @@ class Trainer(abc.ABC):
             sampler=sampler,
         )
         self.sampler = task_of(self.envs).sampler
+        self._outcomes: SharedOutcomes | None = None
+        if processes.count > 1:
+            self._outcomes = SharedOutcomes(task_of(self.envs), processes)
         self.guard = Guard(enabled=args.guard, held_out=args.eval_every > 0)
         self.iteration = 0
         self.seconds = 0.0
@@ -197,11 +141,11 @@ class Trainer(abc.ABC):
         if args.eval_every:
             self._examine = functools.partial(
                 greedy_and_sampled,
-                settings=args,
-                problems=_held_out(args),
+                settings=here,
+                problems=processes.part_of(_held_out(args)),
                 grader=grader,
                 tokenizer=tokenizer,
-                seed=args.seed,
+                seed=args.seed + processes.index,
             )
         if args.resume is not None:
             self._restore(args.resume)
@@ -247,9 +191,17 @@ class Trainer(abc.ABC):
             **objects,
         )
 
-    def seed(self, part: int) -> int:
-        """A seed for a part of the next iteration: of the run's seed, its number and the part."""
-        parts = (self._run.seed, self.iteration, part)
+    def seed(self, part: int, *, process: int = 0) -> int:
+        """A seed for a part of the next iteration: of the run's seed, its number and the part.
+
+        Args:
+            part: Number of the part.
+            process: Number of the process, where each is to have a seed of its own.
+
+        Returns:
+            At least 0.
+        """
+        parts = (self._run.seed, self.iteration, part, *([process] if process else []))
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     @abc.abstractmethod
@@ -276,9 +228,9 @@ class Trainer(abc.ABC):
         if self.iteration == 0:
             self._check()
         while self.iteration < args.iterations:
-            trouble = self._step()
+            trouble = self.processes.from_first(self._step())
             if trouble is None and self._is_checked():
-                trouble = self._check()
+                trouble = self.processes.from_first(self._check())
             if trouble is not None:
                 self._go_back(trouble)
             if args.checkpoint_every and self.iteration % args.checkpoint_every == 0:
@@ -288,6 +240,15 @@ class Trainer(abc.ABC):
         self._save_policy("last")
         if not args.eval_every:
             self._save_policy("policy")
+
+    def share_outcomes(self) -> None:
+        """Lets start states and sampler learn what became of the episodes of all processes.
+
+        A method for several processes calls this when it has the grades of its rollout. In a
+        process alone they have learned it already.
+        """
+        if self._outcomes is not None:
+            self._outcomes.exchange()
 
     def keep_rollouts(
         self, sequences: Sequences, columns: Mapping[str, Tensor], *, temperature: float = 1.0
@@ -303,7 +264,8 @@ class Trainer(abc.ABC):
                 ``rewards``, ``advantages``, ``values``, ``logprobs``, ``reference_logprobs``.
             temperature: Of the policy.
         """
-        if self._run.log_rollouts and (self.iteration == 1 or self._is_checked()):
+        wanted = self._run.log_rollouts and (self.iteration == 1 or self._is_checked())
+        if wanted and self.processes.is_first:
             rows = rollout_rows(
                 sequences,
                 columns,
@@ -324,6 +286,8 @@ class Trainer(abc.ABC):
     def save(self, folder: Path | None = None) -> Path:
         """Writes a checkpoint of everything that the next iteration depends on.
 
+        Of several processes, which are all in the same state, the first one writes it.
+
         Args:
             folder: Where; by default a folder of ``out/checkpoints`` named after the iteration.
 
@@ -331,6 +295,8 @@ class Trainer(abc.ABC):
             The folder.
         """
         folder = folder or self._run.out / "checkpoints" / f"{self.iteration:06d}"
+        if not self.processes.is_first:
+            return folder
         state = checkpoint.TrainerState(
             iteration=self.iteration,
             episodes=self.episodes,
@@ -341,6 +307,7 @@ class Trainer(abc.ABC):
             guard=dataclasses.asdict(self.guard.state),
             solved=self._solved,
             method=self.method_state(),
+            processes=self.processes.count,
         )
         checkpoint.save(
             folder,
@@ -370,7 +337,7 @@ class Trainer(abc.ABC):
         ]
         if self._run.eval_every:
             lines.append(
-                f"Best on the {_HELD_OUT} split: iteration {state.best_iteration}, "
+                f"Best on the {HELD_OUT} split: iteration {state.best_iteration}, "
                 f"{100 * state.best:.1f} % (mean of greedy and sampled), in "
                 f"{self._run.out / 'policy'}."
             )
@@ -385,9 +352,20 @@ class Trainer(abc.ABC):
     def _restore(self, folder: Path) -> None:
         self._require_same_settings(folder)
         state = self._load(folder)
+        if state.processes != self.processes.count:
+            raise ConfigurationError(
+                f"{folder} was written by {state.processes} process(es) and cannot go on with "
+                f"{self.processes.count}, whose episodes would be others. Launch "
+                f"{state.processes}, or begin a new run from the policy with "
+                f"model={str(folder / 'policy')!r}."
+            )
         self.guard.state = GuardState(**state.guard)
         self.iteration, self.episodes = state.iteration, state.episodes
         self.seconds, self._solved = state.seconds, state.solved
+        if self.processes.is_first:
+            self._restore_files(folder)
+
+    def _restore_files(self, folder: Path) -> None:
         out = self._run.out
         for name in ("good", "policy", "last"):
             checkpoint.recover(out / name)
@@ -406,7 +384,7 @@ class Trainer(abc.ABC):
         return checkpoint.saved_iteration(good) <= self.iteration
 
     def _require_same_settings(self, folder: Path) -> None:
-        may_differ = _MAY_DIFFER if self._run.anneal else _MAY_DIFFER | {"iterations"}
+        may_differ = MAY_DIFFER if self._run.anneal else MAY_DIFFER | {"iterations"}
         checkpoint.require_settings(folder, dataclasses.asdict(self._run), may_differ=may_differ)
 
     def _load(self, folder: Path) -> checkpoint.TrainerState:
@@ -452,8 +430,7 @@ class Trainer(abc.ABC):
         Raises:
             DivergedError: If a weight is not a finite number and there is no guard to go back.
         """
-        models = [self.policy] if self.critic is None else [self.policy, self.critic]
-        weights = [weight for model in models for weight in model.parameters()]
+        weights = [weight for model in self._models() for weight in model.parameters()]
         if not all(bool(weight.isfinite().all()) for weight in weights):
             if self._run.guard:
                 return "a weight is not a finite number"
@@ -499,7 +476,12 @@ class Trainer(abc.ABC):
             f"{state.iteration}; learning rates x {self.guard.rate_factor:g} from here on."
         )
 
+    def _models(self) -> list[torch.nn.Module]:
+        return [self.policy] if self.critic is None else [self.policy, self.critic]
+
     def _save_policy(self, name: str) -> None:
+        if not self.processes.is_first:
+            return
         with checkpoint.replacing(self._run.out / name) as draft:
             self.policy.save_pretrained(draft)
             if self.critic is not None:
@@ -510,6 +492,9 @@ class Trainer(abc.ABC):
         if self._examine is None:
             return None
         results = self._examine(self.policy)
+        if self.processes.count > 1:
+            parts = self.processes.gather(results)
+            results = {way: merged([part[way] for part in parts]) for way in results}
         scalars = {
             f"{name}/{level}": rate
             for name, result in results.items()
@@ -518,7 +503,7 @@ class Trainer(abc.ABC):
         scalars |= {f"{name}/mean": result.mean_pass_at_1 for name, result in results.items()}
         self.logger.scalars(self.iteration, {**scalars, "time/seconds": self.seconds})
         done = f"iteration {self.iteration}, {self.seconds:.0f} s of {self.name}"
-        title = f"{_HELD_OUT}, {done}"
+        title = f"{HELD_OUT}, {done}"
         self.screen.show(evaluation_table(title, results))
         return float(np.mean([result.mean_pass_at_1 for result in results.values()]))
 
@@ -537,10 +522,10 @@ def _stage(metrics: Mapping[str, float]) -> str:
 
 def _held_out(args: RunSettings) -> ProblemSet:
     try:
-        return held_out(args, split=_HELD_OUT, per_level=args.eval_per_level, seed=args.seed)
+        return held_out(args, split=HELD_OUT, per_level=args.eval_per_level, seed=args.seed)
     except (ConfigurationError, UnknownNameError) as error:
         raise ConfigurationError(
-            f"There must be held-out problems to evaluate on, but the {_HELD_OUT} split has none: "
+            f"There must be held-out problems to evaluate on, but the {HELD_OUT} split has none: "
             f"{error} Go without evaluations with eval_every=0."
         ) from error
 
@@ -552,6 +537,7 @@ def train(
     *,
     screen: RunLogger | None = None,
     grader: codegym.Grader | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """A whole run.
 
@@ -562,6 +548,7 @@ def train(
         logger: Keeps the scalars.
         screen: Shows progress and notes, if not `logger` does.
         grader: Judges; by default one of its own.
+        processes: Those that train together, if the method is made for several.
 
     Returns:
         The trainer at its end, its environments closed.
@@ -570,29 +557,40 @@ def train(
     with contextlib.ExitStack() as stack:
         sizes = ("microbatch_tokens", "num_envs")
         stack.enter_context(watched_memory(args, *sizes, good=args.out / "good"))
-        judge = grader or stack.enter_context(make_grader(args))
-        trainer = make(args, grader=judge, logger=logger, screen=screen)
+        here = dataclasses.replace(args, workers=processes.workers(args.workers))
+        judge = grader or stack.enter_context(make_grader(here))
+        trainer = make(args, grader=judge, logger=logger, screen=screen, processes=processes)
         stack.callback(trainer.close)
         trainer.train()
     (screen or logger).note(trainer.summary())
     return trainer
 
 
-def command(settings: type[Settings], run: Callable[[Settings, RunLogger], object]) -> None:
+def command(
+    settings: type[Settings],
+    run: Callable[[Settings, RunLogger], object],
+    processes: Processes = ALONE,
+) -> None:
     """Reads the command line and runs; a run that is resumed takes its settings from before.
 
     Args:
         settings: The method's settings.
         run: The method's run.
+        processes: All that were launched with this command line.
     """
     args = command_line(settings)
     if args.resume is not None:
-        checkpoint.recover(args.resume)
+        if processes.is_first:
+            checkpoint.recover(args.resume)
+        processes.wait()
         # What the command line does not say is as it was.
         args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
-    if args.dry_run:
+    if args.dry_run and processes.is_first:
         show(args, vocab_size=make_tokenizer(args.tokenizer).vocab_size)
+    if args.dry_run:
         return
     resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
-    with RunLogger(args.out, resume_at=resume_at) as logger:
+    if processes.device is not None:
+        args = dataclasses.replace(args, device=processes.device)
+    with RunLogger(args.out, resume_at=resume_at, silent=not processes.is_first) as logger:
         run(args, logger)

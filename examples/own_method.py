@@ -19,9 +19,10 @@ from agents.losses import approximate_kl, kl_penalty, masked_mean
 from agents.policy import CausalLMPolicy
 from agents.rewards import token_rewards, total_reward
 from agents.rollout import play, rollout_metrics
+from agents.run_settings import RunSettings
 from agents.scoring import score_tokens, scored
 from agents.telemetry import RunLogger
-from agents.trainer import RunSettings, Trainer, command, train
+from agents.trainer import Trainer, command, train
 from codegym.errors import ConfigurationError
 
 

@@ -26,9 +26,10 @@ from agents.losses import LossInput, approximate_kl, clipped_loss
 from agents.policy import CausalLMPolicy
 from agents.rewards import TokenReward, token_rewards, total_reward
 from agents.rollout import Rollout, Sampling, play, rollout_metrics
+from agents.run_settings import RunSettings
 from agents.scoring import Scored, score, scored
 from agents.sequences import Sequences, length_buckets
-from agents.trainer import RunSettings, Trainer
+from agents.trainer import Trainer
 from codegym.errors import ConfigurationError
 
 __all__ = ["GroupSettings", "Method", "MethodSettings", "cutter"]

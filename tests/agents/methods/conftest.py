@@ -13,8 +13,9 @@ import torch
 import codegym
 from agents.environments import make_grader
 from agents.methods.method import Method, MethodSettings
+from agents.run_settings import RunSettings
 from agents.telemetry import RunLogger, read_scalars
-from agents.trainer import RunSettings, Trainer
+from agents.trainer import Trainer
 
 TINY: dict[str, Any] = {
     "model_width": 16,

@@ -11,7 +11,7 @@ import pytest
 
 from agents.methods import METHODS
 from agents.methods.__main__ import listing
-from agents.trainer import RunSettings
+from agents.run_settings import RunSettings
 
 ROOT = Path(__file__).parents[3]
 TINY_RUN = (
