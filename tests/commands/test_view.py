@@ -465,3 +465,79 @@ def test_numbers_that_mean_nothing_are_refused(command: Command, tmp_path: Path)
     assert ran.status == 2
     assert "scorr" in ran.err
     assert "score" in ran.err
+
+
+def test_iterations_that_a_resumed_run_wrote_again_count_once(
+    command: Command, tmp_path: Path
+) -> None:
+    first = [{"step": k, "kl/reference_k1": 9.0, "verdict/accepted": 1.0} for k in range(1, 8)]
+    again = [{"step": k, "kl/reference_k1": 0.5, "verdict/accepted": 1.0} for k in range(4, 6)]
+    more = {"step": 5, "greedy/mean": 0.5}  # a second row of a step
+    write_lines(tmp_path / "scalars.jsonl", *first, *again, more)
+    command("view", tmp_path)
+    charts = {one["title"]: one for one in read_page(tmp_path / "view.html").index["charts"]}
+    points = charts["KL divergence"]["series"][0]["points"]
+    assert [x for x, _ in points] == [1, 2, 3, 4, 5]
+    assert points[-1][1] == pytest.approx((3 * 9.0 + 2 * 0.5) / 5)
+    assert charts["pass@1 greedy, by difficulty"]["series"][0]["points"] == [[5, 50.0]]
+
+
+def test_a_long_run_is_drawn_with_as_many_points_as_there_is_room_for(
+    command: Command, tmp_path: Path
+) -> None:
+    rows = ({"step": k, "kl/reference_k1": 0.5} for k in range(10_001))
+    write_lines(tmp_path / "scalars.jsonl", *rows)
+    command("view", tmp_path)
+    (chart,) = read_page(tmp_path / "view.html").index["charts"]
+    xs = [x for x, _ in chart["series"][0]["points"]]
+    assert (len(xs), xs[0], xs[-1]) == (2_000, 0, 10_000)
+    assert max(b - a for a, b in itertools.pairwise(xs)) <= 6
+
+
+def test_a_run_that_has_not_written_a_rollout_yet_says_so(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.jsonl").touch()
+    ran = command("view", tmp_path)
+    assert ran.status == 1
+    assert "rollouts.jsonl holds no rollout yet" in ran.out
+
+
+def test_numbers_that_no_float_holds_are_not_shown_and_warn_nobody(
+    command: Command, tmp_path: Path
+) -> None:
+    numbers = [math.nan, 1000.0, -math.inf, 1e39, 1e-4]
+    row = ours(logprobs=numbers, checkpoint_logprobs=numbers, advantages=[1e39, 1, 0, 0, 0])
+    assert command("view", write_lines(tmp_path / "rollouts.jsonl", row)).err == ""
+    (one,) = read_page(tmp_path / "rollouts.view.html").rollouts
+    assert one.columns["probability"] == [None, None, 0.0, None, 1.0]
+    assert one.columns["advantage"][:2] == [None, 1.0]
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing_behind(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_lines(tmp_path / "rollouts.jsonl", ours())
+    assert "Name a file elsewhere with --out" in command("view", path, "--out", path / "x").err
+    assert command("view", path).status == 0
+    before = (tmp_path / "rollouts.view.html").read_bytes()
+    write_text = Path.write_text
+
+    def full(part: Path, text: str, **how: Any) -> int:
+        write_text(part, text[:100], **how)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    ran = command("view", path)
+    assert ran.status == 2
+    assert "cannot be written: [Errno 28] No space left on device" in ran.err
+    assert (tmp_path / "rollouts.view.html").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_character_of_several_tokens_belongs_to_the_last(
+    command: Command, tmp_path: Path
+) -> None:
+    ids = [60, 61, 62, *"\N{PARTY POPPER}".encode(), 0xFF]
+    path = write_lines(tmp_path / "traces.jsonl", trace(ids))
+    command("view", path, "--tokenizer", "byte")
+    (one,) = read_page(tmp_path / "traces.view.html").rollouts
+    assert one.pieces == ["?", "<", "=", ">", "", "", "", "\N{PARTY POPPER}", "\udcff"]

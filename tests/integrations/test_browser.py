@@ -246,6 +246,29 @@ def test_a_link_to_a_rollout_opens_it_and_leads_back(page: Browser, tmp_path: Pa
     assert page.run("document.getElementById('list').offsetParent !== null")
 
 
+def test_a_run_that_has_nothing_yet_is_a_page_that_says_so(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.jsonl").touch()
+    assert main(["view", str(tmp_path)]) == 1
+    page.open(tmp_path / "view.html", width=WIDE)
+    assert "holds no rollout yet" in page.run("document.getElementById('notes').textContent")
+    assert page.messages == []
+
+
+def test_a_curve_of_one_huge_number_is_drawn(page: Browser, tmp_path: Path) -> None:
+    page.open(write(tmp_path, *(row(k, reward=1e20) for k in range(8))), width=WIDE)
+    page.run("document.getElementById('tab-curves').click()")
+    assert page.run("document.querySelectorAll('figure polyline').length") == 1
+    assert "NaN" not in page.run("document.querySelector('figure svg').outerHTML")
+
+
+def test_the_table_of_a_narrow_screen_cuts_no_verdict_and_no_head(
+    page: Browser, tmp_path: Path
+) -> None:
+    page.open(write(tmp_path, *map(row, range(9))), width=NARROW)
+    cut = "[...document.querySelectorAll('#rows [role=gridcell], #head button')].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"  # noqa: E501
+    assert page.run(cut) == []
+
+
 def test_a_page_that_was_damaged_says_so(page: Browser, tmp_path: Path) -> None:
     out = write(tmp_path, *map(row, range(3)))
     text = out.read_text()

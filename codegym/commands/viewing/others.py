@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from codegym.commands.samples.sample import Sample, Written
-from codegym.commands.viewing.rollout import LARGEST_WHOLE, FloatArray, Rollout
+from codegym.commands.viewing.rollout import (
+    LARGEST_WHOLE,
+    FloatArray,
+    Rollout,
+    as_floats,
+    probabilities,
+)
 from codegym.errors import TokenizationError, UnknownNameError
 from codegym.tokenization import Tokenizer
 
@@ -88,20 +93,24 @@ def rollout_of_sample(
 
 def _spelled(written: Written, tokenizer: Tokenizer) -> list[str] | None:
     """The text of each token; None if the tokenizer is another one."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     try:
-        spelled = [tokenizer.token_bytes(token) for token in written.token_ids]
+        # A character of several tokens belongs to the last of them, as in our own rollouts.
+        pieces = [decoder.decode(tokenizer.token_bytes(token)) for token in written.token_ids]
     except TokenizationError:
         return None
-    return [piece.decode("utf-8", "surrogateescape") for piece in spelled]
+    if pieces:
+        pieces[-1] += decoder.decode(b"", final=True)
+    return pieces
 
 
 def _columns(written: Written) -> dict[str, FloatArray]:
-    columns = {"loss_mask": np.array(written.loss_mask, dtype=np.float32)}
-    numbers = {name: np.array(v, dtype=np.float32) for name, v in written.numbers.items()}
+    columns = {"loss_mask": as_floats(written.loss_mask)}
+    numbers = {name: as_floats(values) for name, values in written.numbers.items()}
     if "advantages" in numbers:
         columns["advantage"] = numbers["advantages"]
     if "logprobs" in numbers:
-        columns["probability"] = np.exp(numbers["logprobs"])
+        columns["probability"] = probabilities(numbers["logprobs"])
     return columns
 
 

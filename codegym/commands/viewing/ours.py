@@ -6,9 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from codegym.commands.viewing.rollout import LARGEST_WHOLE, FloatArray, Rollout
+from codegym.commands.viewing.rollout import (
+    LARGEST_WHOLE,
+    FloatArray,
+    Rollout,
+    as_floats,
+    probabilities,
+)
 from codegym.errors import ProblemError
 
 __all__ = ["is_ours", "rollout_of_row"]
@@ -49,9 +53,9 @@ def rollout_of_row(row: Mapping[str, Any], where: str, spelled: dict[str, str]) 
         if field in row
     }
     if "logprobs" in row:
-        columns["probability"] = np.exp(_column(row, "logprobs", len(pieces) - start))
+        columns["probability"] = probabilities(_column(row, "logprobs", len(pieces) - start))
         if "checkpoint_logprobs" in row:
-            before = np.exp(_column(row, "checkpoint_logprobs", len(pieces) - start))
+            before = probabilities(_column(row, "checkpoint_logprobs", len(pieces) - start))
             columns["change"] = columns["probability"] - before
     return Rollout(
         where=_where(row, where),
@@ -87,7 +91,7 @@ def _column(row: Mapping[str, Any], name: str, length: int) -> FloatArray:
     if not isinstance(values, list) or len(values) != length:
         raise ProblemError(f"{name!r} must have a number for each of {length} tokens")
     try:
-        return np.array(values, dtype=np.float32)
+        return as_floats(values)
     except (TypeError, ValueError, OverflowError) as error:
         raise ProblemError(f"{name!r} must be numbers: {error}") from error
 

@@ -27,6 +27,8 @@ __all__ = ["pack"]
 
 _CHUNK = 20_000
 """Pieces of a chunk, if a rollout alone has not more."""
+_POINTS = 2_000
+"""Of a line of a chart, at most."""
 _STEPS = 254
 _NONE = 255
 
@@ -161,6 +163,14 @@ def _shown_column(column: Column, scale: tuple[float, float] | None) -> dict[str
     }
 
 
+def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    """As many points as a screen has room for, spread evenly, the first and the last among them."""
+    count = len(points)
+    if count <= _POINTS:
+        return points
+    return [points[k * (count - 1) // (_POINTS - 1)] for k in range(_POINTS)]
+
+
 def _shown_chart(chart: Chart) -> dict[str, Any]:
     return {
         "title": chart.title,
@@ -173,7 +183,9 @@ def _shown_chart(chart: Chart) -> dict[str, Any]:
         "series": [
             {
                 "name": one.name,
-                "points": [[x, float(f"{y:.5g}")] for x, y in one.points if math.isfinite(y)],
+                "points": [
+                    [x, float(f"{y:.5g}")] for x, y in _thinned(one.points) if math.isfinite(y)
+                ],
             }
             for one in chart.series
         ],

@@ -40,7 +40,7 @@
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * .999);
     const found = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(k * step);
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9 && found.length < 20; k++) found.push(k * step);
     return found;
   };
 
@@ -68,9 +68,9 @@
     });
     const xs = [...new Set(data.series.flatMap((one) => one.points.map((p) => p[0])))].sort((a, b) => a - b);
     const ys = data.series.flatMap((one) => one.points.map((p) => p[1]));
-    const low = Math.min(data.low ?? Infinity, ...(data.stacked ? [0] : ys));
-    let high = Math.max(data.high ?? -Infinity, ...(data.stacked ? [100] : ys));
-    if (high <= low) high = low + 1;
+    const low = (data.stacked ? [0] : ys).reduce((a, b) => Math.min(a, b), data.low ?? Infinity);
+    let high = (data.stacked ? [100] : ys).reduce((a, b) => Math.max(a, b), data.high ?? -Infinity);
+    if (high <= low) high = low + Math.max(1, Math.abs(low) / 1e6);  // 1e20 + 1 is 1e20
     const ends = data.series.map(({name, points}) =>
       `${name}: ${shown(points[0][1])} at first, ${shown(points[points.length - 1][1])} at last`);
     picture.setAttribute("aria-label", `${data.title}. ${data.y}, by ${data.x}. ${ends.join("; ")}. Arrow keys read values.`);
@@ -319,6 +319,7 @@
   let drawn = "";
   const rowHeight = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row"));
   function renderRows(anew = false) {
+    if (!total) return;  // there is no table
     const box = byId("rows"), height = rowHeight();
     const first = Math.max(0, Math.floor(box.scrollTop / height) - 8);
     const last = Math.min(order.length, Math.ceil((box.scrollTop + (box.clientHeight || 600)) / height) + 8);

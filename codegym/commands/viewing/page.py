@@ -11,6 +11,7 @@ import hashlib
 import html
 import importlib.resources
 import json
+import os
 from pathlib import Path
 
 from codegym.commands.viewing.pack import pack
@@ -35,7 +36,8 @@ def page(view: View) -> str:
     parts = {
         "mark": _MARK,
         "policy": policy,
-        "title": html.escape(view.title),
+        # A file name that is not UTF-8 has halves of surrogate pairs, which no page can hold.
+        "title": html.escape(view.title.encode("utf-8", "replace").decode()),
         "style": style,
         "script": script,
         "data": "\n".join(data),
@@ -49,11 +51,25 @@ def page(view: View) -> str:
 
 
 def write_page(text: str, path: Path) -> None:
-    """Writes a page; what was there is replaced when all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+    """Writes a page; what was there is replaced when all is written, and else is left alone.
+
+    Raises:
+        ConfigurationError: If it cannot be written, as without rights or on a full disk.
+    """
+    # The process is in the name so that two commands at once do not write into the same file.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(text, encoding="utf-8", newline="\n")
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"The page {path} cannot be written: {error}. Name a file elsewhere with --out."
+        ) from error
 
 
 def refuse_other_files(path: Path) -> None:

@@ -19,7 +19,7 @@ from codegym.commands.samples.sample import Sample, Unreadable
 from codegym.commands.viewing.curves import charts_of_rollouts, charts_of_scalars
 from codegym.commands.viewing.others import rollout_of_sample, score_column, score_names
 from codegym.commands.viewing.ours import is_ours, rollout_of_row
-from codegym.commands.viewing.rollout import COLUMNS, Rollout, View
+from codegym.commands.viewing.rollout import COLUMNS, LARGEST_WHOLE, Rollout, View
 from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
 from codegym.problems.reading.json_values import parse_json
 from codegym.tokenization import Tokenizer
@@ -108,6 +108,10 @@ def _run(run: Path, limit: int, progress: Callable[[int], None] | None) -> Read:
         notes.append(
             f"This run kept no rollouts: {_ROLLOUTS} is not there. A new run keeps some with "
             "log_rollouts=16, the default."
+        )
+    elif not kept.total:
+        notes.append(
+            f"{rollouts[0].name} holds no rollout yet: the first come with the first iteration."
         )
     if not charts:
         notes.append(f"This run has no curves: {_SCALARS} is not there, or is empty.")
@@ -295,18 +299,28 @@ def _numbered(path: Path, bad: list[str]) -> Iterator[tuple[dict[str, Any], int]
 
 
 def _numbers_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """The numbers of rows that have a step, those that a float cannot hold left out."""
-    return [
-        {
-            name: float(value)
+    """The numbers of each step, in the order of steps; those that a float cannot hold left out.
+
+    A run writes several rows a step. Where a step is lower than the one before, the run began
+    again there, and what it had written of that step and of later ones counts no more.
+    """
+    found: dict[int, dict[str, float]] = {}
+    last: int | None = None
+    for row in rows:
+        step = row.get("step")
+        if type(step) is not int or abs(step) > LARGEST_WHOLE:
+            continue
+        if last is not None and step < last:
+            found = {known: numbers for known, numbers in found.items() if known < step}
+        last = step
+        found.setdefault(step, {}).update(
+            (name, float(value))
             for name, value in row.items()
             if isinstance(value, int | float)
             and not isinstance(value, bool)
             and abs(value) < _LARGEST
-        }
-        for row in rows
-        if type(row.get("step")) is int and abs(row["step"]) < _LARGEST
-    ]
+        )
+    return list(found.values())
 
 
 def _grades(path: Path) -> dict[str, dict[str, Any]]:

@@ -7,16 +7,46 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLUMNS", "LARGEST_WHOLE", "Chart", "Column", "FloatArray", "Rollout", "Series", "View"]
+__all__ = [
+    "COLUMNS",
+    "LARGEST_WHOLE",
+    "Chart",
+    "Column",
+    "FloatArray",
+    "Rollout",
+    "Series",
+    "View",
+    "as_floats",
+    "probabilities",
+]
 
 FloatArray = npt.NDArray[np.float32]
+_ROUNDING = 1e-3  # half precision may put the logarithm of 1 a little above 0
 LARGEST_WHOLE = 2**53
 """Beyond it, a browser's numbers are no longer exact."""
+
+
+def as_floats(values: Sequence[Any]) -> FloatArray:
+    """Numbers as an array; one that is too large for it becomes infinite, which is not shown.
+
+    Raises:
+        TypeError: If a value is no number.
+        ValueError: If a value is a text that is no number.
+        OverflowError: If a value is an integer beyond what a float can be.
+    """
+    with np.errstate(over="ignore"):
+        return np.array(values, dtype=np.float32)
+
+
+def probabilities(logprobs: FloatArray) -> FloatArray:
+    """What log-probabilities stand for; NaN, which is not shown, where one is above zero."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(logprobs <= _ROUNDING, np.exp(np.minimum(logprobs, 0)), np.nan)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
