@@ -541,3 +541,30 @@ def test_a_character_of_several_tokens_belongs_to_the_last(
     command("view", path, "--tokenizer", "byte")
     (one,) = read_page(tmp_path / "traces.view.html").rollouts
     assert one.pieces == ["?", "<", "=", ">", "", "", "", "\N{PARTY POPPER}", "\udcff"]
+
+
+@pytest.mark.parametrize("first", ["", '{"step": 1, "pie', '{"a": 1, "a": 2}'])
+def test_a_damaged_first_line_does_not_hide_what_a_file_is(
+    first: str, command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(f"{first}\n{json.dumps(ours())}\n")
+    told = command("view", path, "--json").json()
+    assert (told["rollouts"], len(told["left_out"])) == (1, int(first != ""))
+
+
+def test_a_name_that_is_not_utf_8_is_shown_all_the_same(command: Command, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "mine\udcff.jsonl", ours())
+    assert command("view", path, "--json").status == 0
+    assert len(read_page(tmp_path / "mine\udcff.view.html").rollouts) == 1
+
+
+@pytest.mark.parametrize("words", [("--score", "short"), ("--tokenizer", "byte")])
+def test_what_would_change_nothing_is_refused(
+    words: tuple[str, str], command: Command, tmp_path: Path
+) -> None:
+    path = write_lines(tmp_path / "rollouts.jsonl", ours())
+    for source in (path, tmp_path):
+        ran = command("view", source, *words)
+        assert ran.status == 2
+        assert f"{words[0]}: a run of ours has one reward" in ran.err

@@ -254,6 +254,18 @@ def test_a_run_that_has_nothing_yet_is_a_page_that_says_so(page: Browser, tmp_pa
     assert page.messages == []
 
 
+def test_characters_that_cannot_be_seen_are_told(page: Browser, tmp_path: Path) -> None:
+    one = row(0)
+    one["pieces"][3] = "x\u202e\u200b"
+    page.open(write(tmp_path, one), width=WIDE)
+    page.run("document.querySelector('.program').focus()")
+    page.press("ArrowRight")
+    said = page.run("document.querySelector('.value').textContent")
+    assert said.startswith('Token 1 of 12, "x\\u{202e}\\u{200b}": ')
+    isolated = "getComputedStyle(document.querySelector('.program .t')).unicodeBidi"
+    assert page.run(isolated) == "isolate"
+
+
 def test_a_curve_of_one_huge_number_is_drawn(page: Browser, tmp_path: Path) -> None:
     page.open(write(tmp_path, *(row(k, reward=1e20) for k in range(8))), width=WIDE)
     page.run("document.getElementById('tab-curves').click()")

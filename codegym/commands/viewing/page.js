@@ -440,7 +440,8 @@
       const number = numberOf(c, one.columns.get(c)[token]);
       return `${title} ${number === null ? "–" : kind === "flag" ? (number > .5 ? "yes" : "no") : shown(number)}`;
     }).filter(Boolean);
-    const text = JSON.stringify(one.pieces[one.start + token]);
+    const text = JSON.stringify(one.pieces[one.start + token]).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+      (c) => `\\u{${c.codePointAt(0).toString(16)}}`);  // what cannot be seen is told by its number
     value.textContent = one.tokens
       ? `Token ${token + 1} of ${spans.length}, ${text}: ${parts.join(", ") || "nothing is known of it"}`
       : "Tokens are not known, only the text.";

@@ -20,7 +20,7 @@ from codegym.commands.viewing.curves import charts_of_rollouts, charts_of_scalar
 from codegym.commands.viewing.others import rollout_of_sample, score_column, score_names
 from codegym.commands.viewing.ours import is_ours, rollout_of_row
 from codegym.commands.viewing.rollout import COLUMNS, LARGEST_WHOLE, Rollout, View
-from codegym.errors import DataFormatError, DataNotFoundError, ProblemError
+from codegym.errors import ConfigurationError, DataFormatError, DataNotFoundError, ProblemError
 from codegym.problems.reading.json_values import parse_json
 from codegym.tokenization import Tokenizer
 
@@ -71,19 +71,31 @@ def read_view(
         DataNotFoundError: If there is nothing.
         DataFormatError: If it is neither a run nor of a format that is known, or holds nothing.
         UnknownNameError: If there is no score of that name.
+        ConfigurationError: If a score or tokenizer is named for a run of ours, which needs none.
     """
     if not path.exists():
         raise DataNotFoundError(
             f"There is no file or folder {path}. Expected the folder of a run, such as runs/train, "
             "or rollouts of verl, TRL or verifiers."
         )
+    unused = [name for name, value in (("--score", score), ("--tokenizer", tokenizer)) if value]
     if path.is_dir():
         files = [folder / name for folder in _folders(path) for name in (_SCALARS, _ROLLOUTS)]
         if any(file.is_file() for file in files):
+            _refuse(unused)
             return _run(path, limit, progress)
     elif _holds_ours(path):
+        _refuse(unused)
         return _file_of_ours(path, limit, progress)
     return _of_others(path, limit, score, tokenizer, progress)
+
+
+def _refuse(unused: list[str]) -> None:
+    if unused:
+        raise ConfigurationError(
+            f"{' and '.join(unused)}: a run of ours has one reward and the text of its tokens. "
+            "Leave it out."
+        )
 
 
 def _folders(run: Path) -> tuple[Path, Path]:
@@ -268,13 +280,15 @@ def _ours(path: Path, bad: list[str], progress: Callable[[int], None] | None) ->
 
 
 def _holds_ours(path: Path) -> bool:
+    """Whether one of the first lines is a row of ours; a line that is damaged tells nothing."""
     with path.open("rb") as file:
-        line = file.readline()
-    try:
-        row = parse_json(line)
-    except ValueError:
-        return False
-    return isinstance(row, dict) and is_ours(row)
+        for line in itertools.islice(file, _TRIED):
+            try:
+                row = parse_json(line)
+            except ValueError:
+                continue
+            return isinstance(row, dict) and is_ours(row)
+    return False
 
 
 def _lines(path: Path, bad: list[str]) -> Iterator[dict[str, Any]]:
