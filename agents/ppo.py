@@ -54,11 +54,12 @@ from agents.policy import CausalLMPolicy
 from agents.rewards import TokenReward, TokenRewards, token_rewards, total_reward
 from agents.rollout import Sampling, rollout_metrics, write
 from agents.run_settings import RunSettings
+from agents.running import command, train
 from agents.scoring import Scored, Scores, score, scored
 from agents.sequences import Sequences, length_buckets
 from agents.stages import stage_metrics
 from agents.telemetry import RunLogger
-from agents.trainer import Trainer, command, train
+from agents.trainer import Trainer
 from codegym.envs import ProblemSampler
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
@@ -578,7 +579,7 @@ def run(
     grader: codegym.Grader | None = None,
     processes: Processes = ALONE,
 ) -> PPO:
-    """The command: :func:`agents.trainer.train` of this method."""
+    """The command: :func:`agents.running.train` of this method."""
     return train(PPO.make, args, logger, screen=screen, grader=grader, processes=processes)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from agents.command import refuse_unused
 from agents.environments import TaskSettings
 from agents.models import ModelSettings
+from agents.tracking import TrackerName
 from codegym.errors import ConfigurationError
 from codegym.start_states import make_start_states
 
@@ -50,6 +51,8 @@ class RunSettings(TaskSettings, ModelSettings):
     log_rollouts: int = 16
     """episodes kept in rollouts.jsonl, for `codegym view`, of the first iteration and of each that
     an evaluation follows; 0: none"""
+    track: TrackerName | None = None
+    """"wandb" or "trackio", where it is installed: gets settings, scalars and totals as well"""
     resume: Path | None = None
     """checkpoint folder to go on from, such as runs/ppo/checkpoints/000040; other settings are
     taken from it"""
@@ -86,6 +89,6 @@ class RunSettings(TaskSettings, ModelSettings):
 
 MAY_DIFFER = frozenset(
     {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
-    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts", "dry_run"}
+    | {"checkpoint_every", "gradient_checkpointing", "log_rollouts", "dry_run", "track"}
 )
 """Settings that a resumed run may change: none of them decides what is learned."""

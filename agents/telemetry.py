@@ -1,4 +1,4 @@
-"""What a run tells: TensorBoard scalars, the same numbers as JSONL, a progress bar, notes."""
+"""What a run tells: TensorBoard scalars, the same as JSONL or to a tracker, a bar, notes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from torch.utils.tensorboard import SummaryWriter
 from transformers.utils.logging import disable_progress_bar
+
+from agents.tracking import Tracker
 
 __all__ = ["RunLogger", "read_scalars"]
 
@@ -42,6 +44,9 @@ class RunLogger:
             does not tell them twice.
         clock: Seconds, for the time that is left.
 
+    Attributes:
+        tracker: Is sent the scalars as well; None: none is.
+
     The files are opened when there is something to write: a command that is refused before it
     begins leaves those of an earlier run in the same folder as they are.
     """
@@ -61,6 +66,7 @@ class RunLogger:
         self._resume_at = resume_at
         self._opened: _Files | None = None
         self._silent = silent
+        self.tracker: Tracker | None = None
         quiet = quiet or silent
         self.console = Console(quiet=quiet)
         self._progress = Progress(
@@ -92,6 +98,8 @@ class RunLogger:
         files.scalars.flush()
         for name, value in finite.items():
             files.events.add_scalar(name, value, step)
+        if self.tracker is not None:
+            self.tracker.scalars(step, finite)
 
     def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends rollouts of a step to ``rollouts.jsonl``.

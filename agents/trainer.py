@@ -8,14 +8,13 @@ bit for bit.
 from __future__ import annotations
 
 import abc
-import contextlib
 import dataclasses
 import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,20 +22,16 @@ from torch import Tensor
 
 import codegym
 from agents import checkpoint
-from agents.command import command_line, set_up_torch
 from agents.critic import Critic
-from agents.dry_run import show
 from agents.environments import (
     fitting,
     load_split,
     make_envs,
-    make_grader,
     make_tokenizer,
     task_of,
 )
 from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out, merged
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
-from agents.memory import watched_memory
 from agents.models import make_policy
 from agents.parallel import ALONE, Processes, SharedOutcomes
 from agents.policy import CausalLMPolicy
@@ -49,10 +44,7 @@ from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
 from codegym.start_states import StartStates, make_start_states
 
-__all__ = ["Trainer", "command", "train"]
-
-Settings = TypeVar("Settings", bound="RunSettings")
-Trained = TypeVar("Trained", bound="Trainer")
+__all__ = ["Trainer"]
 
 
 _NOTICEABLE = 0.05  # of a rise and a fall of success, in [0, 1]
@@ -345,6 +337,19 @@ class Trainer(abc.ABC):
         lines.append(f"Its curves and rollouts as a page: codegym view {self._run.out}")
         return "\n".join(lines)
 
+    def totals(self) -> dict[str, float]:
+        """What became of the run, as named scalars."""
+        state = self.guard.state
+        best = {"best": state.best, "best_iteration": state.best_iteration}
+        totals = {
+            "iterations": self.iteration,
+            "episodes": self.episodes,
+            "seconds": self.seconds,
+            "returns": len(state.returns),
+            **(best if self._run.eval_every else {}),
+        }
+        return {f"summary/{name}": float(value) for name, value in totals.items()}
+
     def close(self) -> None:
         """Closes the environments."""
         self.envs.close()
@@ -528,69 +533,3 @@ def _held_out(args: RunSettings) -> ProblemSet:
             f"There must be held-out problems to evaluate on, but the {HELD_OUT} split has none: "
             f"{error} Go without evaluations with eval_every=0."
         ) from error
-
-
-def train(
-    make: Callable[..., Trained],
-    args: RunSettings,
-    logger: RunLogger,
-    *,
-    screen: RunLogger | None = None,
-    grader: codegym.Grader | None = None,
-    processes: Processes = ALONE,
-) -> Trained:
-    """A whole run.
-
-    Args:
-        make: Makes the trainer from ``args``, with ``grader``, ``logger`` and ``screen``: the
-            method's :meth:`Trainer.make`.
-        args: The settings.
-        logger: Keeps the scalars.
-        screen: Shows progress and notes, if not `logger` does.
-        grader: Judges; by default one of its own.
-        processes: Those that train together, if the method is made for several.
-
-    Returns:
-        The trainer at its end, its environments closed.
-    """
-    set_up_torch(args.threads, args.device)
-    with contextlib.ExitStack() as stack:
-        sizes = ("microbatch_tokens", "num_envs")
-        stack.enter_context(watched_memory(args, *sizes, good=args.out / "good"))
-        here = dataclasses.replace(args, workers=processes.workers(args.workers))
-        judge = grader or stack.enter_context(make_grader(here))
-        trainer = make(args, grader=judge, logger=logger, screen=screen, processes=processes)
-        stack.callback(trainer.close)
-        trainer.train()
-    (screen or logger).note(trainer.summary())
-    return trainer
-
-
-def command(
-    settings: type[Settings],
-    run: Callable[[Settings, RunLogger], object],
-    processes: Processes = ALONE,
-) -> None:
-    """Reads the command line and runs; a run that is resumed takes its settings from before.
-
-    Args:
-        settings: The method's settings.
-        run: The method's run.
-        processes: All that were launched with this command line.
-    """
-    args = command_line(settings)
-    if args.resume is not None:
-        if processes.is_first:
-            checkpoint.recover(args.resume)
-        processes.wait()
-        # What the command line does not say is as it was.
-        args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
-    if args.dry_run and processes.is_first:
-        show(args, vocab_size=make_tokenizer(args.tokenizer).vocab_size)
-    if args.dry_run:
-        return
-    resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
-    if processes.device is not None:
-        args = dataclasses.replace(args, device=processes.device)
-    with RunLogger(args.out, resume_at=resume_at, silent=not processes.is_first) as logger:
-        run(args, logger)

@@ -20,9 +20,10 @@ from agents.policy import CausalLMPolicy
 from agents.rewards import token_rewards, total_reward
 from agents.rollout import play, rollout_metrics
 from agents.run_settings import RunSettings
+from agents.running import command, train
 from agents.scoring import score_tokens, scored
 from agents.telemetry import RunLogger
-from agents.trainer import Trainer, command, train
+from agents.trainer import Trainer
 from codegym.errors import ConfigurationError
 
 

@@ -7,7 +7,7 @@ import sys
 
 from agents.command import main
 from agents.methods import METHODS
-from agents.trainer import command
+from agents.running import command
 from codegym.errors import UnknownNameError
 
 

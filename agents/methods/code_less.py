@@ -39,8 +39,8 @@ from agents import ppo
 from agents.methods.clustering import PruningSettings
 from agents.methods.pruning import pruned
 from agents.policy import CausalLMPolicy
+from agents.running import train
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 

@@ -40,10 +40,10 @@ from agents.methods.imitation import Imitation
 from agents.methods.method import Method, MethodSettings
 from agents.methods.token_reader import TokenReader
 from agents.policy import CausalLMPolicy
+from agents.running import train
 from agents.scoring import Scored
 from agents.sequences import Sequences
 from agents.telemetry import RunLogger
-from agents.trainer import train
 
 __all__ = ["PASS", "Args", "CodeRL", "outcome_logits", "outcomes", "run", "token_weights"]
 

@@ -39,10 +39,10 @@ from agents.losses import masked_mean
 from agents.methods.method import Method, MethodSettings
 from agents.methods.token_reader import TokenReader
 from agents.policy import CausalLMPolicy
+from agents.running import train
 from agents.scoring import Scored
 from agents.sequences import Sequences
 from agents.telemetry import RunLogger
-from agents.trainer import train
 
 __all__ = ["Args", "IRCoCo", "differences", "run"]
 

@@ -35,8 +35,8 @@ from agents import ppo
 from agents.command import refuse_unused
 from agents.methods.guides import Guide, ngram_guide, policy_guide
 from agents.policy import CausalLMPolicy
+from agents.running import train
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from codegym.start_states import JumpStart

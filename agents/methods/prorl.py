@@ -40,10 +40,10 @@ from agents.command import refuse_outside
 from agents.losses import LossInput, approximate_kl, clipped_loss
 from agents.methods.method import GroupSettings, Method
 from agents.rollout import Rollout, joined
+from agents.running import train
 from agents.scoring import Scored, scored
 from agents.sequences import Sequences, take
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 
 __all__ = ["Args", "ProRL", "informative_rows", "run"]

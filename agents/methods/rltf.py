@@ -45,10 +45,10 @@ from agents.lines import LineNumbers
 from agents.methods.buffer import EpisodeBuffer, Stored
 from agents.methods.imitation import Imitation
 from agents.methods.method import Method, MethodSettings
+from agents.running import train
 from agents.scoring import Scored
 from agents.sequences import Sequences, concatenate
 from agents.telemetry import RunLogger
-from agents.trainer import train
 
 __all__ = ["RLTF", "Args", "fine_feedback", "run"]
 

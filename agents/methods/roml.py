@@ -37,8 +37,8 @@ from typing import Any
 from agents import ppo
 from agents.command import refuse_outside, refuse_unused
 from agents.methods.cross_entropy import CrossEntropy, CrossEntropySampler
+from agents.running import train
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.problems import ProblemSet
 from codegym.rewards import make_reward
 

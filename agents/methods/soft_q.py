@@ -44,10 +44,10 @@ from agents.methods.buffer import EpisodeBuffer, Stored
 from agents.methods.method import Method, MethodSettings, cutter
 from agents.methods.path_consistency import SoftValues, errors, read, rest, soft_values
 from agents.policy import CausalLMPolicy
+from agents.running import train
 from agents.scoring import Scored
 from agents.sequences import Sequences, concatenate
 from agents.telemetry import RunLogger
-from agents.trainer import train
 
 __all__ = ["Args", "SoftQ", "run"]
 

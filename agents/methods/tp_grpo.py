@@ -40,10 +40,10 @@ from agents.lines import LineNumbers
 from agents.methods.method import GroupSettings, Method
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel
+from agents.running import train
 from agents.scoring import Scored
 from agents.sequences import token_groups
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 
 __all__ = ["TPGRPO", "Args", "line_signs", "run", "thought_advantages", "thought_starts"]

@@ -38,9 +38,9 @@ from agents.completions import state_values as completed_values
 from agents.lines import LineNumbers
 from agents.methods.method import Method, MethodSettings
 from agents.rollout import Sampling
+from agents.running import train
 from agents.scoring import Scored
 from agents.telemetry import RunLogger
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 
 __all__ = ["Args", "VinePPO", "line_advantages", "line_starts", "run"]

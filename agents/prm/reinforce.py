@@ -27,9 +27,9 @@ from agents.policy import CausalLMPolicy
 from agents.prm.lines import vocabulary_hash
 from agents.prm.model import ProcessRewardModel, initialise_critic
 from agents.prm.steps import StepCredit, with_credit
+from agents.running import command, train
 from agents.sequences import length_buckets, pad_tokens
 from agents.telemetry import RunLogger
-from agents.trainer import command, train
 from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
 from codegym.rewards import Difference, ProcessReward
@@ -257,7 +257,7 @@ def run(
     screen: RunLogger | None = None,
     grader: codegym.Grader | None = None,
 ) -> ppo.PPO:
-    """The command: :func:`agents.trainer.train` with :func:`make_trainer`."""
+    """The command: :func:`agents.running.train` with :func:`make_trainer`."""
     return train(make_trainer, args, logger, screen=screen, grader=grader)
 
 

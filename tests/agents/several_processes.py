@@ -21,10 +21,10 @@ from agents.parallel import ALONE, Processes, joined
 from agents.policy import CausalLMPolicy
 from agents.rewards import token_rewards
 from agents.rollout import play
+from agents.running import command
 from agents.scoring import score
 from agents.sequences import take
 from agents.telemetry import RunLogger
-from agents.trainer import command
 from tests.agents.fake_env import VOCAB, CopyEnv
 
 RUN = """

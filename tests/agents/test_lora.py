@@ -24,8 +24,8 @@ from agents.memory import OutOfMemoryError, watched_memory
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
 from agents.prm.model import ProcessRewardModel, initialise_critic
+from agents.running import train
 from agents.telemetry import RunLogger, read_scalars
-from agents.trainer import train
 from codegym.errors import ConfigurationError
 
 from .checkpoints import CONFIGS, save_checkpoint

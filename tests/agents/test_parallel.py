@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from agents import evaluate, ppo, sft
-from agents import trainer as trainers
 from agents.command import main
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
 from agents.evaluate import Evaluation, LevelResult, merged
@@ -25,6 +24,7 @@ from agents.models import make_policy
 from agents.parallel import ALONE, Processes, SharedOutcomes, joined
 from agents.policy import CausalLMPolicy
 from agents.rollout import write
+from agents.running import command
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
 from codegym.problems import Problem
@@ -151,7 +151,7 @@ def test_another_number_of_processes_cannot_go_on(
     words = ["agents.ppo", "--resume", str(middle), "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(ConfigurationError, match=r"written by 2 process.* go on with 1") as caught:
-        trainers.command(ppo.Args, ppo.run)
+        command(ppo.Args, ppo.run)
     assert "model=" in str(caught.value)
     assert not (tmp_path / "scalars.jsonl").exists()
 
@@ -190,9 +190,9 @@ def test_a_command_for_one_process_refuses_to_be_several(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(sys, "argv", ["agents.sft", "--out", str(tmp_path / "out")])
-    for command in (sft._main, evaluate._main):
+    for alone in (sft._main, evaluate._main):
         with pytest.raises(SystemExit) as caught:
-            main(command)
+            main(alone)
         assert "for one process, but was launched as 2" in str(caught.value.code)
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigurationError, match="VinePPO trains with one process, got 2"):
