@@ -235,7 +235,7 @@ def written(
     Returns:
         By stage.
     """
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     envs = make_envs(
         settings, problems, start=CurriculumOfSubtasks(), grader=grader, tokenizer=tokenizer
     )
@@ -296,7 +296,7 @@ def copied(problems: Sequence[Problem], known: Sequence[Problem], grader: codegy
 
 
 def _untrained(settings: sft.Args) -> CausalLMPolicy:
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     return make_policy(settings, vocab_size=tokenizer.vocab_size, seed=settings.seed)
 
 

@@ -33,7 +33,7 @@ from codegym.problems import (
     load_problems,
 )
 from codegym.start_states import StartStates
-from codegym.tokenization import Tokenizer
+from codegym.tokenization import HuggingFaceTokenizer, Tokenizer
 
 __all__ = [
     "ProblemSettings",
@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 _OWN_TOKENIZERS = ("mini", "byte")
+_CHAT_FORMATS = ("chat", "answer")
+_ANSWER = "codegym"  # stands for an answer, where a template is looked at
 _ENV_ID = "CodeGen-Mini-v0"
 _DEFAULTS: dict[str, Any] = {
     **{name: argument.default for name, argument in TASK_ARGUMENTS.items()},
@@ -194,22 +196,57 @@ def fitting(problems: ProblemSet, settings: ProblemSettings, tokenizer: Tokenize
     return chosen
 
 
-def make_tokenizer(name: str) -> Tokenizer:
+def make_tokenizer(name: str, prompt_format: str = "auto") -> Tokenizer:
     """One of codegym's tokenizers, or a Hugging Face one behind codegym's protocol.
 
     Args:
         name: ``"mini"``, ``"byte"``, a hub name or a folder, with or without ``"hf:"``.
+        prompt_format: Of the task. With ``"chat"`` and ``"answer"`` the policy must be able to end
+            its turn.
 
     Returns:
         The tokenizer.
 
     Raises:
-        ConfigurationError: If it cannot be loaded.
+        ConfigurationError: If it cannot be loaded, or has no chat template that ends a turn where
+            one is needed.
     """
     if name in _OWN_TOKENIZERS:
-        return codegym.tokenization.make_tokenizer(name)
+        tokenizer = codegym.tokenization.make_tokenizer(name)
+    else:
+        tokenizer = _load_tokenizer(name)
+    if prompt_format in _CHAT_FORMATS:
+        make_prompt_format(prompt_format, tokenizer)  # says that there is no template
+        _require_end_of_turn(tokenizer, name, prompt_format)
+    return tokenizer
+
+
+def _load_tokenizer(name: str) -> Tokenizer:
     with loading(name.removeprefix("hf:"), "a tokenizer") as found:
         return codegym.tokenization.make_tokenizer(AutoTokenizer.from_pretrained(found))
+
+
+def _require_end_of_turn(tokenizer: Tokenizer, name: str, prompt_format: str) -> None:
+    """Refuses a chat template after which a model would write on until its budget is used up."""
+    if not isinstance(tokenizer, HuggingFaceTokenizer) or tokenizer.turn_ends:
+        return
+    chat = [{"role": "user", "content": "Write."}, {"role": "assistant", "content": _ANSWER}]
+    try:
+        text = str(tokenizer.transformers_tokenizer.apply_chat_template(chat, tokenize=False))
+        end = text.rpartition(_ANSWER)[2].strip()
+        fault = (
+            f"it puts {end[:40]!r} after an answer, which is not a token of the tokenizer"
+            if end
+            else "it puts nothing after an answer"
+        )
+    except Exception as error:  # a template is code of others, and raises what it likes
+        fault = f"it does not render an answer ({error})"
+    raise ConfigurationError(
+        f"prompt_format={prompt_format!r} needs a chat template that ends a turn with one of the "
+        f"tokenizer's added tokens, but of {name!r} {fault}. So a program would end only when its "
+        "budget is used up. Add the token to the tokenizer, take that of an instruction-tuned "
+        'model, or use prompt_format="instruction".'
+    )
 
 
 @contextlib.contextmanager

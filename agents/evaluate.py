@@ -400,7 +400,7 @@ def run(args: Args, logger: RunLogger) -> dict[str, Evaluation]:
         The two evaluations.
     """
     set_up_torch(args.threads, args.device)
-    tokenizer = make_tokenizer(args.tokenizer)
+    tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     problems = held_out(args, split=args.split, per_level=args.per_level, seed=args.seed)
     with make_grader(args) as grader:

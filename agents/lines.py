@@ -33,7 +33,7 @@ class LineNumbers:
     """
 
     def __init__(self, settings: ProblemSettings, problems: Iterable[Problem]) -> None:
-        self._tokenizer = make_tokenizer(settings.tokenizer)
+        self._tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
         prompt_format = make_prompt_format(settings.prompt_format, self._tokenizer)
         self._headers = dict[str, bytes]()
         for problem in problems:

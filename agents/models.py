@@ -96,6 +96,7 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
     dtype = _dtype(settings.dtype)
     if settings.is_pretrained:
         policy = CausalLMPolicy.from_pretrained(settings.model, vocab_size=vocab_size, dtype=dtype)
+        _require_padding_only(policy, settings.model)
     else:
         config = model_config(settings, vocab_size=vocab_size)
         policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
@@ -162,6 +163,22 @@ def model_config(settings: ModelSettings, *, vocab_size: int) -> PreTrainedConfi
     with loading(name, "the config of a causal language model") as where:
         config: PreTrainedConfig = AutoConfig.from_pretrained(where)
     return config
+
+
+def _require_padding_only(policy: CausalLMPolicy, name: str) -> None:
+    """Refuses a checkpoint that has another tokenizer, as far as sizes tell.
+
+    Checkpoints pad their vocabulary, by a few per cent. One with far more tokens than the tokenizer
+    has ids of its own for the same text, and would read and write what it never learned.
+    """
+    head = policy.trunk.get_output_embeddings()  # type: ignore[no-untyped-call]
+    tokens = head.weight.shape[0]
+    if tokens > 2 * policy.vocab_size:
+        raise ConfigurationError(
+            f"The checkpoint {name!r} has {tokens} tokens, but the tokenizer has "
+            f"{policy.vocab_size}: it is not the one that the checkpoint was trained with. Name "
+            f"that one, as in tokenizer={name!r}."
+        )
 
 
 def uses_checkpointing(model: nn.Module) -> bool:

@@ -89,7 +89,7 @@ def command(
         # What the command line does not say is as it was.
         args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
     if args.dry_run and processes.is_first:
-        show(args, vocab_size=make_tokenizer(args.tokenizer).vocab_size)
+        show(args, vocab_size=make_tokenizer(args.tokenizer, args.prompt_format).vocab_size)
     if args.dry_run:
         return
     resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1

@@ -304,7 +304,7 @@ def run(
     """
     set_up_torch(args.threads, args.device)
     rng = np.random.default_rng(args.seed)
-    tokenizer = make_tokenizer(args.tokenizer)
+    tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
     if problems is None:
         problems = load_split(args, split=args.split, size=args.problems, seed=args.seed)
     problems = ProblemSet.of(problems)  # made once, not anew in each round

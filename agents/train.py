@@ -85,7 +85,7 @@ def train(args: Args) -> Results:
     ppo_args = dataclasses.replace(
         args.ppo, model=str(sft_args.out), out=args.out / "ppo", **shared
     )
-    tokenizer = make_tokenizer(ppo_args.tokenizer)
+    tokenizer = make_tokenizer(ppo_args.tokenizer, ppo_args.prompt_format)
     test = held_out(ppo_args, split="test", per_level=args.test_per_level, seed=args.seed)
     with RunLogger(args.out) as logger, make_grader(ppo_args) as grader:
         tested = functools.partial(

@@ -101,7 +101,7 @@ class Trainer(abc.ABC):
             )
         self.processes = processes
         self._run, self.logger, self.screen = args, logger, screen or logger
-        self._tokenizer = tokenizer = make_tokenizer(args.tokenizer)
+        self._tokenizer = tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
         self._grader = grader
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         processes.copy_from_first(self._models())
@@ -164,7 +164,7 @@ class Trainer(abc.ABC):
         Returns:
             A trainer that the caller closes.
         """
-        tokenizer = make_tokenizer(args.tokenizer)
+        tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
         policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed)
         loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
         problems = fitting(loaded, args, tokenizer)

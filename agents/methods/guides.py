@@ -49,7 +49,7 @@ def _write(
     policy: CausalLMPolicy, settings: TaskSettings, problems: Sequence[Problem]
 ) -> list[str]:
     """Greedy programs, up to the end token or the budget."""
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     prompt_format = make_prompt_format(settings.prompt_format, tokenizer)
     prompts = [prompt_tokens(prompt_format.render(problem), tokenizer) for problem in problems]
     ids, length = (tensor.to(policy.device) for tensor in pad_tokens(prompts, pad_id=0))
@@ -77,7 +77,7 @@ def ngram_guide(settings: TaskSettings, problems: ProblemSet, *, order: int, see
     Returns:
         A guide.
     """
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     prompt_format = make_prompt_format(settings.prompt_format, tokenizer)
     counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     for problem in problems:

@@ -33,7 +33,7 @@ class Imitation:
         source = settings.source
         coder = source.weak_coder if isinstance(source, GeneratedSource) else None
         self._write = coder or canonical
-        self._tokenizer = make_tokenizer(settings.tokenizer)
+        self._tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
         self._format = make_prompt_format(settings.prompt_format, self._tokenizer)
 
     def loss(self, policy: CausalLMPolicy, programs: int, generator: torch.Generator) -> Tensor:

@@ -134,7 +134,7 @@ class Args(PruningSettings, ProblemSettings, ModelSettings):
 def run(args: Args) -> None:
     """The command."""
     set_up_torch(args.threads, args.device)
-    tokenizer = make_tokenizer(args.tokenizer)
+    tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
     loaded = load_split(args, split=args.split, size=args.problems, seed=args.seed)
     problems = fitting(loaded, args, tokenizer)

@@ -77,7 +77,7 @@ class TPGRPO(Method):
     def __init__(self, args: Args, **parts: Any) -> None:
         if args.reward_model is None:
             raise ConfigurationError("TP-GRPO needs a process reward model: reward_model=FOLDER.")
-        vocabulary = vocabulary_hash(make_tokenizer(args.tokenizer))
+        vocabulary = vocabulary_hash(make_tokenizer(args.tokenizer, args.prompt_format))
         model = ProcessRewardModel.from_pretrained(args.reward_model, vocabulary=vocabulary)
         self._judge = model.to(args.device)
         super().__init__(args, **parts)

@@ -154,7 +154,7 @@ def _reinforce(args: ppo.Args, logger: RunLogger) -> None:
 def _test(
     args: Args, settings: ppo.Args, policies: dict[str, Path]
 ) -> dict[str, dict[str, Evaluation]]:
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     problems = held_out(settings, split="test", per_level=args.test_per_level, seed=args.seed)
     results = {}
     with make_grader(settings) as grader:

@@ -128,7 +128,7 @@ def collect(args: Args, logger: RunLogger) -> dict[str, Any]:
     set_up_torch(args.threads, args.device)
     if not args.policies:
         raise ConfigurationError("Labels are collected from policies: give --policies FOLDER ...")
-    tokenizer = make_tokenizer(args.tokenizer)
+    tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
     problems = fitting(
         load_split(args, split=args.split, size=args.problems, seed=args.seed), args, tokenizer
     )

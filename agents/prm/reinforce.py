@@ -185,7 +185,7 @@ def add_step_credit(trainer: ppo.PPO, settings: Args) -> None:
     """
     if settings.dense != "step":
         return
-    tokenizer = make_tokenizer(settings.tokenizer)
+    tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     credit = StepCredit(
         trainer.rewards.pop("process"),
         weight=_STEP_WEIGHT / Difference().weight,
@@ -213,7 +213,7 @@ def make_value_init(
     if settings.value_init == "off":
         return None
     if settings.value_model is not None:
-        tokenizer = make_tokenizer(settings.tokenizer)
+        tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
         model = _load(settings.value_model, tokenizer, settings.device)
     assert model is not None
     return initialise_critic(policy, model, how=settings.value_init)
@@ -237,7 +237,9 @@ def make_trainer(
     Returns:
         A trainer that the caller closes.
     """
-    model = load_reward_model(args, make_tokenizer(args.tokenizer), device=args.device)
+    model = load_reward_model(
+        args, make_tokenizer(args.tokenizer, args.prompt_format), device=args.device
+    )
     trainer = ppo.PPO.make(
         args,
         grader=grader,

@@ -224,7 +224,7 @@ class ChatFormat:
         """The template's tokens, with the fence of the answer opened.
 
         Raises:
-            ConfigurationError: If the tokenizer has no chat template.
+            ConfigurationError: If the tokenizer has no chat template, or it refuses the message.
         """
         text, ids = _template(self.tokenizer, self.messages(problem), then="```python\n")
         return Prompt(text, stop=(CHAT_STOP,), ids=ids)
@@ -258,7 +258,8 @@ class AnswerFormat:
         """The template's tokens. If they end with an opening tag of reasoning, it is begun.
 
         Raises:
-            ConfigurationError: If the tokenizer has no chat template, or `outside` no such value.
+            ConfigurationError: If the tokenizer has no chat template, or it refuses the message,
+                or `outside` is no such value.
         """
         text, ids = _template(self.tokenizer, self.messages(problem))
         return Prompt(text, ids=ids, answer=ProgramInAnswer(begun_reasoning(text), self.outside))
@@ -280,7 +281,14 @@ def _template(
 ) -> tuple[str, tuple[int, ...]]:
     """A chat as its template writes it, and `then` at the beginning of the answer; its tokens."""
     tokenizer = _with_template(tokenizer)
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is code of others, and raises what it likes
+        roles = " and ".join(message["role"] for message in messages)
+        raise ConfigurationError(
+            f"The chat template of the tokenizer cannot render a conversation of {roles}: "
+            f'{error}. Use another tokenizer, or prompt_format="instruction".'
+        ) from error
     text += then
     return text, tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -52,8 +52,9 @@ class HuggingFaceTokenizer:
         self._name = str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__)
         self._bytes = _spellings(tokenizer)
         eos = tokenizer.eos_token_id
-        ends = ends_of_turn(tokenizer) | generation_ends(self._name) | set(end_ids)
-        ends &= {*getattr(tokenizer, "added_tokens_decoder", {}), *tokenizer.all_special_ids}
+        added = {*getattr(tokenizer, "added_tokens_decoder", {}), *tokenizer.all_special_ids}
+        self._turn_ends = frozenset(ends_of_turn(tokenizer) & added)
+        ends = self._turn_ends | ((generation_ends(self._name) | set(end_ids)) & added)
         if eos is None and not ends:
             raise TokenizationError(
                 f"Tokenizer {self._name!r} has no end-of-sequence token, so a program could not "
@@ -83,6 +84,11 @@ class HuggingFaceTokenizer:
     def end_ids(self) -> frozenset[int]:
         """All tokens that end a program: ``end_id``, and those that end a turn of a chat."""
         return self._end_ids
+
+    @property
+    def turn_ends(self) -> frozenset[int]:
+        """The token with which the chat template ends a turn; empty if it is none, or unknown."""
+        return self._turn_ends
 
     @property
     def transformers_tokenizer(self) -> Any:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 import codegym
-from agents import sft
-from agents.environments import TaskSettings, load_split
+from agents import evaluate, ppo, sft
+from agents.environments import TaskSettings, load_split, make_tokenizer
 from agents.evaluate import held_out
+from agents.methods import rltf
+from agents.models import make_policy
+from agents.policy import CausalLMPolicy
+from agents.telemetry import RunLogger
 from codegym.envs import TASK_ARGUMENTS, TaskArguments
 from codegym.errors import ConfigurationError
 from codegym.problems import GeneratedSource, ProblemSet, load, load_mini
+from codegym.tokenization import HuggingFaceTokenizer
 
 SHARED = [f.name for f in dataclasses.fields(TaskSettings) if f.name in TASK_ARGUMENTS]
 
@@ -75,3 +84,120 @@ def test_a_weak_coder_belongs_to_the_source(endless: TaskSettings) -> None:
     assert weak_coder is not None
     problem = load_mini(size=1)[0]
     assert weak_coder(problem, np.random.default_rng(0), 0.0) == problem.canonical_solution
+
+
+SPECIAL = ["<eos>", "<|im_start|>", "<|im_end|>"]
+_TURN = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}END\n{% endfor %}"
+CHATML = (
+    _TURN.replace("END", "<|im_end|>")
+    + "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def _save_tokenizer(folder: Path, template: str | None) -> str:
+    """A tokenizer of 273 tokens, with a chat template or without."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=SPECIAL,
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    core.train_from_iterator(["def f(x):\n    return x\n"], trainer)
+    made = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core, eos_token="<eos>"
+    )
+    made.chat_template = template
+    made.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("prompt_format", ["chat", "answer"])
+def test_a_chat_template_that_ends_a_turn_is_taken(prompt_format: str, tmp_path: Path) -> None:
+    name = _save_tokenizer(tmp_path, CHATML)
+    tokenizer = make_tokenizer(name, prompt_format)
+    assert isinstance(tokenizer, HuggingFaceTokenizer)
+    end = tokenizer.transformers_tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert tokenizer.turn_ends == {end} < tokenizer.end_ids
+
+
+@pytest.mark.parametrize("prompt_format", ["chat", "answer"])
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        (_TURN.replace("END", "<|eot|>").replace("<|im_start|>", ""), r"puts '<\|eot\|>' after"),
+        ("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", "puts nothing"),
+        ("{{ raise_exception('only one message') }}", r"does not render an answer \(only one"),
+        (None, "needs a Hugging Face tokenizer with a chat template"),
+    ],
+)
+def test_a_chat_template_that_ends_no_turn_is_refused(
+    template: str | None, fault: str, prompt_format: str, tmp_path: Path
+) -> None:
+    name = _save_tokenizer(tmp_path, template)
+    with pytest.raises(ConfigurationError, match=fault) as caught:
+        make_tokenizer(name, prompt_format)
+    assert 'prompt_format="instruction"' in str(caught.value)
+    assert make_tokenizer(name, "instruction").vocab_size == make_tokenizer(name).vocab_size
+
+
+ENTRIES: dict[str, Callable[[Any, RunLogger], object]] = {
+    "sft": lambda given, logger: sft.run(sft.Args(**given, steps=1), logger),
+    "ppo": lambda given, logger: ppo.run(ppo.Args(**given, eval_every=0), logger),
+    "evaluate": lambda given, logger: evaluate.run(evaluate.Args(**given), logger),
+    "a method": lambda given, logger: rltf.run(rltf.Args(**given, eval_every=0), logger),
+}
+"""Each way to a policy: the settings of a checkpoint and its tokenizer are the same for all."""
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_command_refuses_a_chat_that_cannot_end(entry: str, tmp_path: Path) -> None:
+    name = _save_tokenizer(tmp_path / "tokenizer", _TURN.replace("END", "<|eot|>"))
+    given = {"tokenizer": name, "prompt_format": "answer", "out": tmp_path / "out"}
+    with (
+        RunLogger(tmp_path / "out", quiet=True) as logger,
+        pytest.raises(ConfigurationError, match="needs a chat template that ends a turn"),
+    ):
+        ENTRIES[entry](given, logger)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(
+    ("tokens", "fault"),
+    [
+        (200, r"a logit for each of the 273 actions, but has 200"),
+        (547, r"has 547 tokens, but the tokenizer has 273.*Name that one, as in tokenizer="),
+    ],
+)
+def test_every_command_refuses_a_checkpoint_of_another_vocabulary(
+    tokens: int, fault: str, entry: str, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {
+        "tokenizer": _save_tokenizer(tmp_path / "tokenizer", None),
+        "model": _save_checkpoint(tmp_path / "model", tokens),
+        "out": tmp_path / "out",
+        "problems": 4,
+    }
+    if entry == "evaluate":
+        del given["problems"]
+    with (
+        RunLogger(tmp_path / "out", quiet=True) as logger,
+        pytest.raises(ConfigurationError, match=fault),
+    ):
+        ENTRIES[entry](given, logger)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_may_pad_its_vocabulary(tmp_path: Path) -> None:
+    name = _save_checkpoint(tmp_path, 320)
+    policy = make_policy(ppo.Args(model=name), vocab_size=273, seed=0)
+    assert policy.vocab_size == 273
+
+
+def _save_checkpoint(folder: Path, tokens: int) -> str:
+    """A language model as the hub has them: no policy of ours."""
+    policy = CausalLMPolicy.from_config_tiny(tokens, d=16, layers=1, heads=2)
+    policy.trunk.save_pretrained(folder)
+    return str(folder)

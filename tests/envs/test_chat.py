@@ -125,6 +125,14 @@ def test_the_template_of_a_tokenizer(kind: str, tmp_path: Path) -> None:
     assert make_prompt_format("chat", f"hf:{tmp_path}").render(problem()).ids
 
 
+@pytest.mark.parametrize("prompt_format", ["chat", "answer"])
+def test_a_template_that_refuses_the_message_is_an_error_of_ours(prompt_format: str) -> None:
+    tokenizer = wrap(byte_level(), "{{ raise_exception('a system message first') }}")
+    made = make_prompt_format(prompt_format, tokenizer)
+    with pytest.raises(ConfigurationError, match="conversation of user: a system message first"):
+        made.render(problem())
+
+
 @pytest.mark.parametrize("tokenizer", ["byte", "mini", wrap(byte_level()), None])
 def test_a_tokenizer_without_a_template_is_refused_at_once(tokenizer: Any) -> None:
     with pytest.raises(ConfigurationError, match="chat template"):
