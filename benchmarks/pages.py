@@ -25,6 +25,7 @@ PAGES = {
     "robustness": "robustness_report",
     "serving": "serving",
     "soak": "soak_report",
+    "stable_baselines": "stable_baselines",
     "start_states": "start_states_report",
     "stepping": "stepping_report",
     "system_calls": "system_calls",

@@ -95,12 +95,15 @@ def draw(results: Mapping[str, Any]) -> Figure:
         found = [mean_and_half([100 * point["solved"] for point in column]) for column in columns]
         means = np.array([mean for mean, _ in found])
         halves = np.nan_to_num([half for _, half in found])
+        for points in mine:
+            rates = [100 * point["solved"] for point in points]
+            axis.plot(steps, rates, "--", color=_COLOURS[agent], lw=0.8)
         axis.plot(steps, means, "o-", color=_COLOURS[agent], label=agent)
         low, high = np.clip([means - halves, means + halves], 0, 100)
-        axis.fill_between(steps, low, high, color=_COLOURS[agent], alpha=0.2, lw=0)
+        axis.fill_between(steps, low, high, color=_COLOURS[agent], alpha=0.15, lw=0)
     axis.set(xlabel="thousand environment steps", ylabel="new problems solved, %", ylim=(0, 100))
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, title="mean, 95 % interval; dashed: each seed")
     figure.tight_layout()
     return figure
 
