@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from [""] if results["changes"] else []
     for change in results["changes"]:
         yield (
-            f"- grade {change['grade']}, {change['program']}: {change['first']}, then "
-            f"{change['now']}"
+            f"- grade {change['grade']}, {change['program']}: {_grade(change['first'])}, then "
+            f"{_grade(change['now'])}"
         )
     yield from ("", f"Left out beforehand: {len(results['left_out'])}", "")
     reasons: dict[str, list[str]] = {}
@@ -109,3 +109,9 @@ def draw(results: Mapping[str, Any]) -> Figure:
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
         axes.grid(alpha=0.3)
     return figure
+
+
+def _grade(told: Sequence[Any]) -> str:
+    """A tuple as it was measured, or the list that it is in a JSON file."""
+    verdict, passed, error = told
+    return f"{verdict}, {passed} tests passed" + (f", {error}" if error else "")
