@@ -28,7 +28,7 @@ from benchmarks.first_errors import first_errors
 from benchmarks.runs import fine_tuned, kept_before, side_by_side
 from benchmarks.start_state_arms import ARMS, CORE
 from benchmarks.start_states_report import draw, lines
-from benchmarks.token_budget import TokenBudget, count_starts, run_to_budget
+from benchmarks.token_budget import PPOToBudget, count_starts, run_to_budget
 from codegym import Grader
 
 _DECISIVE = ("flaw_rate", "tokens", "points", "difficulty", "problems", "test_problems", "samples")
@@ -99,9 +99,9 @@ def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
     settings = _settings(args, arm, seed)
     problems = load_split(settings, split="train", size=args.problems, seed=seed)
 
-    def make(settings: ppo.Args, grader: Grader, logger: RunLogger) -> TokenBudget:
+    def make(settings: ppo.Args, grader: Grader, logger: RunLogger) -> PPOToBudget:
         tokenizer = make_tokenizer(settings.tokenizer)
-        return TokenBudget(
+        return PPOToBudget(
             settings,
             policy=make_policy(settings, vocab_size=tokenizer.vocab_size, seed=seed),
             problems=problems,

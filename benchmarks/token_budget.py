@@ -1,4 +1,4 @@
-"""Runs of PPO with a budget in generated tokens, evaluated on the way, that go on when cut off."""
+"""Runs with a budget in generated tokens, evaluated on the way, that go on when cut off."""
 
 from __future__ import annotations
 
@@ -8,44 +8,99 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
 
 import codegym
 from agents import ppo
 from agents.checkpoint import saved_iteration
 from agents.environments import make_grader
 from agents.evaluate import Evaluation
+from agents.run_settings import RunSettings
 from agents.telemetry import RunLogger
+from agents.trainer import Trainer
 from benchmarks.runs import measured
 from codegym.problems import ProblemSet
 from codegym.programs import conditional_starts
 
-__all__ = ["Done", "TokenBudget", "count_starts", "run_to_budget"]
+__all__ = ["Done", "PPOToBudget", "TokenBudget", "count_starts", "run_to_budget"]
+
+Settings_contra = TypeVar("Settings_contra", bound=RunSettings, contravariant=True)
+Settings = TypeVar("Settings", bound=RunSettings)
 
 
-class TokenBudget(ppo.PPO):
-    """PPO whose budget is in generated tokens."""
+class CountTokens(VectorWrapper):
+    """Counts what is written in the sub-environments, whoever asks for it and whatever for.
+
+    Args:
+        envs: A vector env of codegym without autoreset.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(envs)
+        self._before = 0
+        self._given = 0
+        self._now: Any = None
+
+    @property
+    def tokens(self) -> int:
+        """Generated so far; tokens of prompts and of given prefixes are not."""
+        if self._now is None:
+            return self._before
+        return self._before + int(self._now["attention_mask"].sum()) - self._given
+
+    def reset(self, **given: Any) -> Any:
+        """Resets, and books what was written since the last time."""
+        self._before = self.tokens
+        self._now, infos = self.env.reset(**given)
+        self._given = int(infos["start_length"].sum())
+        return self._now, infos
+
+    def step(self, actions: Any) -> Any:
+        """Steps."""
+        found = self.env.step(actions)
+        self._now = found[0]
+        return found
+
+
+class TokenBudget(Trainer):
+    """A method whose budget is in generated tokens; stands before the method among the bases.
+
+    Attributes:
+        budget: Over it, learning rates fall to a tenth.
+    """
 
     budget = 0.0
-    tokens = 0.0
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._earlier = 0.0
+        self.envs = self._counted = CountTokens(self.envs)
+
+    @property
+    def tokens(self) -> float:
+        """Generated so far, in completions and comparisons as in the episodes of the rollouts."""
+        return self._earlier + self._counted.tokens
+
+    def continue_from(self, tokens: float) -> None:
+        """Takes it that so many tokens were generated before this run was resumed."""
+        self._earlier = tokens
 
     @property
     def rate_factor(self) -> float:
         """Of the learning rates: falls to a tenth over the budget."""
         return 1.0 - 0.9 * min(1.0, self.tokens / self.budget)
 
-    def iterate(self) -> dict[str, float]:
-        """One iteration, whose tokens are counted."""
-        scalars = super().iterate()
-        self.tokens += scalars["rollout/tokens"] * self.args.episodes
-        return scalars
+
+class PPOToBudget(TokenBudget, ppo.PPO):
+    """PPO whose budget is in generated tokens."""
 
 
-class _MakeTrainer(Protocol):
+class _MakeTrainer(Protocol[Settings_contra]):
     def __call__(
-        self, settings: ppo.Args, grader: codegym.Grader, logger: RunLogger, /
+        self, settings: Settings_contra, grader: codegym.Grader, logger: RunLogger, /
     ) -> TokenBudget: ...
 
 
@@ -84,8 +139,8 @@ class Done:
 
 
 def run_to_budget(
-    make: _MakeTrainer,
-    settings: ppo.Args,
+    make: _MakeTrainer[Settings],
+    settings: Settings,
     test: ProblemSet,
     *,
     tokens: float,
@@ -121,7 +176,8 @@ def run_to_budget(
     ):
         trainer = make(settings, grader, logger)
         try:
-            trainer.budget, trainer.tokens = float(tokens), done.tokens
+            trainer.budget = float(tokens)
+            trainer.continue_from(done.tokens)
             scalars: dict[str, float] = {}
             for point in range(done.point + 1, points + 1):
                 before = time.process_time()

@@ -12,7 +12,7 @@ from agents.models import make_policy
 from agents.prm import reinforce as prm
 from agents.telemetry import RunLogger
 from benchmarks.process_reward.scorers import RandomScorer, ReferenceScorer
-from benchmarks.token_budget import TokenBudget
+from benchmarks.token_budget import PPOToBudget
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
 
@@ -73,7 +73,7 @@ def make_trainer(
     problems: ProblemSet,
     grader: codegym.Grader,
     logger: RunLogger,
-) -> TokenBudget:
+) -> PPOToBudget:
     """PPO with the reward and the critic of an arm.
 
     Args:
@@ -90,7 +90,7 @@ def make_trainer(
         reward = ProcessReward(RandomScorer(settings.seed), outcome=settings.reward)
     elif arm.scores == "perfect":
         reward = ProcessReward(ReferenceScorer(problems, tokenizer), outcome=settings.reward)
-    trainer = TokenBudget(
+    trainer = PPOToBudget(
         settings,
         policy=make_policy(settings, vocab_size=tokenizer.vocab_size, seed=settings.seed),
         problems=problems,
