@@ -17,6 +17,7 @@ from typing import Literal
 from codegym.errors import ConfigurationError
 
 __all__ = [
+    "EVEN",
     "Kind",
     "Search",
     "is_monotone",
@@ -29,6 +30,8 @@ __all__ = [
 
 Kind = Literal["correct", "revised", "wrong"]
 """Passes; fails, but some prefix of at least one line can be completed; fails, and none can."""
+EVEN = 1e-6
+"""The label of a prefix of which one half of the completions pass."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -134,10 +137,11 @@ def labels_of_rates(neutral: Sequence[bool], rates: Sequence[float]) -> tuple[fl
         rates: (T,) in [0, 1], the share of completions of the first 1, 2, ..., T lines that pass.
 
     Returns:
-        (T,): 0 on neutral lines, twice the rate less 1 on the others.
+        (T,): 0 on neutral lines, twice the rate less 1 on the others. A rate of exactly one half
+        is :data:`EVEN`, since a label of 0 says that the line is neutral.
     """
     pairs = zip(neutral, rates, strict=True)
-    return tuple(0.0 if skip else 2.0 * rate - 1.0 for skip, rate in pairs)
+    return tuple(0.0 if skip else 2.0 * rate - 1.0 or EVEN for skip, rate in pairs)
 
 
 def kind_of(*, solved: bool, recoverable_lines: int) -> Kind:

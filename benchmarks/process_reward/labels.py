@@ -53,7 +53,6 @@ KINDS = {
     "completer, any of 1": Kind("completer", "any", 1),
     "completer, any of 5": Kind("completer", "any", 5),
     "completer, any of 20": Kind("completer", "any", 20),
-    # An odd number: a rate of exactly one half would be the 0 that neutral lines have.
     "completer, rate of 5": Kind("completer", "rate", 5),
 }
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from agents.prm.labels import (
+    EVEN,
     Search,
     is_monotone,
     kind_of,
     labels_of,
+    labels_of_rates,
     search_all,
     search_binary,
 )
@@ -76,3 +78,9 @@ def test_kinds() -> None:
     assert kind_of(solved=True, recoverable_lines=0) == "correct"
     assert kind_of(solved=False, recoverable_lines=2) == "revised"
     assert kind_of(solved=False, recoverable_lines=0) == "wrong"
+
+
+def test_a_rate_of_one_half_is_no_neutral_line() -> None:
+    labels = labels_of_rates([False, True, False, False], [1.0, 1.0, 0.5, 0.0])
+    assert labels == (1.0, 0.0, EVEN, -1.0)
+    assert 0 < EVEN < 1e-5
