@@ -116,4 +116,9 @@ def _rollouts(
 
 def _number(byte: int, column: dict[str, Any]) -> float | None:
     low, high = column["scale"]
-    return None if byte == NONE else low + (high - low) * byte / STEPS
+    if byte == NONE:
+        return None
+    if column["kind"] != "signed":
+        return low + (high - low) * byte / STEPS
+    share = byte / (STEPS / 2) - 1
+    return high * share * abs(share)

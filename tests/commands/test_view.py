@@ -96,12 +96,15 @@ def test_our_rollouts_come_back_with_every_number(command: Command, tmp_path: Pa
     assert one.columns.keys() == expected.keys()
     for column in shown.index["columns"]:
         low, high = column["scale"]
-        half = (high - low) / 254 / 2
+        signed = column["kind"] == "signed"
         values = one.columns[column["title"]]
-        assert values == pytest.approx(expected[column["title"]], abs=half + 1e-6)
         # What is zero is zero, and what is largest is exact.
         for value, wanted in zip(values, expected[column["title"]], strict=True):
             assert value is not None
+            half = (high - low) / 254 / 2
+            if signed:  # equal steps of the square root
+                half *= 2 * (abs(wanted) / high) ** 0.5 + half
+            assert value == pytest.approx(wanted, abs=half + 1e-6)
             if wanted in (0, low, high):
                 assert value == pytest.approx(wanted, abs=1e-6)
 

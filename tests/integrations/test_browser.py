@@ -153,7 +153,25 @@ def test_tokens_are_coloured_by_what_is_chosen(page: Browser, tmp_path: Path) ->
     assert good.startswith("rgba(0, 114, 178")
     assert good != best
     scale = page.run("document.querySelector('.scale').textContent")
-    assert scale.startswith("-22in steps of")  # from -2 to 2
+    assert scale.startswith("-22by its square root")  # from -2 to 2
+
+
+def test_one_token_far_outside_leaves_the_others_their_colours_and_digits(
+    page: Browser, tmp_path: Path
+) -> None:
+    advantages = [-0.5, 0.0, 1000.0, 1.0]
+    page.open(write(tmp_path, row(0, 4, advantages=advantages)), width=WIDE)
+    page.press("4")
+    spans = "[...document.querySelectorAll('.program .t')]"
+    worse, none, _, good = page.run(f"{spans}.map((n) => getComputedStyle(n).backgroundColor)")
+    assert none == "rgba(0, 0, 0, 0)"
+    assert worse.startswith("rgba(213, 94, 0")
+    assert good.startswith("rgba(0, 114, 178")
+    told = page.run(
+        f"{spans}.map((n) => (n.click(), document.querySelector('.value').textContent))"
+    )
+    assert "advantage 1000" in told[2]
+    assert "advantage 0.992" in told[3]  # 4 of 127 steps, squared
 
 
 def test_what_a_source_lacks_is_greyed_out(page: Browser, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ in chunks of some ten thousand, each of them zlib's deflate in base64: the lengt
 (4 bytes, little endian), the header, and then of each rollout in its order an index into the
 header's texts for each piece (4 bytes), and a byte for each written piece and column. Byte 255 is
 a number that is not there; 0 to 254 are the scale of the column from its low to its high end,
-which the page states. Zero and both ends are exact.
+which the page states. Zero and both ends are exact. Of a column with two signs, equal steps are
+equal steps of the square root: one token far outside would leave all others without colour, and
+without digits.
 """
 
 from __future__ import annotations
@@ -92,12 +94,17 @@ def _largest(array: FloatArray) -> float:
     return float(np.abs(finite).max()) if len(finite) else 0.0
 
 
-def _quantised(values: FloatArray, scale: tuple[float, float]) -> npt.NDArray[np.uint8]:
+def _quantised(
+    values: FloatArray, column: Column, scale: tuple[float, float]
+) -> npt.NDArray[np.uint8]:
     low, high = scale
-    share = (values.astype(np.float64) - low) / (high - low)
     known = np.isfinite(values)
-    steps = np.where(known, np.rint(np.clip(share, 0.0, 1.0, where=known, out=share) * _STEPS), 255)
-    return steps.astype(np.uint8)
+    share = np.where(known, values, 0.0).astype(np.float64)
+    if column.kind == "signed":
+        share = 0.5 + 0.5 * np.sign(share) * np.sqrt(np.abs(share) / high)
+    else:
+        share = (share - low) / (high - low)
+    return np.where(known, np.rint(share.clip(0.0, 1.0) * _STEPS), _NONE).astype(np.uint8)
 
 
 def _chunk(rollouts: Sequence[Rollout], scales: dict[str, tuple[float, float] | None]) -> str:
@@ -111,7 +118,7 @@ def _chunk(rollouts: Sequence[Rollout], scales: dict[str, tuple[float, float] | 
             scale = scales[column.name]
             if column.name in one.columns and scale is not None:
                 columns.append(number)
-                bodies.append(_quantised(one.columns[column.name], scale).tobytes())
+                bodies.append(_quantised(one.columns[column.name], column, scale).tobytes())
         heads.append(
             {
                 "pieces": len(ids),

@@ -58,11 +58,20 @@
     const picture = make("div", {tabindex: "0", role: "img"});
     const readout = make("p", {class: "readout", role: "status"});
     const colour = (i) => `var(--c${i % 8})`;
+    // Stripes in eight directions and widths, so that areas differ without their colours as well.
+    const stripes = (id, i) => {
+      const size = i % 8 < 4 ? 6 : 11;
+      const pattern = draw("pattern", {id, width: size, height: size, patternUnits: "userSpaceOnUse", patternTransform: `rotate(${45 * (i % 4)})`});
+      pattern.append(draw("rect", {width: size, height: size, fill: colour(i), "fill-opacity": .75}),
+        draw("rect", {width: i % 8 ? 1.5 : 0, height: size, fill: "var(--ground)"}));
+      return pattern;
+    };
     const legend = make("ul", {class: "legend"});
     data.series.forEach(({name}, i) => {
       const sample = draw("svg", {viewBox: "0 0 26 12", "aria-hidden": "true"});
+      if (data.stacked) sample.append(stripes(`key${number}-${i}`, i));
       sample.append(data.stacked
-        ? draw("rect", {width: 26, height: 12, fill: colour(i), "fill-opacity": .75})
+        ? draw("rect", {width: 26, height: 12, fill: `url(#key${number}-${i})`})
         : draw("line", {x1: 0, x2: 26, y1: 6, y2: 6, stroke: colour(i), "stroke-width": 2.5, "stroke-dasharray": DASHES[i % 8]}));
       legend.append(make("li", {}, sample, name));
     });
@@ -93,7 +102,8 @@
         stacked(data.series).forEach(({points}, i) => {
           const up = points.map(([x, , y]) => `${toX(x)},${toY(y)}`);
           const back = points.map(([x, y]) => `${toX(x)},${toY(y)}`).reverse();
-          svg.append(draw("polygon", {points: [...up, ...back].join(" "), fill: colour(i), "fill-opacity": .75, stroke: "var(--ground)", "stroke-width": 1}));
+          svg.append(stripes(`area${number}-${i}`, i));
+          svg.append(draw("polygon", {points: [...up, ...back].join(" "), fill: `url(#area${number}-${i})`, stroke: "var(--ground)", "stroke-width": 1}));
         });
       } else {
         data.series.forEach(({points}, i) => {
@@ -201,8 +211,10 @@
   const readRollout = async (row) => (await readChunk(table.chunk[row]))[table.place[row]];
   const numberOf = (column, step) => {
     if (step === NONE) return null;
-    const [low, high] = index.columns[column].scale;
-    return index.columns[column].kind === "signed" && step === STEPS / 2 ? 0 : low + (high - low) * step / STEPS;
+    const {kind, scale: [low, high]} = index.columns[column];
+    if (kind !== "signed") return low + (high - low) * step / STEPS;
+    const share = step / (STEPS / 2) - 1;
+    return high * share * Math.abs(share);
   };
 
   // ---- The table ----------------------------------------------------------------------------
@@ -416,7 +428,7 @@
         ? `linear-gradient(90deg, ${side("minus", .68)}, transparent 50%, ${side("plus", .68)})`
         : `linear-gradient(90deg, ${side("minus", .68)}, transparent)`;
       area.append(shown(scale[0]), ramp, shown(scale[1]));
-      area.append(make("span", {class: "meaning"}, `in steps of ${shown((scale[1] - scale[0]) / STEPS)}`));
+      area.append(make("span", {class: "meaning"}, kind === "signed" ? "by its square root" : `in steps of ${shown((scale[1] - scale[0]) / STEPS)}`));
     }
     area.append(make("span", {class: "meaning"}, meaning));
   };

@@ -261,7 +261,8 @@ def _notes(rollouts: list[Rollout], total: int, bad: list[str]) -> list[str]:
         )
     if bad:
         more = f"; and {len(bad) - _MOST_REASONS} more" if len(bad) > _MOST_REASONS else ""
-        notes.append(f"{len(bad)} rows were left out: {'; '.join(bad[:_MOST_REASONS])}{more}")
+        rows = "1 row was" if len(bad) == 1 else f"{len(bad)} rows were"
+        notes.append(f"{rows} left out: {'; '.join(bad[:_MOST_REASONS])}{more}")
     absent = [c.title for c in COLUMNS if not any(c.name in one.columns for one in rollouts)]
     if rollouts and absent:
         notes.append(f"Not in the source, and greyed out: {', '.join(absent)}.")
