@@ -6,6 +6,7 @@ are counted as CPython counts them: ``\n``, ``\r\n`` and ``\r`` each end one.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import re
@@ -39,12 +40,12 @@ class Program:
         return self.text.encode("utf-8", "surrogateescape")
 
     @functools.cached_property
-    def line_starts(self) -> npt.NDArray[np.int64]:
-        """Byte offset at which each line starts, (num_lines,) int64."""
+    def line_starts(self) -> tuple[int, ...]:
+        """Byte offset at which each line starts."""
         starts = [0, *(match.end() for match in NEWLINE.finditer(self.source))]
         if len(starts) > 1 and starts[-1] == len(self.source):
             starts.pop()  # a final newline ends a line, it does not begin one
-        return np.array(starts, dtype=np.int64)
+        return tuple(starts)
 
     @property
     def num_lines(self) -> int:
@@ -53,7 +54,7 @@ class Program:
 
     def line_start(self, line: int) -> int:
         """Byte offset of a 1-based line."""
-        return int(self.line_starts[line - 1])
+        return self.line_starts[line - 1]
 
     def line_end(self, line: int) -> int:
         """Byte offset just after a 1-based line, its newline included."""
@@ -61,7 +62,7 @@ class Program:
 
     def line_at(self, offset: int) -> int:
         """1-based line that holds the byte at `offset`."""
-        return int(np.searchsorted(self.line_starts, offset, side="right"))
+        return bisect.bisect_right(self.line_starts, offset)
 
 
 def token_spans(

@@ -64,6 +64,8 @@ _COMPOUND = frozenset(
     }
 )
 _NOT_SIMPLE = _COMPOUND | {"comment", "decorated_definition"}
+_BLOCKS = frozenset({"module", "block"})
+_WITH_BLOCKS = _COMPOUND | _BLOCKS | {"decorated_definition"}
 # Headers that may have no code of their own: they are executed when something below them is.
 _SILENT_HEADERS = frozenset({"else_clause", "finally_clause", "try_statement", "case_clause"})
 # Declarations that have no code at all: they take effect with the block that holds them.
@@ -209,14 +211,38 @@ def _read(text: str) -> tuple[tuple[Statement, ...], tuple[Span, ...]]:
     program = Program(text)
     found = []
     root, spans = _parse(program)
-    for node in _walk(root):
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        parts = _parts(program, node)
+        stack += parts
         if node.type in _COMPOUND:
             found.append(_header(program, node))
         elif node.type == "comment":
             spans.append((node.start_byte, node.end_byte))
-        elif node.type == "decorator" or _is_simple(node):
-            found.append(_statement(program, node, node.end_byte, _declaration(node)))
+        elif node.type == "decorator":
+            found.append(_statement(program, node, node.end_byte, None))
+        elif node.type in _BLOCKS:
+            simple = _simple_statements(parts)
+            found += [_statement(program, one, one.end_byte, _declaration(one)) for one in simple]
     return tuple(sorted(found, key=lambda one: (one.start, one.end))), tuple(sorted(spans))
+
+
+def _parts(program: Program, node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    """The nodes below a node that can hold statements or comments; expressions are left out."""
+    if node.type in _WITH_BLOCKS or node.has_error:
+        return node.named_children
+    commented = b"#" in program.source[node.start_byte : node.end_byte]
+    return node.named_children if commented else []
+
+
+def _simple_statements(block: list[tree_sitter.Node]) -> Iterator[tree_sitter.Node]:
+    """Those among the nodes of a block; a docstring is none."""
+    first = True
+    for node in block:
+        if node.type not in _NOT_SIMPLE and not (first and _is_docstring(node)):
+            yield node
+        first = first and node.type == "comment"
 
 
 def does_nothing(line: bytes) -> bool:
@@ -249,22 +275,13 @@ def _symbols(node: tree_sitter.Node) -> list[bytes | None]:
     return [leaf.text for leaf in _walk(node) if not leaf.children]
 
 
-def _is_simple(node: tree_sitter.Node) -> bool:
-    if not node.is_named or node.type in _NOT_SIMPLE:
-        return False
-    in_block = node.parent is not None and node.parent.type in ("module", "block")
-    return in_block and not _is_docstring(node)
-
-
 def _is_docstring(node: tree_sitter.Node) -> bool:
-    """Whether a statement is the docstring of its module, class or function."""
+    """Whether the first statement of a block is the docstring of a module, class or function."""
     block = node.parent
     if block is None or node.type != "expression_statement" or len(node.named_children) != 1:
         return False
     owner = block if block.parent is None else block.parent
     if owner.type not in ("module", "class_definition", "function_definition"):
-        return False
-    if next(one for one in block.named_children if one.type != "comment") != node:
         return False
     value = node.named_children[0]
     while value.type == "parenthesized_expression" and len(value.named_children) == 1:

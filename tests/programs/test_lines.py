@@ -119,7 +119,7 @@ def test_lines_are_the_same_in_whatever_pieces_they_come(text: str, cuts: list[i
     assert lines == whole.read(source)
     assert reader.unfinished() == whole.unfinished()
     ended = [line.start for line in lines] + [line.start for line in [reader.unfinished()] if line]
-    assert ended == [start for start in Program(text).line_starts.tolist() if start < len(source)]
+    assert ended == [start for start in Program(text).line_starts if start < len(source)]
 
 
 def test_a_last_line_that_is_cut_off() -> None:
