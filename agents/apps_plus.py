@@ -37,6 +37,7 @@ from transformers import PreTrainedTokenizerFast
 import codegym
 from agents import ppo, sft
 from agents.command import command_line, main, refuse_set_elsewhere, set_up_torch
+from agents.engines import use_engine
 from agents.environments import load_split, make_envs, make_grader, make_tokenizer, task_of
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
@@ -228,13 +229,14 @@ def written(
     Args:
         policy: Writes the programs.
         problems: What is asked.
-        settings: Of the environment.
+        settings: Of the environment, and which engine writes.
         grader: Judges.
         samples: Programs for each problem and stage.
 
     Returns:
         By stage.
     """
+    use_engine(policy, settings)
     tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     envs = make_envs(
         settings, problems, start=CurriculumOfSubtasks(), grader=grader, tokenizer=tokenizer

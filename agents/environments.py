@@ -13,8 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from transformers import AutoTokenizer
 
 import codegym
-from agents.command import refuse_unused
+from agents.command import refuse_outside, refuse_unused
 from agents.hub import loading
+from agents.vllm_engine import require_vllm
 from codegym.envs import (
     TASK_ARGUMENTS,
     CodeTask,
@@ -113,6 +114,24 @@ class TaskSettings(ProblemSettings):
     workers: int | None = None
     """processes that run programs; None: one for each CPU. If several processes train, each has so
     many; None: the CPUs are shared"""
+    engine: Literal["tokens", "generate", "vllm"] = "tokens"
+    """what writes programs: "tokens" (a loop over tokens, beside the environment's), "generate" (of
+    transformers), or "vllm", where it is installed; the last two write whole continuations"""
+    vllm_memory: float = 0.3
+    """share of the GPU's memory that vLLM takes, for weights and a key-value cache of its own"""
+
+    def refuse_unused_task(self) -> None:
+        """Refuses settings that this task has no use for, and an engine that is not there.
+
+        Raises:
+            UnknownNameError: If there is no such environment.
+            ConfigurationError: If one was given, or vLLM is to be used and not installed.
+        """
+        super().refuse_unused_task()
+        refuse_unused(self, ("vllm_memory",), self.engine == "vllm", 'engine="vllm"')
+        refuse_outside(self, ("vllm_memory",), above=0.0, high=1.0)
+        if self.engine == "vllm":
+            require_vllm()
 
 
 def load_split(settings: ProblemSettings, *, split: str | None, size: int, seed: int) -> ProblemSet:

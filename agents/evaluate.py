@@ -23,6 +23,7 @@ from rich.table import Table
 import codegym
 from agents.at_once import at_once
 from agents.command import command_line, main, set_up_torch
+from agents.engines import use_engine
 from agents.environments import (
     ProblemSettings,
     TaskSettings,
@@ -284,7 +285,7 @@ def greedy_and_sampled(
 
     Args:
         policy: Writes the programs.
-        settings: Say what the environment is.
+        settings: Say what the environment is, and which engine writes.
         problems: All are evaluated.
         grader: Its executor and limits are what programs are judged with.
         tokenizer: Of the policy.
@@ -295,6 +296,7 @@ def greedy_and_sampled(
     Returns:
         ``"greedy"``, and ``"sampled"`` at temperature 1.
     """
+    use_engine(policy, settings)
     with contextlib.ExitStack() as stack:
         judge = stack.enter_context(
             codegym.Grader(

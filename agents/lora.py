@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ __all__ = [
     "base_name",
     "has_adapter",
     "merge_adapter",
+    "plain_weights",
     "require_adapter",
     "restore_adapter",
     "save_adapter",
@@ -217,11 +218,34 @@ def merge_adapter(trunk: PreTrainedModel) -> None:
         if not hasattr(layer, "lora_A"):
             continue
         merged = layer.base_layer
-        delta = layer.get_delta_weight(_NAME)
-        merged.weight.data = (merged.weight.data.float() + delta).to(merged.weight.dtype)
+        merged.weight.data = _merged(layer)
         parent, _, child = name.rpartition(".")
         setattr(trunk.get_submodule(parent), child, merged)
     del trunk.peft_config
+
+
+def plain_weights(trunk: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a model under the names of its checkpoint, an adapter merged into them.
+
+    Args:
+        trunk: With or without an adapter; not changed.
+
+    Yields:
+        Name and weight; a merged one is made when its turn comes, in the base's dtype.
+    """
+    for name, weight in trunk.named_parameters():
+        if ".lora_" in name:
+            continue
+        layer, is_base, _ = name.rpartition(".base_layer.weight")
+        merged = _merged(trunk.get_submodule(layer)) if is_base else weight.detach()
+        yield name.replace(".base_layer.", "."), merged
+
+
+def _merged(layer: Any) -> Tensor:
+    """The weight of a layer with what its adapter adds, in the base's dtype."""
+    base = layer.base_layer.weight.detach()
+    merged: Tensor = (base.float() + layer.get_delta_weight(_NAME).detach()).to(base.dtype)
+    return merged
 
 
 def _peft() -> Any:

@@ -31,6 +31,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from agents.generation import Engine
 from agents.hub import loading
 from agents.sequences import generated_mask
 from agents.trunk import copy_trunk, load_trunk, read_trunk, restore_trunk, save_trunk
@@ -45,6 +46,10 @@ class CausalLMPolicy(nn.Module):
     Args:
         trunk: The language model.
         vocab_size: Number of actions; at most the model's vocabulary.
+
+    Attributes:
+        engine: Writes this policy's programs whole, in every rollout; None, as in a new policy and
+            in a copy: they are written token by token.
 
     Raises:
         ConfigurationError: If the model has fewer tokens than there are actions, or no linear
@@ -62,6 +67,7 @@ class CausalLMPolicy(nn.Module):
             )
         self.trunk = trunk
         self.vocab_size = vocab_size
+        self.engine: Engine | None = None
         self._plain_head = _has_plain_head(trunk)
 
     @classmethod

@@ -1,8 +1,11 @@
 """Plays episodes: the policy writes programs in a vector env, and the env judges them.
 
 Episodes are played in waves. All sub-envs are reset, the policy writes until every one has ended
-(autoreset is off, so a finished sub-env waits), and what comes back are whole sequences. Rows that
-have ended leave the key-value cache when that saves more than it costs.
+(autoreset is off, so a finished sub-env waits), and what comes back are whole sequences.
+
+The policy writes a token for all of them at a time, or, if it has an engine
+(:mod:`agents.generation`), whole continuations that are then played token by token. In the first
+way, rows that have ended leave the key-value cache when that saves more than it costs.
 
 With asynchronous judging, programs that ended are run while others are still being written. When
 the last one is written, some grades are still out. :func:`write` returns at that moment, with all
@@ -16,6 +19,7 @@ trainer's own forward pass, so that the first ratio is exactly 1.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -25,9 +29,12 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from agents.decoding import Decoder, sample_tokens
+from agents.environments import task_of
+from agents.generation import Engine, IntArray, Request, Sampling
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, Tokens, concatenate, take
 from codegym.errors import ConfigurationError, EpisodeError
+from codegym.tokenization import end_ids
 
 __all__ = [
     "Rollout",
@@ -43,20 +50,6 @@ __all__ = [
 # Rows leave the cache when at least this share of them has ended: copying the cache costs about as
 # much as two steps of generation.
 _COMPACT_SHARE = 0.25
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn.
-
-    Attributes:
-        temperature: 0 is greedy.
-        top_p: Nucleus mass. PPO's log-probabilities are those of the whole distribution, so
-            training with less than 1 is slightly off-policy.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,14 +90,14 @@ def play(
     *,
     episodes: int,
     seed: int,
-    sampling: Sampling = Sampling(),  # frozen
+    sampling: Sampling = Sampling(),  # noqa: B008  # frozen
     options: Sequence[Mapping[str, Any]] | None = None,
     group_size: int = 1,
 ) -> Rollout:
     """Writes programs and waits for their grades: :func:`write`, then :meth:`Written.finish`.
 
     Args:
-        policy: Writes the tokens.
+        policy: Writes the tokens, with its engine if it has one.
         envs: A vector env of codegym without autoreset.
         episodes: How many episodes are wanted.
         seed: At least 0.
@@ -135,7 +128,7 @@ def write(
     *,
     episodes: int,
     seed: int,
-    sampling: Sampling = Sampling(),  # frozen
+    sampling: Sampling = Sampling(),  # noqa: B008  # frozen
     options: Sequence[Mapping[str, Any]] | None = None,
     group_size: int = 1,
 ) -> Written:
@@ -145,7 +138,7 @@ def write(
     each wave, so a rollout can be repeated without saving a generator.
 
     Args:
-        policy: Writes the tokens.
+        policy: Writes the tokens, with its engine if it has one.
         envs: A vector env of codegym without autoreset. Until :meth:`Written.finish` it belongs to
             this rollout.
         episodes: How many episodes are wanted; the last wave may play a few more, which are
@@ -161,7 +154,8 @@ def write(
 
     Raises:
         ConfigurationError: If groups do not fit into a wave.
-        EpisodeError: If the env ends an episode without saying what became of it.
+        EpisodeError: If the env ends an episode without saying what became of it, or an engine
+            stops before the episode ends.
     """
     if group_size < 1 or envs.num_envs % group_size:
         raise ConfigurationError(
@@ -285,6 +279,59 @@ class _Wave:
 
     def write(self, policy: CausalLMPolicy, sampling: Sampling, seed: int, clock: _Clock) -> None:
         """Steps until no sub-env writes any more."""
+        if policy.engine is None:
+            self._write_tokens(policy, sampling, seed, clock)
+        else:
+            self._play_continuations(self._continue(policy.engine, sampling, seed, clock), clock)
+        self.tokens = self._tokens(policy.device)
+        clock.lap("environment")
+
+    def _continue(
+        self, engine: Engine, sampling: Sampling, seed: int, clock: _Clock
+    ) -> list[IntArray]:
+        """A continuation for each sub-env, as long as its episode can become."""
+        task = task_of(self._envs)
+        input_ids, width = np.asarray(self._obs["input_ids"]), task.context_length
+        requests = [
+            Request(row[:length].copy(), min(task.max_new_tokens, width - length))
+            for row, length in zip(input_ids, self._length().tolist(), strict=True)
+        ]
+        clock.lap("environment")
+        ticket = engine.submit(
+            requests, end_ids=sorted(end_ids(task.tokenizer)), sampling=sampling, seed=seed
+        )
+        continuations = engine.collect(ticket)
+        clock.lap("generate")
+        return continuations
+
+    def _play_continuations(self, continuations: Sequence[IntArray], clock: _Clock) -> None:
+        """Steps with tokens that are written; those behind an episode's end are left out."""
+        n = self._envs.num_envs
+        length = np.array([len(tokens) for tokens in continuations])
+        written = np.zeros((n, int(length.max())), dtype=np.int64)
+        for row, tokens in zip(written, continuations, strict=True):
+            row[: len(tokens)] = tokens
+        writing = np.ones(n, dtype=bool)  # by sub-env
+        for column in itertools.count():
+            if not writing.any():
+                break
+            ran_out = np.flatnonzero(writing & (length <= column)).tolist()
+            if ran_out:
+                raise EpisodeError(
+                    "Expected a continuation up to the end of its episode, but the engine stopped "
+                    f"after {column} tokens in the sub-envs {ran_out}, whose episodes go on. An "
+                    "engine may stop with one of the end tokens that it was given, or after "
+                    "max_new_tokens."
+                )
+            clock.steps += 1
+            clock.tokens += int(writing.sum())
+            infos = self._step(written[:, column])
+            writing = ~(self._ended | _judging(infos, n))
+
+    def _write_tokens(
+        self, policy: CausalLMPolicy, sampling: Sampling, seed: int, clock: _Clock
+    ) -> None:
+        """Writes a token to each row and steps, in turns."""
         n = self._envs.num_envs
         generator = torch.Generator(policy.device).manual_seed(seed)
         clock.lap("environment")
@@ -317,8 +364,6 @@ class _Wave:
                 decoder.keep(torch.as_tensor(kept, device=policy.device))
                 rows = rows[kept]
             clock.lap("generate")
-        self.tokens = self._tokens(policy.device)
-        clock.lap("environment")
 
     def await_grades(self, clock: _Clock) -> None:
         """Steps until every sub-env has ended; a step waits for one grade at least."""

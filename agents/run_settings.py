@@ -90,5 +90,6 @@ class RunSettings(TaskSettings, ModelSettings):
 MAY_DIFFER = frozenset(
     {"resume", "out", "threads", "workers", "device", "judging", "microbatch_tokens"}
     | {"checkpoint_every", "gradient_checkpointing", "log_rollouts", "dry_run", "track"}
+    | {"vllm_memory"}
 )
 """Settings that a resumed run may change: none of them decides what is learned."""

@@ -23,6 +23,7 @@ from torch import Tensor
 import codegym
 from agents import checkpoint
 from agents.critic import Critic
+from agents.engines import use_engine
 from agents.environments import (
     fitting,
     load_split,
@@ -105,6 +106,7 @@ class Trainer(abc.ABC):
         self._grader = grader
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         processes.copy_from_first(self._models())
+        use_engine(policy, args)
         self.reference = policy.copy().requires_grad_(False).eval()
         if args.tests is not None:
             problems = problems.with_tests(args.tests)

@@ -23,6 +23,7 @@ from gymnasium.vector import VectorEnv
 
 from agents.command import command_line, main, set_up_torch
 from agents.completions import Completions, Prefix
+from agents.engines import use_engine
 from agents.environments import (
     TaskSettings,
     fitting,
@@ -327,6 +328,7 @@ def _groups(args: Args, problems: ProblemSet) -> Iterator[tuple[int, list[str]]]
 
 def _load(args: Args, folder: Path, tokenizer: Tokenizer) -> CausalLMPolicy:
     policy = CausalLMPolicy.from_pretrained(folder, vocab_size=tokenizer.vocab_size)
+    use_engine(policy, args)
     return policy.to(args.device).eval()
 
 
@@ -335,7 +337,17 @@ def _manifest(args: Args, problems: ProblemSet, tokenizer: Tokenizer) -> dict[st
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(args)
         # These change nothing of what is found.
-        if field.name not in ("policies", "out", "threads", "device", "workers", "judging", "audit")
+        if field.name
+        not in (
+            "policies",
+            "out",
+            "threads",
+            "device",
+            "workers",
+            "judging",
+            "audit",
+            "vllm_memory",
+        )
     }
     if args.completer is not None:
         decisive["completer"] = _weights_hash(args.completer)
