@@ -189,9 +189,10 @@ def report(args: Any, *, vocab_size: int, config: PreTrainedConfig | None = None
         table.add_row(name, f"{size / 1e9:.2f}")
     table.add_section()
     table.add_row("peak, at most", f"{memory.peak / 1e9:.2f}")
+    share = f", and the share of {args.vllm_memory:.0%} that vLLM takes"
     table.caption = (
-        "Not counted: what PyTorch itself needs (about 1 GB on a GPU), gaps between blocks, and "
-        "models that a method has besides."
+        "Not counted: what PyTorch itself needs (about 1 GB on a GPU), gaps between blocks, models "
+        f"that a method has besides{share if args.engine == 'vllm' else ''}."
     )
     effort = Table(title="Work of an iteration, at most")
     effort.add_column("")

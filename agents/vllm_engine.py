@@ -22,7 +22,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import distributed
@@ -33,11 +33,6 @@ from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError, EpisodeError
 
 __all__ = ["VLLM", "require_vllm"]
-
-
-class _Wave(NamedTuple):
-    prompts: list[list[int]]
-    params: list[dict[str, Any]]
 
 
 class VLLM:
@@ -60,7 +55,7 @@ class VLLM:
         self._llm: Any = None
         self._loaded: object = None  # the state of the weights that vLLM has
         self._tickets = itertools.count()
-        self._submitted: dict[int, _Wave] = {}
+        self._submitted: dict[int, list[tuple[list[int], dict[str, Any]]]] = {}
         # Greedy and sampled programs of an evaluation are written by two threads.
         self._lock = threading.Lock()
 
@@ -85,13 +80,10 @@ class VLLM:
         }
         seeds = np.random.SeedSequence(seed).generate_state(len(requests)).tolist()
         ticket = next(self._tickets)
-        self._submitted[ticket] = _Wave(
-            [request.prompt.tolist() for request in requests],
-            [
-                {**common, "max_tokens": request.max_new_tokens, "seed": row_seed}
-                for request, row_seed in zip(requests, seeds, strict=True)
-            ],
-        )
+        self._submitted[ticket] = [
+            (prompt.tolist(), {**common, "max_tokens": most, "seed": row_seed})
+            for (prompt, most), row_seed in zip(requests, seeds, strict=True)
+        ]
         return ticket
 
     def collect(self, ticket: int) -> list[IntArray]:
@@ -105,8 +97,8 @@ class VLLM:
             vllm = self._load()
             self._update()
             outputs = self._llm.generate(
-                [vllm.TokensPrompt(prompt_token_ids=prompt) for prompt in wave.prompts],
-                [vllm.SamplingParams(**params) for params in wave.params],
+                [vllm.TokensPrompt(prompt_token_ids=prompt) for prompt, _ in wave],
+                [vllm.SamplingParams(**params) for _, params in wave],
                 use_tqdm=False,
             )
         return [np.array(output.outputs[0].token_ids, dtype=np.int64) for output in outputs]
@@ -117,13 +109,18 @@ class VLLM:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         vllm = importlib.import_module("vllm")
         if self._llm is None:
-            trunk = self._policy.trunk
+            trunk, device = self._policy.trunk, self._policy.device
+            several = distributed.is_initialized() and distributed.get_world_size() > 1
+            if device.index and not several:
+                raise ConfigurationError(
+                    f"vLLM takes the first GPU that it sees, but the policy is on {device}. Show "
+                    f"this command no other: CUDA_VISIBLE_DEVICES={device.index}, device='cuda'."
+                )
             config = copy.deepcopy(trunk.config)
             config.architectures = [type(trunk).__name__]
             folder = tempfile.mkdtemp()
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             config.save_pretrained(folder)
-            several = distributed.is_initialized() and distributed.get_world_size() > 1
             try:
                 self._llm = vllm.LLM(
                     model=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from rich.console import Console
 from transformers import GenerationConfig
 
 import codegym
-from agents import evaluate, ppo
+from agents import dry_run, evaluate, ppo
 from agents.checkpoint import saved_iteration
 from agents.completions import Completions, Prefix
 from agents.decoding import Decoder
@@ -27,6 +29,7 @@ from agents.hf_generate import HFGenerate
 from agents.methods import prorl
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
+from agents.prm import collect
 from agents.rollout import play, write
 from agents.running import train
 from agents.sequences import Sequences, pad_tokens
@@ -305,7 +308,8 @@ def _mini(grader: codegym.Grader, engine: Any, **changes: Any) -> tuple[CausalLM
 
 
 def _same(a: Sequences, b: Sequences) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    fields: Any = zip(a, b, strict=True)
+    return all(np.array_equal(x, y) for x, y in fields)
 
 
 def test_greedy_rollouts_are_the_same_in_both_ways(grader: codegym.Grader) -> None:
@@ -486,6 +490,31 @@ def test_ppo_writes_with_vllm(vllm: Any, tmp_path: Path) -> None:
     assert llm.settings == ("float32", trainer.args.context_length, 0.2, None)
     wave = ["reload_weights", "reset_prefix_cache", "generate", "generate"]
     assert llm.calls == wave * 2, "two iterations of two waves each"
+
+
+def test_vllm_is_not_on_another_gpu_than_the_policy(
+    vllm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = VLLM(_policy("llama", tmp_path), context_length=64, memory_share=0.4)
+    monkeypatch.setattr(CausalLMPolicy, "device", torch.device("cuda:1"))
+    with pytest.raises(ConfigurationError, match=r"on cuda:1.*CUDA_VISIBLE_DEVICES=1"):
+        _collect(engine, (4, 4, 4, 4))
+    assert vllm.made == []
+
+
+def test_a_dry_run_says_that_vllms_share_is_not_counted(vllm: Any) -> None:
+    for engine in ("tokens", "vllm"):
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(dry_run.report(ppo.Args(engine=engine), vocab_size=512))
+        told = " ".join(console.export_text().split())  # lines are broken anywhere
+        assert ("share of 30% that vLLM takes" in told) == (engine == "vllm")
+
+
+def test_labels_are_written_with_the_engine_that_is_told(tmp_path: Path) -> None:
+    CausalLMPolicy.from_config_tiny(512, d=16, layers=1).save_pretrained(tmp_path)
+    args = collect.Args(engine="generate")
+    policy = collect._load(args, tmp_path, make_tokenizer("mini"))
+    assert isinstance(policy.engine, HFGenerate)
 
 
 def test_a_model_that_vllm_does_not_know_is_an_error_that_says_what_to_do(
