@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import distributed
 
 from agents.generation import IntArray, Request, Sampling
@@ -33,6 +34,8 @@ from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError, EpisodeError
 
 __all__ = ["VLLM", "require_vllm"]
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class VLLM:
@@ -53,7 +56,7 @@ class VLLM:
         self._policy, self._context_length = policy, context_length
         self._memory_share = memory_share
         self._llm: Any = None
-        self._loaded: object = None  # the state of the weights that vLLM has
+        self._loaded: list[int] = []  # what the weights were that vLLM has
         self._tickets = itertools.count()
         self._submitted: dict[int, list[tuple[list[int], dict[str, Any]]]] = {}
         # Greedy and sampled programs of an evaluation are written by two threads.
@@ -141,9 +144,13 @@ class VLLM:
         return vllm
 
     def _update(self) -> None:
-        # Every step of an optimiser and every load counts up the version of what it writes.
-        weights = self._policy.trunk.parameters()
-        state = tuple((weight.data_ptr(), weight._version) for weight in weights)
+        # Sums of bit patterns: exact, so that no step of an optimiser is too small, and a pass over
+        # the weights where loading them is many. Versions of tensors do not tell of fused steps.
+        sums = [
+            weight.detach().view(_INTEGERS[weight.itemsize]).sum(dtype=torch.int64)
+            for weight in self._policy.trunk.parameters()
+        ]
+        state = torch.stack(sums).tolist()
         if state != self._loaded:
             self._llm.collective_rpc(
                 "reload_weights", kwargs={"weights_iterator": plain_weights(self._policy.trunk)}
