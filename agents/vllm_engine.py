@@ -5,9 +5,9 @@ has weights of its own, made from the shape of the policy's model and filled fro
 weights (an adapter merged into them) before the first wave and before each wave that follows a
 change of them. It draws the tokens itself: their probabilities are the policy's up to rounding.
 
-This follows the interface of vLLM 0.32 (``LLM``, ``SamplingParams``, ``TokensPrompt``, and the
-worker's ``reload_weights`` with a ``weights_iterator``), and is tested with a module that stands in
-for it. It has not run on vLLM itself.
+This follows the interface that vLLM documents in 2026, from 0.25 on: ``LLM``, ``SamplingParams``,
+``TokensPrompt``, and the worker's ``reload_weights`` with a ``weights_iterator``. It is tested with
+a module that stands in for vLLM, and has not run on vLLM itself.
 """
 
 from __future__ import annotations

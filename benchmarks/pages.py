@@ -16,6 +16,7 @@ __all__ = ["PAGES", "rendered"]
 PAGES = {
     "conformance": "conformance_report",
     "coverage": "coverage",
+    "generation": "generation",
     "grading": "grading_report",
     "grading_trivial": "grading_report",
     "memory": "memory",

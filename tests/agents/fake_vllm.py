@@ -1,4 +1,4 @@
-"""A module that stands in for vLLM: the interface of 0.32 that is used, and a slow greedy loop."""
+"""A module that stands in for vLLM: of its interface what is used, and a slow greedy loop."""
 
 from __future__ import annotations
 

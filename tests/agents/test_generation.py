@@ -132,6 +132,16 @@ def test_generate_writes_what_the_decoder_writes(kind: str, rank: int, tmp_path:
         assert _collect(engine, new, end_ids=[511]) != whole, "the adapter says something"
 
 
+def test_generate_ends_when_each_row_has_ended_or_is_as_long_as_it_may_be(tmp_path: Path) -> None:
+    policy = _policy("llama", tmp_path)
+    first_token = _collect(HFGenerate(policy), (1, 1, 1, 1), end_ids=[511])[0]
+    passes: list[int] = []
+    policy.trunk.model.register_forward_hook(lambda *_: passes.append(1))
+    written = _collect(HFGenerate(policy), (50, 2, 3, 4), end_ids=first_token)
+    assert written[0] == first_token
+    assert len(passes) == max(map(len, written)) <= 4
+
+
 def test_a_checkpoints_generation_config_changes_nothing(tmp_path: Path) -> None:
     policy = _policy("qwen2", tmp_path)
     engine, new = HFGenerate(policy), (8, 8, 8, 8)
