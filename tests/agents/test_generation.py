@@ -57,6 +57,7 @@ TINY: Any = {
     "warmup_updates": 0,
     "eval_every": 0,
     "anneal": False,
+    "fgo": False,
     "workers": 1,
     "threads": 1,
 }
@@ -350,11 +351,22 @@ def test_grades_come_while_nothing_waits_for_them(grader: codegym.Grader) -> Non
     assert len({tuple(row) for row in sequences.input_ids.tolist()}) > 4, "members differ"
 
 
+class Paid(ppo.PPO):
+    """Is paid for every even token: programs of six random tokens all fail alike."""
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self.rewards = {
+            **self.rewards,
+            "even": lambda known: known.generated * (known.sequences.input_ids % 2 == 0).float(),
+        }
+
+
 def _train(folder: Path, *, resume: Path | None = None, **changes: Any) -> ppo.PPO:
     args = ppo.Args(**{**TINY, "iterations": 2, **changes}, out=folder, resume=resume)
     resume_at = None if resume is None else saved_iteration(resume) + 1
     with RunLogger(folder, quiet=True, resume_at=resume_at) as logger:
-        return train(ppo.PPO.make, args, logger)
+        return train(Paid.make, args, logger)
 
 
 def test_ppo_through_generate_goes_on_bit_for_bit(tmp_path: Path) -> None:
