@@ -4,8 +4,8 @@
 
 Without FOLDER, codegym alone is asked. FOLDER holds one checkout for each other grader, under the
 name of its adapter (`git clone https://github.com/openai/human-eval FOLDER/human-eval`, and so on;
-`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil pydantic`.
-What is not there is left out.
+`--list` prints all), and `FOLDER/env`, a virtual environment with `numpy pandas psutil pydantic
+click`. What is not there is left out.
 
 Every case is run in containment of its own (see `peers/contain.py`), codegym's too; where this
 machine cannot contain them, nothing is run. It takes about an hour on two CPUs; a run that was
