@@ -254,7 +254,8 @@ _NOTES = [
     "of (a) to (d) has one core for everything, parent included. A ratio on (a) and (b) is the "
     "median over paired blocks; on (c) and (d) that of the totals of the programs that both can "
     "grade, followed by the median over programs. Intervals come from resampling blocks, or "
-    "programs. CPU ms and page faults are means of all processes of a grader together; they "
+    "programs. CPU ms and page faults are means of all processes of a grader together, "
+    "over the blocks in which none of them was replaced; they "
     "depend less on what else the machine does. Codegym: one worker, isolation strict, coverage "
     "on, no cache, a process for each test, or for all tests of a plain program; its time is "
     "taken by the caller of `grade`, the others' inside their own process.",

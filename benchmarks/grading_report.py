@@ -84,7 +84,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _case(case: Mapping[str, Any]) -> Iterator[str]:
-    figures = ("grades_per_second", "p50", "p95", "p99", "cpu_ms")
+    figures = ("grades_per_second", "p50", "p95", "p99")
     columns = ["grader", "programs", "passed", "verdict differs", "grades", "grades/s"]
     columns += ["p50 ms", "p95 ms", "p99 ms", "CPU ms", "page faults", "time / codegym's (95 %)"]
 
@@ -93,7 +93,8 @@ def _case(case: Mapping[str, Any]) -> Iterator[str]:
         return [
             *(name, row["jobs"], row["passed"], len(row["differs"]), row["grades"]),
             *(f"{row[key]:.1f}" for key in figures),
-            f"{row['page_faults']:.0f}",
+            "-" if row["cpu_ms"] is None else f"{row['cpu_ms']:.1f}",
+            "-" if row["page_faults"] is None else f"{row['page_faults']:.0f}",
             f"{Interval(*row['ratio'])}{typical}",
         ]
 

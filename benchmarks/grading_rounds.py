@@ -103,19 +103,28 @@ class Series:
     Attributes:
         blocks: By round, seconds by index of the job.
         passed: Verdict by index of the job (the last one, where there are several).
-        used: CPU time and page faults of all blocks together.
+        used: CPU time and page faults of the blocks in which they are known, together.
+        known: Grades in these blocks.
         seconds: All times, in the order in which they were taken.
     """
 
     blocks: dict[int, dict[int, float]] = dataclasses.field(default_factory=dict)
     passed: dict[int, bool] = dataclasses.field(default_factory=dict)
     used: Usage = dataclasses.field(default_factory=lambda: Usage(0.0, 0))
+    known: int = 0
     seconds: list[float] = dataclasses.field(default_factory=list)
 
-    def note(self, index: int, jobs: Sequence[int], block: Block, used: Usage) -> None:
+    def per_grade(self, used: float) -> float | None:
+        """What was used, by grade; None if it is known of no block."""
+        return used / self.known if self.known else None
+
+    def note(self, index: int, jobs: Sequence[int], block: Block, used: Usage | None) -> None:
         """Adds what was measured in a round."""
-        cpu_seconds, page_faults = self.used
-        self.used = Usage(cpu_seconds + used.cpu_seconds, page_faults + used.page_faults)
+        if used is not None:
+            self.used = Usage(
+                self.used.cpu_seconds + used.cpu_seconds, self.used.page_faults + used.page_faults
+            )
+            self.known += len(block.seconds)
         taken: dict[int, list[float]] = {}
         for job, seconds in zip(jobs, block.seconds, strict=True):
             taken.setdefault(job, []).append(seconds)
@@ -259,8 +268,8 @@ class Case:
                 "seconds": sum(series.seconds),
                 "grades_per_second": len(series.seconds) / sum(series.seconds),
                 **percentiles(series.seconds),
-                "cpu_ms": 1e3 * series.used.cpu_seconds / len(series.seconds),
-                "page_faults": series.used.page_faults / len(series.seconds),
+                "cpu_ms": series.per_grade(1e3 * series.used.cpu_seconds),
+                "page_faults": series.per_grade(series.used.page_faults),
                 "passed": sum(series.passed.values()),
                 "differs": [self.jobs[k].problem.id for k in differ],
                 "ratio": dataclasses.astuple(self.ratio(name, OURS, alike=alike)),

@@ -30,19 +30,32 @@ def _with_all_below(pid: int) -> Iterator[psutil.Process]:
 
 
 class Usage(NamedTuple):
-    """What processes used so far."""
+    """What processes used so far.
+
+    Attributes:
+        cpu_seconds: Of user and system.
+        page_faults: Minor and major ones.
+        processes: Pid and time of start of each that was counted.
+    """
 
     cpu_seconds: float
     page_faults: int
+    processes: frozenset[tuple[int, float]] = frozenset()
 
-    def since(self, before: Usage) -> Usage:
-        """What was used after another moment."""
+    def since(self, before: Usage) -> Usage | None:
+        """What was used after another moment.
+
+        None if a process has ended since, such as a worker that was replaced: what it used by then
+        may have gone with it.
+        """
+        if before.processes - self.processes:
+            return None
         return Usage(self.cpu_seconds - before.cpu_seconds, self.page_faults - before.page_faults)
 
 
 def usage(pid: int) -> Usage:
     """What a process used, everything below it, and all of their children that are gone."""
-    seconds, faults = 0.0, 0
+    seconds, faults, processes = 0.0, 0, set()
     for each in _with_all_below(pid):
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
             times = each.cpu_times()
@@ -50,7 +63,8 @@ def usage(pid: int) -> Usage:
             fields = Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split()
             seconds += times.user + times.system + times.children_user + times.children_system
             faults += sum(map(int, fields[7:11]))
-    return Usage(seconds, faults)
+            processes.add((each.pid, each.create_time()))
+    return Usage(seconds, faults, frozenset(processes))
 
 
 def resident(pid: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import grading_report as report
 from benchmarks import processes
 from benchmarks import programs as jobs
-from benchmarks.grading_rounds import Case
+from benchmarks.grading_rounds import Case, Series
 from benchmarks.peers import remote
 from benchmarks.peers.adapters import ADAPTERS
 from benchmarks.peers.contain import missing_tools
@@ -173,15 +173,39 @@ def test_the_containment_refuses_files_network_processes_and_devices(tmp_path: P
 
 
 def test_processes_below_are_found_and_their_time_is_counted() -> None:
-    code = "import time\nend = time.process_time() + .1\nwhile time.process_time() < end: pass\n"
-    before = processes.usage(os.getpid())
-    child = subprocess.Popen([sys.executable, "-c", f"{code}input()"], stdin=subprocess.PIPE)
-    assert child.pid in [process.pid for process in processes.below()]
-    assert processes.resident(child.pid) > 1_000_000
-    child.communicate(b"\n")
-    used = processes.usage(os.getpid()).since(before)
-    assert used.cpu_seconds >= 0.09
+    busy = "import time\nend = time.process_time() + .1\nwhile time.process_time() < end: pass\n"
+    code = (
+        "import subprocess, sys\n"
+        f"for _ in sys.stdin: subprocess.run([sys.executable, '-c', {busy!r}]); print(flush=True)\n"
+    )
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-uc", code], **pipes) as child:
+        assert child.pid in [process.pid for process in processes.below()]
+        assert processes.resident(child.pid) > 1_000_000
+        before = processes.usage(child.pid)
+        child.stdin.write(b"go\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        used = processes.usage(child.pid).since(before)
+        child.stdin.close()
+    assert used is not None
+    assert used.cpu_seconds >= 0.09  # of a process that is gone
     assert used.page_faults > 100
+
+
+def test_what_a_replaced_process_had_used_is_not_taken_off() -> None:
+    before = Usage(9.0, 900, frozenset({(1, 0.5), (2, 0.5)}))
+    assert Usage(3.0, 300, frozenset({(1, 0.5), (3, 7.5)})).since(before) is None
+    # The same number, but another process.
+    assert Usage(3.0, 300, frozenset({(1, 0.5), (2, 7.5)})).since(before) is None
+    more = Usage(9.5, 950, before.processes | {(3, 7.5)})
+    assert more.since(before) == Usage(0.5, 50)
+    series = Series()
+    series.note(0, [0, 1], Block((1.0, 1.0), (True, True)), None)
+    assert series.per_grade(series.used.cpu_seconds) is None
+    series.note(1, [0, 1], Block((1.0, 1.0), (True, True)), more.since(before))
+    assert series.per_grade(series.used.cpu_seconds) == 0.25
+    assert series.per_grade(series.used.page_faults) == 25
 
 
 def test_the_samples_say_the_same_to_all(data_dir: Path) -> None:
