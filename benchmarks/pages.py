@@ -18,7 +18,6 @@ PAGES = {
     "coverage": "coverage",
     "generation": "generation",
     "grading": "grading_report",
-    "grading_trivial": "grading_report",
     "memory": "memory",
     "oversubscription": "oversubscription",
     "prm_exact": "prm_exact",
