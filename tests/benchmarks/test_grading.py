@@ -183,6 +183,8 @@ def test_processes_below_are_found_and_their_time_is_counted() -> None:
         assert child.pid in [process.pid for process in processes.below()]
         assert processes.resident(child.pid) > 1_000_000
         before = processes.usage(child.pid)
+        assert child.stdin is not None
+        assert child.stdout is not None
         child.stdin.write(b"go\n")
         child.stdin.flush()
         child.stdout.readline()

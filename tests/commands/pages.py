@@ -115,7 +115,7 @@ def _rollouts(
 
 
 def _number(byte: int, column: dict[str, Any]) -> float | None:
-    low, high = column["scale"]
+    low, high = map(float, column["scale"])
     if byte == NONE:
         return None
     if column["kind"] != "signed":
