@@ -253,8 +253,8 @@ def _peft() -> Any:
         import peft
     except ImportError as error:
         raise ConfigurationError(
-            "Adapters (lora_rank above 0, or a policy that was saved with one) need peft, which is "
-            "not installed. Install it: pip install -e '.[agents,llm]'"
+            "Adapters (lora_rank above 0, or a policy that was saved with one) need peft, which "
+            f"cannot be imported ({error}). Install it: pip install -e '.[agents,llm]'"
         ) from error
     return peft
 
