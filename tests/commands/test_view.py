@@ -509,7 +509,7 @@ def test_numbers_that_no_float_holds_are_not_shown_and_warn_nobody(
 ) -> None:
     numbers = [math.nan, 1000.0, -math.inf, 1e39, 1e-4]
     row = ours(logprobs=numbers, checkpoint_logprobs=numbers, advantages=[1e39, 1, 0, 0, 0])
-    assert command("view", write_lines(tmp_path / "rollouts.jsonl", row)).err == ""
+    assert command("view", write_lines(tmp_path / "rollouts.jsonl", row)).err.strip() == ""
     (one,) = read_page(tmp_path / "rollouts.view.html").rollouts
     assert one.columns["probability"] == [None, None, 0.0, None, 1.0]
     assert one.columns["advantage"][:2] == [None, 1.0]
