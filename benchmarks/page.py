@@ -85,7 +85,7 @@ def write(
     Args:
         out: Their path without suffix.
         results: What was found, with what :func:`environment` said at the start; the load and the
-            minutes at the end are added.
+            minutes at the end are added. Arguments that are absolute paths become FOLDER.
         page: The lines of the page.
         draw: Makes the picture, or None if there is nothing to draw yet.
         quiet: Print nothing.
@@ -93,6 +93,11 @@ def write(
     """
     results["machine"]["load_at_end"] = os.getloadavg()[0]
     results["minutes"] = (time.monotonic() - _STARTED) / 60
+    if "arguments" in results:
+        results["arguments"] = {
+            name: "FOLDER" if isinstance(value, str | Path) and os.path.isabs(value) else value
+            for name, value in results["arguments"].items()
+        }
     out.parent.mkdir(parents=True, exist_ok=True)
     # Renamed when it is whole: earlier rows may be in it, and the process may die at any moment.
     draft = out.with_suffix(".json.draft")

@@ -30,6 +30,15 @@ def test_a_page_is_what_its_json_file_says(name: str) -> None:
     assert command.startswith("`python -m benchmarks.")
     for line in text.splitlines():
         assert not line.startswith("![") or (RESULTS / line.partition("(")[2][:-1]).is_file()
+    arguments = json.loads((RESULTS / f"{name}.json").read_text()).get("arguments", {})
+    assert [value for value in arguments.values() if str(value).startswith("/")] == []
+
+
+def test_arguments_tell_no_path_of_a_machine(tmp_path: Path) -> None:
+    given = {"data": "/somewhere/data", "out": tmp_path, "runs": "runs/fgo", "seeds": [1]}
+    page.write(tmp_path / "it", {"machine": {}, "arguments": given}, lambda _: [], quiet=True)
+    kept = json.loads((tmp_path / "it.json").read_text())["arguments"]
+    assert kept == {"data": "FOLDER", "out": "FOLDER", "runs": "runs/fgo", "seeds": [1]}
 
 
 def test_a_benchmark_leaves_json_page_and_picture(
