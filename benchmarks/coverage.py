@@ -10,6 +10,8 @@ grading took on the clock, parent included. The first is the strict one: the oth
 by what a process costs anyway.
 
     python -m benchmarks.coverage --data FOLDER [--pythons python3.11 python3.12 python3.13]
+
+Each interpreter needs numpy and sortedcontainers, which the data set's judge has.
 """
 
 from __future__ import annotations

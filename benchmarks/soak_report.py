@@ -16,14 +16,27 @@ __all__ = ["draw", "lines", "passed"]
 
 
 def passed(results: Mapping[str, Any]) -> bool:
-    """Whether nothing grew and no grade changed."""
+    """Whether nothing grew, and no grade changed but for the way in which an attack was stopped."""
     grown = [one["name"] for one in results["growth"] if one["verdict"] in ("fail", "too wide")]
-    return not grown and not results["changes"] and results["host_untouched"]
+    changed = [one for one in results["changes"] if not _stopped_both_times(one)]
+    return not grown and not changed and results["host_untouched"]
+
+
+def _stopped_both_times(change: Mapping[str, Any]) -> bool:
+    """Whether this attack failed as many tests as before, but reached another limit first.
+
+    One that takes memory and time without end reaches either limit first, as the machine is busy.
+    """
+    (verdict, tests, _), (first, first_tests, _) = change["now"], change["first"]
+    hostile = change["program"].startswith(("attack:", "cheat:"))
+    return hostile and "accepted" not in (verdict, first) and bool(tests == first_tests)
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """The page."""
     settings, limits, large = results["settings"], results["limits"]["hostile"], results["large"]
+    stopped = [one for one in results["changes"] if _stopped_both_times(one)]
+    changed = [one for one in results["changes"] if one not in stopped]
     kinds = ", ".join(f"{count} {kind}" for kind, count in results["programs"].items())
     asked = (
         "Does a long-lived pool grow, or change its mind? Thousands of grades, a tenth of them "
@@ -33,9 +46,11 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from (
         f"**{'Passed' if passed(results) else 'Failed'}.** {settings['grades']} grades, "
         f"{results['hostile_grades']} of them hostile, {results['grades_a_second']:.0f} a second, "
-        f"through one pool of {settings['workers']} workers. {len(results['changes'])} grades "
-        "differed from the first one of the same program (verdict, tests passed, type of the "
-        f"error). {results['workers_replaced']} workers had to be replaced; at most "
+        f"through one pool of {settings['workers']} workers. {len(changed)} grades differed from "
+        "the first one of the same program (verdict, tests passed, type of the error), and "
+        f"{len(stopped)} attacks were stopped in another way than the first time, which is not "
+        "judged: it depends on how busy the machine is. "
+        f"{results['workers_replaced']} workers had to be replaced; at most "
         f"{results['most_processes_while_busy']} processes were seen below the parent. The host's "
         f"folder was {'left alone' if results['host_untouched'] else 'CHANGED'}.",
         "",
@@ -65,15 +80,17 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         f"afterwards: {'; '.join(large['programs']) or 'none'}. Private memory of parent and "
         f"workers in MiB: {told[0]} before, {told[1]} right after them, "
         f"{told[2]} after small programs again.",
-        "",
-        f"Changed grades: {len(results['changes'])}",
     )
-    yield from [""] if results["changes"] else []
-    for change in results["changes"]:
-        yield (
-            f"- grade {change['grade']}, {change['program']}: {_grade(change['first'])}, then "
-            f"{_grade(change['now'])}"
-        )
+    for title, changes in (
+        ("Changed grades", changed),
+        ("Attacks stopped in another way than the first time", stopped),
+    ):
+        yield from ("", f"{title}: {len(changes)}", *([""] if changes else []))
+        for change in changes:
+            yield (
+                f"- grade {change['grade']}, {change['program']}: {_grade(change['first'])}, then "
+                f"{_grade(change['now'])}"
+            )
     yield from ("", f"Left out beforehand: {len(results['left_out'])}", "")
     reasons: dict[str, list[str]] = {}
     for name, reason in results["left_out"].items():

@@ -136,7 +136,11 @@ def _limits(rows: Sequence[Row]) -> Iterator[str]:
                 )
 
 
-def ends(rows: Sequence[Row]) -> Iterator[str]:
+_ENDS = ["judging", "sub-envs", "lengths", "us for each end and reset"]
+_ENDS += ["token-steps/s with them", "token-steps/s without"]
+
+
+def ends(rows: Sequence[Row]) -> Iterator[list[str]]:
     """What the end of an episode and the reset after it cost, the steps between them aside."""
     for episode in rows:
         name, lengths, num_envs = (episode[key] for key in ("name", "lengths", "num_envs"))
@@ -144,11 +148,8 @@ def ends(rows: Sequence[Row]) -> Iterator[str]:
         if name.endswith(_WITH_ENDS) and step:
             new = int(lengths.partition("+")[2])
             each = (episode["seconds"] - new * step["seconds"]) / num_envs
-            yield (
-                f"- {num_envs:,} sub-envs, {lengths}, {name.split(', ')[1]}: {1e6 * each:.0f} us "
-                f"for each end and reset; {episode['token_steps_per_second']:,.0f} token-steps/s "
-                f"with them, {step['token_steps_per_second']:,.0f} without."
-            )
+            rates = (f"{row['token_steps_per_second']:,.0f}" for row in (episode, step))
+            yield [name.split(", ")[1], f"{num_envs:,}", lengths, f"{1e6 * each:.0f}", *rates]
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
@@ -167,7 +168,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     memory = "; ".join(f"{key}: {value:,.0f} bytes" for key, value in results["memory"].items())
     yield from ("", f"Memory of a sub-env, all included ({_MANY:,} sub-envs): {memory}.")
     yield from ("", "## Limits", "", *_limits(rows))
-    yield from ("", "## Ends and resets", "", *ends(rows))
+    yield from ("", "## Ends and resets", "")
+    yield from page.table(_ENDS, ends(rows))
     yield from ("", "## All rows", "")
     yield from page.table(
         ("lengths", "sub-envs", "what", "us a step", "token-steps/s"),
