@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from agents.command import main
 from agents.methods import METHODS
-from agents.running import command
 from codegym.errors import UnknownNameError
 
 
@@ -19,18 +17,28 @@ def listing() -> str:
     return "\n".join([head, *lines])
 
 
-def _main() -> None:
-    _, *words = sys.argv
-    if not words or words[0] in ("-h", "--help"):
-        print(listing())
-        return
-    name = words[0].replace("-", "_")
+def run_named() -> None:
+    """Runs the method that the command line names.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    from agents.running import command
+
+    _, word, *_ = sys.argv
+    name = word.replace("-", "_")
     if name not in METHODS:
-        raise UnknownNameError("method", words[0], METHODS)
+        raise UnknownNameError("method", word, METHODS)
     module = importlib.import_module(f"agents.methods.{name}")
     sys.argv[:2] = [f"python -m agents.methods {name}"]
     command(module.Args, module.run)
 
 
 if __name__ == "__main__":
-    main(_main)
+    if len(sys.argv) == 1 or sys.argv[1] in ("-h", "--help"):
+        print(listing())
+    else:
+        # Importing torch and transformers takes seconds, which a list of names need not cost.
+        from agents.command import main
+
+        main(run_named)

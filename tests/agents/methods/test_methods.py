@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from agents.methods import METHODS
-from agents.methods.__main__ import listing
+from agents.methods.__main__ import listing, run_named
 from agents.run_settings import RunSettings
+from codegym.errors import UnknownNameError
 
 ROOT = Path(__file__).parents[3]
 TINY_RUN = (
@@ -60,14 +61,23 @@ def test_the_page_has_a_row_for_each() -> None:
         assert row in page
 
 
-def test_the_command_lists_runs_and_refuses(tmp_path: Path) -> None:
-    listed = _command()
-    assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.strip() == listing()
-    unknown = _command("vinepo")
-    assert unknown.returncode == 1
-    assert "vinepo" in unknown.stderr
-    assert "vineppo" in unknown.stderr
+def test_a_list_needs_no_torch() -> None:
+    program = (
+        "import runpy, sys; sys.argv[:] = ['methods']; "
+        "runpy.run_module('agents.methods', run_name='__main__'); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == listing()
+
+
+def test_a_misspelt_name_is_told_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["methods", "vinepo"])
+    with pytest.raises(UnknownNameError, match=r"'vinepo'.*'vineppo'"):
+        run_named()
+
+
+def test_the_command_runs_and_goes_on(tmp_path: Path) -> None:
     run = _command("prorl", *TINY_RUN.split(), "--group", "4", "--out", str(tmp_path / "out"))
     assert run.returncode == 0, run.stderr
     assert "ProRL: 1 iterations" in run.stdout
