@@ -218,6 +218,7 @@ def empty_trunk(
         trunk: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             config, dtype=_dtype(settings.dtype)
         )
+        trunk.tie_weights()  # transformers 5.0 leaves them apart on this device
         if saved.is_dir():
             add_adapter(trunk, **saved_adapter(saved))
         elif settings.lora_rank:

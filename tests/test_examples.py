@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.python import PYTHON
 
 FOLDER = Path(__file__).parents[1] / "examples"
 PROMISES = {
@@ -29,7 +30,7 @@ def test_example(path: Path, tmp_path: Path) -> None:
     if path.stem == "stable_baselines":
         pytest.importorskip("sb3_contrib")
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(path), *ARGUMENTS.get(path.stem, [])],
+        [*PYTHON, str(path), *ARGUMENTS.get(path.stem, [])],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,7 +26,7 @@ def test_example(example: str, tmp_path: Path) -> None:
     # However busy the machine is, Ray has time to start an actor.
     example = example.replace("RayExecutor()", "RayExecutor(start_seconds=3600.0)")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", example],
+        [*PYTHON, "-c", example],
         cwd=tmp_path,
         capture_output=True,
         text=True,

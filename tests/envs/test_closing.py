@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -17,6 +16,7 @@ from codegym.grading import Grader
 from codegym.problems import ProblemSet
 from tests.execution.held import UNTIMED
 from tests.execution.process_tree import children_of
+from tests.python import PYTHON
 from tests.waiting import let_it_get_stuck, wait_until
 
 from .executors import Late, MadeUp
@@ -126,7 +126,7 @@ envs.close()
 @pytest.mark.parametrize("judging", ["sync", "async"])
 def test_a_fork_is_told_to_make_its_own(judging: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORK, judging],
+        [*PYTHON, "-c", FORK, judging],
         capture_output=True,
         text=True,
     )

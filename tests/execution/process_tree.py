@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.python import PYTHON
 from tests.waiting import wait_until
 
 _PROCESSES = Path("/proc")
@@ -69,7 +69,7 @@ def parents(folder: Path, *scripts: str) -> Iterator[list[subprocess.Popen[str]]
     """Process groups of their own that run scripts; their temporary files go to `folder`."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script],
+            [*PYTHON, "-c", script],
             env={**os.environ, "TMPDIR": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pytest
 from codegym.execution import LocalExecutor, Request, Stdin
 from codegym.grading import Grader
 from codegym.problems.problem import Problem, StdinTest
+from tests.python import PYTHON
 from tests.waiting import wait_until
 
 from .process_tree import children_of, left_behind, mentioning, parents
@@ -159,7 +159,7 @@ if __name__ == "__main__":
     # The address of a fork server's socket has room for a short path only.
     with tempfile.TemporaryDirectory() as temporary:
         done = subprocess.run(
-            [sys.executable, "-W", "error", str(script)],
+            [*PYTHON, str(script)],
             env={**os.environ, "TMPDIR": temporary},
             capture_output=True,
             text=True,

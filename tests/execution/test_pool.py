@@ -33,6 +33,7 @@ from codegym.execution import (
     describe_isolation,
     isolation,
 )
+from tests.python import PYTHON
 from tests.waiting import wait_until
 
 from .held import HELD, NAME, UNTIMED, let_go, wait_for_held
@@ -159,7 +160,7 @@ with LocalExecutor(workers=1) as pool:
 assert not os.listdir(tempfile.gettempdir()), os.listdir(tempfile.gettempdir())
 """
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [*PYTHON, "-c", program],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -204,9 +205,7 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 assert ask() == "7\\n"
 """
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
-    )
+    run = subprocess.run([*PYTHON, "-c", program], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
 
 

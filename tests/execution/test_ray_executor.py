@@ -16,6 +16,7 @@ import pytest
 from codegym.errors import ConfigurationError
 from codegym.execution import RayExecutor
 from tests.execution.patient_ray import DID_NOT_START
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +49,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 def run(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", *command],
+        [*PYTHON, *command],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,

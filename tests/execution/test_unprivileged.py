@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from codegym.execution import describe_isolation
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[2]
 STRANGER = 54_321
@@ -255,7 +256,7 @@ VERDICTS = "accepted wrong_answer runtime_error time_limit"
 def test_strict_refuses_and_auto_warns_once_where_something_is_missing(
     features: list[str], names: str
 ) -> None:
-    said = output([*lacking(*features), sys.executable, "-W", "error", "-c", ASK]).splitlines()
+    said = output([*lacking(*features), *PYTHON, "-c", ASK]).splitlines()
     assert said == [
         f"strict: This machine cannot enforce isolation of {names} ",
         VERDICTS,
@@ -265,7 +266,7 @@ def test_strict_refuses_and_auto_warns_once_where_something_is_missing(
 
 @needs_everything
 def test_namespaces_are_an_addition_that_strict_does_not_ask_for() -> None:
-    said = output([*lacking("namespaces"), sys.executable, "-W", "error", "-c", ASK]).splitlines()
+    said = output([*lacking("namespaces"), *PYTHON, "-c", ASK]).splitlines()
     assert said == ["strict: starts", VERDICTS, "warned: []"]
 
 

@@ -6,7 +6,6 @@ import ast
 import gzip
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from codegym.problems import (
     load_problems,
     register_source,
 )
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[2]
 
@@ -259,7 +259,7 @@ def test_the_sources_of_ours() -> None:
 
 def test_the_example_plays_an_episode(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / "own_data_set.py")],
+        [*PYTHON, str(ROOT / "examples" / "own_data_set.py")],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

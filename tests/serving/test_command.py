@@ -16,6 +16,7 @@ from codegym.commands import main
 from codegym.errors import ConfigurationError
 from codegym.serving import command, serve
 from codegym.serving.command import open_server
+from tests.python import PYTHON
 from tests.serving.asking import HeldExecutor, post
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     pytest.importorskip("tyro", reason="tyro is not installed: pip install -e '.[cli]'")
-    words = [sys.executable, "-W", "error", "-m", "codegym", "serve", "--port", "0"]
+    words = [*PYTHON, "-m", "codegym", "serve", "--port", "0"]
     with subprocess.Popen(
         [*words, "--workers", "1"],
         cwd=ROOT,

@@ -33,6 +33,7 @@ from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
 from codegym.problems import ProblemSet
 from tests.agents.methods.conftest import TINY, run_and_resume
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[3]
 SIZES = (30, 20, 11)
@@ -236,7 +237,7 @@ def test_the_command_writes_down_what_is_kept(tmp_path: Path) -> None:
         f"--model-width 16 --model-layers 1 --problems 9 --clusters 2 --dimensions 2 --out {out}"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "agents.methods.pruning", *words.split()],
+        [*PYTHON, "-m", "agents.methods.pruning", *words.split()],
         cwd=ROOT,
         capture_output=True,
         text=True,

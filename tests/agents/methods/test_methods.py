@@ -13,6 +13,7 @@ from agents.methods import METHODS
 from agents.methods.__main__ import listing, run_named
 from agents.run_settings import RunSettings
 from codegym.errors import UnknownNameError
+from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[3]
 TINY_RUN = (
@@ -23,7 +24,7 @@ TINY_RUN = (
 
 def _command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "agents.methods", *words],
+        [*PYTHON, "-m", "agents.methods", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
