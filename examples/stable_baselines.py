@@ -3,9 +3,9 @@
     pip install -e '.[sb3]'
     python examples/stable_baselines.py
 
-A thousand steps of MaskablePPO: wrappers give it the last three tokens to look at and the tokens of
-the solution to choose from, and episodes begin near the end of one program. `agents/sb3_ppo.py` has
-many problems and solves new ones; for language models see `agents/ppo.py`.
+Three thousand steps of MaskablePPO: wrappers give it the last three tokens to look at and the
+tokens of the solution to choose from, and episodes begin near the end of one program.
+`agents/sb3_ppo.py` has many problems and solves new ones; for language models see `agents/ppo.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import codegym
 from codegym.wrappers import AllowedTokens, RecentTokens
 
 TOKENS = 3  # that the agent looks back
-STEPS = 1024
+STEPS = 3072
 
 
 class GivenStart(gymnasium.Wrapper[Any, Any, Any, Any]):
