@@ -37,6 +37,7 @@ __all__ = [
     "replacing",
     "require_settings",
     "save",
+    "save_settings",
     "saved_iteration",
     "saved_settings",
 ]
@@ -103,7 +104,7 @@ def save(
             shutil.copytree(best, draft / "best")
         fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
         torch.save(fields, draft / "state.pt")
-        (draft / "settings.json").write_text(_to_json(settings))
+        save_settings(draft, settings)
 
 
 @contextlib.contextmanager
@@ -164,6 +165,16 @@ def load(
     if critic is not None:
         critic.load(folder / "policy")
     return state
+
+
+def save_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Writes the settings of a run to a folder that is there.
+
+    Args:
+        folder: Where.
+        settings: By name.
+    """
+    (folder / "settings.json").write_text(_to_json(settings))
 
 
 def require_settings(folder: Path, settings: Mapping[str, Any], *, may_differ: Set[str]) -> None:

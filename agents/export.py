@@ -76,8 +76,8 @@ def export(args: Args) -> str:
 
 
 def _of_the_run(policy: Path) -> str | None:
-    """The tokenizer in the settings of the run that a policy's folder is in."""
-    for folder in (policy.parent, policy.parent / "good"):
+    """The tokenizer in the settings of the run that a policy's folder is, or is in."""
+    for folder in (policy, policy.parent, policy.parent / "good"):  # the first is SFT's
         if (folder / "settings.json").is_file():
             with loading(folder, "the settings of a run"):
                 return str(json.loads((folder / "settings.json").read_text())["tokenizer"])

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from agents.at_once import at_once
+from agents.checkpoint import save_settings
 from agents.command import command_line, main, refuse_unused, set_up_torch
 from agents.environments import ProblemSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
@@ -331,6 +332,7 @@ def run(
         logger=logger,
     )
     policy.save_pretrained(args.out)
+    save_settings(args.out, dataclasses.asdict(args))  # an export finds the tokenizer there
     if logger is not None:
         logger.note(
             f"SFT: {result['steps']:.0f} steps, {result['tokens']:.0f} tokens in "

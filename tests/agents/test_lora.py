@@ -325,6 +325,15 @@ def test_an_export_has_the_tokenizer_of_its_run(tmp_path: Path) -> None:
     assert (tmp_path / "plain" / "tokenizer.json").is_file()
 
 
+def test_an_export_of_a_fine_tuned_policy_has_its_tokenizer(tmp_path: Path) -> None:
+    args = sft.Args(
+        model_width=16, problems=4, steps=1, batch_size=2, tokenizer="byte", out=tmp_path / "sft"
+    )
+    sft.run(args)
+    said = export.export(export.Args(model=args.out, out=tmp_path / "plain"))
+    assert "no tokenizer, because it is byte" in said
+
+
 def test_what_does_not_belong_together_is_an_error_of_ours(tmp_path: Path) -> None:
     base = save_checkpoint("qwen2", tmp_path / "base")
     _policy(base).save_pretrained(tmp_path / "policy")
