@@ -61,6 +61,23 @@ class ModelSettings:
         """Whether the model has weights that were learned before."""
         return self.model not in ("tiny", "random-qwen2") and not self.model.startswith("config:")
 
+    @property
+    def advice(self) -> str:
+        """What to say of the learning rates before a checkpoint of others is trained; or empty."""
+        own = not self.is_pretrained or (Path(self.model) / "policy.json").is_file()
+        rates = [
+            f"{field.name}={field.default:g}"
+            for field in dataclasses.fields(self)
+            if field.name.endswith("learning_rate") and getattr(self, field.name) == field.default
+            if isinstance(field.default, float)
+        ]
+        if own or not rates:
+            return ""
+        return (
+            f"{' and '.join(rates)}: these defaults are for small models from scratch, and likely "
+            f"to spoil the checkpoint {self.model!r}. Begin with 1e-5 (with an adapter, 1e-4)."
+        )
+
     def refuse_unused_model(self) -> None:
         """Refuses settings of a model that this model has no use for.
 

@@ -62,6 +62,8 @@ def train(
         judge = grader or stack.enter_context(make_grader(here))
         trainer = make(args, grader=judge, logger=logger, screen=screen, processes=processes)
         stack.callback(trainer.close)
+        if args.advice:
+            (screen or logger).note(args.advice)
         trainer.train()
         if logger.tracker is not None:
             logger.tracker.scalars(trainer.iteration, trainer.totals())

@@ -321,6 +321,8 @@ def run(
         context_length=args.context_length,
         rng=rng,
     )
+    if args.advice and logger is not None:
+        logger.note(args.advice)
     result = finetune(
         policy,
         batches(stream, batch_size=args.batch_size, pool=32, rng=rng, pad_id=tokenizer.pad_id),

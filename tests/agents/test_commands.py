@@ -206,3 +206,25 @@ def test_the_results_name_the_settings_that_ran(tmp_path: Path) -> None:
 def test_a_width_that_is_not_a_whole_number_of_heads_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="model_width must be a multiple of 16"):
         make_policy(sft.Args(model_width=40), vocab_size=8, seed=0)
+
+
+def test_default_rates_are_called_into_question_for_the_checkpoint_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "learning_rate=0.0006 and critic_learning_rate=0.001" in ppo.Args(model="a/b").advice
+    assert ppo.Args(model="a/b", learning_rate=1e-5, critic_learning_rate=1e-4).advice == ""
+    assert ppo.Args().advice == ppo.Args(model="config:gpt2").advice == ""
+    checkpoint = tmp_path / "checkpoint"
+    CausalLMPolicy.from_config_tiny(512, d=16, layers=1).trunk.save_pretrained(checkpoint)
+    given: Any = {"steps": 2, "batch_size": 4, "problems": 8, "tokenizer": "mini"}
+    with RunLogger(tmp_path / "sft") as logger:
+        sft.run(sft.Args(model=str(checkpoint), out=tmp_path / "sft", **given), logger)
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "sft_learning_rate=0.003 and matrix_learning_rate=0.006: these defaults" in said
+    assert sft.Args(model=str(tmp_path / "sft")).advice == ""
+    run: Any = {**given, "num_envs": 2, "episodes": 2, "iterations": 1, "eval_every": 0}
+    run = {k: v for k, v in run.items() if k not in ("steps", "batch_size")}
+    args = ppo.Args(model=str(checkpoint), out=tmp_path / "ppo", start="empty", **run)
+    with RunLogger(tmp_path / "ppo") as logger:
+        ppo.run(args, logger)
+    assert "learning_rate=0.0006 and critic" in capsys.readouterr().out
