@@ -37,7 +37,7 @@ from agents import critic as critics
 from agents import masks
 from agents.advantages import Estimator, gae
 from agents.at_once import at_once
-from agents.command import main, refuse_outside
+from agents.command import main, refuse_outside, refuse_unused
 from agents.critic import Critic, CriticKind
 from agents.guard import DivergedError
 from agents.losses import (
@@ -115,7 +115,7 @@ class Args(RunSettings):
     fgo: bool = True
     """Fine-Grained Optimization: the policy learns from executed tokens only"""
     warmup_updates: int = 3
-    """first iterations in which only the critic learns"""
+    """first iterations in which only the critic learns; without a critic there are none"""
     max_grad_norm: float = 1.0
     """of the policy's gradient, and of the critic's, each for itself"""
     temperature: float = 1.0
@@ -140,6 +140,9 @@ class Args(RunSettings):
         refuse_outside(self, ("reward_clip", "target_kl"), above=0.0, optional=True)
         refuse_outside(self, ("gamma", "gae_lambda"), low=0.0, high=1.0)
         self.refuse_meaningless_run()
+        of_critic = ("critic_learning_rate", *(["warmup_updates"] if self.warmup_updates else []))
+        refuse_unused(self, of_critic, self.critic != "none", "a critic")
+        refuse_unused(self, ("kl",), self.kl_coefficient > 0.0, "kl_coefficient > 0")
 
 
 class PPO(Trainer):
@@ -276,7 +279,7 @@ class PPO(Trainer):
             batch,
             args,
             shuffle,
-            value_only=self.iteration <= args.warmup_updates,
+            value_only=self.critic is not None and self.iteration <= args.warmup_updates,
             processes=self.processes,
         )
         update_seconds = time.perf_counter() - began

@@ -240,12 +240,26 @@ def test_bad_settings_are_errors(grader: codegym.Grader, tmp_path: Path) -> None
         ({"data": "file.json"}, "read from a file"),
         ({"model": "runs/sft", "model_width": 32}, "tiny"),
         ({"eval_every": 0, "eval_per_level": 7}, "eval_every"),
+        ({"critic": "none", "critic_learning_rate": 1e-4}, "a critic"),
+        ({"critic": "none", "warmup_updates": 2}, "a critic"),
+        ({"kl": "reward", "kl_coefficient": 0.0}, "kl_coefficient > 0"),
     ],
 )
 def test_a_setting_without_effect_is_refused(setting: dict[str, Any], needs: str) -> None:
     with pytest.raises(ConfigurationError, match="has no effect here") as caught:
         ppo.Args(**setting)
     assert needs in str(caught.value)
+
+
+def test_a_policy_without_a_critic_learns_from_the_first_iteration_on(
+    grader: codegym.Grader, tmp_path: Path
+) -> None:
+    """There is nothing to warm up for, however long that would take."""
+    warmup = ppo.Args.warmup_updates
+    assert warmup > 0
+    _train(tmp_path, grader, iterations=1, critic="none", warmup_updates=warmup)
+    told = [row for row in read_scalars(tmp_path) if "update/policy_steps" in row]
+    assert [row["update/policy_steps"] > 0.0 for row in told] == [True]
 
 
 def test_fewer_tests_are_shown_in_training_and_all_where_it_is_measured(
