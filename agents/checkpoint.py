@@ -9,8 +9,7 @@
                    the method keeps besides
     settings.json  of the run
 
-Written under another name first and then renamed, so a folder that exists is whole. What it
-replaces is deleted last: whenever the process is killed, one of the two is there.
+Written by :func:`agents.folders.replacing`, so a folder that exists is whole.
 """
 
 from __future__ import annotations
@@ -27,14 +26,13 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import torch
 
 from agents.critic import Critic
+from agents.folders import replacing
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
 __all__ = [
     "TrainerState",
     "load",
-    "recover",
-    "replacing",
     "require_settings",
     "save",
     "save_settings",
@@ -107,39 +105,6 @@ def save(
         save_settings(draft, settings)
 
 
-@contextlib.contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A folder that takes the place of another one when all is written.
-
-    Args:
-        folder: Need not be there. It is as it was if the body fails.
-
-    Yields:
-        Where to write.
-    """
-    draft, old = _beside(folder, "draft"), _beside(folder, "old")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    yield draft
-    recover(folder)
-    if folder.exists():
-        folder.rename(old)
-    draft.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def recover(folder: Path) -> None:
-    """Clears up after a process that was killed while it replaced a folder.
-
-    Args:
-        folder: Of :func:`replacing`; afterwards it is there if it ever was.
-    """
-    old = _beside(folder, "old")
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def load(
     folder: Path, *, policy: CausalLMPolicy, critic: Critic | None, reference: CausalLMPolicy
 ) -> TrainerState:
@@ -159,7 +124,7 @@ def load(
     """
     _require_checkpoint(folder)
     with _readable(folder):
-        state = TrainerState(**torch.load(folder / "state.pt", weights_only=True))
+        state = TrainerState(**_read_state(folder))
     policy.load(folder / "policy")
     reference.load(folder / "reference")
     if critic is not None:
@@ -244,11 +209,13 @@ def saved_iteration(folder: Path) -> int:
     """
     _require_checkpoint(folder)
     with _readable(folder):
-        return int(torch.load(folder / "state.pt", weights_only=True)["iteration"])
+        return int(_read_state(folder)["iteration"])
 
 
-def _beside(folder: Path, kind: str) -> Path:
-    return folder.with_name(f"{folder.name}.{kind}")
+def _read_state(folder: Path) -> dict[str, Any]:
+    # On the CPU: the device that wrote it need not be here, and the optimiser moves what it takes.
+    state: dict[str, Any] = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    return state
 
 
 def _require_checkpoint(folder: Path) -> None:
@@ -267,6 +234,8 @@ def _readable(folder: Path) -> Iterator[None]:
     """What a damaged file raises, as an error of ours."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, UnpicklingError) as e:
         raise ConfigurationError(
             f"The checkpoint {folder} is damaged ({type(e).__name__}: {e}). Resume from another "

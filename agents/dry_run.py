@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from agents.lora import has_adapter
 from agents.models import empty_trunk
@@ -227,14 +228,15 @@ class _Shape:
         head_width = getattr(config, "head_dim", None) or self.hidden // self.heads
         self.query_width = self.heads * head_width
         self.key_width = (getattr(config, "num_key_value_heads", None) or self.heads) * head_width
-        self.inner: int = config.intermediate_size
+        # GPT-2 and its kin name their width in other words, or not at all where it is this.
+        self.inner: int = getattr(config, "intermediate_size", None) or 4 * self.hidden
         self.itemsize = trunk.dtype.itemsize
         norms = [p for p in trunk.base_model.parameters() if p.shape == (self.hidden,)]
         self._norms = (len(norms) - 1) // self.layers
         linear = {
             name: module
             for name, module in trunk.base_model.named_modules()
-            if isinstance(module, nn.Linear) and ".lora_" not in name
+            if isinstance(module, nn.Linear | Conv1D) and ".lora_" not in name
         }
         self.matrices = sum(module.weight.numel() for module in linear.values())
         adapted = [m.in_features for name, m in linear.items() if name.endswith(".base_layer")]

@@ -18,8 +18,8 @@ import torch
 import tyro
 from transformers import AutoTokenizer
 
-from agents.checkpoint import replacing
 from agents.command import command_line, main
+from agents.folders import replacing
 from agents.hub import loading
 from agents.lora import base_name, has_adapter, merge_adapter
 from agents.policy import CausalLMPolicy
@@ -87,6 +87,7 @@ def _of_the_run(policy: Path) -> str | None:
 def _save_tokenizer(name: str | None, folder: Path, *, asked: bool) -> str:
     if name is None or name in ("mini", "byte"):
         return f"no tokenizer, because it is {name or 'not known'}: name one with --tokenizer"
+    name = name.removeprefix("hf:")
     if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in _FILES):
         # transformers would make up an empty one.
         return f"no tokenizer, because there is none in {name}: name one with --tokenizer"

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
 
 from codegym.errors import ConfigurationError
 
@@ -16,6 +16,10 @@ __all__ = ["loading"]
 @contextlib.contextmanager
 def loading(name: str | Path, kind: str) -> Iterator[str]:
     """Turns what goes wrong inside into an error of ours.
+
+    Those libraries raise what they like: for damaged files, for shapes that do not fit, for
+    packages that a checkpoint needs. An error that says already what to do, and a full memory, are
+    left as they are.
 
     Args:
         name: Of a folder or on the hub.
@@ -37,8 +41,12 @@ def loading(name: str | Path, kind: str) -> Iterator[str]:
         )
     try:
         yield str(name)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (ConfigurationError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
         where = f"folder {str(name)!r}" if path.is_dir() else f"hub, under the name {str(name)!r}"
+        clear = isinstance(error, OSError | ValueError | ImportError)
+        fault = f"{error}" if clear else f"{type(error).__name__}: {error}"
         raise ConfigurationError(
-            f"Expected {kind} in the {where}, but it cannot be loaded: {error}"
+            f"Expected {kind} in the {where}, but it cannot be loaded: {fault}"
         ) from error

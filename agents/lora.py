@@ -32,10 +32,12 @@ from codegym.errors import ConfigurationError
 __all__ = [
     "ALL_LINEAR",
     "add_adapter",
+    "add_saved_adapter",
     "base_name",
     "has_adapter",
     "merge_adapter",
     "plain_weights",
+    "refuse_lost_base",
     "require_adapter",
     "restore_adapter",
     "save_adapter",
@@ -133,6 +135,27 @@ def require_adapter(
         )
 
 
+def refuse_lost_base(trunk: PreTrainedModel, out: Path, names: Sequence[str]) -> None:
+    """Refuses to write over the base of an adapter, without which the adapter is worth nothing.
+
+    Args:
+        trunk: With or without an adapter.
+        out: Folder of the run.
+        names: Of the folders in it that the run replaces.
+
+    Raises:
+        ConfigurationError: If the base is in one of them.
+    """
+    if not has_adapter(trunk):
+        return
+    base = Path(base_name(trunk))
+    if any(base.is_relative_to((out / name).resolve()) for name in names):
+        raise ConfigurationError(
+            f"The base of the adapter is {str(base)!r}, which a run with out={str(out)!r} writes "
+            "over, and an adapter is worth nothing without its base. Name another folder as out."
+        )
+
+
 def save_adapter(trunk: PreTrainedModel, folder: Path) -> None:
     """Writes the folder that the module's docstring describes.
 
@@ -164,9 +187,23 @@ def saved_adapter(folder: Path) -> dict[str, Any]:
         return {
             "rank": config["r"],
             "alpha": config["lora_alpha"],
-            "targets": config["target_modules"],
-            "base": config["base_model_name_or_path"],
+            "targets": sorted(config["target_modules"]),
+            "base": str(config["base_model_name_or_path"]),
         }
+
+
+def add_saved_adapter(trunk: PreTrainedModel, folder: Path) -> None:
+    """Puts an adapter of the same shape as a saved one into a trunk, which changes nothing yet.
+
+    Args:
+        trunk: Without an adapter; changed in place.
+        folder: Written by :func:`save_adapter`.
+
+    Raises:
+        ConfigurationError: If it is damaged, peft is not installed, or there are no such layers.
+    """
+    with loading(folder, "an adapter"):
+        add_adapter(trunk, **saved_adapter(folder))
 
 
 def restore_adapter(trunk: PreTrainedModel, folder: Path) -> None:
@@ -182,7 +219,7 @@ def restore_adapter(trunk: PreTrainedModel, folder: Path) -> None:
     """
     with loading(folder, "an adapter"):
         saved = load_file(folder / "adapter_model.safetensors")
-        sample = json.loads((folder / "base.json").read_text())["sample"]
+        sample = list(map(float, json.loads((folder / "base.json").read_text())["sample"]))
     mine = dict(_adapter_weights(trunk))
     shapes = [{name: w.shape for name, w in weights.items()} for weights in (saved, mine)]
     if shapes[0] != shapes[1]:

@@ -18,8 +18,15 @@ from transformers import (
 
 from agents.command import refuse_unused
 from agents.hub import loading
-from agents.lora import ALL_LINEAR, add_adapter, has_adapter, require_adapter, saved_adapter
-from agents.policy import CausalLMPolicy, tiny_config
+from agents.lora import (
+    ALL_LINEAR,
+    add_adapter,
+    add_saved_adapter,
+    has_adapter,
+    require_adapter,
+    saved_adapter,
+)
+from agents.policy import CausalLMPolicy, require_logits, saved_vocab_size, tiny_config
 from codegym.errors import ConfigurationError
 
 __all__ = ["ModelSettings", "empty_trunk", "make_policy", "model_config", "uses_checkpointing"]
@@ -55,6 +62,11 @@ class ModelSettings:
     def adapter(self) -> dict[str, Any]:
         """What the settings say of an adapter, as arguments of :func:`agents.lora.add_adapter`."""
         return {"rank": self.lora_rank, "alpha": self.lora_alpha, "targets": self.lora_targets}
+
+    @property
+    def learns_adapter(self) -> bool:
+        """Whether an adapter is learned: a new one, or that of a saved policy."""
+        return self.lora_rank > 0 or (Path(self.model) / "adapter").is_dir()
 
     @property
     def is_pretrained(self) -> bool:
@@ -113,15 +125,11 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
     dtype = _dtype(settings.dtype)
     if settings.is_pretrained:
         policy = CausalLMPolicy.from_pretrained(settings.model, vocab_size=vocab_size, dtype=dtype)
-        _require_padding_only(policy, settings.model)
+        _require_padding_only(policy.trunk, vocab_size, settings.model)
     else:
         config = model_config(settings, vocab_size=vocab_size)
         policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
-    if policy.vocab_size != vocab_size:
-        raise ConfigurationError(
-            f"The tokenizer has {vocab_size} actions, but the saved policy {settings.model!r} was "
-            f"made for {policy.vocab_size}. Use the tokenizer that it was trained with."
-        )
+    _require_actions(policy.vocab_size, vocab_size, settings.model)
     if settings.lora_rank:
         adapter = settings.adapter
         if has_adapter(policy.trunk):
@@ -182,19 +190,28 @@ def model_config(settings: ModelSettings, *, vocab_size: int) -> PreTrainedConfi
     return config
 
 
-def _require_padding_only(policy: CausalLMPolicy, name: str) -> None:
+def _require_actions(saved: int, vocab_size: int, name: str) -> None:
+    """Refuses a saved policy that chooses among the tokens of another tokenizer."""
+    if saved != vocab_size:
+        raise ConfigurationError(
+            f"The tokenizer has {vocab_size} actions, but the saved policy {name!r} was made for "
+            f"{saved}. Use the tokenizer that it was trained with."
+        )
+
+
+def _require_padding_only(trunk: PreTrainedModel, vocab_size: int, name: str) -> None:
     """Refuses a checkpoint that has another tokenizer, as far as sizes tell.
 
     Checkpoints pad their vocabulary, by a few per cent. One with far more tokens than the tokenizer
     has ids of its own for the same text, and would read and write what it never learned.
     """
-    head = policy.trunk.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = trunk.get_output_embeddings()  # type: ignore[no-untyped-call]
     tokens = head.weight.shape[0]
-    if tokens > 2 * policy.vocab_size:
+    if tokens > 2 * vocab_size:
         raise ConfigurationError(
-            f"The checkpoint {name!r} has {tokens} tokens, but the tokenizer has "
-            f"{policy.vocab_size}: it is not the one that the checkpoint was trained with. Name "
-            f"that one, as in tokenizer={name!r}."
+            f"The checkpoint {name!r} has {tokens} tokens, but the tokenizer has {vocab_size}: it "
+            "is not the one that the checkpoint was trained with. Name that one, as in "
+            f"tokenizer={name!r}."
         )
 
 
@@ -229,17 +246,25 @@ def empty_trunk(
     Raises:
         ConfigurationError: As :func:`make_policy`.
     """
-    config = config or model_config(settings, vocab_size=vocab_size)
-    saved = Path(settings.model) / "adapter"
+    shape = config or model_config(settings, vocab_size=vocab_size)
+    folder = Path(settings.model)
     with torch.device("meta"):
         trunk: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-            config, dtype=_dtype(settings.dtype)
+            shape, dtype=_dtype(settings.dtype)
         )
         trunk.tie_weights()  # transformers 5.0 leaves them apart on this device
-        if saved.is_dir():
-            add_adapter(trunk, **saved_adapter(saved))
+        if (folder / "adapter").is_dir():
+            add_saved_adapter(trunk, folder / "adapter")
+            if settings.lora_rank:
+                require_adapter(trunk, **settings.adapter)
         elif settings.lora_rank:
             add_adapter(trunk, **settings.adapter)
+    if config is None:
+        require_logits(trunk, vocab_size)
+        if (folder / "policy.json").is_file():
+            _require_actions(saved_vocab_size(folder), vocab_size, settings.model)
+        if settings.is_pretrained:
+            _require_padding_only(trunk, vocab_size, settings.model)
     return trunk
 
 

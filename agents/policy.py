@@ -18,6 +18,7 @@ Saved as a folder::
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Self
 
@@ -33,11 +34,14 @@ from transformers import (
 
 from agents.generation import Engine
 from agents.hub import loading
+from agents.lora import has_adapter
 from agents.sequences import generated_mask
 from agents.trunk import copy_trunk, load_trunk, read_trunk, restore_trunk, save_trunk
 from codegym.errors import ConfigurationError
 
-__all__ = ["CausalLMPolicy", "tiny_config"]
+__all__ = ["CausalLMPolicy", "require_logits", "saved_vocab_size", "tiny_config"]
+
+_LOUD = 1024.0  # a logit that no cap lets pass; exact in every dtype
 
 
 class CausalLMPolicy(nn.Module):
@@ -58,13 +62,7 @@ class CausalLMPolicy(nn.Module):
 
     def __init__(self, trunk: PreTrainedModel, *, vocab_size: int) -> None:
         super().__init__()
-        head = _output_head(trunk)
-        if head.weight.shape[0] < vocab_size:
-            raise ConfigurationError(
-                f"The model must have a logit for each of the {vocab_size} actions, but has "
-                f"{head.weight.shape[0]} tokens. Use the tokenizer that belongs to the model, or "
-                "resize its embeddings."
-            )
+        require_logits(trunk, vocab_size)
         self.trunk = trunk
         self.vocab_size = vocab_size
         self.engine: Engine | None = None
@@ -166,7 +164,7 @@ class CausalLMPolicy(nn.Module):
                     " language model's checkpoint, and vocab_size (the number of actions) is needed"
                 )
             return cls(load_trunk(name_or_path, dtype), vocab_size=vocab_size)
-        return cls(read_trunk(folder, dtype), vocab_size=_saved_vocab_size(folder))
+        return cls(read_trunk(folder, dtype), vocab_size=saved_vocab_size(folder))
 
     def copy(self) -> Self:
         """A policy that is the same now; with an adapter, it shares the weights of the base."""
@@ -181,18 +179,23 @@ class CausalLMPolicy(nn.Module):
         Raises:
             ConfigurationError: If it is damaged, its format is unknown, or it does not fit.
         """
-        _saved_vocab_size(folder)
+        saved_vocab_size(folder)
         restore_trunk(self.trunk, folder)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the folder that the module's docstring describes.
 
         Args:
-            folder: Made if it is not there.
+            folder: Made if it is not there. Of a policy that was saved there before nothing stays,
+                its critic included.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_trunk(self.trunk, folder)
+        if (folder / "policy.json").is_file():  # else its parts would be taken for this policy's
+            other = "trunk" if has_adapter(self.trunk) else "adapter"
+            for part in (other, "critic"):
+                shutil.rmtree(folder / part, ignore_errors=True)
         meta = {"format": 2, "vocab_size": self.vocab_size}
         (folder / "policy.json").write_text(json.dumps(meta, indent=2) + "\n")
 
@@ -286,15 +289,45 @@ def tiny_config(
     )
 
 
-def _saved_vocab_size(folder: Path) -> int:
+def saved_vocab_size(folder: Path) -> int:
+    """Number of actions of a saved policy.
+
+    Args:
+        folder: Written by :meth:`CausalLMPolicy.save_pretrained`.
+
+    Returns:
+        What its ``policy.json`` says.
+
+    Raises:
+        ConfigurationError: If that file is damaged or not there, or its format is unknown.
+    """
     with loading(folder, "a saved policy"):
         meta = json.loads((folder / "policy.json").read_text())
-    if meta.get("format") != 2:
+        if meta["format"] != 2:
+            raise ConfigurationError(
+                f"{folder / 'policy.json'} must have format 2, got {meta['format']!r}. It was "
+                "written by another version of codegym's agents."
+            )
+        return int(meta["vocab_size"])
+
+
+def require_logits(trunk: PreTrainedModel, vocab_size: int) -> None:
+    """Makes sure that a language model has a logit for each action.
+
+    Args:
+        trunk: The model.
+        vocab_size: Number of actions.
+
+    Raises:
+        ConfigurationError: If it has fewer tokens, or no linear output head.
+    """
+    head = _output_head(trunk)
+    if head.weight.shape[0] < vocab_size:
         raise ConfigurationError(
-            f"{folder / 'policy.json'} must have format 2, got {meta.get('format')!r}. It was "
-            "written by another version of codegym's agents."
+            f"The model must have a logit for each of the {vocab_size} actions, but has "
+            f"{head.weight.shape[0]} tokens. Use the tokenizer that belongs to the model, or "
+            "resize its embeddings."
         )
-    return int(meta["vocab_size"])
 
 
 def _output_head(trunk: PreTrainedModel) -> nn.Linear:
@@ -313,11 +346,20 @@ def _has_plain_head(trunk: PreTrainedModel) -> bool:
         return True
     was_training = trunk.training
     head = _output_head(trunk)
+    read: list[Tensor] = []
+
+    def loud(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        # The logits of small weights are small as well, and a cap would not be seen in them.
+        read.append(inputs[0])
+        return torch.full_like(output, _LOUD)
+
     nn.Module.train(trunk, False)
+    hook = head.register_forward_hook(loud)
     with torch.inference_mode():
         ids = torch.arange(2, device=head.weight.device)[None]
         logits = trunk(input_ids=ids, use_cache=False).logits
         hidden = trunk.base_model(input_ids=ids, use_cache=False)[0]
-        same = torch.allclose(head(hidden), logits, atol=1e-4, rtol=1e-3)
+    hook.remove()
     nn.Module.train(trunk, was_training)
-    return bool(same)
+    same = torch.allclose(read[0], hidden, atol=1e-4, rtol=1e-3)
+    return same and bool((logits == _LOUD).all())

@@ -22,10 +22,10 @@ import torch
 
 from agents.at_once import at_once
 from agents.checkpoint import save_settings
-from agents.command import command_line, main, refuse_unused, set_up_torch
+from agents.command import command_line, main, refuse_outside, refuse_unused, set_up_torch
 from agents.environments import ProblemSettings, load_split, make_tokenizer
 from agents.examples import Example, ExampleBatch, Solution, batches, canonical, encode_example
-from agents.lora import has_adapter
+from agents.lora import has_adapter, refuse_lost_base
 from agents.memory import watched_memory
 from agents.models import ModelSettings, make_policy, uses_checkpointing
 from agents.muon import Muon
@@ -83,8 +83,12 @@ class Args(ProblemSettings, ModelSettings):
                 raise ConfigurationError(f"{name} must be above 0, got {rate}.")
         if self.batch_size < 1:
             raise ConfigurationError(f"batch_size must be 1 or more, got {self.batch_size}.")
+        refuse_outside(self, ("prompt_weight", "weight_decay"), low=0.0)
         self.refuse_unused_task()
         self.refuse_unused_model()
+        if self.matrix_learning_rate is not None:
+            by_muon = not self.learns_adapter
+            refuse_unused(self, ("matrix_learning_rate",), by_muon, "a model without an adapter")
         flawed = self.weak_coder is not None
         refuse_unused(self, ("flaw_rate",), flawed, "problems that have a weak coder, as Mini's do")
 
@@ -313,6 +317,7 @@ def run(
     if args.weak_coder is not None and args.flaw_rate > 0.0:
         solution = partial(args.weak_coder, rate=args.flaw_rate)
     policy = make_policy(args, vocab_size=tokenizer.vocab_size, seed=args.seed).to(args.device)
+    refuse_lost_base(policy.trunk, args.out, ("trunk", "adapter", "critic"))
     stream = example_stream(
         problems,
         solution,

@@ -32,7 +32,9 @@ from agents.environments import (
     task_of,
 )
 from agents.evaluate import Evaluation, evaluation_table, greedy_and_sampled, held_out, merged
+from agents.folders import recover, replacing
 from agents.guard import DivergedError, Guard, GuardState, RunawayError
+from agents.lora import refuse_lost_base
 from agents.models import make_policy
 from agents.parallel import ALONE, Processes, SharedOutcomes
 from agents.policy import CausalLMPolicy
@@ -104,6 +106,7 @@ class Trainer(abc.ABC):
         self._run, self.logger, self.screen = args, logger, screen or logger
         self._tokenizer = tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
         self._grader = grader
+        refuse_lost_base(policy.trunk, args.out, ("policy", "last", "good", "checkpoints"))
         self.policy, self.critic, self.optimizer = policy, critic, optimizer
         processes.copy_from_first(self._models())
         use_engine(policy, args)
@@ -375,9 +378,9 @@ class Trainer(abc.ABC):
     def _restore_files(self, folder: Path) -> None:
         out = self._run.out
         for name in ("good", "policy", "last"):
-            checkpoint.recover(out / name)
+            recover(out / name)
         if (folder / "best").is_dir():
-            with checkpoint.replacing(out / "policy") as draft:
+            with replacing(out / "policy") as draft:
                 shutil.copytree(folder / "best", draft, dirs_exist_ok=True)
         if not self._may_go_back_to(out / "good"):
             self.save(out / "good")
@@ -386,9 +389,9 @@ class Trainer(abc.ABC):
         """Whether that state is of this run, and not of its future."""
         try:
             self._require_same_settings(good)
-        except ConfigurationError:
+            return checkpoint.saved_iteration(good) <= self.iteration
+        except ConfigurationError:  # of another run, damaged, or not there
             return False
-        return checkpoint.saved_iteration(good) <= self.iteration
 
     def _require_same_settings(self, folder: Path) -> None:
         may_differ = MAY_DIFFER if self._run.anneal else MAY_DIFFER | {"iterations"}
@@ -489,7 +492,7 @@ class Trainer(abc.ABC):
     def _save_policy(self, name: str) -> None:
         if not self.processes.is_first:
             return
-        with checkpoint.replacing(self._run.out / name) as draft:
+        with replacing(self._run.out / name) as draft:
             self.policy.save_pretrained(draft)
             if self.critic is not None:
                 self.critic.save_pretrained(draft)

@@ -14,8 +14,16 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from agents.folders import replacing
 from agents.hub import loading
-from agents.lora import add_adapter, has_adapter, restore_adapter, save_adapter, saved_adapter
+from agents.lora import (
+    add_saved_adapter,
+    has_adapter,
+    restore_adapter,
+    save_adapter,
+    saved_adapter,
+)
+from codegym.errors import ConfigurationError
 
 __all__ = ["copy_trunk", "load_trunk", "read_trunk", "restore_trunk", "save_trunk", "saved_like"]
 
@@ -31,11 +39,33 @@ def load_trunk(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
         The model on the CPU.
 
     Raises:
-        ConfigurationError: If it cannot be loaded.
+        ConfigurationError: If it cannot be loaded, if a weight is missing or has another shape than
+            the config says, or if it is an adapter of peft's on a base.
     """
     with loading(name_or_path, "a causal language model") as name:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-    return model
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    weights = {weight for weight, _ in model.named_parameters()}
+    faults = {
+        "are missing": sorted(weights & set(found["missing_keys"])),
+        "have another shape": sorted(key for key, *_ in found["mismatched_keys"]),
+    }
+    for fault, names in faults.items():
+        if names:  # transformers would put random numbers in their place
+            raise ConfigurationError(
+                f"Expected a weight for each layer that the config of {str(name_or_path)!r} names, "
+                f"but {len(names)} of {len(weights)} {fault}, such as {names[0]}. The checkpoint "
+                "is damaged, or is none of a causal language model. Get it again, or name another."
+            )
+    if has_adapter(model):
+        raise ConfigurationError(
+            f"Expected a causal language model in {str(name_or_path)!r}, but it is an adapter on "
+            "one. Of a run of codegym, name the folder above it (such as runs/lora/policy); merge "
+            "any other into its base, by merge_and_unload() of peft, and name what that saves."
+        )
+    checkpoint: PreTrainedModel = model
+    return checkpoint
 
 
 def copy_trunk(trunk: PreTrainedModel) -> PreTrainedModel:
@@ -51,9 +81,11 @@ def copy_trunk(trunk: PreTrainedModel) -> PreTrainedModel:
 def save_trunk(trunk: PreTrainedModel, folder: Path) -> None:
     """Writes what the module's docstring describes below a folder, which is there."""
     if has_adapter(trunk):
-        save_adapter(trunk, folder / "adapter")
+        with replacing(folder / "adapter") as draft:
+            save_adapter(trunk, draft)
     else:
-        trunk.save_pretrained(folder / "trunk")
+        with replacing(folder / "trunk") as draft:
+            trunk.save_pretrained(draft)
 
 
 def read_trunk(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -71,9 +103,8 @@ def read_trunk(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """
     if not (folder / "adapter").is_dir():
         return load_trunk(folder / "trunk", dtype)
-    made_of = saved_adapter(folder / "adapter")
-    trunk = load_trunk(made_of["base"], dtype)
-    add_adapter(trunk, **made_of)
+    trunk = load_trunk(saved_adapter(folder / "adapter")["base"], dtype)
+    add_saved_adapter(trunk, folder / "adapter")
     restore_adapter(trunk, folder / "adapter")
     return trunk
 
@@ -92,7 +123,8 @@ def restore_trunk(trunk: PreTrainedModel, folder: Path) -> None:
         restore_adapter(trunk, folder / "adapter")
     else:
         saved = load_trunk(folder / "trunk", next(trunk.parameters()).dtype)
-        trunk.load_state_dict(saved.state_dict())
+        with loading(folder / "trunk", "a language model of the same shape"):
+            trunk.load_state_dict(saved.state_dict())
 
 
 def saved_like(trunk: PreTrainedModel, folder: Path) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config
 
 from agents import dry_run, ppo
 from agents.critic import make_critic
 from agents.lora import add_adapter, has_adapter
 from agents.models import empty_trunk, make_policy
 from agents.policy import CausalLMPolicy
+from codegym.errors import ConfigurationError
 
 from .checkpoints import CONFIGS, save_checkpoint, tiny
 
@@ -137,6 +140,36 @@ def test_work_is_two_operations_a_weight_and_token() -> None:
     add_adapter(trunk, rank=2, alpha=4)
     assert has_adapter(trunk)
     assert dry_run.work_of(args, trunk).update == 2 * work.generation
+
+
+def test_a_model_that_a_run_would_refuse_is_refused(tmp_path: Path) -> None:
+    base = save_checkpoint("qwen2", tmp_path / "base")
+    make_policy(ppo.Args(model=str(base), lora_rank=2), vocab_size=512, seed=0).save_pretrained(
+        tmp_path / "policy"
+    )
+    policy = ppo.Args(model=str(tmp_path / "policy"), lora_rank=4)
+    refused = [
+        (policy, 512, "adapter of rank 2"),
+        (dataclasses.replace(policy, lora_rank=0), 500, "was made for 512"),
+        (ppo.Args(model=str(base)), 600, "each of the 600 actions"),
+        (ppo.Args(model=str(base)), 200, "not the one that the checkpoint was trained with"),
+    ]
+    for args, vocab_size, message in refused:
+        for make in (partial(make_policy, seed=0), empty_trunk):
+            with pytest.raises(ConfigurationError, match=message):
+                make(args, vocab_size=vocab_size)
+
+
+def test_a_model_whose_layers_have_other_names_is_counted() -> None:
+    shape = GPT2Config(vocab_size=512, n_embd=16, n_layer=2, n_head=2)
+    args = ppo.Args(model="config:gpt2")
+    trunk = empty_trunk(args, vocab_size=512, config=shape)
+    assert dry_run.memory_of(args, trunk).activations > 0
+    inner = 2 * (16 * 48 + 16 * 16 + 2 * 16 * 64)
+    tokens, attention = args.episodes * args.context_length, 2 * 16 * args.context_length
+    head = args.episodes * args.max_new_tokens * 2.0 * 512 * 16
+    work = dry_run.work_of(args, trunk)
+    assert work.generation == tokens * 2.0 * (inner + attention) + head
 
 
 def test_the_command_prints_tables_and_makes_nothing(

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from agents import ppo
-from agents.checkpoint import recover, replacing, saved_iteration
+from agents.checkpoint import saved_iteration
 from agents.environments import load_split, make_grader
+from agents.folders import recover, replacing
 from agents.guard import DivergedError, Guard, RunawayError
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy

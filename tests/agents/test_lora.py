@@ -318,7 +318,7 @@ def test_an_export_has_the_tokenizer_of_its_run(tmp_path: Path) -> None:
     words.save_pretrained(tmp_path / "words")
     _policy(save_checkpoint("llama", tmp_path / "base")).save_pretrained(tmp_path / "run" / "last")
     (tmp_path / "run" / "good").mkdir()
-    settings = json.dumps({"tokenizer": str(tmp_path / "words")})
+    settings = json.dumps({"tokenizer": f"hf:{tmp_path / 'words'}"})
     (tmp_path / "run" / "good" / "settings.json").write_text(settings)
     said = export.export(export.Args(model=tmp_path / "run" / "last", out=tmp_path / "plain"))
     assert "bfloat16" in said

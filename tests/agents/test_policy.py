@@ -12,6 +12,8 @@ from agents.policy import CausalLMPolicy
 from agents.sequences import generated_mask, length_buckets, pad_tokens
 from codegym.errors import ConfigurationError
 
+from .checkpoints import tiny
+
 SMALL: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
 HEADS: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 1}
 
@@ -112,6 +114,19 @@ def test_weights_depend_on_the_seed_and_not_on_the_global_generator() -> None:
     first = [next(p.trunk.parameters()) for p in (a, b, c)]
     assert torch.equal(first[0], first[1])
     assert not torch.equal(first[0], first[2])
+
+
+def test_a_cap_of_logits_is_seen_whatever_the_weights_are() -> None:
+    """The logits of small weights are small, where a cap changes hardly anything."""
+    policy = CausalLMPolicy.from_config(tiny("gemma2"), vocab_size=500)
+    with torch.no_grad():
+        policy.trunk.get_output_embeddings().weight.mul_(200.0)  # type: ignore[no-untyped-call]
+    ids, start, length = torch.arange(40).view(4, 10), torch.full((4,), 2), torch.full((4,), 10)
+    scores = policy.score(ids, start, length)
+    assert torch.equal(scores, policy.copy().score(ids, start, length))
+    capped = policy.trunk(input_ids=ids).logits[..., :500].log_softmax(-1)
+    expected = capped[:, 1:-1].gather(-1, ids[:, 2:, None]).squeeze(-1)
+    torch.testing.assert_close(scores[:, 2:], expected)
 
 
 def test_more_actions_than_logits_is_an_error(tmp_path: Path) -> None:

@@ -120,6 +120,12 @@ def test_no_budget_and_no_fitting_example_are_errors() -> None:
         sft.Args(steps=0)
     with pytest.raises(ConfigurationError, match=r"flaw_rate=0.5 has no effect"):
         sft.Args(env_id="CodeGen-MBPP-v0", flaw_rate=0.5)
+    with pytest.raises(ConfigurationError, match=r"matrix_learning_rate=0.01 has no effect"):
+        sft.Args(model="runs/sft", lora_rank=2, matrix_learning_rate=0.01)
+    for name in ("prompt_weight", "weight_decay"):
+        for number in (-1.0, float("nan")):
+            with pytest.raises(ConfigurationError, match=f"{name} must be finite"):
+                sft.Args(**{name: number})  # type: ignore[arg-type]
     stream = example_stream(
         _problems(3),
         canonical,
