@@ -6,6 +6,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "refuse_outside",
     "refuse_set_elsewhere",
     "refuse_unused",
+    "resumed_folder",
     "set_up_torch",
 ]
 
@@ -39,6 +41,24 @@ def command_line(settings: type[Settings], *, default: Settings | None = None) -
     if default is None:
         return tyro.cli(settings)
     return tyro.cli(settings, default=default)
+
+
+def resumed_folder() -> Path | None:
+    """The checkpoint that ``sys.argv`` names with ``--resume``.
+
+    It is looked for before the rest is read: what is said besides may have no meaning but beside
+    the settings of the run that goes on.
+
+    Returns:
+        The folder; None: nothing is resumed.
+    """
+    known, _ = tyro.cli(_Resumed, return_unknown_args=True, add_help=False)
+    return known.resume
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Resumed:
+    resume: Path | None = None
 
 
 def main(command: Callable[[], int | None], *, several: bool = False) -> None:

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import codegym
 from agents import checkpoint
-from agents.command import command_line, set_up_torch
+from agents.command import command_line, resumed_folder, set_up_torch
 from agents.dry_run import show
 from agents.environments import make_grader, make_tokenizer
+from agents.folders import recover
 from agents.memory import watched_memory
 from agents.parallel import ALONE, Processes
 from agents.run_settings import RunSettings
@@ -83,18 +84,22 @@ def command(
         run: The method's run.
         processes: All that were launched with this command line.
     """
-    args = command_line(settings)
-    if args.resume is not None:
+    begun = None
+    if (folder := resumed_folder()) is not None:
         if processes.is_first:
-            checkpoint.recover(args.resume)
+            recover(folder)
         processes.wait()
-        # What the command line does not say is as it was.
-        args = command_line(settings, default=checkpoint.saved_settings(args.resume, settings))
+        begun = checkpoint.saved_settings(folder, settings)
+    # What the command line does not say is as it was.
+    args = command_line(settings, default=begun)
     if args.dry_run and processes.is_first:
         show(args, vocab_size=make_tokenizer(args.tokenizer, args.prompt_format).vocab_size)
     if args.dry_run:
         return
-    resume_at = None if args.resume is None else checkpoint.saved_iteration(args.resume) + 1
+    resume_at = None
+    if args.resume is not None:
+        done = checkpoint.saved_iteration(args.resume)
+        resume_at = done + 1 if done else 0  # before the first iteration, success is measured again
     if processes.device is not None:
         args = dataclasses.replace(args, device=processes.device)
     with RunLogger(args.out, resume_at=resume_at, silent=not processes.is_first) as logger:

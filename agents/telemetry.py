@@ -183,17 +183,15 @@ class RunLogger:
             folder.mkdir(parents=True, exist_ok=True)
             kept = [] if at is None else _lines_before(folder / _SCALARS, at)
             rollouts = [] if at is None else _lines_before(folder / _ROLLOUTS, at)
-            (folder / _ROLLOUTS).unlink(missing_ok=True)
-            if rollouts:
-                (folder / _ROLLOUTS).write_text("".join(rollouts))
+            _keep(folder / _SCALARS, kept)
+            _keep(folder / _ROLLOUTS, rollouts)
             if at is None:  # or the curves of two runs would lie over each other
                 shutil.rmtree(folder / _EVENTS, ignore_errors=True)
             self._opened = _Files(
-                scalars=(folder / _SCALARS).open("w"),
+                scalars=(folder / _SCALARS).open("a"),
                 text=(folder / "log.txt").open("w" if at is None else "a"),
                 events=SummaryWriter(str(folder / _EVENTS), purge_step=at),
             )
-            self._opened.scalars.writelines(kept)
         return self._opened
 
     def __enter__(self) -> Self:
@@ -227,3 +225,13 @@ def _lines_before(path: Path, step: int) -> list[str]:
     with path.open() as lines:
         # A process that was killed may have left half of its last line.
         return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step]
+
+
+def _keep(path: Path, lines: Sequence[str]) -> None:
+    """Leaves these lines of a file; a process that is killed meanwhile loses none of them."""
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text("".join(lines))
+    draft.replace(path)

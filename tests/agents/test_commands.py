@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import torch
 from agents import apps_plus, checkpoint, evaluate, ppo, sft, train
 from agents.command import main, set_up_torch
 from agents.environments import make_grader, make_tokenizer
+from agents.folders import replacing
 from agents.guard import DivergedError
+from agents.methods import prorl
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
+from agents.running import command
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError, UnknownNameError
 
@@ -46,6 +50,40 @@ def test_half_a_line_of_a_killed_run_does_not_keep_it_from_going_on(tmp_path: Pa
     with RunLogger(tmp_path, quiet=True, resume_at=2) as logger:
         logger.scalars(2, {"a": 1.0})
     assert [row["step"] for row in read_scalars(tmp_path)] == [1, 2]
+
+
+def test_what_a_resumed_run_has_told_is_on_the_disk_before_it_goes_on(tmp_path: Path) -> None:
+    lines = {name: f'{{"step": 1, "of": "{name}"}}\n' for name in ("scalars", "rollouts")}
+    for name, line in lines.items():
+        (tmp_path / f"{name}.jsonl").write_text(line)
+    with RunLogger(tmp_path, quiet=True, resume_at=2) as logger:
+        logger.note("goes on")
+        for name, line in lines.items():  # as a process that is killed now would leave it
+            assert (tmp_path / f"{name}.jsonl").read_text() == line
+
+
+def test_a_setting_is_read_beside_those_of_the_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = prorl.Args(**TINY, group=2, num_envs=6, episodes=6, out=tmp_path)
+    for name in ("policy/policy.json", "reference/policy.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(begun), default=str))
+    torch.save({"iteration": 0}, tmp_path / "state.pt")
+    words = ["prorl", "--num-envs", "6", "--threads", "2", "--resume", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    (tmp_path / "scalars.jsonl").write_text('{"step": 0}\n')
+    found: list[prorl.Args] = []
+
+    def run(args: prorl.Args, logger: RunLogger) -> None:
+        found.append(args)
+        logger.scalars(0, {"measured": 1.0})
+
+    command(prorl.Args, run)
+    assert found == [dataclasses.replace(begun, threads=2, resume=tmp_path)]
+    # Success before the first iteration is measured again, and told once.
+    assert read_scalars(tmp_path) == [{"step": 0, "measured": 1.0}]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +175,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_damaged_checkpoint_is_named(damaged: str, saved: Path, tmp_path: Path) -> None:
     args = checkpoint.saved_settings(saved, ppo.Args)
     copy = tmp_path / "copy"
-    with checkpoint.replacing(copy) as draft:
+    with replacing(copy) as draft:
         for path in saved.rglob("*"):
             if path.is_file():
                 (draft / path.relative_to(saved)).parent.mkdir(parents=True, exist_ok=True)
