@@ -233,7 +233,7 @@ class _Shape:
         self.itemsize = trunk.dtype.itemsize
         norms = [p for p in trunk.base_model.parameters() if p.shape == (self.hidden,)]
         self._norms = (len(norms) - 1) // self.layers
-        linear = {
+        linear: dict[str, Any] = {
             name: module
             for name, module in trunk.base_model.named_modules()
             if isinstance(module, nn.Linear | Conv1D) and ".lora_" not in name

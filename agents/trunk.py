@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -43,9 +44,11 @@ def load_trunk(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             the config says, or if it is an adapter of peft's on a base.
     """
     with loading(name_or_path, "a causal language model") as name:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
+    model: PreTrainedModel = loaded[0]
+    found: dict[str, Any] = loaded[1]
     weights = {weight for weight, _ in model.named_parameters()}
     faults = {
         "are missing": sorted(weights & set(found["missing_keys"])),
@@ -64,8 +67,7 @@ def load_trunk(name_or_path: str | Path, dtype: torch.dtype) -> PreTrainedModel:
             "one. Of a run of codegym, name the folder above it (such as runs/lora/policy); merge "
             "any other into its base, by merge_and_unload() of peft, and name what that saves."
         )
-    checkpoint: PreTrainedModel = model
-    return checkpoint
+    return model
 
 
 def copy_trunk(trunk: PreTrainedModel) -> PreTrainedModel:
