@@ -40,8 +40,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from page.head("Related methods beside PPO", asked, results)
     by = {(row["arm"], row["seed"]): row for row in rows}
-    columns = ("method", "seeds", "iterations", "episodes", "sampled before", "after")
-    more = ("greedy before", "after", "sampled - PPO's", "greedy - PPO's")
+    columns = ("method", "seeds", "iterations", "episodes", "sampled before", "sampled after")
+    more = ("greedy before", "greedy after", "sampled - PPO's", "greedy - PPO's")
     yield from page.table((*columns, *more), (_cells(arm, by) for arm in _arms(rows)))
     yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
 

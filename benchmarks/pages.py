@@ -19,6 +19,7 @@ PAGES = {
     "generation": "generation",
     "grading": "grading_report",
     "memory": "memory",
+    "methods": "methods_report",
     "oversubscription": "oversubscription",
     "prm_exact": "prm_exact",
     "regrade": "regrade_report",
