@@ -35,8 +35,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "which all methods share. Intervals are 95 % (Student's t) over seeds, of differences over "
         "pairs with the same seed. Each method has its own defaults, none was tuned, and VinePPO "
         "has fewer episodes and completions than by default, as one iteration would use up the "
-        "budget. TP-GRPO's reward model is fitted to perfect labels. **An illustration: with so "
-        "few seeds nothing is claimed about which method is better.**"
+        "budget. TP-GRPO's reward model is fitted to perfect labels. An illustration: with so "
+        "few seeds nothing is claimed about which method is better."
     )
     yield from page.head("Related methods beside PPO", asked, results)
     by = {(row["arm"], row["seed"]): row for row in rows}

@@ -12,7 +12,7 @@ import codegym
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
-OPTIONS_OF_OTHERS = {"custom-rm-path", "repo-type", "wheel-dir"}
+OPTIONS_OF_OTHERS = {"custom-rm-path", "logdir", "repo-type", "wheel-dir"}
 
 
 @pytest.mark.parametrize("name", PAGES)
