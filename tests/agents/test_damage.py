@@ -49,7 +49,7 @@ def _change(file: Path, **changes: Any) -> None:
     [
         ({"num_hidden_layers": 3, "layer_types": ["full_attention"] * 3}, "12 of 39 are missing"),
         ({"intermediate_size": 40}, r"6 of 27 have another shape, such as model\.layers"),
-        ({"hidden_size": "wide"}, "cannot be loaded: .*hidden_size"),
+        ({"hidden_size": "wide"}, "cannot be loaded: "),  # why depends on transformers' version
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "cannot be loaded"),
     ],
 )
