@@ -41,9 +41,6 @@ class TrunkCritic(nn.Module):
         trunk: The language model; its output head is not used.
     """
 
-    shares_policy = False
-    """Whether its gradient reaches the policy."""
-
     def __init__(self, trunk: PreTrainedModel) -> None:
         super().__init__()
         self.trunk = trunk
@@ -93,18 +90,48 @@ class HeadCritic(nn.Module):
     def __init__(self, policy: CausalLMPolicy, *, shares_policy: bool = False) -> None:
         super().__init__()
         self._policy = (policy,)  # in a tuple, or its parameters would be the critic's
-        self.shares_policy = shares_policy
+        self._shares_policy = shares_policy
         self.head = _value_head(policy.trunk)
+
+    def score(
+        self,
+        input_ids: Tensor,
+        start_length: Tensor,
+        length: Tensor,
+        *,
+        temperature: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """What the policy and this critic say, in one pass through the trunk that they share.
+
+        Args:
+            input_ids: (B, T) int64, padded on the right.
+            start_length: (B,) first generated column, at least 1.
+            length: (B,) first padding column.
+            temperature: Of the policy.
+
+        Returns:
+            Log-probabilities as :meth:`CausalLMPolicy.score` gives them, and values as
+            :meth:`TrunkCritic.values` does.
+        """
+        inputs = input_ids, start_length, length
+        logprobs, hidden = self._policy[0].score_and_hidden(*inputs, temperature=temperature)
+        mask = generated_mask(start_length, length, input_ids.shape[1])
+        return logprobs, self._values(hidden, mask)
 
     def values(self, input_ids: Tensor, start_length: Tensor, length: Tensor) -> Tensor:
         """The same as :meth:`TrunkCritic.values`."""
-        with contextlib.nullcontext() if self.shares_policy else torch.no_grad():
+        with contextlib.nullcontext() if self._shares_policy else torch.no_grad():
             trunk = self._policy[0].trunk
             hidden = trunk.base_model(input_ids=input_ids, use_cache=False)[0]
         mask = generated_mask(start_length, length, input_ids.shape[1])
         index = mask.flatten().nonzero().squeeze(1)
-        hidden = hidden.flatten(0, 1).index_select(0, index - 1)  # the column before each token
+        return self._values(hidden.flatten(0, 1).index_select(0, index - 1), mask)
+
+    def _values(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Of the states before the tokens that `mask` names, in their order."""
+        hidden = hidden if self._shares_policy else hidden.detach()
         flat: Tensor = self.head(hidden.float()).squeeze(-1)
+        index = mask.flatten().nonzero().squeeze(1)
         return flat.new_zeros(mask.numel()).index_copy(0, index, flat).view(mask.shape)
 
     def save_pretrained(self, folder: Path) -> None:

@@ -148,13 +148,13 @@ def work_of(args: Any, trunk: PreTrainedModel) -> Work:
     # Backward costs as much as forward for the activations, and again for weights that are learned.
     backward = 1 if has_adapter(trunk) else 2
     passes = 1 + backward + bool(args.gradient_checkpointing)
-    values = {"none": 0, "policy": passes}.get(critic, 1)
+    values = body if critic == "policy" else 0.0  # any other reads what the policy computed
     return Work(
         tokens=tokens,
         generated=generated,
         generation=whole,
-        scoring=2 * whole + (body if critic != "none" else 0.0),
-        update=args.epochs * (passes * whole + values * body),
+        scoring=2 * whole + values,
+        update=args.epochs * passes * (whole + values),
     )
 
 

@@ -239,6 +239,22 @@ class CausalLMPolicy(nn.Module):
             (B, T) float32: column t speaks of token t, given those before it; 0 where it was not
             generated.
         """
+        return self.score_and_hidden(input_ids, start_length, length, temperature=temperature)[0]
+
+    def score_and_hidden(
+        self,
+        input_ids: Tensor,
+        start_length: Tensor,
+        length: Tensor,
+        *,
+        temperature: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """The same as :meth:`score`, and what a critic on this trunk reads.
+
+        Returns:
+            Log-probabilities, and (N, d): the last hidden states from which the N generated tokens
+            were chosen, in the order of the rows.
+        """
         rows, width = input_ids.shape
         mask = generated_mask(start_length, length, width)
         target_index = mask.flatten().nonzero().squeeze(1)  # (N,) of B * T
@@ -254,7 +270,7 @@ class CausalLMPolicy(nn.Module):
         targets = input_ids.flatten().index_select(0, target_index)
         chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
         canvas = chosen.new_zeros(rows * width)
-        return canvas.index_copy(0, target_index, chosen).view(rows, width)
+        return canvas.index_copy(0, target_index, chosen).view(rows, width), hidden
 
     def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Last hidden states, and logits where they are more than ``head(hidden)``."""

@@ -38,7 +38,7 @@ from agents import masks
 from agents.advantages import Estimator, gae
 from agents.at_once import at_once
 from agents.command import main, refuse_outside, refuse_unused
-from agents.critic import Critic, CriticKind
+from agents.critic import Critic, CriticKind, HeadCritic, TrunkCritic
 from agents.guard import DivergedError
 from agents.losses import (
     Loss,
@@ -517,20 +517,22 @@ class _Minibatch:
             "kl/update_k3": 0.0,
             "largest": 0.0,
         }
-        if critic is None:
-            return stats if value_only else stats | self._actor(policy, loss)
         if value_only:
-            return stats | self._critic(critic)
-        if critic.shares_policy:  # both add to the same gradient, so one after the other
-            return stats | self._actor(policy, loss) | self._critic(critic)
+            return stats if critic is None else stats | self._critic(critic)
+        if not isinstance(critic, TrunkCritic):
+            return stats | self._actor(policy, loss, critic)
         actor, value = at_once(lambda: self._actor(policy, loss), lambda: self._critic(critic))
         return stats | actor | value
 
-    def _actor(self, policy: CausalLMPolicy, loss: Loss) -> dict[str, float]:
-        batch, totals = self._batch, dict[str, float]()
-        largest = 0.0
+    def _actor(
+        self, policy: CausalLMPolicy, loss: Loss, critic: HeadCritic | None = None
+    ) -> dict[str, float]:
+        """The policy's gradient, and that of a critic on the same trunk, in one pass."""
+        batch, totals, largest = self._batch, dict[str, float](), 0.0
+        scorer = policy if critic is None else critic
         for rows in self._groups:
-            fresh = policy.score(*self._inputs(rows), temperature=self._args.temperature)
+            said = scorer.score(*self._inputs(rows), temperature=self._args.temperature)
+            fresh, values = said if isinstance(said, tuple) else (said, None)
             old_logprobs = self._cut(batch.logprobs, rows)
             part, stats = loss(
                 LossInput(
@@ -544,6 +546,9 @@ class _Minibatch:
                     generated_count=self._generated_count,
                 )
             )
+            if values is not None:
+                of_values = self._value_loss(values, rows)
+                part, stats = part + of_values, {**stats, "loss/value": of_values.detach()}
             part.backward()  # type: ignore[no-untyped-call]
             for name, value in stats.items():
                 totals[name] = totals.get(name, 0.0) + float(value)
@@ -552,17 +557,17 @@ class _Minibatch:
         return {**totals, "largest": largest}
 
     def _critic(self, critic: Critic) -> dict[str, float]:
-        batch, total = self._batch, 0.0
+        total = 0.0
         for rows in self._groups:
-            loss = value_loss(
-                critic.values(*self._inputs(rows)),
-                self._cut(batch.returns, rows),
-                self._cut(batch.generated, rows),
-                normaliser=self._generated_count,
-            )
+            loss = self._value_loss(critic.values(*self._inputs(rows)), rows)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return {"loss/value": total}
+
+    def _value_loss(self, values: Tensor, rows: Tensor) -> Tensor:
+        batch = self._batch
+        targets, generated = self._cut(batch.returns, rows), self._cut(batch.generated, rows)
+        return value_loss(values, targets, generated, normaliser=self._generated_count)
 
     def _inputs(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         sequences = self._batch.sequences

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents.at_once import all_at_once
-from agents.critic import Critic
+from agents.critic import Critic, HeadCritic
 from agents.policy import CausalLMPolicy
 from agents.sequences import Sequences, Tokens, generated_mask, token_groups
 from codegym.errors import EpisodeError
@@ -73,16 +73,20 @@ def score(
     Returns:
         Log-probabilities and values.
     """
-    said: list[tuple[Tensor, Callable[..., Tensor]]] = [
-        (_blank(tokens), partial(policy.score, temperature=temperature)),
-        (_blank(tokens), partial(reference.score, temperature=temperature)),
-    ]
-    if critic is not None:
-        said.append((_blank(tokens), critic.values))
+    logprobs, reference_logprobs = _blank(tokens), _blank(tokens)
+    values = None if critic is None else _blank(tokens)
+    of_policy = partial(policy.score, temperature=temperature)
+    asked: list[tuple[tuple[Tensor, ...], Callable[..., Tensor | tuple[Tensor, ...]]]]
+    if values is None or critic is None:
+        asked = [((logprobs,), of_policy)]
+    elif isinstance(critic, HeadCritic):
+        asked = [((logprobs, values), partial(critic.score, temperature=temperature))]
+    else:
+        asked = [((logprobs,), of_policy), ((values,), critic.values)]
+    asked.insert(1, ((reference_logprobs,), partial(reference.score, temperature=temperature)))
     groups = list(token_groups(tokens, microbatch_tokens))
-    all_at_once(partial(_fill, into, say, group) for into, say in said for group in groups)
-    logprobs, reference_logprobs, *values = (into for into, _ in said)
-    return Scores(logprobs, values[0] if values else None, reference_logprobs)
+    all_at_once(partial(_fill, into, ask, group) for into, ask in asked for group in groups)
+    return Scores(logprobs, values, reference_logprobs)
 
 
 def scored(
@@ -152,7 +156,7 @@ def score_tokens(
     """
     logprobs = _blank(tokens)
     for group in token_groups(tokens, microbatch_tokens):
-        _fill(logprobs, partial(policy.score, temperature=temperature), group)
+        _fill((logprobs,), partial(policy.score, temperature=temperature), group)
     return logprobs
 
 
@@ -161,8 +165,13 @@ def _blank(tokens: Tokens | Sequences) -> Tensor:
 
 
 @torch.no_grad()
-def _fill(into: Tensor, say: Callable[..., Tensor], group: tuple[Tensor, ...]) -> None:
+def _fill(
+    into: tuple[Tensor, ...],
+    ask: Callable[..., Tensor | tuple[Tensor, ...]],
+    group: tuple[Tensor, ...],
+) -> None:
     """Writes what a model says of a group of rows."""
     rows, *inputs = group
-    found = say(*inputs)
-    into[rows, : found.shape[1]] = found
+    said = ask(*inputs)
+    for all_rows, found in zip(into, said if isinstance(said, tuple) else (said,), strict=True):
+        all_rows[rows, : found.shape[1]] = found

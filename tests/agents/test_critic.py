@@ -56,12 +56,38 @@ def test_only_a_shared_critic_moves_the_policy(
     input_ids, length = pad_tokens(ROWS, pad_id=0)
     critic.values(input_ids, START, length).sum().backward()  # type: ignore[no-untyped-call]
     assert any(p.grad is not None for p in policy.parameters()) == reaches
-    assert critic.shares_policy == reaches
     assert critic.head.weight.grad is not None
     mine = {id(p) for p in critic.parameters()}
     assert not mine & {id(p) for p in policy.parameters()}
     if isinstance(critic, TrunkCritic):
         assert any(p.grad is not None for p in critic.trunk.base_model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["head", "shared"])
+def test_one_pass_tells_what_two_tell(policy: CausalLMPolicy, kind: str) -> None:
+    critic = _critic(kind, policy)
+    assert isinstance(critic, HeadCritic)
+    input_ids, length = pad_tokens(ROWS, pad_id=0)
+    passes = []
+    policy.trunk.base_model.register_forward_hook(lambda *_: passes.append(1))
+    logprobs, values = critic.score(input_ids, START, length, temperature=0.5)
+    assert passes == [1]
+    alone = policy.score(input_ids, START, length, temperature=0.5)
+    assert torch.allclose(logprobs, alone, atol=1e-6)
+    assert torch.allclose(values, critic.values(input_ids, START, length), atol=1e-6)
+    values.sum().backward()  # type: ignore[no-untyped-call]
+    assert any(p.grad is not None for p in policy.parameters()) == (kind == "shared")
+
+
+@pytest.mark.parametrize("kind", ["policy", "head", "shared"])
+def test_scoring_asks_the_policys_trunk_once(policy: CausalLMPolicy, kind: str) -> None:
+    critic = _critic(kind, policy)  # before the hook, which a copy of the trunk would take along
+    passes = []
+    policy.trunk.base_model.register_forward_hook(lambda *_: passes.append(1))
+    input_ids, length = pad_tokens(ROWS, pad_id=0)
+    reference = CausalLMPolicy.from_config_tiny(13, d=16, layers=1, heads=2).eval()
+    score(policy, critic, reference, Tokens(input_ids, START, length))
+    assert passes == [1]
 
 
 def test_a_policy_does_without() -> None:
