@@ -62,7 +62,7 @@ test: check
 
 # Nothing in the tests may depend on how busy the machine is: three times beside eight busy loops.
 test-busy: $(VENV)/.test
-	CODEGYM_LOCKED=1 $(BIN)/python -m tests.busy --runs 3 --loops 8 -n 2 -W error
+	CODEGYM_LOCKED=1 $(BIN)/python -m tests.busy --runs 3 --loops 8 -n 8 -W error
 
 # More than 100,000 examples of what a program may leave, in place of more than 1,000.
 fuzz: $(VENV)/.test

@@ -18,6 +18,7 @@ PAGES = {
     "coverage": "coverage",
     "generation": "generation",
     "grading": "grading_report",
+    "hardening": "hardening",
     "memory": "memory",
     "methods": "methods_report",
     "oversubscription": "oversubscription",
