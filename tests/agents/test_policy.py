@@ -64,6 +64,16 @@ def test_score_is_the_log_softmax_of_the_action_space(policy: CausalLMPolicy) ->
             assert scores[row, t].item() == pytest.approx(expected[tokens[t]].item(), abs=1e-5)
 
 
+def test_a_critic_on_the_trunk_reads_the_states_behind_the_scores(policy: CausalLMPolicy) -> None:
+    input_ids, length = pad_tokens(ROWS, pad_id=0)
+    start = torch.tensor([2, 1, 4])
+    logprobs, hidden = policy.score_and_hidden(input_ids, start, length)
+    assert torch.equal(logprobs, policy.score(input_ids, start, length))
+    last = policy.trunk.base_model(input_ids=input_ids, use_cache=False)[0]
+    before = [last[row, t - 1] for row, t in generated_mask(start, length, 7).nonzero().tolist()]
+    assert torch.allclose(hidden, torch.stack(before), atol=1e-5)
+
+
 def test_padding_does_not_change_scores(policy: CausalLMPolicy) -> None:
     input_ids, length = pad_tokens(ROWS, pad_id=7)
     start = torch.tensor([2, 1, 4])
