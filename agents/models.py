@@ -32,6 +32,7 @@ from codegym.errors import ConfigurationError
 __all__ = ["ModelSettings", "empty_trunk", "make_policy", "model_config", "uses_checkpointing"]
 
 _HEAD_WIDTH = 16
+_SPARE_POSITIONS = 2  # OPT's table begins with two rows that stand for no position
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,8 @@ def make_policy(settings: ModelSettings, *, vocab_size: int, seed: int) -> Causa
         config = model_config(settings, vocab_size=vocab_size)
         policy = CausalLMPolicy.from_config(config, vocab_size=vocab_size, seed=seed, dtype=dtype)
     _require_actions(policy.vocab_size, vocab_size, settings.model)
+    # The settings of a model alone, without a task, have no length.
+    _require_positions(policy.trunk, getattr(settings, "context_length", 1), settings.model)
     if settings.lora_rank:
         adapter = settings.adapter
         if has_adapter(policy.trunk):
@@ -212,6 +215,22 @@ def _require_padding_only(trunk: PreTrainedModel, vocab_size: int, name: str) ->
             f"The checkpoint {name!r} has {tokens} tokens, but the tokenizer has {vocab_size}: it "
             "is not the one that the checkpoint was trained with. Name that one, as in "
             f"tokenizer={name!r}."
+        )
+
+
+def _require_positions(trunk: PreTrainedModel, context_length: int, name: str) -> None:
+    """Refuses a checkpoint that looks positions up in a table with too few rows, as GPT-2 does.
+
+    Rotary positions have no table: they go on behind what the checkpoint was trained with.
+    """
+    positions = getattr(trunk.config, "max_position_embeddings", None) or context_length
+    of_tokens = trunk.get_input_embeddings()
+    tables = [m for m in trunk.modules() if isinstance(m, nn.Embedding) and m is not of_tokens]
+    learned = range(positions, positions + _SPARE_POSITIONS + 1)
+    if positions < context_length and any(table.num_embeddings in learned for table in tables):
+        raise ConfigurationError(
+            f"The checkpoint {name!r} has {positions} positions, but context_length is "
+            f"{context_length}. Set context_length={positions} or less, and max_new_tokens with it."
         )
 
 

@@ -10,8 +10,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import GPT2Config, OPTConfig, PreTrainedTokenizerFast
 
 import codegym
 from agents import evaluate, ppo, sft
@@ -194,6 +195,41 @@ def test_a_checkpoint_may_pad_its_vocabulary(tmp_path: Path) -> None:
     name = _save_checkpoint(tmp_path, 320)
     policy = make_policy(ppo.Args(model=name), vocab_size=273, seed=0)
     assert policy.vocab_size == 273
+
+
+ROOM: dict[str, Any] = {"context_length": 64, "max_new_tokens": 32}
+LEARNED = {
+    "gpt2": GPT2Config(vocab_size=273, n_embd=16, n_layer=1, n_head=2, n_positions=64),
+    "opt": OPTConfig(
+        vocab_size=273,
+        hidden_size=16,
+        word_embed_proj_dim=16,
+        ffn_dim=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_a_context_longer_than_a_table_of_positions_is_refused(kind: str, tmp_path: Path) -> None:
+    policy = CausalLMPolicy.from_config(LEARNED[kind], vocab_size=273)
+    policy.trunk.save_pretrained(tmp_path)
+    fits = make_policy(ppo.Args(model=str(tmp_path), **ROOM), vocab_size=273, seed=0)
+    fits.score(torch.zeros((1, 64), dtype=torch.int64), torch.tensor([1]), torch.tensor([64]))
+    longer = ppo.Args(model=str(tmp_path), **{**ROOM, "context_length": 65})
+    with pytest.raises(ConfigurationError, match=r"has 64 positions, but context_length is 65"):
+        make_policy(longer, vocab_size=273, seed=0)
+
+
+def test_rotary_positions_have_no_table_to_run_out_of(tmp_path: Path) -> None:
+    policy = CausalLMPolicy.from_config_tiny(273, d=16, layers=1, heads=2, context_length=64)
+    policy.trunk.save_pretrained(tmp_path)
+    longer = ppo.Args(model=str(tmp_path), **{**ROOM, "context_length": 100})
+    policy = make_policy(longer, vocab_size=273, seed=0)
+    ids = torch.zeros((1, 100), dtype=torch.int64)
+    assert policy.score(ids, torch.tensor([1]), torch.tensor([100])).isfinite().all()
 
 
 def _save_checkpoint(folder: Path, tokens: int) -> str:
