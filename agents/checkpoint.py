@@ -33,6 +33,7 @@ from codegym.errors import ConfigurationError
 __all__ = [
     "TrainerState",
     "load",
+    "refuse_to_replace",
     "require_settings",
     "save",
     "save_settings",
@@ -210,6 +211,25 @@ def saved_iteration(folder: Path) -> int:
     _require_checkpoint(folder)
     with _readable(folder):
         return int(_read_state(folder)["iteration"])
+
+
+def refuse_to_replace(out: Path) -> None:
+    """Refuses the folder of a run that could go on to a new run, which would write over it.
+
+    Args:
+        out: Where the new run is to write.
+
+    Raises:
+        ConfigurationError: If it holds a checkpoint, or the last good state.
+    """
+    found = [*sorted(out.glob("checkpoints/*/state.pt")), *out.glob("good/state.pt")]
+    if found:
+        latest = max((path.parent for path in found), key=saved_iteration)
+        raise ConfigurationError(
+            f"{out} holds a run that came to iteration {saved_iteration(latest)} or further, and a "
+            f"new one would write over it. Go on with it (--resume {latest}), choose another "
+            "--out, or delete the folder."
+        )
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

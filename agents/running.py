@@ -97,7 +97,10 @@ def command(
     if args.dry_run:
         return
     resume_at = None
-    if args.resume is not None:
+    if args.resume is None:
+        if processes.is_first:  # which may have begun to write when another one comes here
+            checkpoint.refuse_to_replace(args.out)
+    else:
         done = checkpoint.saved_iteration(args.resume)
         resume_at = done + 1 if done else 0  # before the first iteration, success is measured again
     if processes.device is not None:

@@ -86,6 +86,29 @@ def test_a_setting_is_read_beside_those_of_the_run_that_goes_on(
     assert read_scalars(tmp_path) == [{"step": 0, "measured": 1.0}]
 
 
+def test_a_new_run_does_not_write_over_one_that_could_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["prorl", "--out", str(tmp_path)])
+    begun: list[prorl.Args] = []
+
+    def run(args: prorl.Args, logger: RunLogger) -> None:
+        begun.append(args)
+
+    command(prorl.Args, run)
+    assert len(begun) == 1, "a folder without a run is as good as a new one"
+    for name, iteration in (("checkpoints/000002", 2), ("good", 7)):
+        folder = tmp_path / name
+        for part in ("policy", "reference"):
+            (folder / part).mkdir(parents=True)
+            (folder / part / "policy.json").touch()
+        (folder / "settings.json").write_text("{}")
+        torch.save({"iteration": iteration}, folder / "state.pt")
+    with pytest.raises(ConfigurationError, match=r"iteration 7 or further.*--resume .*/good\)"):
+        command(prorl.Args, run)
+    assert len(begun) == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
