@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 
 from tests.waiting import wait_until
 
-__all__ = ["DID_NOT_START", "start_without_deadline"]
+__all__ = ["DID_NOT_START", "patient_environment", "start_without_deadline"]
 
 DID_NOT_START = 75
 """Exit status where Ray itself does not start on this machine."""
@@ -27,11 +31,41 @@ class _RayletEndedError(Exception):
     """A part of Ray did not start in the time that another part gives it."""
 
 
+@contextlib.contextmanager
+def patient_environment() -> Iterator[dict[str, str]]:
+    """Variables under which Ray gives up nothing because the machine is busy.
+
+    They also keep its files, and its token, out of the user's home and `/tmp/ray`.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-")  # pytest's are too long for the path of a socket
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RAY_", "PYTEST_"))
+    }
+    try:
+        yield inherited | {
+            "RAY_TMPDIR": folder,
+            "TMPDIR": folder,  # nobody else's folders are in it
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # On a busy machine Ray's 15 would hardly ever have its turn.
+            "RAY_worker_niceness": "0",
+            "RAY_gcs_server_port_wait_time_s": "3600",
+            "RAY_worker_register_timeout_seconds": "3600",
+            "RAY_agent_register_timeout_ms": "3600000",
+            "RAY_health_check_failure_threshold": "1000",
+        }
+    finally:
+        shutil.rmtree(folder)
+
+
 def start_without_deadline() -> None:
     """From now on `ray.init` in this process waits until its node has registered.
 
-    Ray has no setting for this deadline. Its others are set in `test_ray_executor.py`; where the
-    raylet obeys none and ends, Ray is started anew, and at last the process ends.
+    Ray has no setting for this deadline. Its others are set by :func:`patient_environment`; where
+    the raylet obeys none and ends, Ray is started anew, and at last the process ends.
     """
     import ray
     import ray._private.services as services

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 
 from codegym.errors import ConfigurationError
 from codegym.execution import RayExecutor
-from tests.execution.patient_ray import DID_NOT_START
+from tests.execution.patient_ray import DID_NOT_START, patient_environment
 from tests.python import PYTHON
 
 ROOT = Path(__file__).parents[2]
@@ -23,28 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Variables that keep Ray's files, and its token, out of the user's home and `/tmp/ray`."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-    folder = tempfile.mkdtemp(prefix="ray-")  # pytest's are too long for the path of a socket
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("RAY_", "PYTEST_"))
-    }
-    yield inherited | {
-        "RAY_TMPDIR": folder,
-        "TMPDIR": folder,  # nobody else's folders are in it
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",  # on a busy machine Ray's 15 would hardly ever have its turn
-        # Ray gives up nothing because the machine is busy.
-        "RAY_gcs_server_port_wait_time_s": "3600",
-        "RAY_worker_register_timeout_seconds": "3600",
-        "RAY_agent_register_timeout_ms": "3600000",
-        "RAY_health_check_failure_threshold": "1000",
-    }
-    shutil.rmtree(folder)
+    with patient_environment() as variables:
+        yield variables
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
