@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from agents.lora import has_adapter
 from agents.models import empty_trunk
+from agents.parallel import ALONE, Processes
 
 __all__ = ["FLOPS", "Memory", "Work", "memory_of", "report", "show", "work_of"]
 
@@ -158,21 +159,38 @@ def work_of(args: Any, trunk: PreTrainedModel) -> Work:
     )
 
 
-def report(args: Any, *, vocab_size: int, config: PreTrainedConfig | None = None) -> Group:
+def report(
+    args: Any,
+    *,
+    vocab_size: int,
+    config: PreTrainedConfig | None = None,
+    processes: Processes = ALONE,
+) -> Group:
     """Both as tables.
 
     Args:
         args: As for :func:`memory_of`.
         vocab_size: Number of actions.
         config: Shape of the model, in place of the one that the settings name.
+        processes: That train together: each has all models, and its share of the environments.
 
     Returns:
         What rich prints.
+
+    Raises:
+        ConfigurationError: If the processes cannot share the environments or the episodes evenly.
     """
     trunk = empty_trunk(args, vocab_size=vocab_size, config=config)
-    memory, work = memory_of(args, trunk), work_of(args, trunk)
+    here = {name: processes.share(name, getattr(args, name)) for name in ("num_envs", "episodes")}
+    memory = memory_of(dataclasses.replace(args, **here), trunk)
+    work = work_of(args, trunk)
     total = sum(p.numel() for p in trunk.parameters())
-    table = Table(title=f"Memory of {args.model}, {memory.learned:,} of {total:,} weights learned")
+    several = processes.count > 1
+    of = f" in each of {processes.count} processes" if several else ""
+    shared = f" {processes.count} processes share it." if several else ""
+    table = Table(
+        title=f"Memory of {args.model}{of}, {memory.learned:,} of {total:,} weights learned"
+    )
     table.add_column("")
     table.add_column("GB", justify="right")
     rows = {
@@ -205,14 +223,14 @@ def report(args: Any, *, vocab_size: int, config: PreTrainedConfig | None = None
     effort.caption = (
         f"{args.episodes} episodes, {work.tokens:,} tokens, {work.generated:,} of them generated. "
         "Generation takes longer than its operations do, because it waits for memory; judging and "
-        "evaluations are not counted."
+        f"evaluations are not counted.{shared}"
     )
     return Group(table, effort)
 
 
-def show(args: Any, *, vocab_size: int) -> None:
+def show(args: Any, *, vocab_size: int, processes: Processes = ALONE) -> None:
     """Prints :func:`report`."""
-    Console().print(report(args, vocab_size=vocab_size))
+    Console().print(report(args, vocab_size=vocab_size, processes=processes))
 
 
 class _Shape:

@@ -93,7 +93,8 @@ def command(
     # What the command line does not say is as it was.
     args = command_line(settings, default=begun)
     if args.dry_run and processes.is_first:
-        show(args, vocab_size=make_tokenizer(args.tokenizer, args.prompt_format).vocab_size)
+        tokenizer = make_tokenizer(args.tokenizer, args.prompt_format)
+        show(args, vocab_size=tokenizer.vocab_size, processes=processes)
     if args.dry_run:
         return
     resume_at = None

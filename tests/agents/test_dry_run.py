@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from transformers import GPT2Config
 
@@ -18,6 +20,7 @@ from agents import dry_run, ppo
 from agents.critic import make_critic
 from agents.lora import add_adapter, has_adapter
 from agents.models import empty_trunk, make_policy
+from agents.parallel import Processes
 from agents.policy import CausalLMPolicy
 from codegym.errors import ConfigurationError
 
@@ -186,3 +189,22 @@ def test_the_command_prints_tables_and_makes_nothing(
     for part in ("reference", "optimiser", "peak, at most", "tokens", "1e+14"):
         assert part in said
     assert not (tmp_path / "run").exists()
+
+
+def test_each_of_several_processes_has_all_models_and_its_share_of_the_programs() -> None:
+    args = ppo.Args(model="tiny", num_envs=32, model_width=32)
+    trunk = empty_trunk(args, vocab_size=512)
+    alone = dry_run.memory_of(args, trunk)
+    half = dry_run.memory_of(dataclasses.replace(args, num_envs=16), trunk)
+    assert alone.generation == 2 * half.generation > 0
+    two = dry_run.report(args, vocab_size=512, processes=Processes(index=0, count=2))
+    console = Console(width=200, file=io.StringIO())
+    console.print(two)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "in each of 2 processes" in said
+    assert "2 processes share it" in said
+    row = next(line for line in said.splitlines() if "while programs are written" in line)
+    assert f"{half.generation / 1e9:.2f}" in row
+    assert f"{alone.generation / 1e9:.2f}" not in row, "the numbers can be told apart"
+    with pytest.raises(ConfigurationError, match=r"num_envs=32. Choose a multiple of 3"):
+        dry_run.report(args, vocab_size=512, processes=Processes(index=0, count=3))
