@@ -10,7 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from benchmarks import page
-from benchmarks.intervals import mean_and_half, shown
+from benchmarks.intervals import shown
+from benchmarks.learning_curves import band
 
 __all__ = ["draw", "lines"]
 
@@ -98,8 +99,9 @@ def draw(results: Mapping[str, Any]) -> Figure:
         mine = [row["curve"] for row in rows if row["arm"] == arm]
         for mode, colour in _COLOURS.items():
             style = "-" if mode == "sampled" else "--"
-            _band(axis, ppo, mode, "0.55", style, f"PPO, {mode}")
-            _band(axis, mine, mode, colour, style, f"the method, {mode}")
+            lines_of = {"unit": 1e3, "ls": style, "marker": "o", "markersize": 2.5}
+            band(axis, ppo, mode, color="0.55", label=f"PPO, {mode}", **lines_of)
+            band(axis, mine, mode, color=colour, label=f"the method, {mode}", **lines_of)
         axis.set_title(arm, fontsize=10)
         axis.grid(alpha=0.3)
         axis.set_ylim(bottom=0)
@@ -112,19 +114,3 @@ def draw(results: Mapping[str, Any]) -> Figure:
     figure.legend(handles, labels, loc="upper center", ncol=4, frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.95))
     return figure
-
-
-def _band(
-    axis: Any, curves: Sequence[Sequence[Row]], mode: str, colour: str, style: str, label: str
-) -> None:
-    """Mean and 95 % band of some seeds."""
-    if not curves:
-        return
-    points = range(min(map(len, curves)))
-    tokens = [np.mean([curve[k]["tokens"] for curve in curves]) / 1e3 for k in points]
-    found = [mean_and_half([100 * curve[k][mode] for curve in curves]) for k in points]
-    means = np.array([mean for mean, _ in found])
-    halves = np.nan_to_num([half for _, half in found])
-    axis.plot(tokens, means, style, color=colour, marker="o", markersize=2.5, label=label)
-    low, high = np.clip(means - halves, 0, 100), np.clip(means + halves, 0, 100)
-    axis.fill_between(tokens, low, high, color=colour, alpha=0.12, lw=0)

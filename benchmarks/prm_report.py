@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from scipy.integrate import trapezoid
 
 from benchmarks import page
 from benchmarks.intervals import mean_and_half, shown
+from benchmarks.learning_curves import band, mean_over_run
 from benchmarks.process_reward.arms import ARMS, BASE, BOTH, LONGER
 
 __all__ = ["arms_labels", "draw", "equal_executions", "lines", "passes_gate", "told"]
@@ -220,7 +220,7 @@ def _equal_tokens(rows: Sequence[Row]) -> Iterator[str]:
         for mode in _MODES:
             yield shown([100 * row["curve"][0][mode] for row in mine])
             yield shown([100 * row["curve"][-1][mode] for row in mine])
-        yield shown([100 * _area(row) for row in mine])
+        yield shown([100 * mean_over_run(row["curve"]) for row in mine])
         yield f"{np.mean([row['curve'][-1]['iteration'] for row in mine]):.0f}"
         yield f"{np.mean([row['cpu_seconds'] for row in mine]):.0f}"
 
@@ -235,7 +235,10 @@ def _differences(rows: Sequence[Row]) -> Iterator[str]:
         for one, other in _PAIRS:
             ends = {mode: _paired(rows, one, other, mode) for mode in _MODES}
             if ends["sampled"]:
-                areas = [100 * (_area(a) - _area(b)) for a, b in _pairs(rows, one, other)]
+                areas = [
+                    100 * (mean_over_run(a["curve"]) - mean_over_run(b["curve"]))
+                    for a, b in _pairs(rows, one, other)
+                ]
                 found = [shown(values, sign=True) for values in (*ends.values(), areas)]
                 name = f"{one} - {other}"
                 yield [name, str(len(areas)), *found, *(told(ends[mode]) for mode in _MODES)]
@@ -414,12 +417,6 @@ def _ends(rows: Sequence[Row], arm: str, mode: str) -> list[float]:
     return [100 * row["curve"][-1][mode] for row in rows if row["arm"] == arm]
 
 
-def _area(row: Row) -> float:
-    """Mean of the sampled pass rate over the run's tokens."""
-    tokens = [point["tokens"] for point in row["curve"]]
-    return float(trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
-
-
 def draw(results: Mapping[str, Any]) -> Figure | None:
     """pass@1 over generated tokens, sampled and greedy, and over programs with those of labels.
 
@@ -436,18 +433,11 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
             if arm == LONGER if key == "tokens" else not dear and arm != LONGER:
                 continue
             mine = [row["curve"] for row in rows if row["arm"] == arm]
-            points = range(min(map(len, mine)))
-            before = labels["executions"] if key == "episodes" and dear else 0
-            places = np.array([np.mean([c[k][key] for c in mine]) + before for k in points]) / unit
-            found = [mean_and_half([100 * curve[k][mode] for curve in mine]) for k in points]
-            means = np.array([mean for mean, _ in found])
-            halves = np.nan_to_num([half for _, half in found])
             k = list(ARMS).index(arm)
             style: dict[str, Any] = {"color": _COLOURS[k], "ls": _STYLES[k], "marker": _MARKERS[k]}
-            axis.plot(places, means, label=arm, markersize=4, **style)
-            axis.fill_between(
-                places, means - halves, means + halves, color=_COLOURS[k], alpha=0.1, lw=0
-            )
+            spent = labels["executions"] if key == "episodes" and dear else 0
+            where: dict[str, Any] = {"over": key, "unit": unit, "after": spent}
+            band(axis, mine, mode, label=arm, markersize=4, **where, **style)
         axis.set(ylabel=f"{mode} pass@1, %", ylim=(0, None))
         axis.grid(alpha=0.3)
         if axis.has_data():

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from scipy.integrate import trapezoid
 
 from benchmarks import page
-from benchmarks.intervals import mean_and_half, shown
+from benchmarks.intervals import shown
+from benchmarks.learning_curves import band, mean_over_run
 from benchmarks.start_state_arms import ARMS
 
 __all__ = ["draw", "lines", "tokens_to"]
@@ -77,7 +77,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         for mode in _MODES:
             yield shown([100 * row["curve"][0][mode] for row in mine])
             yield shown([100 * row["curve"][-1][mode] for row in mine])
-        yield shown([100 * _area(row) for row in mine])
+        yield shown([100 * mean_over_run(row["curve"]) for row in mine])
         for rate in (0.05, 0.10):
             yield _reached([tokens_to(rate, row["curve"]) for row in mine])
         yield f"{np.mean([row['curve'][-1]['iteration'] for row in mine]):.0f}"
@@ -138,12 +138,6 @@ def _copying(found: Mapping[str, int]) -> float:
     return found.get("copying", 0) / failed if failed else 0.0
 
 
-def _area(row: Row) -> float:
-    """Mean of the sampled pass rate over the run's tokens."""
-    tokens = [point["tokens"] for point in row["curve"]]
-    return float(trapezoid([point["sampled"] for point in row["curve"]], tokens) / tokens[-1])
-
-
 def _reached(tokens: Sequence[float | None]) -> str:
     known = [each for each in tokens if each is not None]
     if not known:
@@ -162,7 +156,7 @@ def _differences(rows: Sequence[Row]) -> Iterator[list[str]]:
             [100 * (a["curve"][-1][mode] - b["curve"][-1][mode]) for a, b in pairs]
             for mode in _MODES
         ]
-        areas = [100 * (_area(a) - _area(b)) for a, b in pairs]
+        areas = [100 * (mean_over_run(a["curve"]) - mean_over_run(b["curve"])) for a, b in pairs]
         found = [shown(values, sign=True) for values in (*ends, areas)]
         yield [f"{one} - {other}", str(len(seeds)), *found]
 
@@ -176,17 +170,9 @@ def draw(results: Mapping[str, Any]) -> Figure:
     for axis, mode in zip(axes, _MODES, strict=True):
         for arm in arms:
             mine = [row["curve"] for row in rows if row["arm"] == arm]
-            points = range(min(map(len, mine)))
-            tokens = [np.mean([curve[k]["tokens"] for curve in mine]) / 1e6 for k in points]
-            found = [mean_and_half([100 * curve[k][mode] for curve in mine]) for k in points]
-            means = np.array([mean for mean, _ in found])
-            halves = np.nan_to_num([half for _, half in found])
             colour = _COLOURS[plain.index(arm.removesuffix(" + fgo")) % len(_COLOURS)]
             style = "--" if ARMS[arm].fgo else "-"
-            axis.plot(tokens, means, style, color=colour, label=arm, marker="o", markersize=3)
-            axis.fill_between(
-                tokens, means - halves, means + halves, color=colour, alpha=0.15, lw=0
-            )
+            band(axis, mine, mode, color=colour, ls=style, label=arm, marker="o", markersize=3)
         axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)

@@ -1,0 +1,114 @@
+"""The results of `benchmarks/fgo_learning.py` as a page and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmarks import page
+from benchmarks.intervals import shown
+from benchmarks.learning_curves import band, mean_over_run
+
+__all__ = ["ARMS", "Arm", "draw", "lines"]
+
+Row = Mapping[str, Any]
+
+_MODES = ("sampled", "greedy")
+
+
+class Arm(NamedTuple):
+    """What distinguishes the runs of an arm.
+
+    Attributes:
+        tests: How many of a problem's tests judge a program in training.
+        fgo: Whether only executed tokens are learned from.
+    """
+
+    tests: int
+    fgo: bool
+
+
+ARMS = {
+    "1 test, no mask": Arm(1, fgo=False),
+    "1 test, FGO": Arm(1, fgo=True),
+    "3 tests, no mask": Arm(3, fgo=False),
+    "3 tests, FGO": Arm(3, fgo=True),
+}
+_COLOURS = {1: "#0072B2", 3: "#D55E00"}  # Okabe and Ito's
+
+
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """The page, from ``command``, ``arguments``, ``starts`` and ``rows``."""
+    args, rows = results["arguments"], results["rows"]
+    asked = (
+        "Does PPO learn faster if unexecuted tokens are left out (FGO)? The main job's settings "
+        f"with CCCS, {args['tokens'] / 1e3:.0f} thousand generated tokens a run, 1 or 3 tests "
+        "of each training problem. pass@1 in % by all tests, on test problems of all levels from "
+        f"the empty prefix ({args['samples']} samples each, and greedy). Each seed has an SFT "
+        "policy of its own, which all arms share; intervals are 95 % (Student's t) over seeds, of "
+        "differences over pairs with the same seed. What was expected was written down before the "
+        "runs (docs/results/plans/fgo.md)."
+    )
+    yield from page.head("Executed tokens: learning", asked, results)
+    yield from ("![curves of each arm](fgo_learning.png)", "")
+    columns = ("arm", "seeds", "executed, %", "sampled before", "after", "greedy before", "after")
+    yield from page.table(
+        (*columns, "sampled, mean over the run", "iterations"),
+        ([*_cells(arm, rows)] for arm in ARMS if any(row["arm"] == arm for row in rows)),
+    )
+    yield from ("", "## Differences", "", "Points of pass@1, FGO less no mask, by seed.", "")
+    yield from page.table(
+        ("", "seeds", "sampled", "greedy", "sampled, mean over the run"), _differences(rows)
+    )
+    yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
+
+
+def _cells(arm: str, rows: Sequence[Row]) -> Iterator[str]:
+    mine = [row["curve"] for row in rows if row["arm"] == arm]
+    yield arm
+    yield str(len(mine))
+    shares = [point["policy/executed_share"] for curve in mine for point in curve[1:]]
+    yield f"{100 * np.mean(shares):.0f}"
+    for mode in _MODES:
+        for point in (0, -1):
+            yield shown([100 * curve[point][mode] for curve in mine])
+    yield shown([100 * mean_over_run(curve) for curve in mine])
+    yield f"{np.mean([curve[-1]['iteration'] for curve in mine]):.0f}"
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[list[str]]:
+    by = {(row["arm"], row["seed"]): row["curve"] for row in rows}
+    for tests in sorted({arm.tests for arm in ARMS.values()}):
+        plain, masked = (
+            next(name for name, arm in ARMS.items() if arm == Arm(tests, fgo=fgo))
+            for fgo in (False, True)
+        )
+        seeds = [seed for arm, seed in by if arm == masked and (plain, seed) in by]
+        pairs = [(by[masked, seed], by[plain, seed]) for seed in seeds]
+        if not pairs:
+            continue
+        ends = [[100 * (a[-1][mode] - b[-1][mode]) for a, b in pairs] for mode in _MODES]
+        means = [100 * (mean_over_run(a) - mean_over_run(b)) for a, b in pairs]
+        found = [shown(values, sign=True) for values in (*ends, means)]
+        yield [f"{masked} - no mask", str(len(pairs)), *found]
+
+
+def draw(results: Mapping[str, Any]) -> Figure:
+    """Sampled and greedy pass@1 over generated tokens: mean and 95 % band of each arm."""
+    rows = results["rows"]
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
+    for axis, mode in zip(axes, _MODES, strict=True):
+        for name, arm in ARMS.items():
+            mine = [row["curve"] for row in rows if row["arm"] == name]
+            line = {"color": _COLOURS[arm.tests], "ls": "-" if arm.fgo else "--"}
+            band(axis, mine, mode, label=name, marker="o", markersize=3, **line)
+        axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %", ylim=(0, None))
+        axis.grid(alpha=0.3)
+    axes[0].legend(frameon=False)
+    figure.suptitle("All levels, from the empty prefix, judged by all tests")
+    figure.tight_layout()
+    return figure
