@@ -104,7 +104,7 @@ def draw(results: Mapping[str, Any]) -> Figure:
     for axis, mode in zip(axes, _MODES, strict=True):
         for name, arm in ARMS.items():
             mine = [row["curve"] for row in rows if row["arm"] == name]
-            line = {"color": _COLOURS[arm.tests], "ls": "-" if arm.fgo else "--"}
+            line: dict[str, Any] = {"color": _COLOURS[arm.tests], "ls": "-" if arm.fgo else "--"}
             band(axis, mine, mode, label=name, marker="o", markersize=3, **line)
         axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %", ylim=(0, None))
         axis.grid(alpha=0.3)

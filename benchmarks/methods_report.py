@@ -99,7 +99,7 @@ def draw(results: Mapping[str, Any]) -> Figure:
         mine = [row["curve"] for row in rows if row["arm"] == arm]
         for mode, colour in _COLOURS.items():
             style = "-" if mode == "sampled" else "--"
-            lines_of = {"unit": 1e3, "ls": style, "marker": "o", "markersize": 2.5}
+            lines_of: dict[str, Any] = {"unit": 1e3, "ls": style, "marker": "o", "markersize": 2.5}
             band(axis, ppo, mode, color="0.55", label=f"PPO, {mode}", **lines_of)
             band(axis, mine, mode, color=colour, label=f"the method, {mode}", **lines_of)
         axis.set_title(arm, fontsize=10)
