@@ -8,18 +8,20 @@ nothing of codegym: no Ray was there to be tested with.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psutil
 
 from tests.waiting import wait_until
 
-__all__ = ["DID_NOT_START", "patient_environment", "start_without_deadline"]
+__all__ = ["DID_NOT_START", "RayletEndedError", "patient_environment", "start_without_deadline"]
 
 DID_NOT_START = 75
 """Exit status where Ray itself does not start on this machine."""
@@ -27,7 +29,7 @@ DID_NOT_START = 75
 _ATTEMPTS = 4
 
 
-class _RayletEndedError(Exception):
+class RayletEndedError(Exception):
     """A part of Ray did not start in the time that another part gives it."""
 
 
@@ -77,12 +79,9 @@ def start_without_deadline() -> None:
             before = set(psutil.Process().children())
             try:
                 return init(*args, **named)
-            except _RayletEndedError:
+            except RayletEndedError:
                 ray.shutdown()
-                for child in set(psutil.Process().children()) - before:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        child.kill()
-                        child.wait()
+                _end(set(psutil.Process().children()) - before)
         os._exit(DID_NOT_START)
 
     ray.init = init_until_it_lasts
@@ -96,7 +95,7 @@ def start_without_deadline() -> None:
             for child in psutil.Process().children():  # else we would wait for ever
                 dead = child.name() == "raylet" and child.status() == psutil.STATUS_ZOMBIE
                 if dead:
-                    raise _RayletEndedError
+                    raise RayletEndedError
             with contextlib.suppress(RuntimeError):
                 found.append(get_node(address, node))
             return found
@@ -104,3 +103,18 @@ def start_without_deadline() -> None:
         return wait_until(look)[0]
 
     services.get_node = when_registered
+
+
+def _end(children: Iterable[psutil.Process]) -> None:
+    """Ends what a Ray that did not start has left, through the objects that Ray has of them.
+
+    One that ended behind its object's back would be warned of as still running.
+    """
+    owners: dict[int, Any] = {
+        one.pid: one for one in gc.get_objects() if issubclass(type(one), subprocess.Popen)
+    }
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            owner = owners.get(child.pid, child)
+            owner.kill()
+            owner.wait()

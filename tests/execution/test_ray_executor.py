@@ -67,6 +67,33 @@ wait_until_dead(family)
     run(["-c", program], environment)
 
 
+def test_a_ray_that_did_not_start_is_started_anew_and_leaves_nothing(
+    environment: dict[str, str],
+) -> None:
+    program = """
+import gc, sys
+from codegym.execution import *
+import ray._private.services as services
+from tests.execution.patient_ray import RayletEndedError, start_without_deadline
+left = []
+sys.unraisablehook = left.append
+start_without_deadline()
+get_node, asked = services.get_node, []
+def ended_at_first(address, node):
+    asked.append(node)
+    if len(asked) == 1:
+        raise RayletEndedError
+    return get_node(address, node)
+services.get_node = ended_at_first
+with RayExecutor(workers=1, cpus_per_worker=0.5, start_seconds=3600.0) as pool:
+    assert pool.run(Request("print(1)", (Stdin(""),))).observations[0].stdout == "1\\n"
+assert len(set(asked)) == 2, asked
+gc.collect()
+assert not left, [one.exc_value for one in left]
+"""
+    run(["-c", program], environment)
+
+
 def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[ray\]'"):
