@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,21 @@ import numpy as np
 from benchmarks import page
 from benchmarks.intervals import Interval, median_of_ratios
 from benchmarks.page import Bar
+from benchmarks.training_peers.job import Arm
 
-__all__ = ["ASYNC", "SYNC", "TRL", "lines", "rate"]
+__all__ = ["ARMS", "PPO", "lines", "rate"]
 
-ASYNC = "codegym PPO"
-SYNC = "codegym PPO, synchronous judging"
-TRL = "TRL GRPOTrainer"
-_AT_LEAST = 1.5
+PPO, _SYNC, _GRPO = "codegym PPO", "codegym PPO, synchronous judging", "codegym GRPO"
+_TRL, _TWO = "TRL GRPOTrainer", ", 2 processes"
+ARMS: Mapping[str, Arm] = {
+    PPO: Arm("ppo"),
+    _SYNC: Arm("ppo", judging="sync"),
+    _GRPO: Arm("grpo"),
+    _TRL: Arm("trl"),
+    PPO + _TWO: Arm("ppo", processes=2),
+    _TRL + _TWO: Arm("trl", processes=2),
+}
+_AT_LEAST = 2.0
 _WAITING = 0.05
 
 Iterations = Sequence[Mapping[str, float]]
@@ -29,9 +37,16 @@ def rate(block: Iterations) -> float:
     return sum(one["tokens"] for one in block) / sum(one["seconds"] for one in block)
 
 
-def _ratio(blocks: Blocks, ours: str, theirs: str) -> Interval:
-    """How many times as fast, from paired blocks."""
-    return median_of_ratios(list(map(rate, blocks[ours])), list(map(rate, blocks[theirs])))
+def _found(block: Iterations) -> float:
+    """Problems newly solved per second of CPU time."""
+    return sum(one["newly_solved"] for one in block) / sum(one["cpu_seconds"] for one in block)
+
+
+def _ratio(
+    blocks: Blocks, ours: str, theirs: str, of: Callable[[Iterations], float] = rate
+) -> Interval:
+    """How many times as much, from paired blocks."""
+    return median_of_ratios(list(map(of, blocks[ours])), list(map(of, blocks[theirs])))
 
 
 def _waiting_share(iterations: Iterations) -> float:
@@ -44,28 +59,32 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """The page."""
     blocks, waits, args = results["rounds"], results["waiting"], results["ppo"]
     asked = (
-        "How many tokens a second does codegym's PPO train on, beside TRL's GRPOTrainer on the "
-        f"same job, with {args['threads']} threads of torch? And how long does a rollout wait for "
-        "grades?"
+        "How many tokens a second do codegym's PPO and a GRPO from its parts train on, beside "
+        f"TRL's GRPOTrainer on the same job, with {args['threads']} threads of torch or as many "
+        "processes of one thread? And how long does a rollout wait for grades?"
     )
     yield from page.head("Speed of training", asked, results)
     yield from page.bars(_bars(blocks, waits))
     yield from (
         "",
         f"An iteration: {args['episodes']} programs of at most {args['max_new_tokens']} tokens are "
-        f"written, judged, and trained on for {args['epochs']} epochs of {args['minibatches']} "
-        "optimiser steps, against a frozen reference. codegym learns a value function as well, "
-        "computes coverage masks and its telemetry; TRL writes 8 programs a prompt. Blocks take "
-        "turns and begin with the same fine-tuned weights; each block's first iteration is not "
-        "counted. A token is counted once, when it is generated.",
+        f"written, judged, and trained on; epochs: {args['epochs']}, of {args['minibatches']} "
+        "optimiser steps each, against a frozen reference. GRPO writes "
+        f"{results['group']} programs a prompt; PPO writes one and learns a value function as well. "
+        "codegym computes coverage masks and its telemetry in all arms. Blocks take turns, each in processes of its "
+        "own, and begin with the same fine-tuned weights; the first iteration of each is not "
+        "counted. A token is counted once, when it is generated; a problem is newly solved when a "
+        "program for it passes for the first time since its block began; CPU seconds are those of "
+        "all processes, the graders' included.",
         "",
         "*Generate*: model, sampling and environment steps (TRL: its model's `generate`). *Judge*: "
         "nothing is done but wait for grades. *Update*: all the rest.",
         "",
     )
     columns = ("trainer", "tokens/s", "tokens an iteration", "s an iteration")
+    ends = ("CPU s an iteration", "newly solved an iteration")
     yield from page.table(
-        (*columns, "generate", "judge", "update", "solved"),
+        (*columns, "generate", "judge", "update", "solved", *ends),
         (_row(name, [i for block in mine for i in block]) for name, mine in blocks.items()),
     )
     yield from (
@@ -81,13 +100,24 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _bars(blocks: Blocks, waits: Mapping[str, Iterations]) -> Iterator[Bar]:
-    what = f"tokens/s at least {_AT_LEAST} x TRL's"
-    if TRL in blocks:
-        reached = _ratio(blocks, ASYNC, TRL)
-        yield Bar(what, f"{reached} x", reached.value >= _AT_LEAST)
+    groups = f"tokens/s at least {_AT_LEAST:.0f} x TRL's, GRPO with the same groups"
+    if _TRL in blocks:
+        reached = _ratio(blocks, _GRPO, _TRL)
+        yield Bar(groups, f"{reached} x", reached.value >= _AT_LEAST)
+        newly = _ratio(blocks, _GRPO, _TRL, _found)
+        what = f"problems newly solved a CPU second at least {_AT_LEAST:.0f} x TRL's, likewise"
+        yield Bar(what, f"{newly} x", newly.value >= _AT_LEAST)
+        both = _ratio(blocks, PPO + _TWO, _TRL + _TWO)
+        what = f"tokens/s at least {_AT_LEAST:.0f} x TRL's, PPO, both with 2 processes"
+        yield Bar(what, f"{both} x", both.value >= _AT_LEAST)
+        yield Bar("tokens/s, PPO against TRL", f"{_ratio(blocks, PPO, _TRL)} x", None)
+        two = _ratio(blocks, _TRL + _TWO, _TRL)
+        yield Bar("TRL: 2 processes of one thread against 2 threads", f"{two} x", None)
     else:
-        yield Bar(what, "not measured: no TRL", None)
-    yield Bar("asynchronous against synchronous judging", f"{_ratio(blocks, ASYNC, SYNC)} x", None)
+        yield Bar(groups, "not measured: no TRL", None)
+    two = _ratio(blocks, PPO + _TWO, PPO)
+    yield Bar("PPO: 2 processes of one thread against 2 threads", f"{two} x", None)
+    yield Bar("asynchronous against synchronous judging", f"{_ratio(blocks, PPO, _SYNC)} x", None)
     for name, iterations in waits.items():
         share = _waiting_share(iterations)
         what = f"{name}: at most {100 * _WAITING:.0f} % of a rollout waits for grades"
@@ -100,7 +130,8 @@ def _row(name: str, iterations: Iterations) -> list[str]:
     return [
         *(name, f"{rate(iterations):.0f}", f"{mean['tokens']:.0f}", f"{mean['seconds']:.2f}"),
         *(f"{part:.2f}" for part in (mean["generate"], mean["judge"], update)),
-        f"{100 * mean['solved']:.0f} %",
+        *(f"{100 * mean['solved']:.0f} %", f"{mean['cpu_seconds']:.2f}"),
+        f"{mean['newly_solved']:.1f}",
     ]
 
 

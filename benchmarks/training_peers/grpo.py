@@ -22,7 +22,7 @@ from trl import GRPOConfig, GRPOTrainer
 import codegym
 from agents.environments import make_tokenizer
 from agents.policy import CausalLMPolicy
-from benchmarks.training_peers.job import Iteration, Job
+from benchmarks.training_peers.job import Arm, CpuClock, Job, Share
 from codegym.envs import make_prompt_format, prompt_tokens
 from codegym.rewards import make_reward
 from codegym.tokenization import Tokenizer
@@ -30,19 +30,19 @@ from codegym.tokenization import Tokenizer
 __all__ = ["run"]
 
 _PRIVATE = 0xE000
-_GENERATIONS = 8  # of each prompt: TRL's default
 
 
-def run(job: Job, grader: codegym.Grader, seed: int) -> list[Iteration]:
+def run(job: Job, arm: Arm, grader: codegym.Grader, seed: int) -> list[Share]:
     """A block of iterations.
 
     Args:
         job: What is to be done.
+        arm: By how many processes.
         grader: Judges.
         seed: Of the block.
 
     Returns:
-        One for each iteration after the first.
+        What this process did in each.
     """
     args = job.args
     tokenizer = make_tokenizer(args.tokenizer)
@@ -54,7 +54,7 @@ def run(job: Job, grader: codegym.Grader, seed: int) -> list[Iteration]:
         trainer = GRPOTrainer(
             model=folder,
             reward_funcs=judge,
-            args=_config(job, seed, Path(folder)),
+            args=_config(job, arm, seed, Path(folder)),
             train_dataset=_prompts(job, tokenizer, seed),
             processing_class=_spelling(tokenizer),
             callbacks=[clock],
@@ -69,18 +69,18 @@ def run(job: Job, grader: codegym.Grader, seed: int) -> list[Iteration]:
 
         trainer.model.generate = timed
         trainer.train()
-    return list(_iterations(clock, judge))[1:]
+    return list(_shares(clock, judge))
 
 
-def _config(job: Job, seed: int, folder: Path) -> Any:
+def _config(job: Job, arm: Arm, seed: int, folder: Path) -> Any:
     args = job.args
-    minibatch = args.episodes // args.minibatches
+    minibatch = args.episodes // args.minibatches // arm.processes
     return GRPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=minibatch,
         steps_per_generation=args.minibatches,
         num_iterations=args.epochs,
-        num_generations=_GENERATIONS,
+        num_generations=job.group,
         max_completion_length=args.max_new_tokens,
         temperature=args.temperature,
         top_k=0,
@@ -143,7 +143,7 @@ class _Judge:
         self._grader, self._tokenizer = grader, tokenizer
         self.seconds: list[float] = []
         self.tokens: list[int] = []
-        self.solved: list[float] = []
+        self.solved: list[list[str]] = []
 
     def __call__(
         self,
@@ -162,7 +162,8 @@ class _Judge:
         rewards = [sum(self._reward(grade).values()) for grade in grades]
         self.seconds.append(time.perf_counter() - began)
         self.tokens.append(sum(map(len, completion_ids)))
-        self.solved.append(float(np.mean([grade.solved for grade in grades])))
+        graded = zip(problem_id, grades, strict=True)
+        self.solved.append([name for name, grade in graded if grade.solved])
         return rewards
 
 
@@ -171,21 +172,26 @@ class _Clock(TrainerCallback):
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
+        self._cpu = CpuClock()
         self.ends: list[float] = []
+        self.cpu_seconds: list[float] = []
         self.generate: list[float] = []
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._cpu.lap()
         self.ends.append(time.perf_counter())
 
     def on_step_end(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         if state.global_step % self._steps == 0:
             self.ends.append(time.perf_counter())
+            self.cpu_seconds.append(self._cpu.lap())
 
 
-def _iterations(clock: _Clock, judge: _Judge) -> Iterator[Iteration]:
-    spans = np.diff(clock.ends).tolist()
-    rows = zip(spans, clock.generate, judge.seconds, judge.tokens, judge.solved, strict=True)
-    for seconds, generate, waited, tokens, solved in rows:
-        yield Iteration(
-            tokens=tokens, seconds=seconds, generate=generate, judge=waited, solved=solved
-        )
+def _shares(clock: _Clock, judge: _Judge) -> Iterator[Share]:
+    names = ("seconds", "generate", "judge", "tokens", "solved", "cpu_seconds")
+    columns = (
+        *(np.diff(clock.ends).tolist(), clock.generate, judge.seconds),
+        *(judge.tokens, judge.solved, clock.cpu_seconds),
+    )
+    for row in zip(*columns, strict=True):
+        yield Share(**dict(zip(names, row, strict=True)))
