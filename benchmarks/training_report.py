@@ -70,12 +70,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         f"An iteration: {args['episodes']} programs of at most {args['max_new_tokens']} tokens are "
         f"written, judged, and trained on; epochs: {args['epochs']}, of {args['minibatches']} "
         "optimiser steps each, against a frozen reference. GRPO writes "
-        f"{results['group']} programs a prompt; PPO writes one and learns a value function as well. "
-        "codegym computes coverage masks and its telemetry in all arms. Blocks take turns, each in processes of its "
-        "own, and begin with the same fine-tuned weights; the first iteration of each is not "
-        "counted. A token is counted once, when it is generated; a problem is newly solved when a "
-        "program for it passes for the first time since its block began; CPU seconds are those of "
-        "all processes, the graders' included.",
+        f"{results['group']} programs a prompt; PPO writes one and learns a value function as "
+        "well. codegym computes coverage masks and its telemetry in all arms. Blocks take turns, "
+        "each in processes of its own, and begin with the same fine-tuned weights; the first "
+        "iteration of each is not counted. A token is counted once, when it is generated; a "
+        "problem is newly solved when a program for it passes for the first time since its block "
+        "began; CPU seconds are those of all processes, the graders' included.",
         "",
         "*Generate*: model, sampling and environment steps (TRL: its model's `generate`). *Judge*: "
         "nothing is done but wait for grades. *Update*: all the rest.",
