@@ -77,7 +77,7 @@ class Args:
     """conditionals of a problem"""
     problems: int = 384
     """training problems, the same for all runs"""
-    label_problems: tuple[int, ...] = (64, 192)
+    label_problems: tuple[int, ...] = (256, 1024)
     """the first so many of them are labelled, with one program of each of four policies"""
     held_problems: int = 100
     """validation problems; a program for each by each of those policies shows how scores fall"""
