@@ -8,17 +8,17 @@ then the same column for all rows.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from agents.at_once import at_once
 from agents.policy import CausalLMPolicy
+from agents.prompts import cache_name, has_plain_cache, pad_left, shared_prompts
 from codegym.errors import ConfigurationError
 
 __all__ = ["Decoder", "sample_tokens"]
@@ -49,15 +49,22 @@ class Decoder:
         self._mask = torch.ones(
             (len(length), width + reserve), dtype=torch.int64, device=length.device
         )
-        self._mask[:, :width] = _columns(length) >= 0
+        self._mask[:, :width] = pad_left(input_ids, length)[2]
         self._cache = _new_cache(policy)
-        self._cache_name = _cache_name(policy.trunk)
+        self._cache_name = cache_name(policy.trunk)
         self._bias: Tensor | None = None
         plain = all(type(layer) is _RoomyLayer for layer in self._cache.layers)
+        shared = shared_prompts(input_ids, length, length)
+        if shared is not None:
+            first, of_row = shared
+            input_ids, length = input_ids[first], length[first]
         if plain and length.device.type == "cpu" and len(length) > 1:
             self.logits = self._read_halves(input_ids, length)
         else:
             self.logits = self._read(self._cache, input_ids, length)
+        if shared is not None:
+            self._cache.batch_select_indices(of_row)
+            self.logits = self.logits[of_row]
         if plain and policy.trunk.config._attn_implementation == "sdpa":
             hidden = self._mask[:, None, None, :] == 0
             self._bias = torch.zeros(
@@ -109,10 +116,7 @@ class Decoder:
 
     def _read(self, cache: DynamicCache, input_ids: Tensor, length: Tensor) -> Tensor:
         """Reads what is given into a cache; logits of the next tokens."""
-        columns = _columns(length)
-        positions = columns.clamp(min=0)
-        mask = (columns >= 0).to(torch.int64)
-        return self._forward(cache, input_ids.gather(1, positions), positions, mask)
+        return self._forward(cache, *pad_left(input_ids, length))
 
     @torch.inference_mode()
     def _forward(
@@ -130,12 +134,6 @@ class Decoder:
         return logits
 
 
-def _columns(length: Tensor) -> Tensor:
-    """(B, T): which token of its row stands in a column, with padding on the left below 0."""
-    width = int(length.max())
-    return torch.arange(width, device=length.device) - (width - length)[:, None]
-
-
 def _put_together(rows: Sequence[Tensor], parts: Sequence[Tensor], width: int) -> Tensor:
     """(B, H, width, D): parts of a batch, each (n, H, n_width, D), padded on the left."""
     _, heads, _, size = parts[0].shape
@@ -148,19 +146,9 @@ def _put_together(rows: Sequence[Tensor], parts: Sequence[Tensor], width: int) -
 def _new_cache(policy: CausalLMPolicy) -> DynamicCache:
     """An empty cache, with room to grow where its layers are of the plain kind."""
     cache = DynamicCache(config=policy.trunk.config)
-    if all(type(layer) is DynamicLayer for layer in cache.layers):
+    if has_plain_cache(policy.trunk):
         cache.layers = [_RoomyLayer() for _ in cache.layers]  # type: ignore[no-untyped-call]
     return cache
-
-
-def _cache_name(trunk: PreTrainedModel) -> str:
-    """What the model calls its cache.
-
-    Each model is asked, not the version of transformers: models that a checkpoint brings along may
-    keep the old name under a new transformers.
-    """
-    known = inspect.signature(trunk.forward).parameters
-    return "cache" if "cache" in known else "past_key_values"
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]

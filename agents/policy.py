@@ -35,13 +35,15 @@ from transformers import (
 from agents.generation import Engine
 from agents.hub import loading
 from agents.lora import has_adapter
-from agents.sequences import generated_mask
+from agents.prompts import can_read_after, read_after, shared_prompts
+from agents.sequences import Sequences, Tokens, generated_mask
 from agents.trunk import copy_trunk, load_trunk, read_trunk, restore_trunk, save_trunk
 from codegym.errors import ConfigurationError
 
 __all__ = ["CausalLMPolicy", "require_logits", "saved_vocab_size", "tiny_config"]
 
 _LOUD = 1024.0  # a logit that no cap lets pass; exact in every dtype
+_WIDE_ENOUGH = 128  # what a smaller model saves, handing keys and values around costs again
 
 
 class CausalLMPolicy(nn.Module):
@@ -54,6 +56,8 @@ class CausalLMPolicy(nn.Module):
     Attributes:
         engine: Writes this policy's programs whole, in every rollout; None, as in a new policy and
             in a copy: they are written token by token.
+        shares_prompts: Whether a prompt that several rows of :meth:`score` begin with is read once
+            for all of them. Changes cost and rounding alone; may be switched off.
 
     Raises:
         ConfigurationError: If the model has fewer tokens than there are actions, or no linear
@@ -67,6 +71,8 @@ class CausalLMPolicy(nn.Module):
         self.vocab_size = vocab_size
         self.engine: Engine | None = None
         self._plain_head = _has_plain_head(trunk)
+        width = trunk.config.get_text_config().hidden_size
+        self.shares_prompts = self._plain_head and can_read_after(trunk) and width >= _WIDE_ENOUGH
 
     @classmethod
     def from_config(
@@ -168,7 +174,9 @@ class CausalLMPolicy(nn.Module):
 
     def copy(self) -> Self:
         """A policy that is the same now; with an adapter, it shares the weights of the base."""
-        return type(self)(copy_trunk(self.trunk), vocab_size=self.vocab_size)
+        copied = type(self)(copy_trunk(self.trunk), vocab_size=self.vocab_size)
+        copied.shares_prompts = self.shares_prompts
+        return copied
 
     def load(self, folder: Path) -> None:
         """Replaces the weights that are learned by those of a saved policy of the same shape.
@@ -258,19 +266,46 @@ class CausalLMPolicy(nn.Module):
         rows, width = input_ids.shape
         mask = generated_mask(start_length, length, width)
         target_index = mask.flatten().nonzero().squeeze(1)  # (N,) of B * T
-        source_index = target_index - 1  # the column before, in the same row: start_length >= 1
-        hidden, logits = self._run(input_ids)
-        hidden = hidden.flatten(0, 1).index_select(0, source_index)
+        shared = self._shared_prompts(input_ids, start_length, length)
+        logits: Tensor | None = None
+        if shared is None:
+            source_index = target_index - 1  # the column before, in the same row: start_length >= 1
+            hidden, logits = self._run(input_ids)
+            hidden = hidden.flatten(0, 1).index_select(0, source_index)
+            if logits is not None:
+                logits = logits.flatten(0, 1).index_select(0, source_index)
+        else:
+            hidden = read_after(self.trunk, input_ids, start_length, length, shared)
         if logits is None:
             logits = self._logits(hidden)
-        else:
-            logits = logits.flatten(0, 1).index_select(0, source_index)
         if temperature != 1.0:
             logits = logits / temperature
         targets = input_ids.flatten().index_select(0, target_index)
         chosen = -nn.functional.cross_entropy(logits, targets, reduction="none")
         canvas = chosen.new_zeros(rows * width)
         return canvas.index_copy(0, target_index, chosen).view(rows, width), hidden
+
+    def prompts_of(self, tokens: Tokens | Sequences) -> Tensor | None:
+        """Which rows had better be scored together, because they begin with the same prompt.
+
+        Args:
+            tokens: B episodes.
+
+        Returns:
+            (B,) int64, equal for the same prompt; None where nothing is to be gained.
+        """
+        shared = self._shared_prompts(tokens.input_ids, tokens.start_length, tokens.length)
+        return None if shared is None else shared[1]
+
+    def _shared_prompts(
+        self, input_ids: Tensor, start_length: Tensor, length: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """Of which the keys and values are computed once; None: rows are read as they are."""
+        # In training mode, dropout differs from row to row, and activations that are computed anew
+        # leave no keys and values behind.
+        if self.training or not self.shares_prompts:
+            return None
+        return shared_prompts(input_ids, start_length - 1, length)
 
     def _run(self, input_ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Last hidden states, and logits where they are more than ``head(hidden)``."""

@@ -253,8 +253,11 @@ class _Wave:
         group_size: int,
     ) -> None:
         self._envs = envs
-        obs, infos = envs.reset(seed=seed, options=None if options is None else dict(options))
         first = np.arange(envs.num_envs) // group_size * group_size
+        given = dict(options or {})
+        if group_size > 1:  # the others' problems need not be drawn, and perhaps made
+            given["reset_mask"] = first == np.arange(envs.num_envs)
+        obs, infos = envs.reset(seed=seed, options=given or None)
         # Of this reset, because a literal prefix has no stage.
         stages = {key: np.array(infos[key])[first] for key in ("stage", "num_stages")}
         if group_size > 1:

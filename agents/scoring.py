@@ -84,7 +84,7 @@ def score(
     else:
         asked = [((logprobs,), of_policy), ((values,), critic.values)]
     asked.insert(1, ((reference_logprobs,), partial(reference.score, temperature=temperature)))
-    groups = list(token_groups(tokens, microbatch_tokens))
+    groups = list(token_groups(tokens, microbatch_tokens, alike=policy.prompts_of(tokens)))
     all_at_once(partial(_fill, into, ask, group) for into, ask in asked for group in groups)
     return Scores(logprobs, values, reference_logprobs)
 
@@ -155,7 +155,7 @@ def score_tokens(
         (B, T) float32 aligned with the tokens; 0 where nothing was generated.
     """
     logprobs = _blank(tokens)
-    for group in token_groups(tokens, microbatch_tokens):
+    for group in token_groups(tokens, microbatch_tokens, alike=policy.prompts_of(tokens)):
         _fill((logprobs,), partial(policy.score, temperature=temperature), group)
     return logprobs
 

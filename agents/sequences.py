@@ -177,7 +177,9 @@ def concatenate(parts: Sequence[Batched]) -> Batched:
     return type(parts[0])(*joined)
 
 
-def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterator[Tensor]:
+def length_buckets(
+    length: Tensor, index: Tensor, *, max_tokens: int, alike: Tensor | None = None
+) -> Iterator[Tensor]:
     """Splits rows into groups of similar length, so that little padding is computed.
 
     Summing the groups' gradients gives the gradient of all rows at once, so this changes the cost
@@ -187,10 +189,18 @@ def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterato
         length: (B,) lengths of all rows.
         index: (N,) int64 rows to split.
         max_tokens: Largest rows x longest length of a group; a longer row is a group of its own.
+        alike: (B,) int64: rows with the same number stay side by side, as if they were as long as
+            the longest of them.
 
     Yields:
         (n,) int64 rows of one group, longest first.
     """
+    if alike is not None:
+        which = torch.unique(alike[index], return_inverse=True)[1]
+        longest = torch.zeros_like(which).scatter_reduce(0, which, length[index], "amax")
+        index = index[torch.argsort(which, stable=True)]
+        length = length.clone()
+        length[index] = longest[which.sort(stable=True).values]
     order = index[torch.argsort(length[index], descending=True, stable=True)]
     first = 0
     while first < len(order):
@@ -200,18 +210,19 @@ def length_buckets(length: Tensor, index: Tensor, *, max_tokens: int) -> Iterato
 
 
 def token_groups(
-    tokens: Tokens | Sequences, max_tokens: int
+    tokens: Tokens | Sequences, max_tokens: int, *, alike: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """All rows in groups of similar length, as the input of a model.
 
     Args:
         tokens: B episodes.
         max_tokens: See :func:`length_buckets`.
+        alike: Likewise.
 
     Yields:
         (n,) rows, and their (n, W) tokens, (n,) start lengths and (n,) lengths.
     """
     everything = torch.arange(len(tokens.length), device=tokens.input_ids.device)
-    for rows in length_buckets(tokens.length, everything, max_tokens=max_tokens):
+    for rows in length_buckets(tokens.length, everything, max_tokens=max_tokens, alike=alike):
         width = int(tokens.length[rows].max())
         yield rows, tokens.input_ids[rows, :width], tokens.start_length[rows], tokens.length[rows]

@@ -133,6 +133,7 @@ def made(fall: float = 0.9, **changes: Any) -> dict[str, Any]:
             "fit_cpu_seconds": 3.0,
         }
 
+    few, most = Args().label_problems
     rows = [row(BASE, seed, start, point(1e5, 1000, 0.2)) for seed in (1, 2, 3)]
     rows += [row(BOTH, seed, start, point(1e5, 1000, 0.2 + 0.1 * seed)) for seed in (1, 2, 3)]
     rows += [
@@ -145,9 +146,9 @@ def made(fall: float = 0.9, **changes: Any) -> dict[str, Any]:
         "bases": {"1": {"seed": 1, "first_errors": {"typical": 3, "copying": 1}}},
         "baseline": {"seed": 101, "curve": [start, point(1e6, 9000, 0.5), point(2e6, 18000, 0.51)]},
         "labels": [
-            labels(PERFECT, 192, 1.5),
-            labels(Args().labels, 64, 2.0),
-            labels(Args().labels, 192, fall),
+            labels(PERFECT, most, 1.5),
+            labels(Args().labels, few, 2.0),
+            labels(Args().labels, most, fall),
         ],
         "transfer": {"1": {"seed": 1, **judged, "fall": 0.8}},
         "values": {},

@@ -40,6 +40,8 @@ def _codes(sequences: Tensor) -> Tensor:
 class _Table(nn.Module):
     """Four numbers behind each prefix: logits of any sequences of this tree."""
 
+    shares_prompts = False
+
     def __init__(self, sequences: Tensor, *, seed: int = 0) -> None:
         super().__init__()
         codes = _codes(sequences)
