@@ -21,6 +21,7 @@ from agents import masks
 from agents.advantages import Advantages
 from agents.command import refuse_outside
 from agents.completions import Completions, prefix_of
+from agents.gradients import add_gradient, halves
 from agents.guard import DivergedError
 from agents.losses import LossInput, approximate_kl, clipped_loss
 from agents.policy import CausalLMPolicy
@@ -323,9 +324,13 @@ class Method(Trainer):
         counts = [tensor[index].sum().clamp(min=1) for tensor in (mask, known.generated)]
         alike = known.sequences.group if self.policy.shares_prompts else None
         most = self.args.microbatch_tokens
-        for rows in length_buckets(length, index, max_tokens=most, alike=alike):
-            part, stats = self.group_loss(known, advantages, mask, rows, counts)
-            part.backward()  # type: ignore[no-untyped-call]
+
+        def losses(index: Tensor) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+            for rows in length_buckets(length, index, max_tokens=most, alike=alike):
+                yield self.group_loss(known, advantages, mask, rows, counts)
+
+        parameters = self.optimizer.param_groups[0]["params"]
+        for stats in add_gradient(losses, parameters, halves(length, index, alike=alike)):
             _add(totals, {name: float(value) for name, value in stats.items()})
         return totals
 

@@ -42,8 +42,9 @@ def run(job: Job, arm: Arm, grader: codegym.Grader, seed: int, processes: Proces
     kind: Any = _PPO
     if arm.trainer == "grpo":
         kind = _GRPO
-        names = {field.name for field in dataclasses.fields(GroupSettings)} - {"group"}
-        same = {name: getattr(args, name) for name in names}
+        both = (GroupSettings, ppo.Args)
+        shared = set.intersection(*({f.name for f in dataclasses.fields(each)} for each in both))
+        same = {name: getattr(args, name) for name in shared}
         args = GroupSettings(**same, group=job.group)
     parts: dict[str, Any] = {"processes": processes} if processes.count > 1 else {}
     with tempfile.TemporaryDirectory() as folder, RunLogger(Path(folder), silent=True) as logger:

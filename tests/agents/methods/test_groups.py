@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import codegym
 from agents.methods.method import GroupSettings
@@ -77,23 +78,44 @@ def test_a_minibatch_is_else_of_any_episodes(trainer: ProRL) -> None:
     assert not GroupSettings().whole_groups
 
 
+def _step(trainer: ProRL) -> tuple[Tensor, int]:
+    """What an update changes in all weights, and how many tokens are read for it."""
+    known = trainer.play(0).sequences
+    generated = generated_mask(known.start_length, known.length, known.input_ids.shape[1])
+    advantages = generated * (known.input_ids % 2 - 0.5)
+    said = scored(known, score(trainer.policy, None, trainer.reference, known).logprobs)
+    began = [p.detach().clone() for p in trainer.policy.parameters()]
+    read = shapes_read(trainer.policy.trunk.base_model)
+    trainer.update(said, advantages, torch.Generator().manual_seed(0))
+    ended = [p.detach() for p in trainer.policy.parameters()]
+    step = torch.cat([(b - a).flatten() for a, b in zip(began, ended, strict=True)])
+    assert step.abs().max() > 1e-4
+    return step, sum(rows * columns for rows, columns in read)
+
+
 def test_a_prompt_that_is_read_once_changes_no_step(grader: codegym.Grader, tmp_path: Path) -> None:
     steps, tokens = [], []
     for shares in (True, False):
         trainer = _make(grader, tmp_path / str(shares), whole_groups=True)
         trainer.policy.shares_prompts = trainer.reference.shares_prompts = shares
-        known = trainer.play(0).sequences
-        generated = generated_mask(known.start_length, known.length, known.input_ids.shape[1])
-        advantages = generated * (known.input_ids % 2 - 0.5)
-        said = scored(known, score(trainer.policy, None, trainer.reference, known).logprobs)
-        began = [p.detach().clone() for p in trainer.policy.parameters()]
-        read = shapes_read(trainer.policy.trunk.base_model)
-        trainer.update(said, advantages, torch.Generator().manual_seed(0))
-        tokens.append(sum(rows * columns for rows, columns in read))
-        ended = [p.detach() for p in trainer.policy.parameters()]
-        steps.append(torch.cat([(b - a).flatten() for a, b in zip(began, ended, strict=True)]))
+        step, read = _step(trainer)
+        steps.append(step)
+        tokens.append(read)
         trainer.close()
         trainer.logger.close()
     assert tokens[0] < 0.5 * tokens[1], "four prompts for twelve programs of six tokens"
-    assert steps[1].abs().max() > 1e-4
     assert torch.cosine_similarity(steps[0], steps[1], dim=0) > 0.999
+
+
+def test_two_halves_make_the_step_of_a_whole(
+    grader: codegym.Grader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    for number, threads in enumerate((1, 2, 2)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        trainer = _make(grader, tmp_path / str(number))
+        steps.append(_step(trainer)[0])
+        trainer.close()
+        trainer.logger.close()
+    assert torch.cosine_similarity(steps[0], steps[1], dim=0) > 0.999
+    assert torch.equal(steps[1], steps[2]), "whichever half ends first"
