@@ -16,24 +16,19 @@ from agents.methods.method import GroupSettings
 from agents.methods.prorl import Args, ProRL
 from agents.scoring import score, scored
 from agents.sequences import generated_mask
-from agents.telemetry import RunLogger
-from tests.agents.methods.conftest import TINY
+from tests.agents.methods.conftest import TINY, make
 from tests.agents.reads import shapes_read
 
 SMALL = {**TINY, "episodes": 12, "num_envs": 12, "group": 3, "model_width": 128}
 
 
-def _make(grader: codegym.Grader, folder: Path, **changes: Any) -> ProRL:
-    args = Args(**{**SMALL, "out": folder, **changes})
-    return ProRL.make(args, grader=grader, logger=RunLogger(folder, quiet=True))
+def _args(folder: Path, **changes: Any) -> Args:
+    return Args(**{**SMALL, "out": folder, **changes})
 
 
 @pytest.fixture
 def trainer(grader: codegym.Grader, tmp_path: Path) -> Any:
-    made = _make(grader, tmp_path)
-    yield made
-    made.close()
-    made.logger.close()
+    yield from make(ProRL, _args(tmp_path), grader, tmp_path)
 
 
 def test_a_group_is_drawn_once(trainer: ProRL, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,13 +91,12 @@ def _step(trainer: ProRL) -> tuple[Tensor, int]:
 def test_a_prompt_that_is_read_once_changes_no_step(grader: codegym.Grader, tmp_path: Path) -> None:
     steps, tokens = [], []
     for shares in (True, False):
-        trainer = _make(grader, tmp_path / str(shares), whole_groups=True)
-        trainer.policy.shares_prompts = trainer.reference.shares_prompts = shares
-        step, read = _step(trainer)
-        steps.append(step)
-        tokens.append(read)
-        trainer.close()
-        trainer.logger.close()
+        folder = tmp_path / str(shares)
+        for trainer in make(ProRL, _args(folder, whole_groups=True), grader, folder):
+            trainer.policy.shares_prompts = trainer.reference.shares_prompts = shares
+            step, read = _step(trainer)
+            steps.append(step)
+            tokens.append(read)
     assert tokens[0] < 0.5 * tokens[1], "four prompts for twelve programs of six tokens"
     assert torch.cosine_similarity(steps[0], steps[1], dim=0) > 0.999
 
@@ -113,9 +107,7 @@ def test_two_halves_make_the_step_of_a_whole(
     steps = []
     for number, threads in enumerate((1, 2, 2)):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        trainer = _make(grader, tmp_path / str(number))
-        steps.append(_step(trainer)[0])
-        trainer.close()
-        trainer.logger.close()
+        folder = tmp_path / str(number)
+        steps += [_step(trainer)[0] for trainer in make(ProRL, _args(folder), grader, folder)]
     assert torch.cosine_similarity(steps[0], steps[1], dim=0) > 0.999
     assert torch.equal(steps[1], steps[2]), "whichever half ends first"
