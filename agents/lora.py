@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 ALL_LINEAR = ("all-linear",)
-"""Targets: every linear layer but the output head."""
+"""Targets: every linear layer that reads text, but the output head."""
 _NAME = "default"  # peft's, of an adapter that has none
 _SAMPLE = 16
 
@@ -89,6 +89,7 @@ def add_adapter(
         r=rank,
         lora_alpha=alpha,
         target_modules=sorted(wanted),
+        exclude_modules=sorted(_others(trunk)) or None,
         lora_dropout=0.0,  # else the first ratio of an update would not be 1
     )
     trunk.requires_grad_(False)
@@ -302,11 +303,32 @@ def _config(trunk: PreTrainedModel) -> Any:
 
 
 def _linear_layers(trunk: PreTrainedModel) -> set[str]:
-    """Names of the linear layers below the output head, whether or not they have an adapter."""
+    """Names of the linear layers that read text, whether or not they have an adapter."""
+    return {name.rpartition(".")[2] for name in _linear_modules(_text(trunk))}
+
+
+def _others(trunk: PreTrainedModel) -> set[str]:
+    """Linear layers below the output head that read no text, such as those of a picture's reader.
+
+    By their names from the base model on, as the last part alone may be that of a layer of text.
+    """
+    text = {id(module) for module in _text(trunk).modules()}
+    every = _linear_modules(trunk.base_model)
+    return {name for name, module in every.items() if id(module) not in text}
+
+
+def _text(trunk: PreTrainedModel) -> nn.Module:
+    """The part that reads text; in most models, all but the output head."""
+    part: nn.Module = trunk.get_decoder()  # type: ignore[no-untyped-call]
+    return part
+
+
+def _linear_modules(module: nn.Module) -> dict[str, nn.Module]:
+    """By name; of a layer with an adapter, the layer itself."""
     return {
-        name.removesuffix(".base_layer").rpartition(".")[2]
-        for name, module in trunk.base_model.named_modules()
-        if isinstance(module, nn.Linear) and ".lora_" not in name
+        name.removesuffix(".base_layer"): layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear) and ".lora_" not in name
     }
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma3Config
 
 import codegym
 from agents import evaluate, export, ppo, sft
 from agents.checkpoint import saved_iteration
 from agents.critic import make_critic
 from agents.environments import make_grader
-from agents.lora import has_adapter
+from agents.lora import add_adapter, has_adapter, require_adapter
 from agents.memory import OutOfMemoryError, watched_memory
 from agents.models import ModelSettings, make_policy
 from agents.policy import CausalLMPolicy
@@ -38,6 +38,27 @@ START, LENGTH = torch.full((3,), 2), torch.full((3,), 10)
 def grader() -> Iterator[codegym.Grader]:
     with make_grader(ppo.Args(workers=1)) as grader:
         yield grader
+
+
+def test_what_reads_pictures_gets_no_adapter() -> None:
+    """Its layers are called as those that read text are."""
+    sizes: dict[str, Any] = {
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }  # fmt: skip
+    config = Gemma3Config(
+        text_config={**sizes, "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 64},
+        vision_config={**sizes, "image_size": 28, "patch_size": 14},
+        mm_tokens_per_image=4,
+    )
+    policy = CausalLMPolicy.from_config(config, vocab_size=64)
+    assert "SiglipVisionModel" in {type(module).__name__ for module in policy.trunk.modules()}
+    add_adapter(policy.trunk, rank=2, alpha=4)
+    learned = [name for name, weight in policy.trunk.named_parameters() if weight.requires_grad]
+    assert len(learned) == 2 * 7 * 2
+    assert all("language_model.layers" in name and ".lora_" in name for name in learned)
+    require_adapter(policy.trunk, rank=2, alpha=4, targets=("all-linear",))
+    assert policy.score(IDS, START, LENGTH).isfinite().all()
 
 
 def _args(base: Path, **changes: Any) -> ppo.Args:
