@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["recover", "replacing"]
+__all__ = ["recover", "replaced", "replacing"]
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     Yields:
         Where to write.
     """
-    draft, old = _beside(folder, "draft"), _beside(folder, "old")
+    draft, old = _beside(folder, "draft"), replaced(folder)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     yield draft
@@ -41,10 +41,15 @@ def recover(folder: Path) -> None:
     Args:
         folder: Of :func:`replacing`; afterwards it is there if it ever was.
     """
-    old = _beside(folder, "old")
+    old = replaced(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def replaced(folder: Path) -> Path:
+    """Where a folder is kept while another one takes its place."""
+    return _beside(folder, "old")
 
 
 def _beside(folder: Path, kind: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from agents.folders import replaced
 from codegym.errors import ConfigurationError
 
 __all__ = ["loading"]
@@ -35,9 +36,16 @@ def loading(name: str | Path, kind: str) -> Iterator[str]:
     # Else the hub would be asked, again and again, for what is a misspelt folder.
     local = path.is_absolute() or (path.parent != Path() and path.parent.is_dir())
     if local and not path.is_dir():
+        earlier = replaced(path)
+        found = (
+            f" A process was killed while it replaced it; what stood there before is in "
+            f"{str(earlier)!r}, and can be renamed."
+            if earlier.is_dir()
+            else ""
+        )
         raise ConfigurationError(
             f"Expected a folder with {kind}, or its name on the Hugging Face hub, but there is no "
-            f"folder {str(name)!r}."
+            f"folder {str(name)!r}.{found}"
         )
     try:
         yield str(name)

@@ -194,3 +194,12 @@ def test_a_run_does_not_write_over_the_base_of_its_adapter(tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match=r"policy/trunk'.*writes over.*Name another"):
         sft.run(sft.Args(**files, matrix_learning_rate=None, steps=1, problems=2, out=policy))
     assert not has_adapter(CausalLMPolicy.from_pretrained(policy).trunk)
+
+
+def test_what_a_killed_process_left_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    with pytest.raises(ConfigurationError, match=r"there is no folder '[^']*policy'\.$"):
+        _load(folder)
+    (tmp_path / "policy.old").mkdir()
+    with pytest.raises(ConfigurationError, match=r"stood there before is in '[^']*policy\.old'"):
+        _load(folder)
