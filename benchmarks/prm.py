@@ -65,9 +65,9 @@ class Args:
     """folder with sft-SEED of each seed, made there if missing; None: the one of the runs"""
     flaw_rate: float = 1.0
     """factor on the weak coder's mistakes in SFT: how sparse success is"""
-    tokens: int = 300_000
+    tokens: int = 240_000
     """generated tokens of each run; learning rates fall linearly to a tenth over them"""
-    points: int = 5
+    points: int = 3
     """evaluations on the way, at equal distances in tokens; the last one is at the end"""
     baseline_tokens: int = 1_200_000
     """generated tokens of the baseline run"""
@@ -77,11 +77,12 @@ class Args:
     """conditionals of a problem"""
     problems: int = 384
     """training problems, the same for all runs"""
-    label_problems: tuple[int, ...] = (256, 1024)
-    """the first so many of them are labelled, with one program of each of four policies"""
+    label_problems: tuple[int, int] = (256, 1024)
+    """with one program of each of four policies for so many training problems, all kinds of labels
+    are compared; with those for so many more, the arms' kind and perfect ones"""
     held_problems: int = 100
     """validation problems; a program for each by each of those policies shows how scores fall"""
-    labels: str = "completer, any of 5"
+    labels: str = "completer, any of 1"
     """labels of most problems whose model the arms have"""
     epochs: int = 16
     """passes of a model over its labels"""
@@ -139,37 +140,32 @@ def baseline(args: Args) -> dict[str, Any]:
     return {"seed": args.baseline_seed, **done}
 
 
-def label_and_fit(args: Args, kind: str) -> list[dict[str, Any]]:
-    """Labels of a kind, models that are fitted to them, and how far both fall.
+def label_and_fit(args: Args, kind: str, problems: int) -> dict[str, Any]:
+    """Labels of a kind, a model that is fitted to them, and how far both fall.
 
     Args:
         args: The command line.
         kind: Key of :data:`KINDS`.
+        problems: For so many problems each of the writers wrote a program.
 
     Returns:
-        A row for each number of labelled problems.
+        A row of the results.
     """
     torch.set_num_threads(1)
     settings = _settings(args, BASE, args.baseline_seed)
     held = write_programs(_writers(args), settings, args.held_problems)
-    every = label(kind, _collecting(args, kind))
-    rows = []
-    for problems in args.label_problems:
-        labels = every.of_first(problems)
-        model, fitted = fit(labels, _sft_folder(args, args.baseline_seed), _fitting(args))
-        model.save_pretrained(_model_folder(args, kind, problems))
-        rows.append(
-            {
-                "kind": kind,
-                "problems": problems,
-                **labels.summary(),
-                "labels": labels.judge()._asdict(),
-                "model": held.judge(model)._asdict(),
-                **fitted,
-            }
-        )
-    rows[-1]["label_cpu_seconds"] = every.cpu_seconds
-    return rows
+    labels = label(kind, _collecting(args, kind, problems))
+    model, fitted = fit(labels, _sft_folder(args, args.baseline_seed), _fitting(args))
+    model.save_pretrained(_model_folder(args, kind, problems))
+    return {
+        "kind": kind,
+        "problems": problems,
+        **labels.summary(),
+        "labels": labels.judge()._asdict(),
+        "model": held.judge(model)._asdict(),
+        "label_cpu_seconds": labels.cpu_seconds,
+        **fitted,
+    }
 
 
 def fit_values(args: Args) -> dict[str, Any]:
@@ -179,11 +175,9 @@ def fit_values(args: Args) -> dict[str, Any]:
         ``fit_cpu_seconds`` and what else is known of the fit.
     """
     torch.set_num_threads(1)
-    labels = label(args.labels, _collecting(args, args.labels))
+    labels = label(args.labels, _collecting(args, args.labels, max(args.label_problems)))
     settings = dataclasses.replace(_fitting(args), fit="tokens")
-    model, fitted = fit(
-        labels.of_first(max(args.label_problems)), _sft_folder(args, args.baseline_seed), settings
-    )
+    model, fitted = fit(labels, _sft_folder(args, args.baseline_seed), settings)
     model.save_pretrained(args.runs / "value-model")
     return fitted
 
@@ -267,8 +261,7 @@ def _settings(args: Args, arm: str, seed: int) -> prm.Args:
     return prm.Args(**{**given, **ARMS[arm].settings, **folders})
 
 
-def _collecting(args: Args, kind: str) -> collect.Args:
-    problems = max(args.label_problems)
+def _collecting(args: Args, kind: str, problems: int) -> collect.Args:
     return collect.Args(
         policies=tuple(_writers(args)),
         completer=_writers(args)[-1],
@@ -279,7 +272,7 @@ def _collecting(args: Args, kind: str) -> collect.Args:
         threads=1,
         workers=1,
         seed=0,
-        out=args.runs / "labels" / _slug(kind),
+        out=args.runs / "labels" / f"{_slug(kind)}-{problems}",
     )
 
 
@@ -359,16 +352,23 @@ def _prepare(args: Args, results: dict[str, Any]) -> Iterator[str]:
         else:
             bases[str(found["seed"])] = found
             yield f"SFT policy of seed {found['seed']}"
-    kinds = {row["kind"] for row in results["labels"]}
-    jobs = [(label_and_fit, args, kind) for kind in KINDS if kind not in kinds]
-    for rows in side_by_side(args.parallel, jobs):
-        results["labels"] += rows
+    kinds = {(row["kind"], row["problems"]) for row in results["labels"]}
+    jobs = [(label_and_fit, args, *each) for each in _labelled(args) if each not in kinds]
+    for row in side_by_side(args.parallel, jobs):
+        results["labels"].append(row)
         results["labels"].sort(key=lambda row: (list(KINDS).index(row["kind"]), row["problems"]))
-        yield f"labels {rows[-1]}"
+        yield f"labels {row}"
     jobs = [(transfer, args, seed) for seed in args.seeds if str(seed) not in results["transfer"]]
     for found in side_by_side(args.parallel, jobs):
         results["transfer"][str(found["seed"])] = found
         yield f"the model in programs of the SFT policy of seed {found['seed']}: {found}"
+
+
+def _labelled(args: Args) -> Iterator[tuple[str, int]]:
+    """Kinds of labels and numbers of problems: the arms' first, as all else waits for them."""
+    few, most = args.label_problems
+    yield from ((kind, most) for kind in (args.labels, PERFECT))
+    yield from ((kind, few) for kind in KINDS)
 
 
 def _budget(args: Args, arm: str, results: dict[str, Any]) -> float:

@@ -122,12 +122,6 @@ class Labels:
     vocabulary: str
     cpu_seconds: float
 
-    def of_first(self, problems: int) -> Labels:
-        """The labels of the programs for the first problems."""
-        chosen = set(self.problems.ids[:problems])
-        kept = tuple(one for one in self.responses if one.problem_id in chosen)
-        return dataclasses.replace(self, responses=kept)
-
     def summary(self) -> dict[str, Any]:
         """How many programs there are and of which kind, and what they cost.
 

@@ -65,13 +65,11 @@ def some_labels() -> Labels:
     return Labels(responses, problems, "mini", "hash", 1.0)
 
 
-def test_labels_of_the_first_problems_cost_what_theirs_did() -> None:
+def test_labels_cost_programs_and_their_completions() -> None:
     every = some_labels()
-    assert [one.problem_id for one in every.of_first(2).responses] == [every.problems[0].id] * 2
-    found, less = every.summary(), every.of_first(2).summary()
+    found = every.summary()
     assert (found["programs"], found["failed"], found["recoverable"]) == (3, 2, 1)
     assert (found["completions"], found["executions"]) == (18, 21)
-    assert (less["programs"], less["failed"], less["executions"]) == (2, 1, 11)
     tokens = [len(one.input_ids) for one in every.responses]
     assert found["mean_tokens"] == pytest.approx(np.mean(tokens))
 
@@ -361,7 +359,7 @@ def test_each_arm_changes_what_it_says(tiny: Args, tmp_path: Path) -> None:
     assert isinstance(scorers["random scores"], RandomScorer)
     assert isinstance(scorers["perfect scores"], ReferenceScorer)
     folders = {arm: prm._settings(tiny, arm, 1) for arm in ARMS}
-    learned = tiny.runs / "models" / "completer-any-of-5-8"
+    learned = tiny.runs / "models" / "completer-any-of-1-8"
     assert folders["dense"].reward_model == folders[BOTH].reward_model == learned
     assert folders["dense, perfect labels"].reward_model == (
         tiny.runs / "models" / "perfect-the-canonical-program-8"
