@@ -33,7 +33,7 @@ from agents.scoring import Scored, scored
 from agents.sequences import token_groups
 from agents.telemetry import RunLogger
 from benchmarks import page
-from benchmarks.fgo_report import ARMS, Arm, lines
+from benchmarks.fgo_report import ARMS, Arm, Products, lines
 from benchmarks.runs import fine_tuned, kept_before, side_by_side
 from codegym import Grader
 from codegym.problems import ProblemSet
@@ -96,7 +96,7 @@ def measure(args: Args, seed: int, phase: str, tests: int) -> dict[str, Any]:
         tests: Tests a problem; 0: all.
 
     Returns:
-        A row: the inner products of the gradients, arm by arm, and what was played.
+        A row: sums of inner products of the gradients, arm by arm, and what was played.
     """
     torch.set_num_threads(1)
     folder = args.runs / (f"sft-{seed}" if phase == "sft" else f"ppo-{seed}/last")
@@ -109,7 +109,9 @@ def measure(args: Args, seed: int, phase: str, tests: int) -> dict[str, Any]:
         gradients, executed, solved = _gradients(args, settings, policy, problems, grader)
     names = tuple(ARMS)
     products = {
-        f"{one} x {other}": (gradients[one] @ gradients[other].T).tolist()
+        f"{one} x {other}": [
+            part.tolist() for part in Products.of(gradients[one].numpy(), gradients[other].numpy())
+        ]
         for one, other in [*zip(names, names, strict=True), *((names[0], n) for n in names[1:])]
     }
     return {

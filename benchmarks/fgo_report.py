@@ -12,9 +12,9 @@ from scipy import stats
 
 from benchmarks import page
 
-__all__ = ["ARMS", "Arm", "cosine", "lines", "ratio_of_snr", "snr"]
+__all__ = ["ARMS", "Arm", "Products", "cosine", "lines", "ratio_of_snr", "snr"]
 
-Products = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.float64]
 
 
 class Arm(NamedTuple):
@@ -39,41 +39,67 @@ ARMS = {
 _FIRST = next(iter(ARMS))
 
 
+class Products(NamedTuple):
+    """Inner products of the gradients of n batches in one arm, or in two.
+
+    Attributes:
+        own: (n,) of each batch's gradients with each other.
+        others: (n,) of each batch's gradients with those of all other batches, added up.
+    """
+
+    own: Numbers
+    others: Numbers
+
+    @classmethod
+    def of(cls, one: Numbers, other: Numbers) -> Products:
+        """From (n, parameters) gradients of both arms."""
+        every = one @ other.T
+        own = np.diagonal(every)
+        return cls(own, (every.sum(0) + every.sum(1)) / 2.0 - own)
+
+    def sums(self) -> tuple[int, Any, Any]:
+        """Number of batches, and the sums over all of them of both fields."""
+        return len(self.own), self.own.sum(), self.others.sum()
+
+    def sums_without(self) -> tuple[int, Numbers, Numbers]:
+        """The same without batch i, for each i: (n,) each."""
+        n, own, others = self.sums()
+        return (
+            n - 1,
+            own - self.own,
+            others - 2.0 * self.others,
+        )  # its own pairs, and theirs with it
+
+
 def snr(products: Products) -> float:
     """(signal / noise)^2 of a batch's gradient, unbiased in both parts.
 
     The mean of ``g_i . g_j`` over pairs of different batches is the squared length of the expected
     gradient; the mean of ``|g_i|^2`` is that plus the noise.
-
-    Args:
-        products: (n, n) inner products of the gradients of n batches.
     """
-    n = len(products)
-    diagonal = float(np.trace(products)) / n
-    signal = (float(products.sum()) - diagonal * n) / (n * (n - 1))
-    return signal / (diagonal - signal)
+    return float(_snr(*products.sums()))
+
+
+def _snr(n: int, own: Any, others: Any) -> Any:
+    signal = _signal(n, others)
+    return signal / (own / n - signal)
+
+
+def _signal(n: int, others: Any) -> Any:
+    return others / (n * (n - 1))
 
 
 def ratio_of_snr(one: Products, other: Products) -> tuple[float, float, float]:
     """How many times higher one ratio is than the other, on the same batches.
 
-    Args:
-        one: (n, n) inner products of one arm.
-        other: The same of the other.
-
     Returns:
         Estimate and 95 % interval, by the jackknife over batches, of the logarithm; NaN where a
         signal was not above 0.
     """
-    n = len(one)
-
-    def logarithm(a: Products, b: Products) -> float:
-        top, bottom = snr(a), snr(b)
-        return math.log(top / bottom) if top > 0 and bottom > 0 else math.nan
-
-    whole = logarithm(one, other)
-    keep = [np.delete(np.arange(n), i) for i in range(n)]
-    left_out = np.array([logarithm(one[np.ix_(k, k)], other[np.ix_(k, k)]) for k in keep])
+    n = len(one.own)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        whole = float(np.log(snr(one)) - np.log(snr(other)))
+        left_out = np.log(_snr(*one.sums_without())) - np.log(_snr(*other.sums_without()))
     error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
     half = float(stats.t.ppf(0.975, n - 1)) * error
     low, high = whole - half, whole + half
@@ -84,17 +110,14 @@ def cosine(one: Products, other: Products, between: Products) -> float:
     """Of the angle between the expected gradients of two arms.
 
     Args:
-        one: (n, n) inner products of one arm.
-        other: The same of the other.
-        between: (n, n) of gradient i of the one with gradient j of the other.
+        one: Of one arm.
+        other: Of the other.
+        between: Of both.
     """
-
-    def signal(products: Products) -> float:
-        n = len(products)
-        return (float(products.sum()) - float(np.trace(products))) / (n * (n - 1))
-
-    own = signal(one) * signal(other)
-    return signal(between) / math.sqrt(own) if own > 0 else math.nan
+    found = (_signal(n, others) for n, _, others in (one.sums(), other.sums(), between.sums()))
+    of_one, of_other, of_both = map(float, found)
+    own = of_one * of_other
+    return of_both / math.sqrt(own) if own > 0 else math.nan
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +131,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "variance of a batch's. *Times* says how many times higher it is than without a mask, with "
         "a 95 % interval (jackknife over batches): learning needs as many times fewer episodes for "
         "the same certainty. If unexecuted tokens have no signal and as much noise as others, it "
-        "is 1 / executed share. *Cosine* is that of the expected gradients with and without FGO."
+        "is 1 / executed share. *None*: the estimate of the signal, with all batches or without "
+        "one of them, is not above 0. *Cosine* is that of the expected gradients with and without "
+        "FGO; what is above 1 is noise."
     )
     yield from page.head("Executed tokens: the gradient", asked, results)
     for phase, title in (("sft", "After SFT"), ("ppo", f"After {args['iterations']} iterations")):
@@ -127,10 +152,10 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _cells(row: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
     def products(one: str, other: str) -> Products:
-        return np.array(row["products"][f"{one} x {other}"])
+        return Products(*map(np.array, row["products"][f"{one} x {other}"]))
 
     plain = products(_FIRST, _FIRST)
-    times = [page.interval(ratio_of_snr(products(arm, arm), plain), 2) for arm in arms]
+    times = [_times(ratio_of_snr(products(arm, arm), plain)) for arm in arms]
     angle = cosine(plain, products("FGO", "FGO"), products(_FIRST, "FGO"))
     return [
         str(row["tests"] or "all"),
@@ -142,3 +167,7 @@ def _cells(row: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
         *times,
         f"{angle:.3f}",
     ]
+
+
+def _times(found: tuple[float, float, float]) -> str:
+    return page.interval(found, 2) if all(map(math.isfinite, found)) else "none"

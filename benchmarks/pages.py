@@ -16,6 +16,7 @@ __all__ = ["PAGES", "rendered"]
 PAGES = {
     "conformance": "conformance_report",
     "coverage": "coverage",
+    "fgo": "fgo_report",
     "fgo_learning": "fgo_learning_report",
     "generation": "generation",
     "grading": "grading_report",

@@ -11,7 +11,7 @@ from agents.policy import CausalLMPolicy
 from agents.rollout import play
 from agents.scoring import scored
 from benchmarks.fgo import _random_mask, batch_gradients
-from benchmarks.fgo_report import ARMS, cosine, lines, ratio_of_snr, snr
+from benchmarks.fgo_report import ARMS, Products, cosine, lines, ratio_of_snr, snr
 from tests.agents.fake_env import VOCAB, CopyEnv
 
 Gradients = npt.NDArray[np.float64]
@@ -25,28 +25,41 @@ def _gradients(signal: float, noise: float, *, batches: int = 400) -> Gradients:
     return found
 
 
+def _own(gradients: Gradients) -> Products:
+    return Products.of(gradients, gradients)
+
+
 def test_the_ratio_is_that_of_signal_and_noise() -> None:
     g = _gradients(0.5, 2.0)
-    assert snr(g @ g.T) == pytest.approx(0.25 / 4.0, rel=0.1)
-    assert snr(9.0 * g @ g.T) == pytest.approx(snr(g @ g.T)), "no scale"
-    nothing = _gradients(0.0, 2.0)
-    assert abs(snr(nothing @ nothing.T)) < 0.002, "noise alone is no signal"
+    assert snr(_own(g)) == pytest.approx(0.25 / 4.0, rel=0.1)
+    assert snr(_own(3.0 * g)) == pytest.approx(snr(_own(g))), "no scale"
+    assert abs(snr(_own(_gradients(0.0, 2.0)))) < 0.002, "noise alone is no signal"
+
+
+def test_what_is_kept_of_a_batch_says_what_the_others_alone_would() -> None:
+    g = _gradients(0.5, 2.0, batches=6)
+    n, own, others = _own(g).sums_without()
+    for i in range(6):
+        rest = _own(np.delete(g, i, axis=0)).sums()
+        assert (n, own[i], others[i]) == pytest.approx(rest)
+    every = g @ g.T
+    assert _own(g).others.sum() == pytest.approx(every.sum() - np.trace(every))
 
 
 def test_a_mask_that_halves_the_variance_doubles_the_ratio() -> None:
     g = _gradients(0.5, 2.0)
     other = _gradients(0.5, 2.0 * np.sqrt(2.0))
-    times, low, high = ratio_of_snr(g @ g.T, other @ other.T)
+    times, low, high = ratio_of_snr(_own(g), _own(other))
     assert low < 2.0 < high
     assert times == pytest.approx(2.0, rel=0.15)
     assert high / low < 2.0
-    assert ratio_of_snr(g @ g.T, g @ g.T) == pytest.approx((1.0, 1.0, 1.0))
+    assert ratio_of_snr(_own(g), _own(g)) == pytest.approx((1.0, 1.0, 1.0))
 
 
 def test_the_cosine_is_that_of_the_expected_gradients() -> None:
     one, other = _gradients(1.0, 1.0), _gradients(1.0, 1.0)[:, ::-1].copy()
-    assert cosine(one @ one.T, one @ one.T, one @ one.T) == pytest.approx(1.0)
-    assert abs(cosine(one @ one.T, other @ other.T, one @ other.T)) < 0.05
+    assert cosine(_own(one), _own(one), _own(one)) == pytest.approx(1.0)
+    assert abs(cosine(_own(one), _own(other), Products.of(one, other))) < 0.05
 
 
 def test_gradients_are_those_of_the_masked_loss() -> None:
@@ -78,9 +91,15 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     g = _gradients(0.5, 2.0, batches=20)
     better = _gradients(0.5, 1.0, batches=20)
     names = list(ARMS)
-    products = {f"{n} x {n}": (better @ better.T).tolist() for n in names}
-    products |= {f"{names[0]} x {n}": (g @ better.T).tolist() for n in names[1:]}
-    products[f"{names[0]} x {names[0]}"] = (g @ g.T).tolist()
+    arms = dict.fromkeys(names, better) | {
+        names[0]: g,
+        "complement": _gradients(0.0, 1.0, batches=20),
+    }
+    pairs = [*zip(names, names, strict=True), *((names[0], name) for name in names)]
+    products = {
+        f"{one} x {other}": [part.tolist() for part in Products.of(arms[one], arms[other])]
+        for one, other in pairs
+    }
     row = {"seed": 1, "phase": "sft", "tests": 0, "executed": 0.8, "solved": 0.2}
     results = {
         "command": "",
@@ -90,5 +109,7 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     }
     text = "\n".join(lines(results))
     assert "| all | 1 | 20 | 80 | 1.25 |" in text
+    assert text.count("| none |") == 1, "what is left out has no signal"
+    assert "nan" not in text
     assert "## After SFT" in text
     assert "## After 60 iterations" not in text
