@@ -12,9 +12,10 @@ from scipy import stats
 
 from benchmarks import page
 
-__all__ = ["ARMS", "Arm", "Products", "cosine", "lines", "ratio_of_snr", "snr"]
+__all__ = ["ARMS", "Arm", "Products", "cosine", "lines", "mean_ratio", "ratio_of_snr", "snr"]
 
 Numbers = npt.NDArray[np.float64]
+Row = Mapping[str, Any]
 
 
 class Arm(NamedTuple):
@@ -89,21 +90,40 @@ def _signal(n: int, others: Any) -> Any:
     return others / (n * (n - 1))
 
 
-def ratio_of_snr(one: Products, other: Products) -> tuple[float, float, float]:
+class Logarithm(NamedTuple):
+    """Of a ratio: an estimate, its standard error, and the degrees of freedom of that."""
+
+    value: float
+    error: float
+    freedom: int
+
+    def times(self) -> tuple[float, float, float]:
+        """The ratio itself, with the ends of its 95 % interval; NaN where there is none."""
+        half = float(stats.t.ppf(0.975, self.freedom)) * self.error
+        low, middle, high = (math.exp(self.value + sign * half) for sign in (-1, 0, 1))
+        return middle, low, high
+
+
+def ratio_of_snr(one: Products, other: Products) -> Logarithm:
     """How many times higher one ratio is than the other, on the same batches.
 
     Returns:
-        Estimate and 95 % interval, by the jackknife over batches, of the logarithm; NaN where a
-        signal was not above 0.
+        Its logarithm, with an error by the jackknife over batches; NaN where a signal was not
+        above 0.
     """
     n = len(one.own)
     with np.errstate(invalid="ignore", divide="ignore"):
         whole = float(np.log(snr(one)) - np.log(snr(other)))
         left_out = np.log(_snr(*one.sums_without())) - np.log(_snr(*other.sums_without()))
     error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    low, high = whole - half, whole + half
-    return math.exp(whole), math.exp(low), math.exp(high)
+    return Logarithm(whole, error, n - 1)
+
+
+def mean_ratio(each: Sequence[Logarithm]) -> Logarithm:
+    """The geometric mean of ratios of different policies; the error is that of these policies."""
+    n = len(each)
+    error = math.sqrt(sum(one.error**2 for one in each)) / n
+    return Logarithm(sum(one.value for one in each) / n, error, sum(one.freedom for one in each))
 
 
 def cosine(one: Products, other: Products, between: Products) -> float:
@@ -120,7 +140,7 @@ def cosine(one: Products, other: Products, between: Products) -> float:
     return of_both / math.sqrt(own) if own > 0 else math.nan
 
 
-def lines(results: Mapping[str, Any]) -> Iterator[str]:
+def lines(results: Row) -> Iterator[str]:
     """The page, from ``command``, ``arguments`` and ``rows``."""
     args, rows = results["arguments"], results["rows"]
     asked = (
@@ -136,13 +156,23 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "FGO; what is above 1 is noise."
     )
     yield from page.head("Executed tokens: the gradient", asked, results)
-    for phase, title in (("sft", "After SFT"), ("ppo", f"After {args['iterations']} iterations")):
+    phases = {"sft": "After SFT", "ppo": f"After {args['iterations']} iterations"}
+    arms = [arm for arm in ARMS if arm != _FIRST]
+    several = [group for group in _same_tests(rows) if len(group) > 1]
+    if several:
+        yield from ("## Both policies of each kind", "", "The geometric mean of their *times*.", "")
+        columns = ("policies", "tests", "executed, %", "1 / executed")
+        yield from page.table(
+            (*columns, *(f"{arm}: times" for arm in arms)),
+            (_mean_cells(group, arms, phases) for group in several),
+        )
+        yield ""
+    for phase, title in phases.items():
         mine = [row for row in rows if row["phase"] == phase]
         if not mine:
             continue
         yield from (f"## {title}", "")
         columns = ("tests", "seed", "solved, %", "executed, %", "1 / executed", "SNR^2, no mask")
-        arms = [arm for arm in ARMS if arm != _FIRST]
         yield from page.table(
             (*columns, *(f"{arm}: times" for arm in arms), "FGO: cosine"),
             (_cells(row, arms) for row in mine),
@@ -150,13 +180,28 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _cells(row: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
-    def products(one: str, other: str) -> Products:
-        return Products(*map(np.array, row["products"][f"{one} x {other}"]))
+def _same_tests(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows of different seeds: of the same kind of policy, with as many tests."""
 
-    plain = products(_FIRST, _FIRST)
-    times = [_times(ratio_of_snr(products(arm, arm), plain)) for arm in arms]
-    angle = cosine(plain, products("FGO", "FGO"), products(_FIRST, "FGO"))
+    def kind(row: Row) -> tuple[str, int]:
+        return row["phase"], row["tests"]
+
+    for one in dict.fromkeys(map(kind, rows)):
+        yield [row for row in rows if kind(row) == one]
+
+
+def _mean_cells(rows: Sequence[Row], arms: Sequence[str], phases: Mapping[str, str]) -> list[str]:
+    executed = float(np.mean([row["executed"] for row in rows]))
+    times = [_times(mean_ratio([_ratio(row, arm) for row in rows])) for arm in arms]
+    tests = str(rows[0]["tests"] or "all")
+    share = f"{100 * executed:.0f}"
+    title = phases[rows[0]["phase"]].replace("After", "after")
+    return [title, tests, share, f"{1 / executed:.2f}", *times]
+
+
+def _cells(row: Row, arms: Sequence[str]) -> list[str]:
+    plain = _products(row, _FIRST, _FIRST)
+    angle = cosine(plain, _products(row, "FGO", "FGO"), _products(row, _FIRST, "FGO"))
     return [
         str(row["tests"] or "all"),
         str(row["seed"]),
@@ -164,10 +209,19 @@ def _cells(row: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
         f"{100 * row['executed']:.0f}",
         f"{1 / row['executed']:.2f}",
         f"{snr(plain):.3f}",
-        *times,
+        *(_times(_ratio(row, arm)) for arm in arms),
         f"{angle:.3f}",
     ]
 
 
-def _times(found: tuple[float, float, float]) -> str:
-    return page.interval(found, 2) if all(map(math.isfinite, found)) else "none"
+def _products(row: Row, one: str, other: str) -> Products:
+    return Products(*map(np.array, row["products"][f"{one} x {other}"]))
+
+
+def _ratio(row: Row, arm: str) -> Logarithm:
+    return ratio_of_snr(_products(row, arm, arm), _products(row, _FIRST, _FIRST))
+
+
+def _times(found: Logarithm) -> str:
+    times = found.times()
+    return page.interval(times, 2) if all(map(math.isfinite, times)) else "none"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,7 +13,16 @@ from agents.policy import CausalLMPolicy
 from agents.rollout import play
 from agents.scoring import scored
 from benchmarks.fgo import _random_mask, batch_gradients
-from benchmarks.fgo_report import ARMS, Products, cosine, lines, ratio_of_snr, snr
+from benchmarks.fgo_report import (
+    ARMS,
+    Logarithm,
+    Products,
+    cosine,
+    lines,
+    mean_ratio,
+    ratio_of_snr,
+    snr,
+)
 from tests.agents.fake_env import VOCAB, CopyEnv
 
 Gradients = npt.NDArray[np.float64]
@@ -49,11 +60,19 @@ def test_what_is_kept_of_a_batch_says_what_the_others_alone_would() -> None:
 def test_a_mask_that_halves_the_variance_doubles_the_ratio() -> None:
     g = _gradients(0.5, 2.0)
     other = _gradients(0.5, 2.0 * np.sqrt(2.0))
-    times, low, high = ratio_of_snr(_own(g), _own(other))
+    times, low, high = ratio_of_snr(_own(g), _own(other)).times()
     assert low < 2.0 < high
     assert times == pytest.approx(2.0, rel=0.15)
     assert high / low < 2.0
-    assert ratio_of_snr(_own(g), _own(g)) == pytest.approx((1.0, 1.0, 1.0))
+    assert ratio_of_snr(_own(g), _own(g)).times() == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_two_policies_say_it_with_less_error() -> None:
+    one, other = Logarithm(math.log(2.0), 0.3, 39), Logarithm(math.log(8.0), 0.4, 39)
+    mean = mean_ratio([one, other])
+    assert mean.times()[0] == pytest.approx(4.0)
+    assert (mean.error, mean.freedom) == (pytest.approx(0.25), 78)
+    assert math.isnan(mean_ratio([one, Logarithm(math.nan, 0.1, 39)]).times()[0])
 
 
 def test_the_cosine_is_that_of_the_expected_gradients() -> None:
@@ -107,9 +126,12 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
         "arguments": {"batches": 20, "episodes": 4, "iterations": 60},
         "rows": [row | {"products": products}],
     }
+    assert "Both policies" not in "\n".join(lines(results))
+    results["rows"] *= 2
     text = "\n".join(lines(results))
-    assert "| all | 1 | 20 | 80 | 1.25 |" in text
-    assert text.count("| none |") == 1, "what is left out has no signal"
+    assert "| after SFT | all | 80 | 1.25 |" in text
+    assert text.count("| all | 1 | 20 | 80 | 1.25 |") == 2
+    assert text.count("| none |") == 3, "what is left out has no signal"
     assert "nan" not in text
     assert "## After SFT" in text
     assert "## After 60 iterations" not in text
