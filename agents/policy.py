@@ -43,7 +43,7 @@ from codegym.errors import ConfigurationError
 __all__ = ["CausalLMPolicy", "require_logits", "saved_vocab_size", "tiny_config"]
 
 _LOUD = 1024.0  # a logit that no cap lets pass; exact in every dtype
-_WIDE_ENOUGH = 128  # what a smaller model saves, handing keys and values around costs again
+_WIDE_ENOUGH = 128  # the short programs of Mini are read as fast by a smaller model each for itself
 
 
 class CausalLMPolicy(nn.Module):

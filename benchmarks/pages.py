@@ -28,6 +28,7 @@ PAGES = {
     "regrade": "regrade_report",
     "robustness": "robustness_report",
     "serving": "serving",
+    "shared_prompts": "shared_prompts",
     "soak": "soak_report",
     "stable_baselines": "stable_baselines",
     "start_states": "start_states_report",
