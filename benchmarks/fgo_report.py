@@ -161,9 +161,9 @@ def lines(results: Row) -> Iterator[str]:
     several = [group for group in _same_tests(rows) if len(group) > 1]
     if several:
         yield from ("## Both policies of each kind", "", "The geometric mean of their *times*.", "")
-        columns = ("policies", "tests", "executed, %", "1 / executed")
+        shares = ("policies", "tests", "executed, %", "1 / executed")
         yield from page.table(
-            (*columns, *(f"{arm}: times" for arm in arms)),
+            (*shares, *(f"{arm}: times" for arm in arms)),
             (_mean_cells(group, arms, phases) for group in several),
         )
         yield ""
