@@ -18,7 +18,13 @@ from transformers.cache_utils import DynamicLayer
 
 from agents.at_once import at_once
 from agents.policy import CausalLMPolicy
-from agents.prompts import cache_name, has_plain_cache, pad_left, shared_prompts
+from agents.prompts import (
+    cache_name,
+    can_read_after,
+    has_plain_cache,
+    pad_left,
+    shared_prompts,
+)
 from codegym.errors import ConfigurationError
 
 __all__ = ["Decoder", "sample_tokens"]
@@ -54,7 +60,9 @@ class Decoder:
         self._cache_name = cache_name(policy.trunk)
         self._bias: Tensor | None = None
         plain = all(type(layer) is _RoomyLayer for layer in self._cache.layers)
-        shared = shared_prompts(input_ids, length, length)
+        shared = None
+        if can_read_after(policy.trunk):
+            shared = shared_prompts(input_ids, length, length)
         if shared is not None:
             first, of_row = shared
             input_ids, length = input_ids[first], length[first]

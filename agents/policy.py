@@ -303,7 +303,7 @@ class CausalLMPolicy(nn.Module):
         """Of which the keys and values are computed once; None: rows are read as they are."""
         # In training mode, dropout differs from row to row, and activations that are computed anew
         # leave no keys and values behind.
-        if self.training or not self.shares_prompts:
+        if self.training or not self.shares_prompts or bool((length <= start_length).all()):
             return None
         return shared_prompts(input_ids, start_length - 1, length)
 

@@ -119,10 +119,16 @@ def has_plain_cache(trunk: PreTrainedModel) -> bool:
 
 
 def can_read_after(trunk: PreTrainedModel) -> bool:
-    """Whether :func:`read_after` is made for a language model."""
+    """Whether a language model makes the same of a text that it reads in two parts.
+
+    It does not if it has no plain cache, takes none, or turns positions by angles that depend on
+    how long a text is (RoPE of the types "dynamic" and "longrope").
+    """
     known = inspect.signature(trunk.base_model.forward).parameters
     named = {"attention_mask", "position_ids", cache_name(trunk.base_model)}
-    return named <= known.keys() and has_plain_cache(trunk)
+    turns = {str(getattr(module, "rope_type", "")) for module in trunk.modules()}
+    stretched = any(kind in turn for turn in turns for kind in ("dynamic", "longrope"))
+    return named <= known.keys() and has_plain_cache(trunk) and not stretched
 
 
 def cache_name(model: nn.Module) -> str:

@@ -12,6 +12,8 @@ from transformers import (
     GemmaConfig,
     GPT2Config,
     GPTNeoXConfig,
+    Lfm2Config,
+    LlamaConfig,
     MambaConfig,
     MistralConfig,
     PreTrainedConfig,
@@ -36,6 +38,14 @@ SHARING: dict[str, PreTrainedConfig] = {
     "gpt2": GPT2Config(vocab_size=17, n_embd=128, n_layer=2, n_head=2),
     "neox": GPTNeoXConfig(**LLAMA),
 }
+STRETCHED: dict[str, dict[str, Any]] = {
+    "dynamic": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4},
+    "longrope": {
+        "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 8,
+        "short_factor": [1.0] * 32, "long_factor": [8.0] * 32, "factor": 4.0,
+    },
+}  # fmt: skip
+"""Angles that depend on how long the text is."""
 LENGTH = torch.tensor([11, 8, 9, 6, 5, 10])
 START = torch.tensor([6, 6, 6, 4, 4, 9])
 
@@ -103,9 +113,11 @@ def test_a_head_and_an_adapter_see_the_same() -> None:
         MistralConfig(**LLAMA, **HEADS, sliding_window=4),
         Gemma3TextConfig(**LLAMA, **HEADS, head_dim=32, sliding_window=4),
         MambaConfig(**SIZES),
+        LlamaConfig(**LLAMA, rope_parameters=STRETCHED["dynamic"]),
+        LlamaConfig(**LLAMA, rope_parameters=STRETCHED["longrope"]),
         Qwen2Config(**{**LLAMA, **HEADS, "hidden_size": 64}),
     ],
-    ids=["window", "windows in some layers", "state", "too small to gain by it"],
+    ids=["window", "windows in some layers", "state", *STRETCHED, "too small to gain by it"],
 )
 def test_other_models_read_each_row_for_itself(config: PreTrainedConfig) -> None:
     policy = _policy(config)
@@ -168,13 +180,24 @@ def test_buckets_keep_together_what_is_alike() -> None:
     assert [sorted(rows.tolist()) for rows in some] == [[0, 3, 5]]
 
 
-@pytest.mark.parametrize("name", [*SHARING, "window"])
+def test_programs_without_a_token_have_no_scores() -> None:
+    policy, (ids, start, _) = _policy(SHARING["qwen2"]), _tokens()
+    assert policy.prompts_of(Tokens(ids, start, start)) is None
+    assert not policy.score(ids, start, start.clone()).any()
+
+
+OTHERS: dict[str, PreTrainedConfig] = {
+    "window": MistralConfig(**LLAMA, **HEADS, sliding_window=4),
+    "state": Lfm2Config(**LLAMA, **HEADS, layer_types=["conv", "full_attention"]),
+}
+
+
+@pytest.mark.parametrize("name", [*SHARING, *OTHERS])
 def test_a_decoder_reads_a_prompt_once(name: str) -> None:
-    windows = MistralConfig(**LLAMA, **HEADS, sliding_window=4)
-    policy, (ids, start, _) = _policy({**SHARING, "window": windows}[name]), _tokens()
+    policy, (ids, start, _) = _policy({**SHARING, **OTHERS}[name]), _tokens()
     read = shapes_read(policy.trunk)
     decoder = Decoder(policy, ids, start, reserve=3)
-    assert sum(rows for rows, _ in read) == 3
+    assert sum(rows for rows, _ in read) == (3 if name in SHARING else 6)
     for column in range(3):
         for row in range(6):
             at = int(start[row]) + column
