@@ -55,7 +55,8 @@ class CountTokens(VectorWrapper):
         """Resets, and books what was written since the last time."""
         self._before = self.tokens
         self._now, infos = self.env.reset(**given)
-        self._given = int(infos["start_length"].sum())
+        # Also of episodes that a mask leaves as they were: their tokens are booked.
+        self._given = int(self._now["attention_mask"].sum())
         return self._now, infos
 
     def step(self, actions: Any) -> Any:

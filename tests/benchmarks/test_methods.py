@@ -29,7 +29,8 @@ def test_an_arm_that_is_not_there_is_refused() -> None:
         Args(arms=("PPO", "GRPO"))
 
 
-def test_every_token_is_counted_and_no_given_one() -> None:
+@pytest.mark.parametrize("group", [1, 2])
+def test_every_token_is_counted_and_no_given_one(group: int) -> None:
     settings = PPOArgs(model="tiny", num_envs=4, max_new_tokens=12, workers=1, start="uniform")
     tokenizer = make_tokenizer(settings.tokenizer)
     policy = make_policy(settings, vocab_size=tokenizer.vocab_size, seed=0)
@@ -42,7 +43,8 @@ def test_every_token_is_counted_and_no_given_one() -> None:
             written = 0
             for seed in range(3):
                 # Two waves each, of which the second is not cut.
-                sequences = play(policy, counted, episodes=8, seed=seed).sequences
+                played = play(policy, counted, episodes=8, seed=seed, group_size=group)
+                sequences = played.sequences
                 written += int((sequences.length - sequences.start_length).sum())
                 assert counted.tokens == written > 0
             assert int(sequences.start_length.sum()) > 0
