@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from codegym.errors import ConfigurationError
 from codegym.execution import Call, ExitReason, Observation, Request, Result, Stdin, TestCode
@@ -136,12 +137,20 @@ def test_one_that_has_only_just_come_is_told_that_there_are_too_many(
 ) -> None:
     monkeypatch.setattr(command, "_CONNECTIONS", 6)
     monkeypatch.setattr(connections, "_PATIENCE", 600.0)
+    arrived, made = [], H11Protocol.connection_made
+
+    def counted(self: Any, transport: Any) -> None:
+        made(self, transport)
+        arrived.append(self)
+
+    monkeypatch.setattr(H11Protocol, "connection_made", counted)
     head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with (
         serving(HeldExecutor(), ServiceLimits(queue=1)) as url,
         contextlib.ExitStack() as stack,
     ):
         crowd = [stack.enter_context(connected(url)) for _ in range(10)]
+        wait_until(lambda: len(arrived) >= 10)  # a client is connected before the server knows
         said = []
         for one in crowd:
             one.sendall(head)
