@@ -19,7 +19,7 @@ from codegym.start_states import (
     UniformPrefixes,
 )
 
-__all__ = ["ARMS", "CORE", "Arm", "Ordered"]
+__all__ = ["ARMS", "AT_OTHER_RATES", "CORE", "Arm", "Ordered"]
 
 Order = Callable[[str, int], Sequence[int]]
 """(problem id, number of stages) -> the stages, in the order in which a problem passes them."""
@@ -132,3 +132,5 @@ ARMS = {
 }
 CORE = ("sparse", "uniform", "cccs")
 """The arms that come first."""
+AT_OTHER_RATES = ("sparse", "cccs")
+"""The arms that are compared at other flaw rates of SFT."""

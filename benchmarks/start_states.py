@@ -3,14 +3,16 @@
 Arms, regime and what was expected are in ``docs/results/plans/start_states.md``, written before the
 runs. Each seed has an SFT checkpoint of its own, which its runs share. Results are kept run by run
 and not made again; a run that was cut off goes on where it was last evaluated. Two single-threaded
-runs stand side by side.
+runs stand side by side. With all arms, two of them are compared at other flaw rates as well.
 
-    python -m benchmarks.start_states --arms core --seeds 101 102 103 104 105
+    python -m benchmarks.start_states --arms all --seeds 101 102 103 104 105
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +28,7 @@ from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.first_errors import first_errors
 from benchmarks.runs import fine_tuned, kept_before, side_by_side
-from benchmarks.start_state_arms import ARMS, CORE
+from benchmarks.start_state_arms import ARMS, AT_OTHER_RATES, CORE
 from benchmarks.start_states_report import draw, lines
 from benchmarks.token_budget import PPOToBudget, count_starts, run_to_budget
 from codegym import Grader
@@ -39,11 +41,13 @@ class Args:
     """Comparison of start distributions."""
 
     arms: Literal["core", "all"] = "core"
-    """sparse, uniform and CCCS; or all ten"""
+    """sparse, uniform and CCCS; or all ten, and then sparse and CCCS at other flaw rates"""
     seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT checkpoint, problems and episodes"""
     flaw_rate: float = 1.0
     """factor on the weak coder's mistakes in SFT: how sparse success is"""
+    other_flaw_rates: tuple[float, ...] = (0.5, 1.4)
+    """the same, of runs that show what depends on it"""
     tokens: int = 1_000_000
     """generated tokens of each run; learning rates fall linearly to a tenth over them"""
     points: int = 5
@@ -58,6 +62,8 @@ class Args:
     """sampled programs a test problem; the greedy one besides"""
     parallel: int = 2
     """runs at a time, each with one thread"""
+    earlier: Path | None = None
+    """the .json file of an earlier comparison, whose tables the page has at its end"""
     runs: Path = Path("runs/start_states")
     """folder of checkpoints and logs"""
     out: Path = page.RESULTS / "start_states"
@@ -152,14 +158,39 @@ def run(args: Args) -> None:
     """Runs what is missing and reports after each run."""
     args.runs.mkdir(parents=True, exist_ok=True)
     arguments, data = kept_before(args, _DECISIVE)
-    rows: list[dict[str, Any]] = data.get("rows", [])
-    bases: dict[str, Any] = data.get("bases", {})
+    results = page.environment("start_states", "torch") | {"arguments": arguments}
+    empty: dict[str, Any] = {"bases": {}, "rows": [], "other_rates": {}, "earlier": None}
+    results |= {name: data.get(name, nothing) for name, nothing in empty.items()}
+    if args.earlier is not None:
+        earlier = json.loads(args.earlier.read_text())
+        results["earlier"] = {name: earlier[name] for name in ("machine", "rows", "starts")}
+    at_rates = [
+        dataclasses.replace(args, flaw_rate=rate, runs=args.runs / f"flaw-rate-{rate:g}")
+        for rate in (args.other_flaw_rates if args.arms == "all" else ())
+    ]
+
+    def save() -> None:
+        results["starts"] = sum(count_starts(each.runs) for each in (args, *at_rates))
+        page.write(args.out, results, lines, draw, quiet=True)
+
+    for found in _compare(args, CORE if args.arms == "core" else tuple(ARMS), results):
+        print(found, flush=True)
+        save()
+    for other in at_rates:
+        kept = results["other_rates"].setdefault(f"{other.flaw_rate:g}", {"bases": {}, "rows": []})
+        for found in _compare(other, AT_OTHER_RATES, kept):
+            print(f"flaw rate {other.flaw_rate:g}: {found}", flush=True)
+            save()
+
+
+def _compare(args: Args, arms: Sequence[str], kept: dict[str, Any]) -> Iterator[str]:
+    """Adds what is missing to ``bases`` and ``rows`` of what was kept; yields a word about each."""
+    bases, rows = kept["bases"], kept["rows"]
     fits = [(base, args, seed) for seed in args.seeds if str(seed) not in bases]
     for found in side_by_side(args.parallel, fits):
         bases[str(found["seed"])] = found["first_errors"]
-        print(f"SFT {found}", flush=True)
+        yield f"SFT {found}"
     done = {(row["arm"], row["seed"]) for row in rows}
-    arms = CORE if args.arms == "core" else tuple(ARMS)
     # Seed by seed: what is done at any moment compares all arms.
     jobs = [
         (reinforce, args, arm, seed)
@@ -170,11 +201,7 @@ def run(args: Args) -> None:
     for row in side_by_side(args.parallel, jobs):
         rows.append(row)
         rows.sort(key=lambda row: (list(ARMS).index(row["arm"]), row["seed"]))
-        print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
-        results = page.environment("start_states", "torch")
-        results |= {"arguments": arguments, "bases": bases, "rows": rows}
-        results["starts"] = count_starts(args.runs)
-        page.write(args.out, results, lines, draw, quiet=True)
+        yield f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from benchmarks import page
 from benchmarks.intervals import shown
 from benchmarks.learning_curves import band, mean_over_run
-from benchmarks.start_state_arms import ARMS
+from benchmarks.start_state_arms import ARMS, CORE
 
 __all__ = ["draw", "lines", "tokens_to"]
 
@@ -34,6 +34,7 @@ _PAIRS = (
 )
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_MARKERS = "osDv^x*"
 
 
 def tokens_to(rate: float, curve: Sequence[Row]) -> float | None:
@@ -54,7 +55,7 @@ def tokens_to(rate: float, curve: Sequence[Row]) -> float | None:
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """The page, from ``command``, ``arguments``, ``bases``, ``starts`` and ``rows``."""
+    """The page, from all that the benchmark keeps."""
     args, rows = results["arguments"], results["rows"]
     asked = (
         "Do start states help where reward is sparse? PPO on problems with "
@@ -67,9 +68,41 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "down before the runs (docs/results/plans/start_states.md)."
     )
     yield from page.head("Start states", asked, results)
-    yield from ("![curves of each arm](start_states.png)", "")
-    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+    yield from ("![curves of each arm](start_states.png)", "", *_arms(rows), "")
+    yield (
+        "Tokens to a rate are thousands, the median of the seeds that reached it, and how many did."
+    )
+    yield from ("", "## Differences", "", "Points of pass@1 at the end, paired by seed.", "")
+    yield from _differences(rows)
+    yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
+    yield from _by_conditionals(rows)
+    yield from ("", "## The policies that the runs began with", "")
+    yield "Greedy programs for as many validation problems, by what they fail by first."
+    yield from ("", *_bases(results["bases"]))
+    at_rates = results.get("other_rates", {})
+    for rate, found in at_rates.items():
+        yield from ("", f"## Flaw rate {rate}", "", f"Above it is {args['flaw_rate']:g}.", "")
+        yield from (*_arms(found["rows"]), "", *_differences(found["rows"]), "")
+        yield from _bases(found["bases"])
+    earlier = results.get("earlier")
+    if earlier:
+        about = earlier["machine"]
+        yield from ("", "## Earlier, on another machine", "")
+        yield (
+            f"The same seeds, with SFT policies that came out otherwise there ({about['cpu']}, "
+            f"Linux {about['kernel']}); {earlier['starts']} runs were started, "
+            f"{len(earlier['rows'])} are shown."
+        )
+        yield from ("", *_arms(earlier["rows"]), "", *_differences(earlier["rows"]))
+    number = len(rows) + sum(len(each["rows"]) for each in at_rates.values())
+    yield from ("", f"{results['starts']} runs were started, {number} are shown.")
 
+
+def _present(rows: Sequence[Row]) -> list[str]:
+    return [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+
+
+def _arms(rows: Sequence[Row]) -> Iterator[str]:
     def cells(arm: str) -> Iterator[str]:  # of a row
         mine = [row for row in rows if row["arm"] == arm]
         yield arm
@@ -87,47 +120,27 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 
     columns = ("arm", "seeds", "sampled before", "after", "greedy before", "after")
     more = ("sampled, mean over the run", "tokens to 5 %", "to 10 %", "iterations", "last stage")
-    yield from page.table((*columns, *more), ([*cells(arm)] for arm in arms))
-    yield ""
-    yield (
-        "Tokens to a rate are thousands, the median of the seeds that reached it, and how many did."
-    )
-    yield from ("", "## Differences", "", "Points of pass@1 at the end, paired by seed.", "")
-    yield from page.table(
-        ("", "seeds", "sampled", "greedy", "sampled, mean over the run"), _differences(rows)
-    )
-    yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
+    return page.table((*columns, *more), ([*cells(arm)] for arm in _present(rows)))
+
+
+def _by_conditionals(rows: Sequence[Row]) -> Iterator[str]:
     numbers = sorted({number for row in rows for number in row["by_conditionals"]["sampled"]})
-    yield from page.table(
-        ("arm", *numbers),
-        (
-            [
-                arm,
-                *(
-                    shown(
-                        [
-                            100 * row["by_conditionals"]["sampled"][number]
-                            for row in rows
-                            if row["arm"] == arm
-                        ]
-                    )
-                    for number in numbers
-                ),
-            ]
-            for arm in arms
-        ),
-    )
-    yield from ("", "## The policies that the runs began with", "")
-    yield "Greedy programs for as many validation problems, by what they fail by first."
-    yield ""
-    yield from page.table(
+
+    def cells(arm: str) -> list[str]:
+        mine = [row["by_conditionals"]["sampled"] for row in rows if row["arm"] == arm]
+        return [arm, *(shown([100 * row[number] for row in mine]) for number in numbers)]
+
+    return page.table(("arm", *numbers), map(cells, _present(rows)))
+
+
+def _bases(kept: Mapping[str, Any]) -> Iterator[str]:
+    return page.table(
         ("seed", "solved", "typical mistake", "copying error", "copying, of the failures in %"),
         (
             [seed, *(found.get(kind, 0) for kind in _KINDS), f"{100 * _copying(found):.0f}"]
-            for seed, found in sorted(results["bases"].items())
+            for seed, found in sorted(kept.items())
         ),
     )
-    yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
 
 
 _KINDS = ("solved", "typical", "copying")
@@ -145,38 +158,50 @@ def _reached(tokens: Sequence[float | None]) -> str:
     return f"{np.median(known) / 1e3:.0f} ({len(known)} of {len(tokens)})"
 
 
-def _differences(rows: Sequence[Row]) -> Iterator[list[str]]:
+def _differences(rows: Sequence[Row]) -> Iterator[str]:
     by = {(row["arm"], row["seed"]): row for row in rows}
-    for one, other in _PAIRS:
-        seeds = [seed for arm, seed in by if arm == one and (other, seed) in by]
-        if not seeds:
-            continue
-        pairs = [(by[one, seed], by[other, seed]) for seed in seeds]
-        ends = [
-            [100 * (a["curve"][-1][mode] - b["curve"][-1][mode]) for a, b in pairs]
-            for mode in _MODES
-        ]
-        areas = [100 * (mean_over_run(a["curve"]) - mean_over_run(b["curve"])) for a, b in pairs]
-        found = [shown(values, sign=True) for values in (*ends, areas)]
-        yield [f"{one} - {other}", str(len(seeds)), *found]
+
+    def cells() -> Iterator[list[str]]:
+        for one, other in _PAIRS:
+            seeds = [seed for arm, seed in by if arm == one and (other, seed) in by]
+            if not seeds:
+                continue
+            pairs = [(by[one, seed]["curve"], by[other, seed]["curve"]) for seed in seeds]
+            ends = [[100 * (a[-1][mode] - b[-1][mode]) for a, b in pairs] for mode in _MODES]
+            areas = [100 * (mean_over_run(a) - mean_over_run(b)) for a, b in pairs]
+            found = [shown(values, sign=True) for values in (*ends, areas)]
+            yield [f"{one} - {other}", str(len(seeds)), *found]
+
+    return page.table(("", "seeds", *_MODES, "sampled, mean over the run"), cells())
 
 
-def draw(results: Mapping[str, Any]) -> Figure:
-    """Sampled and greedy pass@1 over generated tokens: mean and 95 % band of each arm."""
+def draw(results: Mapping[str, Any]) -> Figure | None:
+    """pass@1 over generated tokens: mean and 95 % band of the arms, and of CCCS's controls.
+
+    None while there is no row.
+    """
     rows = results["rows"]
-    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
-    plain = [arm for arm in arms if not ARMS[arm].fgo]
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-    for axis, mode in zip(axes, _MODES, strict=True):
-        for arm in arms:
-            mine = [row["curve"] for row in rows if row["arm"] == arm]
-            colour = _COLOURS[plain.index(arm.removesuffix(" + fgo")) % len(_COLOURS)]
-            style = "--" if ARMS[arm].fgo else "-"
-            band(axis, mine, mode, color=colour, ls=style, label=arm, marker="o", markersize=3)
-        axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %")
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-    axes[0].legend(frameon=False)
+    if not rows:
+        return None
+    arms = _present(rows)
+    with_fgo = [arm for arm in arms if arm in CORE or ARMS[arm].fgo]
+    controls = [arm for arm in arms if arm not in with_fgo]
+    groups = [with_fgo, ["cccs", *controls]] if controls else [with_fgo]
+    figure, grid = plt.subplots(
+        len(groups), 2, figsize=(11, 4.2 * len(groups)), sharey="col", squeeze=False
+    )
+    for axes, group in zip(grid, groups, strict=True):
+        for axis, mode in zip(axes, _MODES, strict=True):
+            for arm in group:
+                mine = [row["curve"] for row in rows if row["arm"] == arm]
+                k = list(ARMS).index(arm.removesuffix(" + fgo"))
+                style: dict[str, Any] = {"color": _COLOURS[k], "marker": _MARKERS[k]}
+                style |= {"ls": "--" if ARMS[arm].fgo else "-", "markersize": 4}
+                band(axis, mine, mode, label=arm, **style)
+            axis.set(xlabel="generated tokens, millions", ylabel=f"{mode} pass@1, %")
+            axis.set_ylim(bottom=0)
+            axis.grid(alpha=0.3)
+        axes[0].legend(frameon=False)
     conditionals = results["arguments"]["difficulty"]
     figure.suptitle(f"Problems with {conditionals} conditionals, from the empty prefix")
     figure.tight_layout()

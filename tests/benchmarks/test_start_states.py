@@ -100,39 +100,110 @@ def test_tokens_to_a_rate_lie_between_two_points() -> None:
     assert tokens_to(0.10, curve) is None
 
 
-def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
-    def row(arm: str, seed: int, end: float) -> dict[str, object]:
-        points = ((0.0, 0.0), (1e6, end))
-        return {
-            "arm": arm,
-            "seed": seed,
-            "curve": [{"tokens": t, "iteration": 9, "sampled": s, "greedy": s} for t, s in points],
-            "by_conditionals": {mode: {"6": end} for mode in ("sampled", "greedy")},
-        }
+def row(arm: str, seed: int, end: float) -> dict[str, object]:
+    points = ((0.0, 0.0), (1e6, end))
+    return {
+        "arm": arm,
+        "seed": seed,
+        "curve": [{"tokens": t, "iteration": 9, "sampled": s, "greedy": s} for t, s in points],
+        "by_conditionals": {mode: {"6": end} for mode in ("sampled", "greedy")},
+    }
 
-    rows = [row("sparse", seed, 0.0) for seed in (1, 2)]
-    rows += [row("cccs", seed, 0.1 * seed) for seed in (1, 2, 3)]
-    results = {
+
+def results_of(rows: list[dict[str, object]]) -> dict[str, Any]:
+    arguments = {"difficulty": "6-8", "tokens": 1e6, "problems": 1, "test_problems": 1}
+    return {
         "command": "",
         "machine": {},
-        "arguments": {
-            "difficulty": "6-8",
-            "tokens": 1e6,
-            "problems": 1,
-            "test_problems": 1,
-            "samples": 1,
-        },
+        "arguments": arguments | {"samples": 1, "flaw_rate": 1.0},
         "bases": {"1": {"typical": 3, "copying": 1}},
         "starts": 6,
         "rows": rows,
     }
+
+
+def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
+    rows = [row("sparse", seed, 0.0) for seed in (1, 2)]
+    rows += [row("cccs", seed, 0.1 * seed) for seed in (1, 2, 3)]
+    results = results_of(rows)
     text = "\n".join(lines(results))
     # The third seed has no partner; the mean of 10 and 20 is 15, half its interval t * sd / sqrt 2.
     assert "| cccs - sparse | 2 | +15.0 ± 63.5 |" in text
     assert "| 1 | 0 | 3 | 1 | 25 |" in text
     assert "6 runs were started, 5 are shown." in text
-    labels = [line.get_label() for line in draw(results).axes[0].get_lines()]
+    figure = draw(results)
+    assert figure is not None
+    labels = [line.get_label() for line in figure.axes[0].get_lines()]
     assert labels == ["sparse", "cccs"]
+
+
+def test_controls_have_panels_of_their_own_beside_the_curriculum() -> None:
+    arms = ("sparse", "cccs", "cccs + fgo", "last stage only", "jsrl")
+    figure = draw(results_of([row(arm, seed, 0.1) for arm in arms for seed in (1, 2)]))
+    assert figure is not None
+    labels = [[line.get_label() for line in axis.get_lines()] for axis in figure.axes]
+    assert labels[:2] == [["sparse", "cccs", "cccs + fgo"]] * 2
+    assert labels[2:] == [["cccs", "last stage only", "jsrl"]] * 2
+
+
+def test_the_page_has_other_flaw_rates_and_an_earlier_comparison() -> None:
+    results = results_of([row("cccs", seed, 0.1) for seed in (1, 2)])
+    rows = [row(arm, seed, end) for arm, end in (("sparse", 0.3), ("cccs", 0.5)) for seed in (1, 2)]
+    results["other_rates"] = {"0.5": {"bases": {"1": {"typical": 1, "copying": 3}}, "rows": rows}}
+    machine = {"cpu": "abacus", "kernel": "7"}
+    earlier = [row("sparse", seed, 0.0) for seed in (1, 2)] + [row("cccs", 1, 0.4)]
+    results["earlier"] = {"machine": machine, "rows": earlier, "starts": 4}
+    text = "\n".join(lines(results))
+    main, _, others = text.partition("## Flaw rate 0.5")
+    others, _, earlier_text = others.partition("## Earlier, on another machine")
+    assert "cccs - sparse" not in main
+    assert "| cccs - sparse | 2 | +20.0 ± 0.0 |" in others
+    assert "| 1 | 0 | 1 | 3 | 75 |" in others
+    assert "(abacus, Linux 7); 4 runs were started, 3 are shown." in earlier_text
+    assert "| cccs - sparse | 1 | +40.0 |" in earlier_text
+    assert text.endswith("6 runs were started, 6 are shown.")
+
+
+def test_all_arms_come_before_other_flaw_rates_and_what_is_there_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, int, float]] = []
+
+    def reinforce(args: Args, arm: str, seed: int) -> dict[str, Any]:
+        made.append((arm, seed, args.flaw_rate))
+        assert args.runs == (
+            tmp_path if args.flaw_rate == 1 else tmp_path / f"flaw-rate-{args.flaw_rate:g}"
+        )
+        return row(arm, seed, 0.1)
+
+    def base(args: Args, seed: int) -> dict[str, Any]:
+        return {"seed": seed, "first_errors": {"typical": int(10 * args.flaw_rate)}}
+
+    monkeypatch.setattr(start_states, "reinforce", reinforce)
+    monkeypatch.setattr(start_states, "base", base)
+    monkeypatch.setattr(
+        start_states, "side_by_side", lambda _, jobs: (call(*given) for call, *given in jobs)
+    )
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(
+        json.dumps({"machine": {"cpu": "", "kernel": ""}, "rows": [row("cccs", 1, 0)], "starts": 1})
+    )
+    args = Args(seeds=(1, 2), arms="core", runs=tmp_path, out=tmp_path / "found", earlier=earlier)
+    start_states.run(args)
+    assert made == [(arm, seed, 1.0) for seed in (1, 2) for arm in ("sparse", "uniform", "cccs")]
+    made.clear()
+    start_states.run(dataclasses.replace(args, arms="all", earlier=None))
+    main = [(arm, seed) for arm, seed, rate in made if rate == 1]
+    assert main == [(arm, seed) for seed in (1, 2) for arm in list(ARMS)[3:]]
+    others = [(arm, s, rate) for rate in (0.5, 1.4) for s in (1, 2) for arm in ("sparse", "cccs")]
+    assert made[len(main) :] == others
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["other_rates"]["1.4"]["bases"] == {"1": {"typical": 14}, "2": {"typical": 14}}
+    assert len(found["rows"]) == 20
+    assert found["earlier"]["starts"] == 1
+    made.clear()
+    start_states.run(dataclasses.replace(args, arms="all", earlier=None))
+    assert made == []
 
 
 def test_what_was_kept_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
