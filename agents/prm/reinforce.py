@@ -188,7 +188,8 @@ def add_step_credit(trainer: ppo.PPO, settings: Args) -> None:
     tokenizer = make_tokenizer(settings.tokenizer, settings.prompt_format)
     credit = StepCredit(
         trainer.rewards.pop("process"),
-        weight=_STEP_WEIGHT / Difference().weight,
+        unit=Difference().weight,
+        weight=_STEP_WEIGHT,
         tokenizer=tokenizer,
         prompt_format=make_prompt_format(settings.prompt_format, tokenizer),
         problems=trainer.problems,

@@ -144,20 +144,26 @@ def test_each_token_of_a_line_is_credited_with_what_the_line_changed(
     zeros = torch.zeros_like(sequences.token_rewards)
     known = scored(sequences, zeros, values=zeros, reference_logprobs=zeros)
     paid = process_reward(known)
-    lines = 0
+    lines = neutral = 0
     credit = torch.zeros_like(paid)
     for row in range(len(paid)):
         ids = sequences.input_ids[row, : int(sequences.length[row])].tolist()
         begin = int(sequences.start_length[row])
-        for column in range(begin, len(ids)):
-            if set("\r\n") & set(TOKENIZER.decode([ids[column]])):
-                credit[row, begin : column + 1] = 4.0 * paid[row, column]
-                begin, lines = column + 1, lines + 1
         end = len(ids) - (0 if sequences.truncated[row] else 1)  # without the end token
-        if begin < end:
-            credit[row, begin:end] = 4.0 * paid[row, end - 1]
-    assert lines > 5
-    assert paid.any()
+        before = 1.0  # nothing is lost before the first line
+        for column in range(begin, end):
+            ended = set("\r\n") & set(TOKENIZER.decode([ids[column]]))
+            if ended or column == end - 1:
+                lines += 1
+                if paid[row, column] == 0.0:
+                    neutral += 1
+                else:
+                    # A reward of this form pays a quarter of what the score rises by, from 0.
+                    credit[row, begin : column + 1] = 4.0 * paid[row, column] - before
+                    before = 0.0
+                begin = column + 1
+    assert lines - neutral > 5
+    assert neutral
     plain = gae(whitened=False)(total_reward(trainer.rewards, known).total, known)
     found = trainer.estimate(total_reward(trainer.rewards, known).total, known)
     assert torch.equal(found.returns, plain.returns)
