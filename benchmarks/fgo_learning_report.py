@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import shown
-from benchmarks.learning_curves import band, mean_over_run
+from benchmarks.learning_curves import MODES, band, differences, mean_over_run
 
 __all__ = ["ARMS", "Arm", "draw", "lines"]
 
 Row = Mapping[str, Any]
-
-_MODES = ("sampled", "greedy")
 
 
 class Arm(NamedTuple):
@@ -38,6 +36,12 @@ ARMS = {
     "3 tests, no mask": Arm(3, fgo=False),
     "3 tests, FGO": Arm(3, fgo=True),
 }
+_PAIRS = (
+    ("1 test, FGO", "1 test, no mask"),
+    ("3 tests, FGO", "3 tests, no mask"),
+    ("3 tests, no mask", "1 test, no mask"),
+    ("3 tests, FGO", "1 test, FGO"),
+)
 _COLOURS = {1: "#0072B2", 3: "#D55E00"}  # Okabe and Ito's
 
 
@@ -55,15 +59,21 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from page.head("Executed tokens: learning", asked, results)
     yield from ("![curves of each arm](fgo_learning.png)", "")
-    columns = ("arm", "seeds", "executed, %", "sampled before", "after", "greedy before", "after")
+    columns = (
+        "arm",
+        "seeds",
+        "executed, %",
+        "sampled before",
+        "sampled after",
+        "greedy before",
+        "greedy after",
+    )
     yield from page.table(
         (*columns, "sampled, mean over the run", "iterations"),
         ([*_cells(arm, rows)] for arm in ARMS if any(row["arm"] == arm for row in rows)),
     )
-    yield from ("", "## Differences", "", "Points of pass@1, FGO less no mask, by seed.", "")
-    yield from page.table(
-        ("", "seeds", "sampled", "greedy", "sampled, mean over the run"), _differences(rows)
-    )
+    yield from ("", "## Differences", "", "Points of pass@1, at the end and before.", "")
+    yield from differences(rows, _PAIRS)
     yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
 
 
@@ -73,35 +83,18 @@ def _cells(arm: str, rows: Sequence[Row]) -> Iterator[str]:
     yield str(len(mine))
     shares = [point["policy/executed_share"] for curve in mine for point in curve[1:]]
     yield f"{100 * np.mean(shares):.0f}"
-    for mode in _MODES:
+    for mode in MODES:
         for point in (0, -1):
             yield shown([100 * curve[point][mode] for curve in mine])
     yield shown([100 * mean_over_run(curve) for curve in mine])
     yield f"{np.mean([curve[-1]['iteration'] for curve in mine]):.0f}"
 
 
-def _differences(rows: Sequence[Row]) -> Iterator[list[str]]:
-    by = {(row["arm"], row["seed"]): row["curve"] for row in rows}
-    for tests in sorted({arm.tests for arm in ARMS.values()}):
-        plain, masked = (
-            next(name for name, arm in ARMS.items() if arm == Arm(tests, fgo=fgo))
-            for fgo in (False, True)
-        )
-        seeds = [seed for arm, seed in by if arm == masked and (plain, seed) in by]
-        pairs = [(by[masked, seed], by[plain, seed]) for seed in seeds]
-        if not pairs:
-            continue
-        ends = [[100 * (a[-1][mode] - b[-1][mode]) for a, b in pairs] for mode in _MODES]
-        means = [100 * (mean_over_run(a) - mean_over_run(b)) for a, b in pairs]
-        found = [shown(values, sign=True) for values in (*ends, means)]
-        yield [f"{masked} - no mask", str(len(pairs)), *found]
-
-
 def draw(results: Mapping[str, Any]) -> Figure:
     """Sampled and greedy pass@1 over generated tokens: mean and 95 % band of each arm."""
     rows = results["rows"]
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-    for axis, mode in zip(axes, _MODES, strict=True):
+    for axis, mode in zip(axes, MODES, strict=True):
         for name, arm in ARMS.items():
             mine = [row["curve"] for row in rows if row["arm"] == name]
             line: dict[str, Any] = {"color": _COLOURS[arm.tests], "ls": "-" if arm.fgo else "--"}

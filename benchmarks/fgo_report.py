@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,18 @@ from scipy import stats
 
 from benchmarks import page
 
-__all__ = ["ARMS", "Arm", "Products", "cosine", "lines", "mean_ratio", "ratio_of_snr", "snr"]
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Products",
+    "cosine",
+    "lines",
+    "mean_ratio",
+    "ratio_of_noise",
+    "ratio_of_signal",
+    "ratio_of_snr",
+    "snr",
+]
 
 Numbers = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -82,8 +93,11 @@ def snr(products: Products) -> float:
 
 
 def _snr(n: int, own: Any, others: Any) -> Any:
-    signal = _signal(n, others)
-    return signal / (own / n - signal)
+    return _signal(n, others) / _noise(n, own, others)
+
+
+def _noise(n: int, own: Any, others: Any) -> Any:
+    return own / n - _signal(n, others)
 
 
 def _signal(n: int, others: Any) -> Any:
@@ -105,16 +119,30 @@ class Logarithm(NamedTuple):
 
 
 def ratio_of_snr(one: Products, other: Products) -> Logarithm:
-    """How many times higher one ratio is than the other, on the same batches.
+    """How many times higher (signal / noise)^2 is of one than of the other, on the same batches.
 
     Returns:
         Its logarithm, with an error by the jackknife over batches; NaN where a signal was not
         above 0.
     """
+    return _ratio_of(_snr, one, other)
+
+
+def ratio_of_signal(one: Products, other: Products) -> Logarithm:
+    """The same of the squared signals alone."""
+    return _ratio_of(lambda n, _, others: _signal(n, others), one, other)
+
+
+def ratio_of_noise(one: Products, other: Products) -> Logarithm:
+    """The same of the squared noises alone."""
+    return _ratio_of(_noise, one, other)
+
+
+def _ratio_of(of: Callable[[int, Any, Any], Any], one: Products, other: Products) -> Logarithm:
     n = len(one.own)
     with np.errstate(invalid="ignore", divide="ignore"):
-        whole = float(np.log(snr(one)) - np.log(snr(other)))
-        left_out = np.log(_snr(*one.sums_without())) - np.log(_snr(*other.sums_without()))
+        whole = float(np.log(of(*one.sums())) - np.log(of(*other.sums())))
+        left_out = np.log(of(*one.sums_without())) - np.log(of(*other.sums_without()))
     error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
     return Logarithm(whole, error, n - 1)
 
@@ -160,10 +188,16 @@ def lines(results: Row) -> Iterator[str]:
     arms = [arm for arm in ARMS if arm != _FIRST]
     several = [group for group in _same_tests(rows) if len(group) > 1]
     if several:
-        yield from ("## Both policies of each kind", "", "The geometric mean of their *times*.", "")
+        yield from ("## Both policies of each kind", "")
+        yield (
+            "Geometric means. *Signal* and *noise*: what FGO keeps of the squared signal and of "
+            "the variance of the summed gradient; their quotient is *times*. The intervals speak "
+            "of other batches of these policies, and not of other policies."
+        )
+        yield ""
         shares = ("policies", "tests", "executed, %", "1 / executed")
         yield from page.table(
-            (*shares, *(f"{arm}: times" for arm in arms)),
+            (*shares, *(f"{arm}: times" for arm in arms), "FGO: signal", "FGO: noise"),
             (_mean_cells(group, arms, phases) for group in several),
         )
         yield ""
@@ -193,6 +227,11 @@ def _same_tests(rows: Sequence[Row]) -> Iterator[list[Row]]:
 def _mean_cells(rows: Sequence[Row], arms: Sequence[str], phases: Mapping[str, str]) -> list[str]:
     executed = float(np.mean([row["executed"] for row in rows]))
     times = [_times(mean_ratio([_ratio(row, arm) for row in rows])) for arm in arms]
+    for kept in (ratio_of_signal, ratio_of_noise):
+        # A loss is a mean over its tokens; that of fewer tokens is larger, signal and noise alike.
+        scaled = ((_ratio(row, "FGO", kept), 2 * math.log(row["executed"])) for row in rows)
+        found = [one._replace(value=one.value + scale) for one, scale in scaled]
+        times.append(_times(mean_ratio(found)))
     tests = str(rows[0]["tests"] or "all")
     share = f"{100 * executed:.0f}"
     title = phases[rows[0]["phase"]].replace("After", "after")
@@ -218,8 +257,10 @@ def _products(row: Row, one: str, other: str) -> Products:
     return Products(*map(np.array, row["products"][f"{one} x {other}"]))
 
 
-def _ratio(row: Row, arm: str) -> Logarithm:
-    return ratio_of_snr(_products(row, arm, arm), _products(row, _FIRST, _FIRST))
+def _ratio(
+    row: Row, arm: str, of: Callable[[Products, Products], Logarithm] = ratio_of_snr
+) -> Logarithm:
+    return of(_products(row, arm, arm), _products(row, _FIRST, _FIRST))
 
 
 def _times(found: Logarithm) -> str:

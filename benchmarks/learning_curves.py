@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.integrate import trapezoid
 
-from benchmarks.intervals import mean_and_half
+from benchmarks import page
+from benchmarks.intervals import mean_and_half, shown
 
-__all__ = ["band", "mean_over_run"]
+__all__ = ["MODES", "band", "differences", "half_way", "mean_over_run", "paired"]
 
 Curve = Sequence[Mapping[str, float]]
 """Points of a run, each with ``tokens`` and pass@1 ``sampled`` and ``greedy``."""
 
 
-def mean_over_run(curve: Curve) -> float:
-    """Mean of the sampled pass rate over the run's tokens."""
+MODES = ("sampled", "greedy")
+
+
+def mean_over_run(curve: Curve, mode: str = "sampled") -> float:
+    """Mean of the pass rate over the run's tokens: the area under the curve."""
     tokens = [point["tokens"] for point in curve]
-    return float(trapezoid([point["sampled"] for point in curve], tokens) / tokens[-1])
+    return float(trapezoid([point[mode] for point in curve], tokens) / tokens[-1])
+
+
+def half_way(curve: Curve, mode: str = "sampled") -> float:
+    """The pass rate when half of the tokens are generated, on a line between two points."""
+    tokens = [point["tokens"] for point in curve]
+    return float(np.interp(tokens[-1] / 2, tokens, [point[mode] for point in curve]))
+
+
+def paired(rows: Sequence[Mapping[str, Any]], one: str, other: str) -> list[tuple[Curve, Curve]]:
+    """The curves of two arms with the same seed, in order of the seeds."""
+    by = {(row["arm"], row["seed"]): row["curve"] for row in rows}
+    seeds = sorted(seed for arm, seed in by if arm == one and (other, seed) in by)
+    return [(by[one, seed], by[other, seed]) for seed in seeds]
+
+
+def differences(
+    rows: Sequence[Mapping[str, Any]], pairs: Iterable[tuple[str, str]]
+) -> Iterator[str]:
+    """A table of points of pass@1 between arms, paired by seed.
+
+    Args:
+        rows: Each with ``arm``, ``seed`` and ``curve``.
+        pairs: Arms to compare; those that have no seed in common are left out.
+    """
+
+    def cells() -> Iterator[list[str]]:
+        for one, other in pairs:
+            curves = paired(rows, one, other)
+            if curves:
+                found = (
+                    [100 * (of(a, mode) - of(b, mode)) for a, b in curves]
+                    for of in (_end, half_way, mean_over_run)
+                    for mode in MODES
+                )
+                points = [shown(values, sign=True) for values in found]
+                yield [f"{one} - {other}", str(len(curves)), *points]
+
+    times = (f"{mode}, {when}" for when in ("half way", "mean over the run") for mode in MODES)
+    return page.table(("", "seeds", *MODES, *times), cells())
+
+
+def _end(curve: Curve, mode: str) -> float:
+    return curve[-1][mode]
 
 
 def band(

@@ -85,14 +85,16 @@ def write(
     Args:
         out: Their path without suffix.
         results: What was found, with what :func:`environment` said at the start; the load and the
-            minutes at the end are added. Arguments that are absolute paths become FOLDER.
+            minutes at the end are added, to ``minutes_before`` where an earlier call made a part
+            of it. Arguments that are absolute paths become FOLDER.
         page: The lines of the page.
         draw: Makes the picture, or None if there is nothing to draw yet.
         quiet: Print nothing.
         indent: Of the JSON file; None where it has long curves.
     """
     results["machine"]["load_at_end"] = os.getloadavg()[0]
-    results["minutes"] = (time.monotonic() - _STARTED) / 60
+    spent = (time.monotonic() - _STARTED) / 60
+    results["minutes"] = results.get("minutes_before", 0.0) + spent
     if "arguments" in results:
         results["arguments"] = {
             name: "FOLDER" if isinstance(value, str | Path) and os.path.isabs(value) else value

@@ -307,6 +307,7 @@ def run(args: Args) -> None:
     kept: dict[str, Any] = {"bases": {}, "baseline": None, "labels": [], "values": None}
     kept |= {"transfer": {}, "rows": []}
     results |= {name: data.get(name, empty) for name, empty in kept.items()}
+    results["minutes_before"] = data.get("minutes", 0.0)
 
     def save() -> None:
         results["starts"] = count_starts(args.runs)

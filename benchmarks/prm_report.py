@@ -12,14 +12,13 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import mean_and_half, shown
-from benchmarks.learning_curves import band, mean_over_run
+from benchmarks.learning_curves import MODES, band, differences, mean_over_run, paired
 from benchmarks.process_reward.arms import ARMS, BASE, BOTH, LONGER
 
 __all__ = ["arms_labels", "draw", "equal_executions", "lines", "passes_gate", "told"]
 
 Row = Mapping[str, Any]
 
-_MODES = ("sampled", "greedy")
 _PAIRS = (
     *((arm, BASE) for arm in ARMS if arm not in (BASE, LONGER)),
     (BOTH, "dense"),
@@ -94,7 +93,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     if rows:
         yield from ("", "![curves of each arm](prm.png)")
         yield from ("", "## At equal generated tokens", "", *_equal_tokens(rows))
-        yield from ("", "## Differences at equal generated tokens", "", *_differences(rows))
+        yield from ("", "## Differences at equal generated tokens", "")
+        yield from ("Points of pass@1, at the end and before, paired by seed.", "")
+        yield from differences(rows, _PAIRS)
         yield from ("", "## At equal total executions", "", *_equal_executions(results))
         yield from ("", "## What separates it from perfect scores", "", *_elimination(results))
         yield from ("", "## By number of conditionals", "", *_by_conditionals(rows))
@@ -117,7 +118,7 @@ def _bars(results: Mapping[str, Any]) -> Iterator[page.Bar]:
         found = labels["model"]
         reached = f"{found['fall']:.2f} in {found['programs']} new programs (perfect: 2)"
         yield page.Bar(gate, reached, passes_gate(results))
-    for mode in _MODES:
+    for mode in MODES:
         values = _paired(rows, BOTH, BASE, mode)
         yield _above(f"{BOTH} above {BASE}, {mode}, paired by seed", values)
     ends = [_ends(rows, arm, "sampled") for arm in (BOTH, BASE)]
@@ -191,23 +192,23 @@ def _labels(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _baseline(results: Mapping[str, Any]) -> Iterator[str]:
     curve = results["baseline"]["curve"]
-    columns = ("generated tokens, thousands", "programs", *(f"{mode}, %" for mode in _MODES))
+    columns = ("generated tokens, thousands", "programs", *(f"{mode}, %" for mode in MODES))
     yield from page.table(
         columns,
         (
             [
                 f"{point['tokens'] / 1e3:.0f}",
                 f"{point['episodes']:.0f}",
-                *(f"{100 * point[mode]:.1f}" for mode in _MODES),
+                *(f"{100 * point[mode]:.1f}" for mode in MODES),
             ]
             for point in curve
         ),
     )
-    gains = [100 * (curve[-1][mode] - curve[-2][mode]) for mode in _MODES]
+    gains = [100 * (curve[-1][mode] - curve[-2][mode]) for mode in MODES]
     yield ""
     yield (
         f"Seed {results['baseline']['seed']}. Between its last two evaluations it gained "
-        + ", ".join(f"{gain:+.1f} points {mode}" for gain, mode in zip(gains, _MODES, strict=True))
+        + ", ".join(f"{gain:+.1f} points {mode}" for gain, mode in zip(gains, MODES, strict=True))
         + "."
     )
 
@@ -217,35 +218,17 @@ def _equal_tokens(rows: Sequence[Row]) -> Iterator[str]:
         mine = [row for row in rows if row["arm"] == arm]
         yield arm
         yield str(len(mine))
-        for mode in _MODES:
+        for mode in MODES:
             yield shown([100 * row["curve"][0][mode] for row in mine])
             yield shown([100 * row["curve"][-1][mode] for row in mine])
         yield shown([100 * mean_over_run(row["curve"]) for row in mine])
         yield f"{np.mean([row['curve'][-1]['iteration'] for row in mine]):.0f}"
         yield f"{np.mean([row['cpu_seconds'] for row in mine]):.0f}"
 
-    columns = ("arm", "seeds", "sampled before", "after", "greedy before", "after")
+    columns = ("arm", "seeds", "sampled before", "sampled after", "greedy before", "greedy after")
     more = ("sampled, mean over the run", "iterations", "CPU s")
     arms = [arm for arm in _present(rows) if arm != LONGER]
     yield from page.table((*columns, *more), ([*cells(arm)] for arm in arms))
-
-
-def _differences(rows: Sequence[Row]) -> Iterator[str]:
-    def cells() -> Iterator[list[str]]:
-        for one, other in _PAIRS:
-            ends = {mode: _paired(rows, one, other, mode) for mode in _MODES}
-            if ends["sampled"]:
-                areas = [
-                    100 * (mean_over_run(a["curve"]) - mean_over_run(b["curve"]))
-                    for a, b in _pairs(rows, one, other)
-                ]
-                found = [shown(values, sign=True) for values in (*ends.values(), areas)]
-                name = f"{one} - {other}"
-                yield [name, str(len(areas)), *found, *(told(ends[mode]) for mode in _MODES)]
-
-    yield from ("Points of pass@1 at the end, paired by seed.", "")
-    columns = ("", "seeds", *_MODES, "sampled, mean over the run", *(f"so {m}" for m in _MODES))
-    yield from page.table(columns, cells())
 
 
 def equal_executions(
@@ -267,10 +250,10 @@ def equal_executions(
     if labels is None or not ARMS[arm].needs_labels:
         return []
     found = []
-    for mine, longer in _pairs(results["rows"], arm, LONGER):
-        end, curve = mine["curve"][-1], longer["curve"]
+    for mine, longer in paired(results["rows"], arm, LONGER):
+        end = mine[-1]
         total = labels["executions"] + end["episodes"]
-        places, values = ([point[key] for point in curve] for key in ("episodes", mode))
+        places, values = ([point[key] for point in longer] for key in ("episodes", mode))
         other = float(np.interp(total, places, values))
         found.append((total, 100 * end[mode], 100 * other))
     return found
@@ -400,17 +383,9 @@ def _present(rows: Sequence[Row]) -> list[str]:
     return [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
 
 
-def _pairs(rows: Sequence[Row], one: str, other: str) -> list[tuple[Row, Row]]:
-    """Rows of two arms with the same seed."""
-    by = {(row["arm"], row["seed"]): row for row in rows}
-    seeds = sorted(seed for arm, seed in by if arm == one and (other, seed) in by)
-    return [(by[one, seed], by[other, seed]) for seed in seeds]
-
-
 def _paired(rows: Sequence[Row], one: str, other: str, mode: str) -> list[float]:
     """Differences of two arms at their ends, in points, of the seeds that have both."""
-    pairs = _pairs(rows, one, other)
-    return [100 * (a["curve"][-1][mode] - b["curve"][-1][mode]) for a, b in pairs]
+    return [100 * (a[-1][mode] - b[-1][mode]) for a, b in paired(rows, one, other)]
 
 
 def _ends(rows: Sequence[Row], arm: str, mode: str) -> list[float]:
@@ -426,7 +401,7 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
     if not rows or labels is None:
         return None
     figure, axes = plt.subplots(1, 3, figsize=(16, 4.6))
-    panels = [("tokens", mode, 1e6) for mode in _MODES] + [("episodes", "sampled", 1e3)]
+    panels = [("tokens", mode, 1e6) for mode in MODES] + [("episodes", "sampled", 1e3)]
     for axis, (key, mode, unit) in zip(axes, panels, strict=True):
         for arm in _present(rows):
             dear = ARMS[arm].needs_labels

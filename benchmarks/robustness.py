@@ -280,6 +280,7 @@ def run(args: Args) -> None:
     rows: list[dict[str, Any]] = data.get("rows", [])
     before: dict[str, Any] = data.get("after_sft", {})
     starts: list[dict[str, Any]] = data.get("starts", [])
+    minutes: float = data.get("minutes", 0.0)
     for part in args.parts:
         done = {row["name"] for row in rows}
         runs = dict.fromkeys(planned(args, part, rows))
@@ -294,8 +295,8 @@ def run(args: Args) -> None:
                 before[str(row["seed"])] = row.pop("after_sft")
             rows.append(row)
             print(f"{part}: {row['name']} done", flush=True)
-            _write(args, rows, before, starts)
-        _write(args, rows, before, starts)  # the page, where no run was missing
+            _write(args, rows, before, starts, minutes)
+        _write(args, rows, before, starts, minutes)  # the page, where no run was missing
 
 
 def _pretrained(args: Args, seed: int) -> tuple[int, dict[str, Any]]:
@@ -308,7 +309,11 @@ def _as_json(args: Args) -> str:
 
 
 def _write(
-    args: Args, rows: list[dict[str, Any]], before: dict[str, Any], starts: list[dict[str, Any]]
+    args: Args,
+    rows: list[dict[str, Any]],
+    before: dict[str, Any],
+    starts: list[dict[str, Any]],
+    minutes_before: float,
 ) -> None:
     rows.sort(key=lambda row: str(row["name"]))
     log = args.runs / "starts.jsonl"
@@ -319,6 +324,7 @@ def _write(
         "starts": starts,
         "after_sft": before,
         "rows": rows,
+        "minutes_before": minutes_before,
     }
     page.write(args.out, results, lines, draw, quiet=True, indent=None)
 

@@ -17,7 +17,13 @@ __all__ = ["draw", "lines"]
 
 _LEVELS = ("introductory", "interview", "competition", "mean")
 _MODES = ("sampled", "greedy")
-_PARTS = ("seeds", "rates", "guard", "ablations")
+_TITLES = {
+    "seeds": "ten seeds, x 1",
+    "rates": "other learning rates",
+    "guard": "x 4, guard off",
+    "ablations": "one safeguard less, guard off, x 2 (dashed: x 4)",
+}
+_PARTS = tuple(_TITLES)
 _KL = "kl/reference_k1"
 _MEAN_GAIN = {"sampled": 50.0, "greedy": 28.0}
 _LEAST_GAIN = {"sampled": 40.0, "greedy": 20.0}
@@ -203,7 +209,7 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
     if not present:
         return None
     figure, axes = plt.subplots(
-        2, len(present), figsize=(5 * len(present), 7), sharex="col", squeeze=False
+        2, len(present), figsize=(4.5 * len(present), 7), sharex="col", sharey="row", squeeze=False
     )
     for column, part in enumerate(present):
         mine = [row for row in rows if row["part"] == part]
@@ -213,17 +219,18 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
             style = "--" if part == "ablations" and row["factor"] > 2 else "-"
             for axis, name in ((axes[0][column], "sampled/mean"), (axes[1][column], _KL)):
                 times, values = zip(*row["curves"][name], strict=True)
-                axis.plot(times, values, style, color=colour, alpha=0.7)
+                scale = 1.0 if name == _KL else 100.0
+                axis.plot(times, [scale * one for one in values], style, color=colour, alpha=0.7)
         for k, group in enumerate(groups):
             axes[0][column].plot([], [], color=f"C{k % 10}", label=group)
-        axes[0][column].set_title("ablations, x 2 (dashed: x 4)" if part == "ablations" else part)
-        axes[0][column].set_ylim(0, 1)
-        axes[0][column].legend(fontsize=7, loc="best")
+        axes[0][column].set_title(_TITLES[part])
+        axes[0][column].set_ylim(0, 100)
+        axes[0][column].legend(fontsize=8, loc="best")
         axes[1][column].set_yscale("symlog", linthresh=0.1)
-        axes[1][column].set_ylim(bottom=0)
         axes[1][column].set_xlabel("iterations of PPO")
-    axes[0][0].set_ylabel("pass@1, sampled, validation split")
-    axes[1][0].set_ylabel("KL to the reference, nats per token")
+    axes[0][0].set_ylabel("sampled pass@1, %, validation split")
+    axes[1][0].set_ylabel("KL to the reference, nats per token\n(linear below 0.1)")
+    axes[1][0].set_ylim(bottom=0)  # of the whole row, when all its curves are there
     for axis in axes.flat:
         axis.grid(alpha=0.3)
     figure.tight_layout()

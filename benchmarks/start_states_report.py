@@ -12,14 +12,13 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import shown
-from benchmarks.learning_curves import band, mean_over_run
+from benchmarks.learning_curves import MODES, band, differences, mean_over_run
 from benchmarks.start_state_arms import ARMS, CORE
 
 __all__ = ["draw", "lines", "tokens_to"]
 
 Row = Mapping[str, Any]
 
-_MODES = ("sampled", "greedy")
 _PAIRS = (
     ("cccs", "sparse"),
     ("uniform", "sparse"),
@@ -70,10 +69,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from page.head("Start states", asked, results)
     yield from ("![curves of each arm](start_states.png)", "", *_arms(rows), "")
     yield (
-        "Tokens to a rate are thousands, the median of the seeds that reached it, and how many did."
+        "Tokens to a rate: the median of the seeds that reached it, and how many did. *Mean over "
+        "the run*: of the pass rate over the tokens, the area under the curve. Stage 0 is the "
+        "empty prefix."
     )
-    yield from ("", "## Differences", "", "Points of pass@1 at the end, paired by seed.", "")
-    yield from _differences(rows)
+    yield from ("", "## Differences", "", "Points of pass@1, at the end and before.", "")
+    yield from differences(rows, _PAIRS)
     yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
     yield from _by_conditionals(rows)
     yield from ("", "## The policies that the runs began with", "")
@@ -82,7 +83,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     at_rates = results.get("other_rates", {})
     for rate, found in at_rates.items():
         yield from ("", f"## Flaw rate {rate}", "", f"Above it is {args['flaw_rate']:g}.", "")
-        yield from (*_arms(found["rows"]), "", *_differences(found["rows"]), "")
+        yield from (*_arms(found["rows"]), "", *differences(found["rows"], _PAIRS), "")
         yield from _bases(found["bases"])
     earlier = results.get("earlier")
     if earlier:
@@ -93,7 +94,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
             f"Linux {about['kernel']}); {earlier['starts']} runs were started, "
             f"{len(earlier['rows'])} are shown."
         )
-        yield from ("", *_arms(earlier["rows"]), "", *_differences(earlier["rows"]))
+        yield from ("", *_arms(earlier["rows"]), "", *differences(earlier["rows"], _PAIRS))
     number = len(rows) + sum(len(each["rows"]) for each in at_rates.values())
     yield from ("", f"{results['starts']} runs were started, {number} are shown.")
 
@@ -107,7 +108,7 @@ def _arms(rows: Sequence[Row]) -> Iterator[str]:
         mine = [row for row in rows if row["arm"] == arm]
         yield arm
         yield str(len(mine))
-        for mode in _MODES:
+        for mode in MODES:
             yield shown([100 * row["curve"][0][mode] for row in mine])
             yield shown([100 * row["curve"][-1][mode] for row in mine])
         yield shown([100 * mean_over_run(row["curve"]) for row in mine])
@@ -117,10 +118,12 @@ def _arms(rows: Sequence[Row]) -> Iterator[str]:
         stages = [row["curve"][-1].get("curriculum/mean_stage") for row in mine]
         known = [stage for stage in stages if stage is not None]
         yield f"{np.mean(known):.2f}" if known else ""
+        yield ", ".join(f"{100 * row['curve'][-1]['sampled']:.1f}" for row in mine)
 
-    columns = ("arm", "seeds", "sampled before", "after", "greedy before", "after")
-    more = ("sampled, mean over the run", "tokens to 5 %", "to 10 %", "iterations", "last stage")
-    return page.table((*columns, *more), ([*cells(arm)] for arm in _present(rows)))
+    columns = ("arm", "seeds", "sampled before", "sampled after", "greedy before", "greedy after")
+    more = ("sampled, mean over the run", "thousand tokens to 5 %", "to 10 %", "iterations")
+    ends = ("mean stage at the end", "sampled after, each seed")
+    return page.table((*columns, *more, *ends), ([*cells(arm)] for arm in _present(rows)))
 
 
 def _by_conditionals(rows: Sequence[Row]) -> Iterator[str]:
@@ -158,23 +161,6 @@ def _reached(tokens: Sequence[float | None]) -> str:
     return f"{np.median(known) / 1e3:.0f} ({len(known)} of {len(tokens)})"
 
 
-def _differences(rows: Sequence[Row]) -> Iterator[str]:
-    by = {(row["arm"], row["seed"]): row for row in rows}
-
-    def cells() -> Iterator[list[str]]:
-        for one, other in _PAIRS:
-            seeds = [seed for arm, seed in by if arm == one and (other, seed) in by]
-            if not seeds:
-                continue
-            pairs = [(by[one, seed]["curve"], by[other, seed]["curve"]) for seed in seeds]
-            ends = [[100 * (a[-1][mode] - b[-1][mode]) for a, b in pairs] for mode in _MODES]
-            areas = [100 * (mean_over_run(a) - mean_over_run(b)) for a, b in pairs]
-            found = [shown(values, sign=True) for values in (*ends, areas)]
-            yield [f"{one} - {other}", str(len(seeds)), *found]
-
-    return page.table(("", "seeds", *_MODES, "sampled, mean over the run"), cells())
-
-
 def draw(results: Mapping[str, Any]) -> Figure | None:
     """pass@1 over generated tokens: mean and 95 % band of the arms, and of CCCS's controls.
 
@@ -191,7 +177,7 @@ def draw(results: Mapping[str, Any]) -> Figure | None:
         len(groups), 2, figsize=(11, 4.2 * len(groups)), sharey="col", squeeze=False
     )
     for axes, group in zip(grid, groups, strict=True):
-        for axis, mode in zip(axes, _MODES, strict=True):
+        for axis, mode in zip(axes, MODES, strict=True):
             for arm in group:
                 mine = [row["curve"] for row in rows if row["arm"] == arm]
                 k = list(ARMS).index(arm.removesuffix(" + fgo"))

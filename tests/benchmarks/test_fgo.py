@@ -21,6 +21,8 @@ from benchmarks.fgo_report import (
     cosine,
     lines,
     mean_ratio,
+    ratio_of_noise,
+    ratio_of_signal,
     ratio_of_snr,
     snr,
 )
@@ -66,6 +68,9 @@ def test_a_mask_that_halves_the_variance_doubles_the_ratio() -> None:
     assert times == pytest.approx(2.0, rel=0.15)
     assert high / low < 2.0
     assert ratio_of_snr(_own(g), _own(g)).times() == pytest.approx((1.0, 1.0, 1.0))
+    assert ratio_of_signal(_own(g), _own(other)).times()[0] == pytest.approx(1.0, rel=0.15)
+    assert ratio_of_noise(_own(g), _own(other)).times()[0] == pytest.approx(0.5, rel=0.05)
+    assert ratio_of_signal(_own(3.0 * g), _own(g)).times() == pytest.approx((9.0, 9.0, 9.0))
 
 
 def test_two_policies_say_it_with_less_error() -> None:
@@ -131,6 +136,10 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     assert "Both policies" not in "\n".join(lines(results))
     results["rows"] *= 2
     text = "\n".join(lines(results))
+    # 0.64, as four fifths of the tokens are summed up, of a quarter of the variance.
+    (both,) = (line for line in text.splitlines() if line.startswith("| after SFT"))
+    signal, noise = both.split(" | ")[-2:]
+    assert (signal[:2], noise[:4]) == ("0.", "0.16")
     assert "| after SFT | all | 80 | 1.25 |" in text
     assert text.count("| all | 1 | 20 | 80 | 1.25 |") == 2
     assert text.count("| none |") == 3, "what is left out has no signal"

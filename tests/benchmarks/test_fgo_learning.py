@@ -72,9 +72,11 @@ def test_differences_are_of_the_mask_and_by_seed() -> None:
         "starts": 6,
     }
     text = "\n".join(lines(results))
-    # 10 points more at the end and, as the first tenth is shared, 7.5 in the mean over the run.
-    assert "| 1 test, FGO - no mask | 2 | +10.0 ± 0.0 | +5.0 ± 0.0 | +7.5 ± 0.0 |" in text
-    assert "3 tests, FGO - no mask" not in text, "there is no run to pair it with"
+    # 10 points more half way and at the end; as the first tenth is shared, 7.5 over the run.
+    points = "+10.0 ± 0.0 | +5.0 ± 0.0 | +10.0 ± 0.0 | +5.0 ± 0.0 | +7.5 ± 0.0 | +3.8 ± 0.0 |"
+    assert f"| 1 test, FGO - 1 test, no mask | 2 | {points}" in text
+    assert "3 tests, FGO - 3 tests, no mask" not in text, "there is no run to pair it with"
+    assert "| 3 tests, FGO - 1 test, FGO | 1 | +40.0 |" in text
     assert "6 runs were started, 5 are shown." in text
     assert len(draw(results).axes) == 2
 
