@@ -35,7 +35,7 @@ from agents.prm.model import ProcessRewardModel
 from benchmarks import page
 from benchmarks.first_errors import first_errors
 from benchmarks.prm_report import arms_labels, draw, lines, passes_gate
-from benchmarks.process_reward.arms import ARMS, BASE, CORE, make_trainer, model_folders
+from benchmarks.process_reward.arms import ACCOUNT, ARMS, BASE, CORE, make_trainer, model_folders
 from benchmarks.process_reward.labels import KINDS, PERFECT, fit, label, write_programs
 from benchmarks.runs import fine_tuned, kept_before, side_by_side
 from benchmarks.token_budget import count_starts, run_to_budget
@@ -47,6 +47,7 @@ _DECISIVE = (
     *("gae_lambda", "test_problems", "samples"),
 )
 _WRITERS = 4
+_FOR_EACH = 4  # times as many problems where each writer is judged by itself: good ones fail seldom
 _TO_SPARE = 1.05  # of a longer run's budget, as programs differ in length
 _WATCHED = ("rollout/solved", "reward/process", "value/explained_variance", "kl/reference_k1")
 
@@ -55,8 +56,8 @@ _WATCHED = ("rollout/solved", "reward/process", "value/explained_variance", "kl/
 class Args:
     """Comparison of uses of a process reward model."""
 
-    arms: Literal["core", "all"] = "core"
-    """all but the last one, a model of perfect labels; or all ten"""
+    arms: Literal["core", "account", "all"] = "core"
+    """the first nine, those that the account by elimination is made of, or all twelve"""
     seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT policy, critic and episodes"""
     baseline_seed: int = 101
@@ -169,7 +170,7 @@ def label_and_fit(args: Args, kind: str, problems: int) -> dict[str, Any]:
 
 
 def fit_values(args: Args) -> dict[str, Any]:
-    """The critic's first weights: a model of the arms' labels, fitted to every token.
+    """The critic's first weights: a model of the arms' labels, fitted from the first line end on.
 
     Returns:
         ``fit_cpu_seconds`` and what else is known of the fit.
@@ -198,6 +199,25 @@ def transfer(args: Args, seed: int) -> dict[str, Any]:
     folder = _model_folder(args, args.labels, max(args.label_problems))
     found = written.judge(ProcessRewardModel.from_pretrained(folder))
     return {"seed": seed, **found._asdict()}
+
+
+def by_writer(args: Args) -> list[dict[str, Any]]:
+    """How far the arms' model falls in programs of each of the policies that wrote what it read.
+
+    Returns:
+        For each of them, its ``point`` of the baseline run and the fields of
+        :class:`benchmarks.process_reward.scorers.Compared`, on other validation programs than those
+        of the gate.
+    """
+    torch.set_num_threads(1)
+    settings = _settings(args, BASE, args.baseline_seed)
+    folder = _model_folder(args, args.labels, max(args.label_problems))
+    model = ProcessRewardModel.from_pretrained(folder)
+    found = []
+    for point, writer in zip(_writers_points(args), _writers(args), strict=True):
+        written = write_programs([writer], settings, _FOR_EACH * args.held_problems)
+        found.append({"point": point, **written.judge(model)._asdict()})
+    return found
 
 
 def reinforce(args: Args, arm: str, seed: int, tokens: float) -> dict[str, Any]:
@@ -282,9 +302,11 @@ def _fitting(args: Args) -> reward_model.Args:
 
 def _writers(args: Args) -> list[Path]:
     """Evenly spaced over the baseline run: its first policy, which is SFT's, to its last one."""
-    last = _WRITERS - 1
-    points = [round(k * args.baseline_points / last) for k in range(_WRITERS)]
-    return [args.runs / "baseline" / f"point-{point}" for point in points]
+    return [args.runs / "baseline" / f"point-{point}" for point in _writers_points(args)]
+
+
+def _writers_points(args: Args) -> list[int]:
+    return [round(k * args.baseline_points / (_WRITERS - 1)) for k in range(_WRITERS)]
 
 
 def _sft_folder(args: Args, seed: int) -> Path:
@@ -305,7 +327,7 @@ def run(args: Args) -> None:
     arguments, data = kept_before(args, _DECISIVE)
     results = page.environment("prm", "torch") | {"arguments": arguments}
     kept: dict[str, Any] = {"bases": {}, "baseline": None, "labels": [], "values": None}
-    kept |= {"transfer": {}, "rows": []}
+    kept |= {"transfer": {}, "by_writer": [], "rows": []}
     results |= {name: data.get(name, empty) for name, empty in kept.items()}
     results["minutes_before"] = data.get("minutes", 0.0)
 
@@ -322,7 +344,10 @@ def run(args: Args) -> None:
     if results["values"] is None:
         results["values"] = fit_values(args)
         save()
-    arms = CORE if args.arms == "core" else tuple(ARMS)
+    if not results["by_writer"]:
+        results["by_writer"] = by_writer(args)
+        save()
+    arms = {"core": CORE, "account": ACCOUNT, "all": tuple(ARMS)}[args.arms]
     made = {(row["arm"], row["seed"]) for row in results["rows"]}
     # Seed by seed: what is done at any moment compares all arms.
     jobs = [

@@ -19,29 +19,30 @@ __all__ = ["arms_labels", "draw", "equal_executions", "lines", "passes_gate", "t
 
 Row = Mapping[str, Any]
 
+_OTHERS = "scores of others"
 _PAIRS = (
     *((arm, BASE) for arm in ARMS if arm not in (BASE, LONGER)),
     (BOTH, "dense"),
     (BOTH, "value init"),
-    (BOTH, "random scores"),
+    (BOTH, _OTHERS),
+    ("random scores", _OTHERS),
     (BOTH, "pass ratio"),
     ("step", "dense"),
 )
 _STEPS = (
-    ("random scores", BASE, "the form of the reward, with scores that say nothing"),
-    ("dense", "random scores", "what the model's scores say"),
+    (_OTHERS, BASE, "the form of the reward, with the model's scores of another program"),
+    ("dense", _OTHERS, "that the scores are the program's own"),
     ("dense, perfect labels", "dense", "perfect labels in place of completions"),
     ("perfect scores", "dense, perfect labels", "the labels themselves in place of a model"),
-    ("perfect scores", "dense", "both of these together"),
-    ("perfect scores", BASE, "all of it"),
+    ("perfect scores", BASE, "all of these"),
 )
 # Okabe and Ito's colours, which colour-blind readers can tell apart, in an order of their own.
 _COLOURS = (
     *("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"),
-    *("#999999", "#CC79A7", "#56B4E9", "#000000", "#CC79A7"),
+    *("#999999", "#CC79A7", "#56B4E9", "#000000", "#CC79A7", "#999999", "#000000"),
 )
-_STYLES = ("-", "-", "-", "-", "-", "--", "-", "--", ":", "--")
-_MARKERS = "osD^vx*+o<"
+_STYLES = ("-", "-", "-", "-", "-", "--", "-", "--", ":", "--", ":", "--")
+_MARKERS = "osD^vx*+o<>s"
 
 
 def arms_labels(results: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -86,6 +87,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from page.bars(_bars(results))
     if results["labels"]:
         yield from ("", "## Labels and models", "", *_labels(results))
+    if results.get("by_writer"):
+        yield from ("", "## The model, by who wrote the program", "", *_by_writer(results))
     if results["baseline"]:
         yield from ("", "## The baseline run", "", *_baseline(results))
     if arms_labels(results) is not None and not passes_gate(results):
@@ -137,8 +140,8 @@ def _above(what: str, values: Sequence[float]) -> page.Bar:
     if not values:
         return page.Bar(what, "not measured yet", None)
     mean, half = mean_and_half(values)
-    sure = None if math.isnan(half) else mean - half > 0
-    return page.Bar(what, f"{shown(values, sign=True)} ({len(values)} seeds)", mean > 0, sure)
+    above = None if math.isnan(half) else mean - half > 0
+    return page.Bar(what, f"{shown(values, sign=True)} ({len(values)} seeds)", above)
 
 
 def _labels(results: Mapping[str, Any]) -> Iterator[str]:
@@ -176,7 +179,9 @@ def _labels(results: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"The arms have the model of *{chosen['kind']}* on {chosen['programs']} programs, "
             "the one that `--labels` names. Where a critic begins as a model, that one was fitted "
-            "to the same labels at every token."
+            "to the same labels at every token from the first line end on. Each model is one fit, "
+            "so that small differences between kinds may be chance; and the completer was trained "
+            "on the first of the label problems, where its completions pass more often."
         )
     dear = [row for row in results["rows"] if ARMS[row["arm"]].needs_labels]
     if dear:
@@ -185,9 +190,28 @@ def _labels(results: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield (
             f"The completer passes {100 * completer:.1f} % sampled on the test problems, and the "
-            f"best run with its labels {100 * best:.1f} %: "
-            + ("it is as strong as what it teaches." if completer >= best else "it is weaker.")
+            f"best run with its labels {100 * best:.1f} %: it is {100 * (completer - best):+.1f} "
+            "points above what it teaches."
         )
+
+
+def _by_writer(results: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        "How far the score of the arms' model falls at the first wrong line of new programs, by "
+        "the policy of the baseline run that wrote them; intervals are 95 %, over programs."
+    )
+    yield ""
+    curve = results["baseline"]["curve"]
+
+    def cells(row: Row) -> list[str]:
+        point = curve[row["point"]]
+        half = 1.96 * row["error"]
+        fall = f"{row['fall']:.2f} ± {half:.2f}"
+        passes = f"{100 * point['sampled']:.1f}"
+        return [f"{point['tokens'] / 1e3:.0f}", passes, str(row["programs"]), fall]
+
+    columns = ("generated tokens, thousands", "passes sampled, %", "programs", "falls by")
+    yield from page.table(columns, map(cells, results["by_writer"]))
 
 
 def _baseline(results: Mapping[str, Any]) -> Iterator[str]:
@@ -307,7 +331,10 @@ def _equal_executions(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _elimination(results: Mapping[str, Any]) -> Iterator[str]:
     rows = results["rows"]
-    yield "Each step changes one thing. Points of pass@1 at the end, sampled, paired by seed."
+    yield (
+        "Points of pass@1 at the end, sampled, paired by seed. The last row is the sum of the "
+        "others where all have the same seeds."
+    )
     yield ""
 
     def cells() -> Iterator[list[str]]:
@@ -374,8 +401,10 @@ def _limits(results: Mapping[str, Any]) -> Iterator[str]:
         "runs share. A completer that is stronger than the policies that are trained makes the "
         "labels a kind of distillation; its own training is in no table. Perfect scores, and the "
         "first wrong line, go by the text of the canonical program: another right program counts "
-        "as wrong. Problems that a grammar makes, and a model of a hundred thousand weights, say "
-        "nothing of the paper's problems and models."
+        "as wrong. All seeds are measured on the same test problems, and many pairs of arms are "
+        "compared, of which some lie outside of their intervals by chance. Arms that have been run "
+        "with fewer seeds are compared on these alone. Problems that a grammar makes, and a model "
+        "of a hundred thousand weights, say nothing of the paper's problems and models."
     )
 
 

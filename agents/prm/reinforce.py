@@ -64,7 +64,7 @@ class Args(ppo.Args):
     ("affine"), in place of the policy's"""
 
 
-_STEP_WEIGHT = 1.0  # a line that loses the solution is as bad as the outcome that it loses
+_STEP_WEIGHT = 0.5  # a line that loses the solution, a fall by 2, costs what the outcome is worth
 
 
 class ModelScorer:

@@ -11,12 +11,22 @@ from agents.environments import make_tokenizer
 from agents.models import make_policy
 from agents.prm import reinforce as prm
 from agents.telemetry import RunLogger
-from benchmarks.process_reward.scorers import RandomScorer, ReferenceScorer
+from benchmarks.process_reward.scorers import RandomScorer, ReferenceScorer, ScoresOfOthers
 from benchmarks.token_budget import PPOToBudget
 from codegym.problems import ProblemSet
 from codegym.rewards import ProcessReward
 
-__all__ = ["ARMS", "BASE", "BOTH", "CORE", "LONGER", "Arm", "make_trainer", "model_folders"]
+__all__ = [
+    "ACCOUNT",
+    "ARMS",
+    "BASE",
+    "BOTH",
+    "CORE",
+    "LONGER",
+    "Arm",
+    "make_trainer",
+    "model_folders",
+]
 
 BASE, LONGER, BOTH = "tests only", "tests only, longer", "dense + value init"
 
@@ -26,13 +36,13 @@ class Arm(NamedTuple):
 
     Attributes:
         settings: Of :class:`agents.prm.reinforce.Args`.
-        scores: In place of a reward model's: random or perfect ones.
+        scores: In place of a reward model's: random or perfect ones, or the model's of others.
         of_perfect_labels: Whether its reward model is the one that is fitted to perfect labels.
         longer: Whether its budget has the programs in it that the labels took.
     """
 
     settings: Mapping[str, Any]
-    scores: Literal["", "random", "perfect"] = ""
+    scores: Literal["", "random", "perfect", "of others"] = ""
     of_perfect_labels: bool = False
     longer: bool = False
 
@@ -53,8 +63,14 @@ ARMS = {
     "pass ratio": Arm({"reward": "pass_ratio"}),
     LONGER: Arm({}, longer=True),
     "dense, perfect labels": Arm({"dense": "outcome"}, of_perfect_labels=True),
+    "scores of others": Arm({"dense": "outcome"}, scores="of others"),
+    "tests only, lambda 1": Arm({"gae_lambda": 1.0}),
 }
-CORE = tuple(ARMS)[:-1]
+CORE = tuple(ARMS)[:9]
+"""The arms that come first."""
+_FEW = ("step", "random scores", "pass ratio", LONGER)
+ACCOUNT = tuple(arm for arm in ARMS if arm not in _FEW)
+"""The arms that are compared over more seeds."""
 
 
 def model_folders(arm: Arm, reward_model: Path, value_model: Path) -> dict[str, Path]:
@@ -90,6 +106,10 @@ def make_trainer(
         reward = ProcessReward(RandomScorer(settings.seed), outcome=settings.reward)
     elif arm.scores == "perfect":
         reward = ProcessReward(ReferenceScorer(problems, tokenizer), outcome=settings.reward)
+    elif arm.scores == "of others":
+        assert model is not None  # the arm is dense
+        others = ScoresOfOthers(prm.ModelScorer(model), settings.seed)
+        reward = ProcessReward(others, outcome=settings.reward)
     trainer = PPOToBudget(
         settings,
         policy=make_policy(settings, vocab_size=tokenizer.vocab_size, seed=settings.seed),

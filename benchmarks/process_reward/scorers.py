@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from agents.prm.report import area_under_curve
 from codegym.problems import ProblemSet
+from codegym.rewards import LineScorer
 from codegym.tokenization import Tokenizer
 
-__all__ = ["Compared", "RandomScorer", "Recorder", "ReferenceScorer", "compare"]
+__all__ = ["Compared", "RandomScorer", "Recorder", "ReferenceScorer", "ScoresOfOthers", "compare"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -31,6 +34,37 @@ class RandomScorer:
         for sequence in _lines(tokens, ends):
             digest = hashlib.blake2b(sequence.tobytes(), key=self._key, digest_size=8).digest()
             found.append(2.0 * int.from_bytes(digest, "big") / (2**64 - 1) - 1.0)
+        return found
+
+
+class ScoresOfOthers:
+    """A model's scores of another program: their size and course, and no word on this program.
+
+    What random scores lack: those of a model go one way in a program, so that their mean is large.
+    Which program that is depends on those before, which a run that was cut off does not remember.
+
+    Args:
+        scorer: The model's.
+        seed: Decides which program that is.
+        remembered: How many of the last programs it can be.
+    """
+
+    def __init__(self, scorer: LineScorer, seed: int, *, remembered: int = 512) -> None:
+        self._scorer, self._rng = scorer, np.random.default_rng(seed)
+        self._known: deque[npt.NDArray[np.float64]] = deque(maxlen=remembered)
+
+    def __call__(self, tokens: Sequence[IntArray], ends: Sequence[IntArray]) -> list[float]:
+        """One score for each end; those of a program with another number of lines are spread."""
+        lines = [len(each) for each in ends]
+        scores = np.asarray(self._scorer(tokens, ends), np.float64)
+        mine = np.split(scores, np.cumsum(lines)[:-1])
+        self._known.extend(each for each in mine if len(each))
+        found: list[float] = []
+        for own, number in zip(mine, lines, strict=True):
+            if number:
+                others = [each for each in self._known if each is not own] or [own]
+                other = others[int(self._rng.integers(len(others)))]
+                found += other[np.arange(number) * len(other) // number].tolist()
         return found
 
 
@@ -88,6 +122,7 @@ class Compared(NamedTuple):
         fall: Mean of what the score falls by at the first other line, 2 if it is perfect; NaN
             without such a line.
         falls_share: How often it falls at all.
+        error: Standard error of `fall`, over programs; NaN for fewer than two.
     """
 
     programs: int
@@ -96,6 +131,7 @@ class Compared(NamedTuple):
     auc: float
     fall: float
     falls_share: float
+    error: float
 
 
 def compare(
@@ -124,6 +160,7 @@ def compare(
         auc=area_under_curve(given, right),
         fall=float(falls.mean()) if len(falls) else math.nan,
         falls_share=float((falls > 0).mean()) if len(falls) else math.nan,
+        error=float(stats.sem(falls)) if len(falls) > 1 else math.nan,
     )
 
 

@@ -20,9 +20,22 @@ from benchmarks import prm
 from benchmarks.prm import Args
 from benchmarks.prm_report import draw, equal_executions, lines, passes_gate, told
 from benchmarks.process_reward import labels as labelling
-from benchmarks.process_reward.arms import ARMS, BASE, BOTH, CORE, LONGER, make_trainer
+from benchmarks.process_reward.arms import (
+    ACCOUNT,
+    ARMS,
+    BASE,
+    BOTH,
+    CORE,
+    LONGER,
+    make_trainer,
+)
 from benchmarks.process_reward.labels import KINDS, PERFECT, Kind, Labels
-from benchmarks.process_reward.scorers import RandomScorer, ReferenceScorer, compare
+from benchmarks.process_reward.scorers import (
+    RandomScorer,
+    ReferenceScorer,
+    ScoresOfOthers,
+    compare,
+)
 from benchmarks.token_budget import _rate
 from codegym import Grader
 from codegym.errors import ConfigurationError, UnknownNameError
@@ -89,6 +102,27 @@ def test_perfect_labels_turn_where_the_program_does_and_fall_by_two() -> None:
     assert (every.judge().fall, every.judge().falls_share, every.judge().auc) == (0.0, 0.0, 0.5)
 
 
+def test_scores_of_others_are_another_programs_spread_over_the_lines() -> None:
+    def scorer(tokens: Any, ends: Any) -> list[float]:
+        """Program k has k + 0.0, k + 0.1 and so on."""
+        pairs = zip(tokens, ends, strict=True)
+        return [float(each[0]) + line / 10 for each, some in pairs for line in some]
+
+    programs = [np.full(9, k) for k in range(4)]
+    ends = [np.arange(4), np.arange(2), np.arange(0), np.arange(4)]
+    others = ScoresOfOthers(scorer, seed=0, remembered=3)
+    found = others(programs, ends)
+    assert len(found) == 10
+    of_first, of_second = found[:4], found[4:6]
+    # None has its own; one with half as many lines has each other score.
+    assert of_first in ([1.0, 1.0, 1.1, 1.1], [3.0, 3.1, 3.2, 3.3])
+    assert of_second in ([0.0, 0.2], [3.0, 3.2])
+    assert others([np.full(9, 7)], [np.arange(4)]) != [7.0, 7.1, 7.2, 7.3]
+    assert ScoresOfOthers(scorer, seed=1)([np.full(9, 7)], [np.arange(2)]) == [7.0, 7.1], "alone"
+    drawn = {ScoresOfOthers(scorer, seed=k)(programs, ends)[0] for k in range(20)}
+    assert drawn == {1.0, 3.0}
+
+
 def point(tokens: float, episodes: int, rate: float) -> dict[str, float]:
     return {
         "tokens": tokens,
@@ -150,6 +184,7 @@ def made(fall: float = 0.9, **changes: Any) -> dict[str, Any]:
         ],
         "transfer": {"1": {"seed": 1, **judged, "fall": 0.8}},
         "values": {},
+        "by_writer": [{"point": 1, **judged, "fall": 0.9, "error": 0.2 / 1.96}],
         "rows": rows,
         "starts": 9,
         **changes,
@@ -167,7 +202,7 @@ def test_the_gate_is_about_the_model_that_the_arms_have() -> None:
     assert "0.50 in 40 new programs (perfect: 2) | **no** |" in text
     assert "## At equal generated tokens" not in text
     assert draw(made(0.5, rows=[])) is None
-    unknown = "\n".join(lines(made(rows=[], labels=[], baseline=None, bases={})))
+    unknown = "\n".join(lines(made(rows=[], labels=[], baseline=None, by_writer=[], bases={})))
     assert "not measured yet" in unknown
     assert "The gate is not passed" not in unknown
 
@@ -178,7 +213,8 @@ def test_the_page_pairs_seeds_and_says_what_the_intervals_say() -> None:
     half = stats.t.ppf(0.975, 2) * 10 / math.sqrt(3)
     assert f"| {BOTH} - {BASE} | 3 | +20.0 ± {half:.1f} | +40.0 ± {2 * half:.1f} |" in text
     assert f"| {BOTH} above {BASE}, sampled, paired by seed | +20.0 ± {half:.1f} (3 seeds)" in text
-    assert "| yes, interval reaches past the bar |" in text
+    # The interval is wider than the difference.
+    assert f"+20.0 ± {half:.1f} (3 seeds) | **no** |" in text
     assert f"| {BASE} | 3 | 5.0 ± 0.0 | 20.0 ± 0.0 |" in text
     # The range of the arm reaches below 20 %.
     assert f"| 40.0 ± {half:.1f} and 20.0 ± 0.0 | **no** |" in text
@@ -189,7 +225,8 @@ def test_the_page_pairs_seeds_and_says_what_the_intervals_say() -> None:
     assert "| 1 | 0 | 3 | 1 | 0.80 | 40 |" in text
     assert "9 runs were started (the baseline is one of them), 9 are shown." in text
     # The completer passes 51 %; the best seed 50 %.
-    assert "best run with its labels 50.0 %: it is as strong as what it teaches." in text
+    assert "best run with its labels 50.0 %: it is +1.0 points above what it teaches." in text
+    assert "| 1000 | 50.0 | 40 | 0.90 ± 0.20 |" in text
     assert "not to be told apart" in text
 
 
@@ -343,8 +380,11 @@ def test_all_parts_are_run_once_and_a_row_that_is_lost_is_made_again(
 
 
 def test_each_arm_changes_what_it_says(tiny: Args, tmp_path: Path) -> None:
-    assert set(ARMS) - set(CORE) == {"dense, perfect labels"}
-    assert {arm for arm in ARMS if ARMS[arm].needs_labels} == {"value init", "dense", "step", BOTH}
+    later = {"dense, perfect labels", "scores of others", "tests only, lambda 1"}
+    assert set(ARMS) - set(CORE) == later
+    assert set(ACCOUNT) >= {BASE, "dense", BOTH, "perfect scores", *later}
+    needing = {arm for arm in ARMS if ARMS[arm].needs_labels}
+    assert needing == {"value init", "dense", "step", BOTH, "scores of others"}
     base = prm._settings(tiny, BASE, 1)
     problems = load_split(base, split="train", size=4, seed=0)
     assert base.gae_lambda < 1.0
@@ -371,4 +411,6 @@ def test_each_arm_changes_what_it_says(tiny: Args, tmp_path: Path) -> None:
         == (tiny.runs / "value-model")
     )
     assert folders["pass ratio"].reward == "pass_ratio"
-    assert {folders[arm].gae_lambda for arm in ARMS} == {base.gae_lambda}
+    assert folders["tests only, lambda 1"].gae_lambda == 1.0
+    others = set(ARMS) - {"tests only, lambda 1"}
+    assert {folders[arm].gae_lambda for arm in others} == {base.gae_lambda}

@@ -135,8 +135,12 @@ def test_falls_are_those_at_the_first_other_line() -> None:
     scores = [*np.linspace(1.0, 0.0, 3)] * 2
     found = compare(scores, reference, recorder.tokens, recorder.ends)
     # The area: 1, .5, 0 and 1, .5 against 0.
-    expected = Compared(1, lines=6, right=5 / 6, auc=4.5 / 5, fall=0.5, falls_share=1.0)
-    assert found == pytest.approx(expected)
+    expected = Compared(1, 6, right=5 / 6, auc=4.5 / 5, fall=0.5, falls_share=1.0, error=np.nan)
+    assert found == pytest.approx(expected, nan_ok=True)
+    wrong = recorder.tokens[1:] * 2, recorder.ends[1:] * 2
+    twice = compare([1.0, 1.0, 0.8, 1.0, 1.0, 0.2], reference, *wrong)
+    # 0.2 and 0.8: half of their difference.
+    assert (twice.fall, twice.error) == pytest.approx((0.5, 0.3))
     right = compare(scores[:3], reference, recorder.tokens[:1], recorder.ends[:1])
     assert right.programs == 0
     assert np.isnan([right.fall, right.falls_share, right.auc]).all()
