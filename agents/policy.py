@@ -35,7 +35,7 @@ from transformers import (
 from agents.generation import Engine
 from agents.hub import loading
 from agents.lora import has_adapter
-from agents.prompts import can_read_after, read_after, shared_prompts
+from agents.prompts import can_read_after, read_after, read_one_at_a_time, shared_prompts
 from agents.sequences import Sequences, Tokens, generated_mask
 from agents.trunk import copy_trunk, load_trunk, read_trunk, restore_trunk, save_trunk
 from codegym.errors import ConfigurationError
@@ -67,6 +67,7 @@ class CausalLMPolicy(nn.Module):
     def __init__(self, trunk: PreTrainedModel, *, vocab_size: int) -> None:
         super().__init__()
         require_logits(trunk, vocab_size)
+        read_one_at_a_time(trunk)
         self.trunk = trunk
         self.vocab_size = vocab_size
         self.engine: Engine | None = None

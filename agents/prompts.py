@@ -8,6 +8,7 @@ values are computed once and handed to each row that begins with it; gradients c
 from __future__ import annotations
 
 import inspect
+import threading
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "has_plain_cache",
     "pad_left",
     "read_after",
+    "read_one_at_a_time",
     "shared_prompts",
 ]
 
@@ -126,9 +128,35 @@ def can_read_after(trunk: PreTrainedModel) -> bool:
     """
     known = inspect.signature(trunk.base_model.forward).parameters
     named = {"attention_mask", "position_ids", cache_name(trunk.base_model)}
+    return named <= known.keys() and has_plain_cache(trunk) and not _turns_by_length(trunk)
+
+
+def read_one_at_a_time(trunk: PreTrainedModel) -> None:
+    """Makes passes of different threads wait for each other, where one would disturb another.
+
+    A model whose angles depend on how long a text is keeps them in a buffer, which each pass
+    writes. Others are left as they are.
+    """
+    if _turns_by_length(trunk):
+        trunk.base_model.register_forward_pre_hook(_wait)
+        trunk.base_model.register_forward_hook(_let_go, always_call=True)
+
+
+# One for all such models: with locks of their own they could not be copied.
+_reading = threading.RLock()
+
+
+def _wait(*_: object) -> None:
+    _reading.acquire()
+
+
+def _let_go(*_: object) -> None:
+    _reading.release()
+
+
+def _turns_by_length(trunk: PreTrainedModel) -> bool:
     turns = {str(getattr(module, "rope_type", "")) for module in trunk.modules()}
-    stretched = any(kind in turn for turn in turns for kind in ("dynamic", "longrope"))
-    return named <= known.keys() and has_plain_cache(trunk) and not stretched
+    return any(kind in turn for turn in turns for kind in ("dynamic", "longrope"))
 
 
 def cache_name(model: nn.Module) -> str:

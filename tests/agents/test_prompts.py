@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from transformers import (
     Qwen2Config,
 )
 
+from agents import prompts
 from agents.critic import HeadCritic
 from agents.decoding import Decoder
 from agents.lora import add_adapter
@@ -205,3 +207,32 @@ def test_a_decoder_reads_a_prompt_once(name: str) -> None:
             torch.testing.assert_close(decoder.logits[row], expected, atol=1e-4, rtol=1e-3)
         if column < 2:
             decoder.append(ids.gather(1, start[:, None] + column).squeeze(1))
+
+
+@pytest.mark.parametrize("rope", [None, *STRETCHED.values()], ids=["plain", *STRETCHED])
+def test_passes_wait_for_each_other_where_angles_depend_on_the_text(
+    rope: dict[str, Any] | None,
+) -> None:
+    policy = _policy(LlamaConfig(**LLAMA, max_position_embeddings=8, rope_parameters=rope))
+    could: list[bool] = []
+
+    def begin() -> None:
+        could.append(prompts._reading.acquire(blocking=False))
+        if could[-1]:
+            prompts._reading.release()
+
+    def ask(*_: object) -> None:
+        another = threading.Thread(target=begin)
+        another.start()
+        another.join()
+
+    for one in (policy, policy.copy()):
+        could.clear()
+        layers: Any = one.trunk.base_model.layers
+        layers[-1].register_forward_hook(ask)
+        one.trunk(torch.arange(40)[None] % 17)
+        assert could == [rope is None]
+        with pytest.raises(IndexError):
+            one.trunk(torch.tensor([[99]]))  # no token of the model's
+        ask()
+        assert could[1:] == [True], "an error had not let go"
