@@ -223,7 +223,7 @@ def run(args: Args) -> None:
         rows.sort(key=lambda row: (row["phase"] != "sft", row["tests"] or 99, row["seed"]))
         print({name: row[name] for name in ("seed", "phase", "tests", "executed")}, flush=True)
         results = page.environment("fgo", "torch") | {"arguments": arguments, "rows": rows}
-        results["minutes_before"] = data.get("minutes", 0.0)
+        page.going_on(results, data)
         page.write(args.out, results, lines, quiet=True, indent=None)
 
 

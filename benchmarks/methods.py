@@ -202,7 +202,7 @@ def run(args: Args) -> None:
         print(f"{row['arm']}, seed {row['seed']}: {row['curve'][-1]}", flush=True)
         results = page.environment("methods", "torch")
         results |= {"arguments": arguments, "rows": rows, "starts": count_starts(args.runs)}
-        results["minutes_before"] = data.get("minutes", 0.0)
+        page.going_on(results, data)
         page.write(args.out, results, lines, draw, quiet=True)
 
 

@@ -25,7 +25,17 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-__all__ = ["RESULTS", "Bar", "bars", "environment", "head", "interval", "table", "write"]
+__all__ = [
+    "RESULTS",
+    "Bar",
+    "bars",
+    "environment",
+    "going_on",
+    "head",
+    "interval",
+    "table",
+    "write",
+]
 
 RESULTS = Path("benchmarks/results")
 """Where the committed results are, from the root of the repository."""
@@ -71,6 +81,20 @@ def environment(name: str, *packages: str) -> dict[str, Any]:
     }
 
 
+def going_on(results: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Lets the page tell the commands and minutes of earlier calls as well.
+
+    Args:
+        results: Of this call, with what :func:`environment` said.
+        before: What earlier calls left; empty if there was none.
+    """
+    commands = [*before.get("commands_before", ()), before.get("command", results["command"])]
+    results["commands_before"] = [
+        each for each in dict.fromkeys(commands) if each != results["command"]
+    ]
+    results["minutes_before"] = before.get("minutes", 0.0)
+
+
 def write(
     out: Path,
     results: dict[str, Any],
@@ -85,8 +109,8 @@ def write(
     Args:
         out: Their path without suffix.
         results: What was found, with what :func:`environment` said at the start; the load and the
-            minutes at the end are added, to ``minutes_before`` where an earlier call made a part
-            of it. Arguments that are absolute paths become FOLDER.
+            minutes at the end are added, to those of earlier calls (:func:`going_on`). Arguments
+            that are absolute paths become FOLDER.
         page: The lines of the page.
         draw: Makes the picture, or None if there is nothing to draw yet.
         quiet: Print nothing.
@@ -127,7 +151,9 @@ def head(title: str, asked: str, results: Mapping[str, Any]) -> list[str]:
         ran.append("load " + " at the start and ".join(f"{load:.1f}" for load in loads))
         ran[-1] += " at the end" if len(loads) > 1 else " at the start"
     where = f": {', '.join(ran)}" if ran else ""
-    return [f"# {title}", "", asked, "", f"`{results['command']}`{where}.", ""]
+    commands = (*results.get("commands_before", ()), results["command"])
+    said = ", then ".join(f"`{command}`" for command in commands)
+    return [f"# {title}", "", asked, "", f"{said}{where}.", ""]
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -329,7 +329,7 @@ def run(args: Args) -> None:
     kept: dict[str, Any] = {"bases": {}, "baseline": None, "labels": [], "values": None}
     kept |= {"transfer": {}, "by_writer": [], "rows": []}
     results |= {name: data.get(name, empty) for name, empty in kept.items()}
-    results["minutes_before"] = data.get("minutes", 0.0)
+    page.going_on(results, data)
 
     def save() -> None:
         results["starts"] = count_starts(args.runs)

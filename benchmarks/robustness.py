@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -280,7 +280,6 @@ def run(args: Args) -> None:
     rows: list[dict[str, Any]] = data.get("rows", [])
     before: dict[str, Any] = data.get("after_sft", {})
     starts: list[dict[str, Any]] = data.get("starts", [])
-    minutes: float = data.get("minutes", 0.0)
     for part in args.parts:
         done = {row["name"] for row in rows}
         runs = dict.fromkeys(planned(args, part, rows))
@@ -295,8 +294,8 @@ def run(args: Args) -> None:
                 before[str(row["seed"])] = row.pop("after_sft")
             rows.append(row)
             print(f"{part}: {row['name']} done", flush=True)
-            _write(args, rows, before, starts, minutes)
-        _write(args, rows, before, starts, minutes)  # the page, where no run was missing
+            _write(args, rows, before, starts, data)
+        _write(args, rows, before, starts, data)  # the page, where no run was missing
 
 
 def _pretrained(args: Args, seed: int) -> tuple[int, dict[str, Any]]:
@@ -313,7 +312,7 @@ def _write(
     rows: list[dict[str, Any]],
     before: dict[str, Any],
     starts: list[dict[str, Any]],
-    minutes_before: float,
+    data: Mapping[str, Any],
 ) -> None:
     rows.sort(key=lambda row: str(row["name"]))
     log = args.runs / "starts.jsonl"
@@ -324,8 +323,8 @@ def _write(
         "starts": starts,
         "after_sft": before,
         "rows": rows,
-        "minutes_before": minutes_before,
     }
+    page.going_on(results, data)
     page.write(args.out, results, lines, draw, quiet=True, indent=None)
 
 

@@ -161,7 +161,7 @@ def run(args: Args) -> None:
     results = page.environment("start_states", "torch") | {"arguments": arguments}
     empty: dict[str, Any] = {"bases": {}, "rows": [], "other_rates": {}, "earlier": None}
     results |= {name: data.get(name, nothing) for name, nothing in empty.items()}
-    results["minutes_before"] = data.get("minutes", 0.0)
+    page.going_on(results, data)
     if args.earlier is not None:
         earlier = json.loads(args.earlier.read_text())
         results["earlier"] = {name: earlier[name] for name in ("machine", "rows", "starts")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib import pyplot as plt
@@ -39,6 +40,20 @@ def test_arguments_tell_no_path_of_a_machine(tmp_path: Path) -> None:
     page.write(tmp_path / "it", {"machine": {}, "arguments": given}, lambda _: [], quiet=True)
     kept = json.loads((tmp_path / "it.json").read_text())["arguments"]
     assert kept == {"data": "FOLDER", "out": "FOLDER", "runs": "runs/fgo", "seeds": [1]}
+
+
+def test_a_page_tells_the_commands_and_minutes_of_all_its_parts(tmp_path: Path) -> None:
+    parts = [["--seeds", "1"], ["--seeds", "2"], ["--seeds", "2"]]
+    data: dict[str, Any] = {}
+    for words in parts:
+        results: dict[str, Any] = {"command": f"python -m benchmarks.it {' '.join(words)}"}
+        results["machine"] = {}
+        page.going_on(results, data)
+        page.write(tmp_path / "it", results, lambda found: page.head("It", "?", found), quiet=True)
+        data = json.loads((tmp_path / "it.json").read_text())
+        data["minutes"] = results["minutes_before"] + 10.0
+    said = "`python -m benchmarks.it --seeds 1`, then `python -m benchmarks.it --seeds 2`: 2"
+    assert (tmp_path / "it.md").read_text().splitlines()[4].startswith(said)
 
 
 def test_a_benchmark_leaves_json_page_and_picture(
