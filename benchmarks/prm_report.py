@@ -25,6 +25,8 @@ _PAIRS = (
     (BOTH, "dense"),
     (BOTH, "value init"),
     (BOTH, _OTHERS),
+    (BOTH, "tests only, lambda 1"),
+    ("perfect scores", "tests only, lambda 1"),
     ("random scores", _OTHERS),
     (BOTH, "pass ratio"),
     ("step", "dense"),
@@ -35,6 +37,11 @@ _STEPS = (
     ("dense, perfect labels", "dense", "perfect labels in place of completions"),
     ("perfect scores", "dense, perfect labels", "the labels themselves in place of a model"),
     ("perfect scores", BASE, "all of these"),
+)
+_USES = (BASE, "value init", "dense", "step", BOTH, "tests only, lambda 1")
+_IN_ACCOUNT = (
+    *(BASE, _OTHERS, "random scores", "dense", "dense, perfect labels", "perfect scores"),
+    "pass ratio",
 )
 # Okabe and Ito's colours, which colour-blind readers can tell apart, in an order of their own.
 _COLOURS = (
@@ -422,33 +429,38 @@ def _ends(rows: Sequence[Row], arm: str, mode: str) -> list[float]:
 
 
 def draw(results: Mapping[str, Any]) -> Figure | None:
-    """pass@1 over generated tokens, sampled and greedy, and over programs with those of labels.
+    """pass@1 over generated tokens: uses of the model, and the account; and over programs.
 
     Mean and 95 % band of each arm.
     """
     rows, labels = results["rows"], arms_labels(results)
     if not rows or labels is None:
         return None
-    figure, axes = plt.subplots(1, 3, figsize=(16, 4.6))
-    panels = [("tokens", mode, 1e6) for mode in MODES] + [("episodes", "sampled", 1e3)]
-    for axis, (key, mode, unit) in zip(axes, panels, strict=True):
-        for arm in _present(rows):
-            dear = ARMS[arm].needs_labels
-            if arm == LONGER if key == "tokens" else not dear and arm != LONGER:
-                continue
+    figure, axes = plt.subplots(2, 2, figsize=(12, 9))
+    present = _present(rows)
+
+    def show(axis: Any, arms: Sequence[str], mode: str, **where: Any) -> None:
+        for arm in arms:
             mine = [row["curve"] for row in rows if row["arm"] == arm]
             k = list(ARMS).index(arm)
             style: dict[str, Any] = {"color": _COLOURS[k], "ls": _STYLES[k], "marker": _MARKERS[k]}
-            spent = labels["executions"] if key == "episodes" and dear else 0
-            where: dict[str, Any] = {"over": key, "unit": unit, "after": spent}
-            band(axis, mine, mode, label=arm, markersize=4, **where, **style)
+            after = labels["executions"] if where and ARMS[arm].needs_labels else 0
+            band(axis, mine, mode, label=arm, markersize=4, after=after, **where, **style)
         axis.set(ylabel=f"{mode} pass@1, %", ylim=(0, None))
         axis.grid(alpha=0.3)
         if axis.has_data():
-            axis.legend(frameon=False, fontsize=8)
-    for axis in axes[:2]:
+            axis.legend(frameon=False, fontsize=9)
+
+    uses, account = ([arm for arm in group if arm in present] for group in (_USES, _IN_ACCOUNT))
+    show(axes[0][0], uses, "sampled")
+    show(axes[0][1], account, "sampled")
+    show(axes[1][0], uses, "greedy")
+    dear = [arm for arm in (*_USES, LONGER) if arm in present]
+    dear = [arm for arm in dear if arm == LONGER or ARMS[arm].needs_labels]
+    show(axes[1][1], dear, "sampled", over="episodes", unit=1e3)
+    for axis in axes.flat[:3]:
         axis.set_xlabel("generated tokens, millions")
-    axes[2].set_xlabel("programs that were run, those of the labels included, thousands")
+    axes[1][1].set_xlabel("programs that were run, those of the labels included, thousands")
     conditionals = results["arguments"]["difficulty"]
     figure.suptitle(f"Problems with {conditionals} conditionals, from the empty prefix")
     figure.tight_layout()

@@ -268,9 +268,9 @@ def test_the_picture_has_every_arm_where_it_belongs() -> None:
     figure = draw(made())
     assert figure is not None
     labels = [[line.get_label() for line in axis.get_lines()] for axis in figure.axes]
-    assert labels == [[BASE, BOTH], [BASE, BOTH], [BOTH, LONGER]]
+    assert labels == [[BASE, BOTH], [BASE], [BASE, BOTH], [BOTH, LONGER]]
     # In thousands, and behind the labels.
-    assert figure.axes[2].get_lines()[0].get_xdata() == pytest.approx([1.0, 2.0])
+    assert figure.axes[3].get_lines()[0].get_xdata() == pytest.approx([1.0, 2.0])
 
 
 def test_unknown_labels_are_refused() -> None:
