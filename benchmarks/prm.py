@@ -57,7 +57,7 @@ class Args:
     """Comparison of uses of a process reward model."""
 
     arms: Literal["core", "account", "all"] = "core"
-    """the first nine, those that the account by elimination is made of, or all twelve"""
+    """the first nine, those that the account by elimination is made of, or all of them"""
     seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT policy, critic and episodes"""
     baseline_seed: int = 101

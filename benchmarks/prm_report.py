@@ -27,6 +27,7 @@ _PAIRS = (
     (BOTH, _OTHERS),
     (BOTH, "tests only, lambda 1"),
     ("perfect scores", "tests only, lambda 1"),
+    ("dense, lambda 1", "tests only, lambda 1"),
     ("random scores", _OTHERS),
     (BOTH, "pass ratio"),
     ("step", "dense"),
@@ -38,7 +39,7 @@ _STEPS = (
     ("perfect scores", "dense, perfect labels", "the labels themselves in place of a model"),
     ("perfect scores", BASE, "all of these"),
 )
-_USES = (BASE, "value init", "dense", "step", BOTH, "tests only, lambda 1")
+_USES = (BASE, "value init", "dense", "step", BOTH, "tests only, lambda 1", "dense, lambda 1")
 _IN_ACCOUNT = (
     *(BASE, _OTHERS, "random scores", "dense", "dense, perfect labels", "perfect scores"),
     "pass ratio",
@@ -47,9 +48,10 @@ _IN_ACCOUNT = (
 _COLOURS = (
     *("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00"),
     *("#999999", "#CC79A7", "#56B4E9", "#000000", "#CC79A7", "#999999", "#000000"),
+    "#0072B2",
 )
-_STYLES = ("-", "-", "-", "-", "-", "--", "-", "--", ":", "--", ":", "--")
-_MARKERS = "osD^vx*+o<>s"
+_STYLES = ("-", "-", "-", "-", "-", "--", "-", "--", ":", "--", ":", "--", "--")
+_MARKERS = "osD^vx*+o<>sD"
 
 
 def arms_labels(results: Mapping[str, Any]) -> dict[str, Any] | None:

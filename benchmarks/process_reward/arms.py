@@ -65,6 +65,7 @@ ARMS = {
     "dense, perfect labels": Arm({"dense": "outcome"}, of_perfect_labels=True),
     "scores of others": Arm({"dense": "outcome"}, scores="of others"),
     "tests only, lambda 1": Arm({"gae_lambda": 1.0}),
+    "dense, lambda 1": Arm({"gae_lambda": 1.0, "dense": "outcome"}),
 }
 CORE = tuple(ARMS)[:9]
 """The arms that come first."""

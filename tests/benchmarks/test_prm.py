@@ -380,11 +380,12 @@ def test_all_parts_are_run_once_and_a_row_that_is_lost_is_made_again(
 
 
 def test_each_arm_changes_what_it_says(tiny: Args, tmp_path: Path) -> None:
-    later = {"dense, perfect labels", "scores of others", "tests only, lambda 1"}
+    at_one = {"tests only, lambda 1", "dense, lambda 1"}
+    later = {"dense, perfect labels", "scores of others", *at_one}
     assert set(ARMS) - set(CORE) == later
     assert set(ACCOUNT) >= {BASE, "dense", BOTH, "perfect scores", *later}
     needing = {arm for arm in ARMS if ARMS[arm].needs_labels}
-    assert needing == {"value init", "dense", "step", BOTH, "scores of others"}
+    assert needing == {"value init", "dense", "step", BOTH, "scores of others", "dense, lambda 1"}
     base = prm._settings(tiny, BASE, 1)
     problems = load_split(base, split="train", size=4, seed=0)
     assert base.gae_lambda < 1.0
@@ -411,6 +412,6 @@ def test_each_arm_changes_what_it_says(tiny: Args, tmp_path: Path) -> None:
         == (tiny.runs / "value-model")
     )
     assert folders["pass ratio"].reward == "pass_ratio"
-    assert folders["tests only, lambda 1"].gae_lambda == 1.0
-    others = set(ARMS) - {"tests only, lambda 1"}
-    assert {folders[arm].gae_lambda for arm in others} == {base.gae_lambda}
+    assert {folders[arm].gae_lambda for arm in at_one} == {1.0}
+    assert {folders[arm].gae_lambda for arm in set(ARMS) - at_one} == {base.gae_lambda}
+    assert folders["dense, lambda 1"].reward_model == learned
