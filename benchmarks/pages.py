@@ -24,6 +24,7 @@ PAGES = {
     "memory": "memory",
     "methods": "methods_report",
     "oversubscription": "oversubscription",
+    "prm": "prm_report",
     "prm_exact": "prm_exact",
     "regrade": "regrade_report",
     "robustness": "robustness_report",

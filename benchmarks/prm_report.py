@@ -85,12 +85,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "Does a process reward model help PPO, as a dense reward and as what the critic begins as? "
         f"Problems with {args['difficulty']} conditionals from the empty prefix, "
         f"{args['tokens'] / 1e6:g} million generated tokens a run, a critic with a trunk of its "
-        f"own, lambda of GAE {args['gae_lambda']:g} in all arms, {args['problems']} training "
-        f"problems. pass@1 in % on {args['test_problems']} test problems ({args['samples']} "
-        "samples each, and greedy). Each seed has an SFT policy of its own, which its arms share; "
-        "intervals are 95 % (Student's t) over seeds, of differences over pairs with the same "
-        "seed. What was expected was written down before the runs "
-        "(docs/results/plans/process_reward.md)."
+        f"own, lambda of GAE {args['gae_lambda']:g} where an arm names no other, "
+        f"{args['problems']} training problems. pass@1 in % on {args['test_problems']} test "
+        f"problems ({args['samples']} samples each, and greedy). Each seed has an SFT policy of "
+        "its own, which its arms share; intervals are 95 % (Student's t) over seeds, of "
+        "differences over pairs with the same seed. What was expected was written down before the "
+        "runs (docs/results/plans/process_reward.md)."
     )
     yield from page.head("The process reward model", asked, results)
     yield from page.bars(_bars(results))
