@@ -49,15 +49,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """The page, from ``command``, ``arguments``, ``starts`` and ``rows``."""
     args, rows = results["arguments"], results["rows"]
     asked = (
-        "Does PPO learn faster if unexecuted tokens are left out (FGO)? The main job's settings "
-        f"with CCCS, {args['tokens'] / 1e3:.0f} thousand generated tokens a run, 1 or 3 tests "
-        "of each training problem. pass@1 in % by all tests, on test problems of all levels from "
-        f"the empty prefix ({args['samples']} samples each, and greedy). Each seed has an SFT "
-        "policy of its own, which all arms share; intervals are 95 % (Student's t) over seeds, of "
-        "differences over pairs with the same seed. What was expected was written down before the "
-        "runs (docs/results/plans/fgo.md)."
+        "Does PPO learn faster if unexecuted tokens are left out (FGO)? What was expected was "
+        "written down before the runs (docs/results/plans/fgo.md)."
     )
     yield from page.head("Executed tokens: learning", asked, results)
+    yield from page.set_up(_set_up(args))
+    yield from ("## Arms", "", "pass@1 in %.", "")
     yield from ("![curves of each arm](fgo_learning.png)", "")
     columns = (
         "arm",
@@ -75,6 +72,20 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## Differences", "", "Points of pass@1, at the end and before.", "")
     yield from differences(rows, _PAIRS)
     yield from ("", f"{results['starts']} runs were started, {len(rows)} are shown.")
+
+
+def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "problems": f"CodeGen-Mini, all levels: {args['problems']:,} for training, with 1 or 3 "
+        f"tests each, and {args['test_per_level']} test problems a level, with all tests",
+        "begins with": "SFT, a policy for each seed, which its arms share",
+        "learner": "PPO as in `make train` (CCCS), without its guard",
+        "budget": f"{args['tokens']:,} generated tokens a run",
+        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
+        f"and the greedy one; before, and after each of {args['points']} equal parts",
+        "seeds": ", ".join(map(str, args["seeds"])),
+        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+    }
 
 
 def _cells(arm: str, rows: Sequence[Row]) -> Iterator[str]:

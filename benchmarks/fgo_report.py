@@ -172,18 +172,19 @@ def lines(results: Row) -> Iterator[str]:
     """The page, from ``command``, ``arguments`` and ``rows``."""
     args, rows = results["arguments"], results["rows"]
     asked = (
-        "What does a mask of executed tokens (FGO) do to the policy gradient? A policy stays as it "
-        f"is and plays {args['batches']} batches of {args['episodes']} programs of all levels from "
-        "uniform start states, judged by some of their tests; each batch gives the REINFORCE "
-        "gradient in each arm. SNR^2 is the squared length of the expected gradient over the "
-        "variance of a batch's. *Times* says how many times higher it is than without a mask, with "
-        "a 95 % interval (jackknife over batches): learning needs as many times fewer episodes for "
-        "the same certainty. If unexecuted tokens have no signal and as much noise as others, it "
-        "is 1 / executed share. *None*: the estimate of the signal, with all batches or without "
-        "one of them, is not above 0. *Cosine* is that of the expected gradients with and without "
-        "FGO; what is above 1 is noise."
+        "What does a mask of executed tokens (FGO) do to the policy gradient? What was expected "
+        "was written down before the runs (docs/results/plans/fgo.md)."
     )
     yield from page.head("Executed tokens: the gradient", asked, results)
+    yield from page.set_up(_set_up(args))
+    yield (
+        "*Times* says how many times higher SNR^2 is than without a mask: learning needs as many "
+        "times fewer episodes for the same certainty. If unexecuted tokens have no signal and as "
+        "much noise as others, it is 1 / executed share. *None*: the estimate of the signal, with "
+        "all batches or without one of them, is not above 0. *Cosine* is that of the expected "
+        "gradients with and without FGO; what is above 1 is noise."
+    )
+    yield ""
     phases = {"sft": "After SFT", "ppo": f"After {args['iterations']} iterations"}
     arms = [arm for arm in ARMS if arm != _FIRST]
     several = [group for group in _same_tests(rows) if len(group) > 1]
@@ -212,6 +213,21 @@ def lines(results: Row) -> Iterator[str]:
             (_cells(row, arms) for row in mine),
         )
         yield ""
+
+
+def _set_up(args: Row) -> dict[str, str]:
+    return {
+        "problems": f"CodeGen-Mini, all levels: {args['problems']:,} for training, with some of "
+        "their tests each",
+        "policies": f"after SFT, and after {args['iterations']} iterations of PPO at the full "
+        "learning rate; they stay as they are",
+        "batches": f"{args['batches']} of {args['episodes']} programs for each policy and number "
+        "of tests, from uniform start states",
+        "measured": "SNR^2 of the REINFORCE gradient of a batch: the squared length of the "
+        "expected gradient over the variance of a batch's",
+        "seeds": ", ".join(map(str, args["seeds"])),
+        "intervals": "95 %, jackknife over batches: of these policies, and not of others",
+    }
 
 
 def _same_tests(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -33,6 +33,7 @@ __all__ = [
     "going_on",
     "head",
     "interval",
+    "set_up",
     "table",
     "write",
 ]
@@ -162,6 +163,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
         yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"
         if number == 0:
             yield "|---" * len(columns) + "|"
+
+
+def set_up(said: Mapping[str, str]) -> Iterator[str]:
+    """The set-up of an experiment as a table below a heading: what, and what it was."""
+    yield from ("## Set-up", "", *table(("", "set-up"), said.items()), "")
 
 
 def interval(value: Sequence[float] | None, digits: int = 1) -> str:

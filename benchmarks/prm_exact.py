@@ -246,13 +246,17 @@ def _model(
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """The page."""
-    asked = (
-        "Are labels and reward model right, where the truth can be computed? "
-        f"{results['problems']} Mini problems with 2-3 conditionals, {results['programs']} "
-        "programs in all, every one graded. The policy, confined to them, passes with probability "
-        f"{results['mean_probability_of_success']:.3f} (mean over problems)."
-    )
+    asked = "Are labels and reward model right, where the truth can be computed?"
     yield from page.head("Labels and reward model against the truth", asked, results)
+    said = {
+        "problems": f"{results['problems']} of CodeGen-Mini, 2-3 conditionals",
+        "programs": f"{results['programs']} in all, every one graded, so that the chance of "
+        "finishing well is known for every prefix",
+        "policy": "after SFT, confined to these programs; it passes with probability "
+        f"{results['mean_probability_of_success']:.3f} (mean over problems)",
+        "labels": "by K completions: of prefixes found by binary search, or of each prefix",
+    }
+    yield from page.set_up(said)
     yield from (
         "## Labels of failed programs",
         "",

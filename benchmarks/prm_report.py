@@ -83,16 +83,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     args, rows = results["arguments"], results["rows"]
     asked = (
         "Does a process reward model help PPO, as a dense reward and as what the critic begins as? "
-        f"Problems with {args['difficulty']} conditionals from the empty prefix, "
-        f"{args['tokens'] / 1e6:g} million generated tokens a run, a critic with a trunk of its "
-        f"own, lambda of GAE {args['gae_lambda']:g} where an arm names no other, "
-        f"{args['problems']} training problems. pass@1 in % on {args['test_problems']} test "
-        f"problems ({args['samples']} samples each, and greedy). Each seed has an SFT policy of "
-        "its own, which its arms share; intervals are 95 % (Student's t) over seeds, of "
-        "differences over pairs with the same seed. What was expected was written down before the "
-        "runs (docs/results/plans/process_reward.md)."
+        "What was expected was written down before the runs "
+        "(docs/results/plans/process_reward.md)."
     )
     yield from page.head("The process reward model", asked, results)
+    yield from page.set_up(_set_up(args))
+    yield from ("## Bars", "")
     yield from page.bars(_bars(results))
     if results["labels"]:
         yield from ("", "## Labels and models", "", *_labels(results))
@@ -119,6 +115,25 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         f"{results['starts']} runs were started (the baseline is one of them), "
         f"{len(rows) + bool(results['baseline'])} are shown."
     )
+
+
+def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "problems": f"CodeGen-Mini, {args['difficulty']} conditionals: {args['problems']} for "
+        f"training, a seed's own, and {args['test_problems']} test problems, the same for all",
+        "begins with": f"SFT at flaw rate {args['flaw_rate']:g}, a policy for each seed, which its "
+        "arms share",
+        "labels": f"of programs for {max(args['label_problems']):,} other problems, by four "
+        f"policies of a baseline run of {args['baseline_tokens']:,} tokens; its last one, the "
+        "completer, completes their lines",
+        "learner": f"PPO from the empty prefix, lambda {args['gae_lambda']:g} where an arm names "
+        "no other; a critic with a trunk of its own",
+        "budget": f"{args['tokens']:,} generated tokens a run",
+        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
+        f"and the greedy one; before, and after each of {args['points']} equal parts",
+        "seeds": ", ".join(map(str, args["seeds"])),
+        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+    }
 
 
 def _bars(results: Mapping[str, Any]) -> Iterator[page.Bar]:

@@ -36,17 +36,16 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     rows: Sequence[Row] = results["rows"]
     before: Mapping[str, Row] = results["after_sft"]
     arguments = results["arguments"]
-    ppo, sft = arguments["ppo"], arguments["sft"]
     asked = (
-        "Does the main job hold with other seeds, other learning rates, and without its "
-        f"safeguards? SFT of {sft['steps']} steps and PPO of {ppo['iterations']} iterations of "
-        f"{ppo['episodes']} programs on CodeGen-Mini, as `make train` does them, a seed each for "
-        f"both. pass@1 in % on the test split, {arguments['test_per_level']} problems a "
-        "difficulty, from the empty prefix. *Last* is the policy after the last iteration, without "
-        "any selection; *best* the one that the validation split chose. Intervals are 95 % "
-        "(Student's t) over seeds."
+        "Does the main job hold with other seeds, other learning rates, and without its safeguards?"
     )
     yield from page.head("Robustness of the main job", asked, results)
+    yield from page.set_up(_set_up(arguments))
+    yield (
+        "*Last* is the policy after the last iteration, without any selection; *best* the one that "
+        "the validation split chose."
+    )
+    yield ""
     yield from ("![every run](robustness.png)", "")
     parts = {part: [row for row in rows if row["part"] == part] for part in _PARTS}
     if parts["seeds"]:
@@ -70,6 +69,22 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         f"{len(starts)} starts, fine-tuning included; "
         + (f"without a result: {', '.join(open_ends)}." if open_ends else "each with its result.")
     )
+
+
+def _set_up(arguments: Mapping[str, Any]) -> dict[str, str]:
+    sft, ppo = arguments["sft"], arguments["ppo"]
+    return {
+        "problems": f"CodeGen-Mini, all levels: {sft['problems']:,} for SFT, {ppo['problems']:,} "
+        f"for PPO, {arguments['test_per_level']} test problems a level",
+        "model": f"Llama-shaped, {sft['model_layers']} layers of width {sft['model_width']}, from "
+        "scratch",
+        "learner": f"SFT of {sft['steps']:,} steps at flaw rate {sft['flaw_rate']:g}, then PPO of "
+        f"{ppo['iterations']} iterations of {ppo['episodes']} programs, as `make train` does them",
+        "measured": "pass@1 in % from the empty prefix: one sampled program a problem, and the "
+        "greedy one",
+        "seeds": f"{', '.join(map(str, arguments['seeds']))}; each decides SFT and PPO",
+        "intervals": "95 %, Student's t over seeds",
+    }
 
 
 def _seeds(rows: Sequence[Row], before: Mapping[str, Row]) -> Iterator[str]:

@@ -57,16 +57,12 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     """The page, from all that the benchmark keeps."""
     args, rows = results["arguments"], results["rows"]
     asked = (
-        "Do start states help where reward is sparse? PPO on problems with "
-        f"{args['difficulty']} conditionals, {args['tokens'] / 1e6:.1f} million generated tokens a "
-        "run, critic with a trunk of its own, problems drawn uniformly in "
-        f"all arms, {args['problems']} training problems. pass@1 in % on {args['test_problems']} "
-        f"test problems from the empty prefix ({args['samples']} samples each, and greedy). Each "
-        "seed has an SFT policy of its own, which all arms share; intervals are 95 % (Student's t) "
-        "over seeds, of differences over pairs with the same seed. What was expected was written "
-        "down before the runs (docs/results/plans/start_states.md)."
+        "Do start states help where reward is sparse, and if so, is it the curriculum that helps? "
+        "What was expected was written down before the runs (docs/results/plans/start_states.md)."
     )
     yield from page.head("Start states", asked, results)
+    yield from page.set_up(_set_up(args))
+    yield from ("## Arms", "", "pass@1 in %.", "")
     yield from ("![curves of each arm](start_states.png)", "", *_arms(rows), "")
     yield (
         "Tokens to a rate: the median of the seeds that reached it, and how many did. *Mean over "
@@ -97,6 +93,22 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", *_arms(earlier["rows"]), "", *differences(earlier["rows"], _PAIRS))
     number = len(rows) + sum(len(each["rows"]) for each in at_rates.values())
     yield from ("", f"{results['starts']} runs were started, {number} are shown.")
+
+
+def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "problems": f"CodeGen-Mini, {args['difficulty']} conditionals: {args['problems']} for "
+        f"training, a seed's own, and {args['test_problems']} test problems, the same for all",
+        "begins with": f"SFT at flaw rate {args['flaw_rate']:g}, a policy for each seed, which its "
+        "arms share",
+        "learner": "PPO as in `make train`, without its guard: a critic with a trunk of its own, "
+        "KL as a loss; problems drawn with equal chance in all arms",
+        "budget": f"{args['tokens']:,} generated tokens a run, over which learning rates fall",
+        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
+        f"and the greedy one; before, and after each of {args['points']} equal parts",
+        "seeds": ", ".join(map(str, args["seeds"])),
+        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+    }
 
 
 def _present(rows: Sequence[Row]) -> list[str]:

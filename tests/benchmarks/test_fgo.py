@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from agents.advantages import whiten
 from agents.policy import CausalLMPolicy
 from agents.rollout import play
 from agents.scoring import scored
-from benchmarks.fgo import _random_mask, batch_gradients
+from benchmarks.fgo import Args, _random_mask, batch_gradients
 from benchmarks.fgo_report import (
     ARMS,
     Logarithm,
@@ -130,7 +131,7 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     results: dict[str, Any] = {
         "command": "",
         "machine": {},
-        "arguments": {"batches": 20, "episodes": 4, "iterations": 60},
+        "arguments": dataclasses.asdict(Args(batches=20, episodes=4)),
         "rows": [row | {"products": products}],
     }
     assert "Both policies" not in "\n".join(lines(results))
@@ -144,5 +145,6 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     assert text.count("| all | 1 | 20 | 80 | 1.25 |") == 2
     assert text.count("| none |") == 3, "what is left out has no signal"
     assert "nan" not in text
+    assert "| batches | 20 of 4 programs " in text
     assert "## After SFT" in text
     assert "## After 60 iterations" not in text

@@ -67,7 +67,7 @@ def test_differences_are_of_the_mask_and_by_seed() -> None:
     results = {
         "command": "python -m benchmarks.fgo_learning",
         "machine": {"cpus": 2},
-        "arguments": {"tokens": 2000, "samples": 4},
+        "arguments": dataclasses.asdict(Args(tokens=2000, seeds=(1, 2))),
         "rows": rows,
         "starts": 6,
     }
@@ -77,6 +77,8 @@ def test_differences_are_of_the_mask_and_by_seed() -> None:
     assert f"| 1 test, FGO - 1 test, no mask | 2 | {points}" in text
     assert "3 tests, FGO - 3 tests, no mask" not in text, "there is no run to pair it with"
     assert "| 3 tests, FGO - 1 test, FGO | 1 | +40.0 |" in text
+    assert "| budget | 2,000 generated tokens a run |" in text
+    assert "| seeds | 1, 2 |" in text
     assert "6 runs were started, 5 are shown." in text
     assert len(draw(results).axes) == 2
 

@@ -111,11 +111,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
     data = {
         "command": "python -m benchmarks.robustness",
         "machine": {},
-        "arguments": {
-            "ppo": {"iterations": 120, "episodes": 128},
-            "sft": {"steps": 5000},
-            "test_per_level": 300,
-        },
+        "arguments": dataclasses.asdict(Args(seeds=(31, 32))),
         "starts": [{"time": "now", "run": row["name"]} for row in rows]
         + [{"time": "now", "run": "seeds-seed33-x1-arm0"}],
         "after_sft": {"31": _rates(0.2), "32": _rates(0.2)},
@@ -124,6 +120,7 @@ def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
     pages.write(tmp_path / "page", data, lines, draw)
     page = (tmp_path / "page.md").read_text()
     assert "| sampled | +25.0 ± 444.7 | -10.0 | 50, 40 | no |" in page  # t(1) = 12.706
+    assert "| seeds | 31, 32; each decides SFT and PPO |" in page
     assert "seed 32, introductory" in page
     assert "| x 4 | 31 | 20.0, 20.0 | 10.0, 10.0 | 90.0, 90.0 | 1 | sampled, greedy |" in page
     assert "1 of 3 runs went back" in page

@@ -111,11 +111,10 @@ def row(arm: str, seed: int, end: float) -> dict[str, object]:
 
 
 def results_of(rows: list[dict[str, object]]) -> dict[str, Any]:
-    arguments = {"difficulty": "6-8", "tokens": 1e6, "problems": 1, "test_problems": 1}
     return {
         "command": "",
         "machine": {},
-        "arguments": arguments | {"samples": 1, "flaw_rate": 1.0},
+        "arguments": dataclasses.asdict(Args(seeds=(1, 2, 3), problems=7)),
         "bases": {"1": {"typical": 3, "copying": 1}},
         "starts": 6,
         "rows": rows,
@@ -130,6 +129,8 @@ def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
     # The third seed has no partner; the mean of 10 and 20 is 15, half its interval t * sd / sqrt 2.
     assert "| cccs - sparse | 2 | +15.0 ± 63.5 |" in text
     assert "| 1 | 0 | 3 | 1 | 25 |" in text
+    assert "6-8 conditionals: 7 for training" in text
+    assert "| seeds | 1, 2, 3 |" in text
     assert "6 runs were started, 5 are shown." in text
     figure = draw(results)
     assert figure is not None
