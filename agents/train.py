@@ -7,7 +7,7 @@
    chose; a table, ``results.json`` and ``learning_curve.png``.
 
 Budgets are steps and iterations, so a slow machine learns the same as a fast one. The test split
-decides nothing here: every choice was made on the validation split. The command fails, with exit
+decides nothing here: the validation split chooses the best policy. The command fails, with exit
 status 1, if the last policy is not better than the one before PPO.
 
     python -m agents.train --out runs/train

@@ -49,6 +49,8 @@ ARMS = {
     "complement": Arm("not executed"),
 }
 _FIRST = next(iter(ARMS))
+_PAIRS = (("FGO", "random mask of the same share"), ("FGO, whitened over the mask", "FGO"))
+_MORE_COLUMNS = ("FGO: signal", "FGO: noise", "FGO / random mask", "whitened / FGO")
 
 
 class Products(NamedTuple):
@@ -192,13 +194,16 @@ def lines(results: Row) -> Iterator[str]:
         yield from ("## Both policies of each kind", "")
         yield (
             "Geometric means. *Signal* and *noise*: what FGO keeps of the squared signal and of "
-            "the variance of the summed gradient; their quotient is *times*. The intervals speak "
-            "of other batches of these policies, and not of other policies."
+            "the variance of the summed gradient; their quotient is *times*. *FGO / random mask* "
+            "and *whitened / FGO* are ratios of two arms on the same batches, and surer than their "
+            "intervals beside each other suggest. *None*, of several seeds, says that there is no "
+            "estimate for one at least. The intervals speak of other batches of these policies, "
+            "and not of other policies."
         )
         yield ""
         shares = ("policies", "tests", "executed, %", "1 / executed")
         yield from page.table(
-            (*shares, *(f"{arm}: times" for arm in arms), "FGO: signal", "FGO: noise"),
+            (*shares, *(f"{arm}: times" for arm in arms), *_MORE_COLUMNS),
             (_mean_cells(group, arms, phases) for group in several),
         )
         yield ""
@@ -219,8 +224,9 @@ def _set_up(args: Row) -> dict[str, str]:
     return {
         "problems": f"CodeGen-Mini, all levels: {args['problems']:,} for training, with some of "
         "their tests each",
-        "policies": f"after SFT, and after {args['iterations']} iterations of PPO at the full "
-        "learning rate; they stay as they are",
+        "policies": f"after SFT, and after {args['iterations']} iterations of PPO as in `make "
+        "train`, with FGO and all tests, at a learning rate that does not fall; they stay as they "
+        "are",
         "batches": f"{args['batches']} of {args['episodes']} programs for each policy and number "
         "of tests, from uniform start states",
         "measured": "SNR^2 of the REINFORCE gradient of a batch: the squared length of the "
@@ -248,6 +254,8 @@ def _mean_cells(rows: Sequence[Row], arms: Sequence[str], phases: Mapping[str, s
         scaled = ((_ratio(row, "FGO", kept), 2 * math.log(row["executed"])) for row in rows)
         found = [one._replace(value=one.value + scale) for one, scale in scaled]
         times.append(_times(mean_ratio(found)))
+    for one, other in _PAIRS:
+        times.append(_times(mean_ratio([_ratio(row, one, beside=other) for row in rows])))
     tests = str(rows[0]["tests"] or "all")
     share = f"{100 * executed:.0f}"
     title = phases[rows[0]["phase"]].replace("After", "after")
@@ -274,9 +282,13 @@ def _products(row: Row, one: str, other: str) -> Products:
 
 
 def _ratio(
-    row: Row, arm: str, of: Callable[[Products, Products], Logarithm] = ratio_of_snr
+    row: Row,
+    arm: str,
+    of: Callable[[Products, Products], Logarithm] = ratio_of_snr,
+    *,
+    beside: str = _FIRST,
 ) -> Logarithm:
-    return of(_products(row, arm, arm), _products(row, _FIRST, _FIRST))
+    return of(_products(row, arm, arm), _products(row, beside, beside))
 
 
 def _times(found: Logarithm) -> str:

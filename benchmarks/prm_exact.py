@@ -261,8 +261,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
         "## Labels of failed programs",
         "",
         "A line is good if its prefix can be finished at all. *Wrong*: share of lines whose label "
-        "is not that; *missed*: share labelled -1 though they are good (the only error that "
-        "sampling makes). *Not monotone*: share of programs in which a recoverable prefix follows "
+        "is not that; *missed*: share of lines labelled -1 though they are good (the only error "
+        "that sampling makes: completions are drawn from the known chance). *Not monotone*: share "
+        "of programs in which a recoverable prefix follows "
         "one that was found not to be.",
         "",
     )

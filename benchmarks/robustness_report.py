@@ -51,7 +51,9 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     if parts["seeds"]:
         yield from _seeds(parts["seeds"], before)
     if parts["rates"]:
-        yield from _rates(parts["rates"], before)
+        seeds = {row["seed"] for row in parts["rates"]}
+        same = [row for row in parts["seeds"] if row["seed"] in seeds]
+        yield from _rates([*parts["rates"], *same], before)
     if parts["guard"] or parts["seeds"]:
         yield from _guard([*parts["seeds"], *parts["rates"]], parts["guard"])
     if parts["ablations"]:
@@ -192,18 +194,23 @@ def _ablations(rows: Sequence[Row]) -> Iterator[str]:
         "",
     )
 
-    def cells(arm: tuple[str, float]) -> list[str]:
-        curves = [r["curves"] for r in rows if (r["ablation"], r["factor"]) == arm]
-        ends = [
-            ", ".join(f"{100 * each[f'{mode}/mean'][-1][1]:.1f}" for each in curves)
+    def rates(curves: Sequence[Row], point: int) -> list[str]:
+        return [
+            ", ".join(f"{100 * each[f'{mode}/mean'][point][1]:.1f}" for each in curves)
             for mode in _MODES
         ]
+
+    def cells(arm: tuple[str, float]) -> list[str]:
+        curves = [r["curves"] for r in rows if (r["ablation"], r["factor"]) == arm]
+        ends = rates(curves, -1)
         highest = ", ".join(f"{max(v for _, v in each[_KL]):.2f}" for each in curves)
         return [arm[0], f"x {arm[1]:g}", *ends, highest]
 
+    arms = list(dict.fromkeys((row["ablation"], row["factor"]) for row in rows))
+    first = [r["curves"] for r in rows if (r["ablation"], r["factor"]) == arms[0]]
     yield from page.table(
         ("", "rates", "sampled at the end", "greedy at the end", "highest KL"),
-        map(cells, dict.fromkeys((row["ablation"], row["factor"]) for row in rows)),
+        [["what all begin with", "", *rates(first, 0), ""], *map(cells, arms)],
     )
     yield ""
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import shown
-from benchmarks.learning_curves import MODES, band, differences, mean_over_run
+from benchmarks.learning_curves import MODES, band, differences, mean_over_run, paired
 from benchmarks.start_state_arms import ARMS, CORE
 
 __all__ = ["draw", "lines", "tokens_to"]
@@ -71,6 +71,13 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("", "## Differences", "", "Points of pass@1, at the end and before.", "")
     yield from differences(rows, _PAIRS)
+    yield from ("", "## At equal episodes", "")
+    yield (
+        "Given code costs no tokens, so that arms play different numbers of episodes. Points of "
+        "pass@1 when both have played as many as the one that plays fewer in all, between two "
+        "evaluations by interpolation; *iterations* are of equal numbers of episodes."
+    )
+    yield from ("", *_equal_episodes(rows))
     yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
     yield from _by_conditionals(rows)
     yield from ("", "## The policies that the runs began with", "")
@@ -101,8 +108,8 @@ def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
         f"training, a seed's own, and {args['test_problems']} test problems, the same for all",
         "begins with": f"SFT at flaw rate {args['flaw_rate']:g}, a policy for each seed, which its "
         "arms share",
-        "learner": "PPO as in `make train`, without its guard: a critic with a trunk of its own, "
-        "KL as a loss; problems drawn with equal chance in all arms",
+        "learner": "PPO as in `make train`, without its guard, and without FGO where an arm does "
+        "not name it; problems drawn with equal chance in all arms",
         "budget": f"{args['tokens']:,} generated tokens a run, over which learning rates fall",
         "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
         f"and the greedy one; before, and after each of {args['points']} equal parts",
@@ -136,6 +143,31 @@ def _arms(rows: Sequence[Row]) -> Iterator[str]:
     more = ("sampled, mean over the run", "thousand tokens to 5 %", "to 10 %", "iterations")
     ends = ("mean stage at the end", "sampled after, each seed")
     return page.table((*columns, *more, *ends), ([*cells(arm)] for arm in _present(rows)))
+
+
+def _equal_episodes(rows: Sequence[Row]) -> Iterator[str]:
+    def cells() -> Iterator[list[str]]:
+        for one, other in _PAIRS:
+            curves = paired(rows, one, other)
+            if not curves:
+                continue
+            ends = [min(a[-1]["iteration"], b[-1]["iteration"]) for a, b in curves]
+            points = (
+                [
+                    100 * (_at(end, a, mode) - _at(end, b, mode))
+                    for end, (a, b) in zip(ends, curves, strict=True)
+                ]
+                for mode in MODES
+            )
+            found = [shown(values, sign=True) for values in points]
+            yield [f"{one} - {other}", str(len(curves)), f"{np.mean(ends):.0f}", *found]
+
+    return page.table(("", "seeds", "iterations", *MODES), cells())
+
+
+def _at(iteration: float, curve: Sequence[Row], mode: str) -> float:
+    places, values = ([point[key] for point in curve] for key in ("iteration", mode))
+    return float(np.interp(iteration, places, values))
 
 
 def _by_conditionals(rows: Sequence[Row]) -> Iterator[str]:

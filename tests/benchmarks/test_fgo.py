@@ -139,8 +139,10 @@ def test_the_page_compares_each_arm_with_no_mask() -> None:
     text = "\n".join(lines(results))
     # 0.64, as four fifths of the tokens are summed up, of a quarter of the variance.
     (both,) = (line for line in text.splitlines() if line.startswith("| after SFT"))
-    signal, noise = both.split(" | ")[-2:]
+    signal, noise, beside_random, whitened = both.split(" | ")[-4:]
     assert (signal[:2], noise[:4]) == ("0.", "0.16")
+    # All arms but the first have the same gradients here.
+    assert (beside_random, whitened) == ("1.00 (1.00 to 1.00)", "1.00 (1.00 to 1.00) |")
     assert "| after SFT | all | 80 | 1.25 |" in text
     assert text.count("| all | 1 | 20 | 80 | 1.25 |") == 2
     assert text.count("| none |") == 3, "what is left out has no signal"

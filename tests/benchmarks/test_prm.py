@@ -225,7 +225,10 @@ def test_the_page_pairs_seeds_and_says_what_the_intervals_say() -> None:
     assert "| 1 | 0 | 3 | 1 | 0.80 | 40 |" in text
     assert "9 runs were started (the baseline is one of them), 9 are shown." in text
     # The completer passes 51 %; the best seed 50 %.
-    assert "best run with its labels 50.0 %: it is +1.0 points above what it teaches." in text
+    assert (
+        "the completer passes 51.0 % sampled, the best run with its labels 50.0 %, and 0 of "
+        in text
+    )
     assert "| 1000 | 50.0 | 40 | 0.90 ± 0.20 |" in text
     assert "not to be told apart" in text
 

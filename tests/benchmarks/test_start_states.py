@@ -138,6 +138,22 @@ def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
     assert labels == ["sparse", "cccs"]
 
 
+def test_arms_are_compared_at_as_many_episodes() -> None:
+    def played(arm: str, seed: int, iterations: int, *rates: float) -> dict[str, Any]:
+        curve = [
+            {"tokens": k * 1e5, "iteration": k * iterations, "sampled": rate, "greedy": rate / 2}
+            for k, rate in enumerate(rates)
+        ]
+        return row(arm, seed, 0.0) | {"curve": curve}
+
+    rows = [played("sparse", seed, 10, 0.0, 0.1, 0.2 * seed) for seed in (1, 2)]
+    rows += [played("cccs", seed, 40, 0.0, 0.8, 0.9) for seed in (1, 2)]
+    text = "\n".join(lines(results_of(rows))).partition("## At equal episodes")[2]
+    # After 20 of 80 iterations CCCS has come half way to its first .8; sparse is at its end.
+    half = 12.706 * 20 / 2
+    assert f"| cccs - sparse | 2 | 20 | +10.0 ± {half:.1f} | +5.0 ± {half / 2:.1f} |" in text
+
+
 def test_controls_have_panels_of_their_own_beside_the_curriculum() -> None:
     arms = ("sparse", "cccs", "cccs + fgo", "last stage only", "jsrl")
     figure = draw(results_of([row(arm, seed, 0.1) for arm in arms for seed in (1, 2)]))
