@@ -50,7 +50,7 @@ ARMS = {
 }
 _FIRST = next(iter(ARMS))
 _PAIRS = (("FGO", "random mask of the same share"), ("FGO, whitened over the mask", "FGO"))
-_MORE_COLUMNS = ("FGO: signal", "FGO: noise", "FGO / random mask", "whitened / FGO")
+_COMPARED = ("FGO / random mask", "whitened / FGO")
 
 
 class Products(NamedTuple):
@@ -203,7 +203,7 @@ def lines(results: Row) -> Iterator[str]:
         yield ""
         shares = ("policies", "tests", "executed, %", "1 / executed")
         yield from page.table(
-            (*shares, *(f"{arm}: times" for arm in arms), *_MORE_COLUMNS),
+            (*shares, *(f"{arm}: times" for arm in arms), "FGO: signal", "FGO: noise", *_COMPARED),
             (_mean_cells(group, arms, phases) for group in several),
         )
         yield ""
@@ -214,7 +214,7 @@ def lines(results: Row) -> Iterator[str]:
         yield from (f"## {title}", "")
         columns = ("tests", "seed", "solved, %", "executed, %", "1 / executed", "SNR^2, no mask")
         yield from page.table(
-            (*columns, *(f"{arm}: times" for arm in arms), "FGO: cosine"),
+            (*columns, *(f"{arm}: times" for arm in arms), *_COMPARED, "FGO: cosine"),
             (_cells(row, arms) for row in mine),
         )
         yield ""
@@ -273,6 +273,7 @@ def _cells(row: Row, arms: Sequence[str]) -> list[str]:
         f"{1 / row['executed']:.2f}",
         f"{snr(plain):.3f}",
         *(_times(_ratio(row, arm)) for arm in arms),
+        *(_times(_ratio(row, one, beside=other)) for one, other in _PAIRS),
         f"{angle:.3f}",
     ]
 
