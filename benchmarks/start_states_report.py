@@ -81,8 +81,16 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## By number of conditionals", "", "Sampled pass@1 in % at the end.", "")
     yield from _by_conditionals(rows)
     yield from ("", "## The policies that the runs began with", "")
-    yield "Greedy programs for as many validation problems, by what they fail by first."
+    yield (
+        "Greedy programs for as many validation problems, by what they fail by first. The plan's "
+        f"gate: fewer than {100 * _GATE:.0f} % of the failures begin with a copying error."
+    )
     yield from ("", *_bases(results["bases"]))
+    above = [seed for seed, found in results["bases"].items() if _copying(found) >= _GATE]
+    kept = [row for row in rows if str(row["seed"]) not in above]
+    if above and kept:
+        yield from ("", f"## Without what did not pass the gate: seed {', '.join(above)}", "")
+        yield from differences(kept, _PAIRS)
     at_rates = results.get("other_rates", {})
     for rate, found in at_rates.items():
         yield from ("", f"## Flaw rate {rate}", "", f"Above it is {args['flaw_rate']:g}.", "")
@@ -190,6 +198,7 @@ def _bases(kept: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+_GATE = 0.25
 _KINDS = ("solved", "typical", "copying")
 
 

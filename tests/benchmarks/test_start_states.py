@@ -138,6 +138,23 @@ def test_the_page_pairs_seeds_and_draws_every_arm() -> None:
     assert labels == ["sparse", "cccs"]
 
 
+def test_differences_stand_without_the_seeds_that_did_not_pass_the_gate_as_well() -> None:
+    rows = [
+        row(arm, seed, end * seed)
+        for arm, end in (("sparse", 0), ("cccs", 0.1))
+        for seed in (1, 2, 3)
+    ]
+    bases = {str(seed): {"typical": 4 - seed, "copying": 1, "solved": 5} for seed in (1, 2, 3)}
+    text = "\n".join(lines(results_of(rows) | {"bases": bases}))
+    without = text.partition("## Without what did not pass the gate: seed 1, 2, 3")
+    assert not without[1], "no seed would be left"
+    bases["1"]["typical"] = 4
+    text = "\n".join(lines(results_of(rows) | {"bases": bases}))
+    with_all, _, without_some = text.partition("## Without what did not pass the gate: seed 2, 3")
+    assert "| cccs - sparse | 3 | +20.0 ± " in with_all
+    assert "| cccs - sparse | 1 | +10.0 | " in without_some
+
+
 def test_arms_are_compared_at_as_many_episodes() -> None:
     def played(arm: str, seed: int, iterations: int, *rates: float) -> dict[str, Any]:
         curve = [
