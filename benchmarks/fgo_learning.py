@@ -24,7 +24,7 @@ from agents.models import make_policy
 from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.fgo_learning_report import ARMS, draw, lines
-from benchmarks.runs import fine_tuned, kept_before, side_by_side
+from benchmarks.runs import arms_named, fine_tuned, kept_before, side_by_side
 from benchmarks.token_budget import PPOToBudget, count_starts, run_to_budget
 from codegym import Grader
 
@@ -36,6 +36,8 @@ _WATCHED = ("policy/executed_share", "rollout/solved", "kl/reference_k1", "curri
 class Args:
     """PPO with and without FGO."""
 
+    arms: tuple[str, ...] = ("all",)
+    """arms by their names, or all"""
     seeds: tuple[int, ...] = (131, 132, 133, 134, 135)
     """each with its own SFT policy and episodes"""
     tokens: int = 240_000
@@ -54,6 +56,18 @@ class Args:
     """folder of checkpoints and logs"""
     out: Path = page.RESULTS / "fgo_learning"
     """path of the results without suffix: .json, .md and .png are written"""
+
+    def __post_init__(self) -> None:
+        """Refuses arms that there are none of."""
+        self.chosen()
+
+    def chosen(self) -> tuple[str, ...]:
+        """The arms that are named.
+
+        Raises:
+            UnknownNameError: If one of them is none.
+        """
+        return arms_named(self.arms, ARMS, {"all": tuple(ARMS)})
 
 
 def base(args: Args, seed: int) -> int:
@@ -114,7 +128,7 @@ def run(args: Args) -> None:
     rows: list[dict[str, Any]] = data.get("rows", [])
     done = {(row["arm"], row["seed"]) for row in rows}
     # Seed by seed: what is done at any moment compares all arms.
-    cells = [(arm, seed) for seed in args.seeds for arm in ARMS if (arm, seed) not in done]
+    cells = [(arm, seed) for seed in args.seeds for arm in args.chosen() if (arm, seed) not in done]
     seeds = sorted({seed for _, seed in cells})
     for seed in side_by_side(args.parallel, [(base, args, seed) for seed in seeds]):
         print(f"SFT policy of seed {seed}", flush=True)

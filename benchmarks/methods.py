@@ -29,9 +29,8 @@ from agents.trainer import Trainer
 from benchmarks import page
 from benchmarks.methods_report import draw, lines
 from benchmarks.process_reward.labels import PERFECT, fit, label
-from benchmarks.runs import fine_tuned, kept_before, side_by_side
+from benchmarks.runs import arms_named, fine_tuned, kept_before, side_by_side
 from benchmarks.token_budget import TokenBudget, count_starts, run_to_budget
-from codegym.errors import UnknownNameError
 
 __all__ = ["ARMS", "Args", "Arm"]
 
@@ -103,9 +102,7 @@ class Args:
 
     def __post_init__(self) -> None:
         """Refuses arms that there are none of."""
-        for arm in self.arms:
-            if arm not in ARMS:
-                raise UnknownNameError("arm", arm, ARMS)
+        arms_named(self.arms, ARMS, {})
 
 
 def base(args: Args, seed: int) -> int:

@@ -19,7 +19,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -37,7 +37,7 @@ from benchmarks.first_errors import first_errors
 from benchmarks.prm_report import arms_labels, draw, lines, passes_gate
 from benchmarks.process_reward.arms import ACCOUNT, ARMS, BASE, CORE, make_trainer, model_folders
 from benchmarks.process_reward.labels import KINDS, PERFECT, fit, label, write_programs
-from benchmarks.runs import fine_tuned, kept_before, side_by_side
+from benchmarks.runs import arms_named, fine_tuned, kept_before, side_by_side
 from benchmarks.token_budget import count_starts, run_to_budget
 from codegym.errors import UnknownNameError
 
@@ -56,8 +56,9 @@ _WATCHED = ("rollout/solved", "reward/process", "value/explained_variance", "kl/
 class Args:
     """Comparison of uses of a process reward model."""
 
-    arms: Literal["core", "account", "all"] = "core"
-    """the first nine, those that the account by elimination is made of, or all of them"""
+    arms: tuple[str, ...] = ("core",)
+    """arms by their names; "core": the first nine; "account": those that the account by
+    elimination is made of; "all": all of them"""
     seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT policy, critic and episodes"""
     baseline_seed: int = 101
@@ -103,9 +104,19 @@ class Args:
     """path of the results without suffix: .json, .md and .png are written"""
 
     def __post_init__(self) -> None:
-        """Refuses labels that there are none of."""
+        """Refuses labels and arms that there are none of."""
         if self.labels not in KINDS:
             raise UnknownNameError("kind of labels", self.labels, KINDS)
+        self.chosen()
+
+    def chosen(self) -> tuple[str, ...]:
+        """The arms that are named.
+
+        Raises:
+            UnknownNameError: If one of them is none.
+        """
+        groups = {"core": CORE, "account": ACCOUNT, "all": tuple(ARMS)}
+        return arms_named(self.arms, ARMS, groups)
 
 
 def base(args: Args, seed: int) -> dict[str, Any]:
@@ -347,13 +358,12 @@ def run(args: Args) -> None:
     if not results["by_writer"]:
         results["by_writer"] = by_writer(args)
         save()
-    arms = {"core": CORE, "account": ACCOUNT, "all": tuple(ARMS)}[args.arms]
     made = {(row["arm"], row["seed"]) for row in results["rows"]}
     # Seed by seed: what is done at any moment compares all arms.
     jobs = [
         (reinforce, args, arm, seed, _budget(args, arm, results))
         for seed in args.seeds
-        for arm in arms
+        for arm in args.chosen()
         if (arm, seed) not in made
     ]
     for row in side_by_side(args.parallel, jobs):

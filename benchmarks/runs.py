@@ -17,10 +17,35 @@ from agents.environments import TaskSettings, make_grader, make_tokenizer
 from agents.evaluate import Evaluation, greedy_and_sampled
 from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import ProblemSet
 
-__all__ = ["fine_tuned", "kept_before", "measured", "require_same", "side_by_side"]
+__all__ = ["arms_named", "fine_tuned", "kept_before", "measured", "require_same", "side_by_side"]
+
+
+def arms_named(
+    named: Iterable[str], arms: Iterable[str], groups: Mapping[str, Iterable[str]]
+) -> tuple[str, ...]:
+    """The arms of a comparison that a command line names.
+
+    Args:
+        named: Arms, or groups of them.
+        arms: All that there are.
+        groups: Names of groups, and their arms.
+
+    Returns:
+        Those named, in the order of `arms`.
+
+    Raises:
+        UnknownNameError: If there is no such arm or group.
+    """
+    every = tuple(arms)
+    chosen: set[str] = set()
+    for name in named:
+        if name not in groups and name not in every:
+            raise UnknownNameError("arm", name, (*groups, *every))
+        chosen.update(groups.get(name, (name,)))
+    return tuple(arm for arm in every if arm in chosen)
 
 
 def fine_tuned(settings: sft.Args) -> Path:

@@ -3,9 +3,10 @@
 Arms, regime and what was expected are in ``docs/results/plans/start_states.md``, written before the
 runs. Each seed has an SFT checkpoint of its own, which its runs share. Results are kept run by run
 and not made again; a run that was cut off goes on where it was last evaluated. Two single-threaded
-runs stand side by side. With all arms, two of them are compared at other flaw rates as well.
+runs stand side by side.
 
-    python -m benchmarks.start_states --arms all --seeds 101 102 103 104 105
+    python -m benchmarks.start_states --arms all --other-flaw-rates 0.5 1.4
+    python -m benchmarks.start_states --arms cccs jsrl --seeds 7 --runs runs/again --out runs/again
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ from agents.policy import CausalLMPolicy
 from agents.telemetry import RunLogger
 from benchmarks import page
 from benchmarks.first_errors import first_errors
-from benchmarks.runs import fine_tuned, kept_before, side_by_side
+from benchmarks.runs import arms_named, fine_tuned, kept_before, side_by_side
 from benchmarks.start_state_arms import ARMS, AT_OTHER_RATES, CORE
 from benchmarks.start_states_report import draw, lines
 from benchmarks.token_budget import PPOToBudget, count_starts, run_to_budget
@@ -40,14 +41,14 @@ _DECISIVE = ("flaw_rate", "tokens", "points", "difficulty", "problems", "test_pr
 class Args:
     """Comparison of start distributions."""
 
-    arms: Literal["core", "all"] = "core"
-    """sparse, uniform and CCCS; or all ten, and then sparse and CCCS at other flaw rates"""
+    arms: tuple[str, ...] = ("core",)
+    """arms by their names; "core": sparse, uniform and CCCS; "all": all ten"""
     seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """each with its own SFT checkpoint, problems and episodes"""
     flaw_rate: float = 1.0
     """factor on the weak coder's mistakes in SFT: how sparse success is"""
-    other_flaw_rates: tuple[float, ...] = (0.5, 1.4)
-    """the same, of runs that show what depends on it"""
+    other_flaw_rates: tuple[float, ...] = ()
+    """the same, of further runs of sparse and CCCS that show what depends on it"""
     tokens: int = 1_000_000
     """generated tokens of each run; learning rates fall linearly to a tenth over them"""
     points: int = 5
@@ -68,6 +69,18 @@ class Args:
     """folder of checkpoints and logs"""
     out: Path = page.RESULTS / "start_states"
     """path of the results without suffix: .json, .md and .png are written"""
+
+    def __post_init__(self) -> None:
+        """Refuses arms that there are none of."""
+        self.chosen()
+
+    def chosen(self) -> tuple[str, ...]:
+        """The arms that are named.
+
+        Raises:
+            UnknownNameError: If one of them is none.
+        """
+        return arms_named(self.arms, ARMS, {"core": CORE, "all": tuple(ARMS)})
 
 
 def base(args: Args, seed: int) -> dict[str, Any]:
@@ -167,14 +180,14 @@ def run(args: Args) -> None:
         results["earlier"] = {name: earlier[name] for name in ("machine", "rows", "starts")}
     at_rates = [
         dataclasses.replace(args, flaw_rate=rate, runs=args.runs / f"flaw-rate-{rate:g}")
-        for rate in (args.other_flaw_rates if args.arms == "all" else ())
+        for rate in args.other_flaw_rates
     ]
 
     def save() -> None:
         results["starts"] = sum(count_starts(each.runs) for each in (args, *at_rates))
         page.write(args.out, results, lines, draw, quiet=True)
 
-    for found in _compare(args, CORE if args.arms == "core" else tuple(ARMS), results):
+    for found in _compare(args, args.chosen(), results):
         print(found, flush=True)
         save()
     for other in at_rates:

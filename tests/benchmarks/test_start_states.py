@@ -12,13 +12,13 @@ import torch
 from agents.environments import make_tokenizer
 from agents.models import make_policy
 from agents.policy import CausalLMPolicy
-from benchmarks import runs, start_states, token_budget
+from benchmarks import fgo_learning, methods, prm, runs, start_states, token_budget
 from benchmarks.first_errors import first_error
 from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
 from benchmarks.start_states import Args
 from benchmarks.start_states_report import draw, lines, tokens_to
-from codegym.errors import ConfigurationError
+from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import flawed_solution, load_mini
 from codegym.start_states import Reference, StartStates
 
@@ -222,11 +222,12 @@ def test_all_arms_come_before_other_flaw_rates_and_what_is_there_is_not_made_aga
     earlier.write_text(
         json.dumps({"machine": {"cpu": "", "kernel": ""}, "rows": [row("cccs", 1, 0)], "starts": 1})
     )
-    args = Args(seeds=(1, 2), arms="core", runs=tmp_path, out=tmp_path / "found", earlier=earlier)
+    args = Args(seeds=(1, 2), runs=tmp_path, out=tmp_path / "found", earlier=earlier)
     start_states.run(args)
     assert made == [(arm, seed, 1.0) for seed in (1, 2) for arm in ("sparse", "uniform", "cccs")]
     made.clear()
-    start_states.run(dataclasses.replace(args, arms="all", earlier=None))
+    every = dataclasses.replace(args, arms=("all",), other_flaw_rates=(0.5, 1.4), earlier=None)
+    start_states.run(every)
     main = [(arm, seed) for arm, seed, rate in made if rate == 1]
     assert main == [(arm, seed) for seed in (1, 2) for arm in list(ARMS)[3:]]
     others = [(arm, s, rate) for rate in (0.5, 1.4) for s in (1, 2) for arm in ("sparse", "cccs")]
@@ -236,8 +237,21 @@ def test_all_arms_come_before_other_flaw_rates_and_what_is_there_is_not_made_aga
     assert len(found["rows"]) == 20
     assert found["earlier"]["starts"] == 1
     made.clear()
-    start_states.run(dataclasses.replace(args, arms="all", earlier=None))
+    start_states.run(every)
     assert made == []
+    start_states.run(dataclasses.replace(args, arms=("jsrl", "sparse"), seeds=(3,)))
+    assert made == [("sparse", 3, 1.0), ("jsrl", 3, 1.0)]
+
+
+def test_arms_are_named_by_themselves_or_in_groups() -> None:
+    groups = {"core": ("a", "b"), "all": ("a", "b", "c d")}
+    assert runs.arms_named(["c d", "core"], groups["all"], groups) == ("a", "b", "c d")
+    assert runs.arms_named(["c d", "a"], groups["all"], groups) == ("a", "c d")
+    with pytest.raises(UnknownNameError, match=r"arm 'b c'.*'all', 'b', 'c d', 'core'"):
+        runs.arms_named(["b c"], groups["all"], groups)
+    for args in (Args, fgo_learning.Args, prm.Args, methods.Args):
+        with pytest.raises(UnknownNameError, match="arm 'ccs'"):
+            args(arms=("ccs",))
 
 
 def test_what_was_kept_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
