@@ -84,6 +84,13 @@ class RunSettings(TaskSettings, ModelSettings):
         self.refuse_unused_task()
         self.refuse_unused_model()
         make_start_states(self.start)  # refused before anything is loaded
+        if self.prompt_format == "answer" and self.start != "empty":
+            raise ConfigurationError(
+                'prompt_format="answer" asks for an answer in which the program is found, so no '
+                'start state can begin the program. Give start="empty" with it, or '
+                f'prompt_format="chat", whose answer begins with the program; got '
+                f"start={self.start!r}."
+            )
         refuse_unused(self, ("eval_per_level",), self.eval_every > 0, "eval_every > 0")
 
 

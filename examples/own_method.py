@@ -1,8 +1,7 @@
 """A method of one's own on the parts that PPO uses: RLOO, REINFORCE with a leave-one-out baseline.
 
-RLOO (Ahmadian et al., arXiv 2402.14740): k programs of the same problem and start state, each
-weighed by how much better it did than the others. No critic, no clip, one step an iteration. The
-loop with evaluations, checkpoints and the guard is `agents.trainer`'s.
+RLOO (Ahmadian et al., arXiv 2402.14740): k programs of one problem and start state, each weighed
+by how much better it did than the others. The loop around it is `agents.trainer`'s.
 
     python examples/own_method.py --model runs/sft --out runs/rloo
 """
@@ -33,6 +32,8 @@ class Args(RunSettings):
 
     group: int = 8
     """programs of the same problem and start state; must divide num_envs"""
+    start: str = "empty"
+    """where episodes begin; of groups a curriculum learns nothing"""
     learning_rate: float = 6e-4
     """of Adam"""
     kl_coefficient: float = 0.02
@@ -52,7 +53,7 @@ class RLOO(Trainer):
 
     def __init__(self, args: Args, *, policy: CausalLMPolicy, **parts: Any) -> None:
         self.args, self.rewards = args, token_rewards(args.reward)
-        adam = torch.optim.Adam(policy.parameters(), lr=args.learning_rate)
+        adam = torch.optim.Adam(policy.to(args.device).eval().parameters(), lr=args.learning_rate)
         super().__init__(args, policy=policy, critic=None, optimizer=adam, **parts)
 
     def iterate(self) -> dict[str, float]:
@@ -80,8 +81,7 @@ class RLOO(Trainer):
         self.optimizer.step()
         self.iteration += 1
         self.episodes += len(sequences.reward)
-        columns = {"loss_mask": learned, "rewards": reward.total, "advantages": advantages}
-        self.keep_rollouts(sequences, {**columns, "logprobs": fresh.detach()})
+        self.keep_rollouts(sequences, {"loss_mask": learned, "advantages": advantages})
         distance = approximate_kl(fresh.detach(), before, known.generated)
         return {**rollout_metrics(rollout), "kl/reference_k1": float(distance.k1)}
 

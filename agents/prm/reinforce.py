@@ -32,7 +32,7 @@ from agents.sequences import length_buckets, pad_tokens
 from agents.telemetry import RunLogger
 from codegym.envs import make_prompt_format
 from codegym.errors import ConfigurationError
-from codegym.rewards import Difference, ProcessReward
+from codegym.rewards import Difference, Potential, ProcessForm, ProcessReward
 from codegym.tokenization import Tokenizer
 
 __all__ = [
@@ -172,7 +172,9 @@ def make_dense_reward(
     """
     if settings.dense == "off" or model is None:
         return outcome
-    form = "difference" if settings.dense == "step" else settings.dense
+    form: ProcessForm | str = "difference" if settings.dense == "step" else settings.dense
+    if form == "potential":  # leaves the best policy the best only by the learner's own discount
+        form = Potential(gamma=settings.gamma)
     return ProcessReward(ModelScorer(model), outcome=outcome, form=form)
 
 

@@ -125,8 +125,8 @@ def load_problems(
             ``problems.report.stands_in_for`` says it. False: an :class:`OfflineError`, as for
             every other source.
         packages: Names of packages that programs may import, beside the standard library and what
-            the data set's own judge has (``numpy``, and for ``apps``, ``apps_plus`` and
-            ``leetcode`` also ``sortedcontainers``, where they are installed). A row whose reference
+            the data set's own judge has (in most sets ``numpy``, in some ``sortedcontainers``,
+            where they are installed). A row whose reference
             solution needs one of those that is not installed is skipped, and counted with that
             reason. Of no use for generated sources.
         dates: Of ``livecodebench`` only: the first and the last day of a contest, both included,

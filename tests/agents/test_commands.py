@@ -130,6 +130,13 @@ def test_numbers_without_a_meaning_are_refused(change: dict[str, float]) -> None
         ppo.Args(**change)  # type: ignore[arg-type]
 
 
+def test_an_answer_in_which_the_program_is_found_has_no_start_states() -> None:
+    with pytest.raises(ConfigurationError, match=r'Give start="empty".*got start=\'cccs\''):
+        ppo.Args(prompt_format="answer")
+    ppo.Args(prompt_format="answer", start="empty")
+    ppo.Args(prompt_format="chat")
+
+
 def test_fine_tuning_refuses_numbers_without_a_meaning() -> None:
     for change in ({"sft_learning_rate": 0.0}, {"matrix_learning_rate": float("nan")}):
         with pytest.raises(ConfigurationError, match=next(iter(change))):

@@ -146,9 +146,11 @@ def test_a_chat_template_that_ends_no_turn_is_refused(
 
 ENTRIES: dict[str, Callable[[Any, RunLogger], object]] = {
     "sft": lambda given, logger: sft.run(sft.Args(**given, steps=1), logger),
-    "ppo": lambda given, logger: ppo.run(ppo.Args(**given, eval_every=0), logger),
+    "ppo": lambda given, logger: ppo.run(ppo.Args(**given, start="empty", eval_every=0), logger),
     "evaluate": lambda given, logger: evaluate.run(evaluate.Args(**given), logger),
-    "a method": lambda given, logger: rltf.run(rltf.Args(**given, eval_every=0), logger),
+    "a method": lambda given, logger: rltf.run(
+        rltf.Args(**given, start="empty", eval_every=0), logger
+    ),
 }
 """Each way to a policy: the settings of a checkpoint and its tokenizer are the same for all."""
 

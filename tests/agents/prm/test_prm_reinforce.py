@@ -29,6 +29,7 @@ from agents.rollout import play
 from agents.scoring import scored
 from agents.telemetry import RunLogger, read_scalars
 from codegym.errors import ConfigurationError
+from codegym.rewards import Potential, ProcessReward
 
 SMALL = Args(
     model_width=16,
@@ -127,6 +128,14 @@ def test_dense_rewards_reach_the_tokens_and_the_trainer(
         assert "loss/value" in row
         both = row["reward/tests"] + row["reward/process"]
         assert both == pytest.approx(row["rollout/reward"], abs=1e-5)
+
+
+def test_a_potential_is_shaped_by_the_discount_of_the_run(reward_model: Path) -> None:
+    args = dataclasses.replace(SMALL, reward_model=reward_model, dense="potential", gamma=0.9)
+    model = load_reward_model(args, TOKENIZER, device="cpu")
+    reward = make_dense_reward(args, "binary", model)
+    assert isinstance(reward, ProcessReward)
+    assert reward.form == Potential(gamma=0.9)
 
 
 def test_each_token_of_a_line_is_credited_with_what_the_line_changed(
