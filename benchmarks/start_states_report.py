@@ -15,7 +15,7 @@ from benchmarks.intervals import shown
 from benchmarks.learning_curves import MODES, band, differences, mean_over_run, paired
 from benchmarks.start_state_arms import ARMS, CORE
 
-__all__ = ["draw", "lines", "tokens_to"]
+__all__ = ["draw", "lines", "tokens_a_program", "tokens_to"]
 
 Row = Mapping[str, Any]
 
@@ -67,7 +67,8 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "Tokens to a rate: the median of the seeds that reached it, and how many did. *Mean over "
         "the run*: of the pass rate over the tokens, the area under the curve. Stage 0 is the "
-        "empty prefix."
+        "empty prefix. *Tokens a program*: generated after the last evaluation but one, which "
+        "tells how much was still given."
     )
     yield from ("", "## Differences", "", "Points of pass@1, at the end and before.", "")
     yield from differences(rows, _PAIRS)
@@ -88,7 +89,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", *_bases(results["bases"]))
     above = [seed for seed, found in results["bases"].items() if _copying(found) >= _GATE]
     kept = [row for row in rows if str(row["seed"]) not in above]
-    if above and kept:
+    if kept and len(kept) < len(rows):
         yield from ("", f"## Without what did not pass the gate: seed {', '.join(above)}", "")
         yield from differences(kept, _PAIRS)
     at_rates = results.get("other_rates", {})
@@ -131,6 +132,8 @@ def _present(rows: Sequence[Row]) -> list[str]:
 
 
 def _arms(rows: Sequence[Row]) -> Iterator[str]:
+    written = all("episodes" in row["curve"][-1] for row in rows)  # older ones do not say it
+
     def cells(arm: str) -> Iterator[str]:  # of a row
         mine = [row for row in rows if row["arm"] == arm]
         yield arm
@@ -145,12 +148,22 @@ def _arms(rows: Sequence[Row]) -> Iterator[str]:
         stages = [row["curve"][-1].get("curriculum/mean_stage") for row in mine]
         known = [stage for stage in stages if stage is not None]
         yield f"{np.mean(known):.2f}" if known else ""
+        if written:
+            lengths = [tokens_a_program(row["curve"]) for row in mine]
+            yield f"{np.mean(lengths):.0f}"
         yield ", ".join(f"{100 * row['curve'][-1]['sampled']:.1f}" for row in mine)
 
     columns = ("arm", "seeds", "sampled before", "sampled after", "greedy before", "greedy after")
     more = ("sampled, mean over the run", "thousand tokens to 5 %", "to 10 %", "iterations")
-    ends = ("mean stage at the end", "sampled after, each seed")
-    return page.table((*columns, *more, *ends), ([*cells(arm)] for arm in _present(rows)))
+    ends = ("mean stage at the end", *(["tokens a program"] if written else []))
+    every = (*columns, *more, *ends, "sampled after, each seed")
+    return page.table(every, ([*cells(arm)] for arm in _present(rows)))
+
+
+def tokens_a_program(curve: Sequence[Row]) -> float:
+    """Generated tokens of an episode between the last two points of a curve, on average."""
+    before, after = curve[-2:]
+    return float((after["tokens"] - before["tokens"]) / (after["episodes"] - before["episodes"]))
 
 
 def _equal_episodes(rows: Sequence[Row]) -> Iterator[str]:

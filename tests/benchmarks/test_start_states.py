@@ -17,7 +17,7 @@ from benchmarks.first_errors import first_error
 from benchmarks.runs import kept_before
 from benchmarks.start_state_arms import ARMS
 from benchmarks.start_states import Args
-from benchmarks.start_states_report import draw, lines, tokens_to
+from benchmarks.start_states_report import draw, lines, tokens_a_program, tokens_to
 from codegym.errors import ConfigurationError, UnknownNameError
 from codegym.problems import flawed_solution, load_mini
 from codegym.start_states import Reference, StartStates
@@ -98,6 +98,12 @@ def test_tokens_to_a_rate_lie_between_two_points() -> None:
     curve = [{"tokens": t, "sampled": s} for t, s in ((0, 0.0), (100, 0.04), (200, 0.08))]
     assert tokens_to(0.05, curve) == pytest.approx(125.0)
     assert tokens_to(0.10, curve) is None
+
+
+def test_the_length_of_programs_is_that_of_the_last_stretch() -> None:
+    points = ((0.0, 0), (300.0, 10), (1100.0, 30))
+    curve = [{"tokens": tokens, "episodes": episodes} for tokens, episodes in points]
+    assert tokens_a_program(curve) == 40.0
 
 
 def row(arm: str, seed: int, end: float) -> dict[str, object]:
