@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import shown
-from benchmarks.learning_curves import MODES, band, differences, mean_over_run
+from benchmarks.learning_curves import MODES, band, differences, how_measured, mean_over_run
 
 __all__ = ["ARMS", "Arm", "draw", "lines"]
 
@@ -81,10 +81,7 @@ def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
         "begins with": "SFT, a policy for each seed, which its arms share",
         "learner": "PPO as in `make train` (CCCS), without its guard",
         "budget": f"{args['tokens']:,} generated tokens a run",
-        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
-        f"and the greedy one; before, and after each of {args['points']} equal parts",
-        "seeds": ", ".join(map(str, args["seeds"])),
-        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+        **how_measured(args),
     }
 
 

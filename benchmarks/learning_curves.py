@@ -11,13 +11,23 @@ from scipy.integrate import trapezoid
 from benchmarks import page
 from benchmarks.intervals import mean_and_half, shown
 
-__all__ = ["MODES", "band", "differences", "half_way", "mean_over_run", "paired"]
+__all__ = ["MODES", "band", "differences", "half_way", "how_measured", "mean_over_run", "paired"]
 
 Curve = Sequence[Mapping[str, float]]
 """Points of a run, each with ``tokens`` and pass@1 ``sampled`` and ``greedy``."""
 
 
 MODES = ("sampled", "greedy")
+
+
+def how_measured(args: Mapping[str, Any]) -> dict[str, str]:
+    """What a comparison of runs says of its measurements, from its arguments: rows of a set-up."""
+    return {
+        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
+        f"and the greedy one; before, and after each of {args['points']} equal parts",
+        "seeds": ", ".join(map(str, args["seeds"])),
+        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+    }
 
 
 def mean_over_run(curve: Curve, mode: str = "sampled") -> float:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import mean_and_half, shown
-from benchmarks.learning_curves import MODES, band, differences, mean_over_run, paired
+from benchmarks.learning_curves import MODES, band, differences, how_measured, mean_over_run, paired
 from benchmarks.process_reward.arms import ARMS, BASE, BOTH, LONGER
 
 __all__ = ["arms_labels", "draw", "equal_executions", "lines", "passes_gate", "told"]
@@ -134,10 +134,7 @@ def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
         f"{args['gae_lambda']:g}, where an arm names no other; a critic with a trunk of its own, "
         "no FGO, no guard",
         "budget": f"{args['tokens']:,} generated tokens a run",
-        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
-        f"and the greedy one; before, and after each of {args['points']} equal parts",
-        "seeds": ", ".join(map(str, args["seeds"])),
-        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+        **how_measured(args),
     }
 
 

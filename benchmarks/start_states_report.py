@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import page
 from benchmarks.intervals import shown
-from benchmarks.learning_curves import MODES, band, differences, mean_over_run, paired
+from benchmarks.learning_curves import MODES, band, differences, how_measured, mean_over_run, paired
 from benchmarks.start_state_arms import ARMS, CORE
 
 __all__ = ["draw", "lines", "tokens_a_program", "tokens_to"]
@@ -120,10 +120,7 @@ def _set_up(args: Mapping[str, Any]) -> dict[str, str]:
         "learner": "PPO as in `make train`, without its guard, and without FGO where an arm does "
         "not name it; problems drawn with equal chance in all arms",
         "budget": f"{args['tokens']:,} generated tokens a run, over which learning rates fall",
-        "measured": f"pass@1 from the empty prefix: {args['samples']} sampled programs a problem, "
-        f"and the greedy one; before, and after each of {args['points']} equal parts",
-        "seeds": ", ".join(map(str, args["seeds"])),
-        "intervals": "95 %, Student's t over seeds; of differences, over pairs with the same seed",
+        **how_measured(args),
     }
 
 
